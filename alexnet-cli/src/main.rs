@@ -1,0 +1,3 @@
+//! The program `alexnet`.
+
+fn main() {}
