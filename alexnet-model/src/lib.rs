@@ -1,1 +1,16 @@
-//! Under construction.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod error;
+mod layers;
+mod network;
+mod parameters;
+mod presets;
+mod spec;
+mod suggest;
+
+pub use error::SpecError;
+pub use layers::{Layer, Layers, Row, Shape, Table};
+pub use network::{Mode, Network, Parameter, Role, Tape};
+pub use spec::{Init, LayerKind, LayerSpec, NetworkSpec, Normal, Op, Rule, Scale};
+pub use suggest::{explain, nearest};

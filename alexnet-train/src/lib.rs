@@ -1,1 +1,27 @@
-//! Under construction.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod checkpoint;
+mod error;
+mod evaluate;
+mod event;
+mod input;
+mod optimizer;
+mod prefetch;
+mod recipe;
+mod run;
+mod schedule;
+mod train;
+
+pub use checkpoint::{Checkpoint, Progress};
+pub use error::Error;
+pub use evaluate::{Evaluation, check_classes, evaluate, probabilities, ranking};
+pub use event::Event;
+pub use input::InputStage;
+pub use optimizer::{Optimizer, StepRates, step_rates};
+pub use recipe::{
+    AugmentationRecipe, ColorRecipe, InputRecipe, LayerRates, Mean, Rates, Recipe,
+};
+pub use run::{RunConfig, RunFolder};
+pub use schedule::{Change, Plateau, Schedule};
+pub use train::{Job, Task, train};

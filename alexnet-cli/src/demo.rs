@@ -1,0 +1,30 @@
+//! The demo dataset for people who come without data: drawn, then prepared as any folder of images is.
+
+use std::path::{Path, PathBuf};
+
+use alexnet_data::{Dataset, DemoOptions, PrepareOptions, Progress, Source, draw_demo, prepare};
+use anyhow::Result;
+
+use crate::progress::bar;
+
+/// The demo dataset in `data/demo`, made unless it is there.
+pub(crate) fn dataset(say: &dyn Fn(&str)) -> Result<PathBuf> {
+    let (images, output) = (Path::new("data/demo-images"), Path::new("data/demo"));
+    if output.join("manifest.json").exists() {
+        Dataset::open(output)?;
+        say("no --data given: training on the demo dataset in data/demo");
+        return Ok(output.to_owned());
+    }
+    say("no --data given: drawing the demo dataset, 10 classes of textured shapes, into data/demo");
+    let bar = bar("draw", 0);
+    let progress = |p: Progress| {
+        bar.set_length(p.total);
+        bar.set_position(p.done);
+    };
+    let options = DemoOptions::default();
+    draw_demo(images, &options, &progress)?;
+    bar.set_message("prepare");
+    prepare(&PrepareOptions { size: options.size, ..PrepareOptions::new(Source::Folder, images, output) }, &progress)?;
+    bar.finish_and_clear();
+    Ok(output.to_owned())
+}

@@ -1,0 +1,61 @@
+//! `alexnet describe`: a network as a table.
+
+use std::path::PathBuf;
+
+use alexnet_model::Layers;
+use anyhow::Result;
+
+/// Print a network as a table: layer, output shape, parameters, multiply-adds
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// original, paper, one-tower, caffe, torchvision, demo, tiny
+    #[arg(long, default_value = "original")]
+    preset: String,
+    /// A network of your own, in the form of the presets
+    #[arg(long, value_name = "FILE")]
+    network: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let spec = crate::preset::network(&arguments.preset, arguments.network.as_deref())?;
+    let table = Layers::new(&spec)?.table();
+    if arguments.json {
+        println!("{}", serde_json::to_string(&table)?);
+        return Ok(());
+    }
+    let [c, h, w] = spec.input;
+    println!("{}: {}\nsource: {}\n", spec.name, spec.about, spec.source);
+    println!("{:<8} {:<9} {:>14} {:>12} {:>14}", "layer", "kind", "output", "parameters", "multiply-adds");
+    println!("{:<8} {:<9} {:>14}", "input", "", shape(&[c, h, w]));
+    for row in &table.layers {
+        let output = shape(&row.output);
+        let (parameters, macs) = (number(row.parameters), number(row.macs));
+        println!("{:<8} {:<9} {output:>14} {parameters:>12} {macs:>14}", row.name, row.kind);
+    }
+    let (parameters, macs) = (grouped(table.parameters), grouped(table.macs));
+    println!("{:<8} {:<9} {:>14} {parameters:>12} {macs:>14}", "total", "", "");
+    Ok(())
+}
+
+fn shape(dims: &[usize]) -> String {
+    dims.iter().map(ToString::to_string).collect::<Vec<_>>().join("x")
+}
+
+/// Nothing for layers that have none: the table reads better.
+fn number(n: u64) -> String {
+    if n == 0 { String::new() } else { grouped(n) }
+}
+
+/// `60965224` as `60,965,224`.
+pub(crate) fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let groups: Vec<&str> = (0..digits.len())
+        .rev()
+        .step_by(3)
+        .map(|end| &digits[end.saturating_sub(2)..=end])
+        .collect();
+    groups.into_iter().rev().collect::<Vec<_>>().join(",")
+}

@@ -1,0 +1,70 @@
+//! `alexnet eval`: error rates of weights on a dataset.
+
+use std::path::PathBuf;
+
+use alexnet_data::{Dataset, Views};
+use alexnet_train::{Checkpoint, check_classes, evaluate};
+use anyhow::{Result, ensure};
+
+use crate::progress::bar;
+
+/// Error rates of weights on a dataset
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Dataset folder, made by `cargo xtask prepare-data`
+    #[arg(long)]
+    data: PathBuf,
+    /// final.safetensors or checkpoint.safetensors of a run
+    #[arg(long, value_name = "FILE")]
+    checkpoint: PathBuf,
+    /// 1: the centre; 10: corners, centre and their mirror images, averaged
+    #[arg(long, default_value = "1", value_parser = clap::builder::PossibleValuesParser::new(["1", "10"]))]
+    views: String,
+    /// Which images of the dataset
+    #[arg(long, default_value = "val")]
+    split: String,
+    /// Threads that read images
+    #[arg(long, default_value_t = 1)]
+    loader_threads: usize,
+    /// Print one JSON object: images, views, loss, top1_error, top5_error (per cent)
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let path = &arguments.checkpoint;
+    let data = Dataset::open(&arguments.data)?;
+    let split = data.split(&arguments.split)?;
+    let checkpoint = Checkpoint::load(path)?;
+    let classes: Vec<String> = data.manifest().classes.iter().map(|c| c.name.clone()).collect();
+    check_classes(path, &checkpoint.classes, &arguments.data, &classes)?;
+    let (input, stored) = checkpoint.input(path)?;
+    let found = [split.height(), split.width()];
+    ensure!(
+        found == stored,
+        "{} was trained on images of {stored:?} px, but those of {} are {found:?} px; prepare the dataset with the same --size",
+        path.display(),
+        arguments.data.display()
+    );
+    let views = if arguments.views == "10" { Views::Ten } else { Views::One };
+    let bar = bar("evaluate", split.len() as u64);
+    let network = checkpoint.network()?;
+    let mut progress = |images: usize| bar.set_position(images as u64);
+    let score = evaluate(&network, split, &input, views, arguments.loader_threads, &mut progress)?;
+    bar.finish_and_clear();
+    if arguments.json {
+        println!("{}", serde_json::to_string(&score)?);
+    } else {
+        println!(
+            "{} images of split `{}`, {} view{}: top-1 error {:.2} %, top-5 error {:.2} %, loss {:.4}",
+            score.images,
+            arguments.split,
+            score.views,
+            if score.views == 1 { "" } else { "s" },
+            score.top1_error,
+            score.top5_error,
+            score.loss
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! `alexnet predict`: what is on an image.
+
+use std::path::{Path, PathBuf};
+
+use alexnet_data::{Batch, Pixels, Views, decode, test_views};
+use alexnet_model::{Mode, Network};
+use alexnet_train::{Checkpoint, InputStage, probabilities, ranking};
+use anyhow::{Context, Result, bail};
+use serde_json::json;
+
+/// What is on an image: the most probable classes
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// final.safetensors or checkpoint.safetensors of a run
+    #[arg(long, value_name = "FILE")]
+    checkpoint: PathBuf,
+    /// JPEG or PNG files
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<PathBuf>,
+    /// How many classes to print
+    #[arg(long, default_value_t = 5)]
+    top: usize,
+    /// 1: the centre; 10: corners, centre and their mirror images, averaged
+    #[arg(long, default_value = "1", value_parser = clap::builder::PossibleValuesParser::new(["1", "10"]))]
+    views: String,
+    /// Print one JSON object a line for each image
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let path = &arguments.checkpoint;
+    let checkpoint = Checkpoint::load(path)?;
+    let (input, stored) = checkpoint.input(path)?;
+    let network = checkpoint.network()?;
+    let views = if arguments.views == "10" { Views::Ten } else { Views::One };
+    let mut failed = 0;
+    for image in &arguments.images {
+        let probabilities = match classify(&network, &input, stored, views, image) {
+            Ok(probabilities) => probabilities,
+            Err(error) => {
+                // One bad file does not keep the others from being looked at.
+                eprintln!("error: {}", crate::one_line(&error));
+                failed += 1;
+                continue;
+            }
+        };
+        let name = |class: usize| checkpoint.classes.get(class).map_or("?", String::as_str);
+        let ranked = ranking(&probabilities, arguments.top);
+        if arguments.json {
+            let classes: Vec<_> =
+                ranked.iter().map(|(c, p)| json!({"class": name(*c), "probability": p})).collect();
+            println!("{}", json!({"image": image, "classes": classes}));
+        } else {
+            println!("{}", image.display());
+            for (class, probability) in ranked {
+                println!("  {:5.1} %  {}", 100.0 * probability, name(class));
+            }
+        }
+    }
+    if failed > 0 {
+        bail!("{failed} of {} images could not be read", arguments.images.len());
+    }
+    Ok(())
+}
+
+/// The probability of each class, averaged over the views.
+fn classify(
+    network: &Network,
+    input: &InputStage,
+    stored: [usize; 2],
+    views: Views,
+    image: &Path,
+) -> Result<Vec<f64>> {
+    let [_, h, w] = network.spec().input;
+    let bytes = std::fs::read(image).with_context(|| format!("{}", image.display()))?;
+    let Pixels { data, .. } = decode(&bytes, stored[0].min(stored[1]))
+        .with_context(|| format!("{}", image.display()))?;
+    let list = test_views(stored, [h, w], views)?;
+    let mut batch = Batch::default();
+    for view in &list {
+        batch.push_view(&data, stored, [h, w], *view)?;
+    }
+    let logits = network.forward(&input.run(&batch, 1.0)?, Mode::Test)?; // (views, classes)
+    let rows = probabilities(&logits)?;
+    let mut mean = vec![0.0; rows.first().map_or(0, Vec::len)];
+    for row in &rows {
+        mean.iter_mut().zip(row).for_each(|(m, p)| *m += p / rows.len() as f64);
+    }
+    Ok(mean)
+}

@@ -1,0 +1,40 @@
+//! What can be wrong with a network's description.
+
+use thiserror::Error;
+
+/// What is wrong with a network's description.
+#[derive(Debug, Error)]
+pub enum SpecError {
+    /// No preset has this name.
+    #[error("unknown preset `{name}`{}; the presets are {known}", hint(.nearest))]
+    UnknownPreset {
+        /// What was asked for.
+        name: String,
+        /// The one most like it.
+        nearest: Option<&'static str>,
+        /// All of them, for the message.
+        known: String,
+    },
+    /// Not TOML, or not a network.
+    #[error("{origin}: {message}")]
+    Syntax {
+        /// Preset or file.
+        origin: String,
+        /// What the parser says, in one line.
+        message: String,
+    },
+    /// A layer that cannot be.
+    #[error("network `{network}`, layer `{layer}`: {reason}")]
+    Layer {
+        /// The network.
+        network: String,
+        /// The layer.
+        layer: String,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+}
+
+fn hint(nearest: &Option<&'static str>) -> String {
+    nearest.map(|n| format!(", did you mean `{n}`?")).unwrap_or_default()
+}

@@ -1,0 +1,267 @@
+//! A network as data: a list of layers with their constants, read from TOML.
+
+use alexnet_kernels::{Conv2d, Dropout, DropoutScale, Lrn, MapNorm, MaxPool2d, Padding};
+use serde::{Deserialize, Serialize};
+
+use crate::{SpecError, suggest};
+
+/// A network: what goes in and the layers, first to last.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkSpec {
+    /// What people call it: `original`, `paper`, … or the name of a file of their own.
+    pub name: String,
+    /// One line for people.
+    #[serde(default)]
+    pub about: String,
+    /// Where its constants come from.
+    #[serde(default)]
+    pub source: String,
+    /// Channels, height and width of one image as the first layer sees it.
+    pub input: [usize; 3],
+    /// Into how many halves the network can be split; 1 when it cannot.
+    #[serde(default = "one")]
+    pub towers: usize,
+    /// The layers in order; each sees the output of the one before.
+    pub layers: Vec<LayerSpec>,
+}
+
+/// One layer: its name and what it does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LayerSpec {
+    /// Unique in the network; its parameters are `NAME.weight` and `NAME.bias`.
+    pub name: String,
+    /// What it computes.
+    #[serde(flatten)]
+    pub kind: LayerKind,
+}
+
+/// What a layer computes, with the constants as the presets write them.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum LayerKind {
+    /// Convolution with bias over a map.
+    Conv {
+        /// Output channels.
+        filters: usize,
+        /// Height and width of a filter, in pixels.
+        kernel: usize,
+        /// Step between windows, in pixels.
+        #[serde(default = "one")]
+        stride: usize,
+        /// Zero padding in pixels: top, bottom, left, right.
+        #[serde(default)]
+        pad: [usize; 4],
+        /// Channel blocks that do not see each other.
+        #[serde(default = "one")]
+        groups: usize,
+        /// Where its parameters start.
+        init: Init,
+    },
+    /// Dense layer with bias over everything that comes in.
+    Linear {
+        /// Outputs.
+        outputs: usize,
+        /// Where its parameters start.
+        init: Init,
+    },
+    /// `max(x, 0)`.
+    Relu,
+    /// Local response normalization across channels.
+    Lrn {
+        /// Window, in channels.
+        n: usize,
+        /// Weight of the window's squares.
+        alpha: f32,
+        /// Exponent.
+        beta: f32,
+        /// Offset.
+        k: f32,
+        /// Channel blocks whose edges stop a window.
+        #[serde(default = "one")]
+        towers: usize,
+        /// Whether alpha weighs the mean of the squares (the authors' code) or their sum (their text).
+        #[serde(default = "yes")]
+        alpha_over_n: bool,
+    },
+    /// Response normalization within a map: the layer the paper does not mention.
+    MapNorm {
+        /// Window, in pixels each way.
+        n: usize,
+        /// Weight of the window's mean square.
+        alpha: f32,
+        /// Exponent.
+        beta: f32,
+        /// Offset.
+        k: f32,
+    },
+    /// Max pooling; windows overlap where `kernel > stride`.
+    MaxPool {
+        /// Height and width of a window, in pixels.
+        kernel: usize,
+        /// Step between windows, in pixels.
+        stride: usize,
+        /// Whether a last window may hang over the edge.
+        #[serde(default)]
+        ceil: bool,
+    },
+    /// Dropout in training.
+    Dropout {
+        /// Probability of keeping an element.
+        keep: f32,
+        /// Which side is scaled to make up for the dropped ones.
+        scale: Scale,
+    },
+}
+
+/// Where a layer's parameters start.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Init {
+    /// Weights from a zero-mean normal distribution, biases all equal.
+    Normal(Normal),
+    /// A named rule.
+    Rule(Rule),
+}
+
+/// Weights from a zero-mean normal distribution, biases all equal.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Normal {
+    /// Standard deviation of the weights.
+    pub std: f32,
+    /// Every bias.
+    pub bias: f32,
+}
+
+/// A named rule of initialisation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rule {
+    /// Weights and biases uniform in ±1/√(inputs of one output): PyTorch's default.
+    FanIn,
+}
+
+/// Which side of dropout is scaled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scale {
+    /// Outputs are multiplied by `keep` at test: the paper.
+    AtTest,
+    /// Outputs are divided by `keep` in training: Caffe, PyTorch.
+    AtTraining,
+}
+
+/// A layer's operation with its constants, as alexnet-kernels runs it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Op {
+    /// Convolution.
+    Conv(Conv2d),
+    /// Dense layer.
+    Linear,
+    /// ReLU.
+    Relu,
+    /// Normalization across channels.
+    Lrn(Lrn),
+    /// Normalization within a map.
+    MapNorm(MapNorm),
+    /// Max pooling.
+    MaxPool(MaxPool2d),
+    /// Dropout.
+    Dropout(Dropout),
+}
+
+impl LayerKind {
+    /// The word the presets use.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Conv { .. } => "conv",
+            Self::Linear { .. } => "linear",
+            Self::Relu => "relu",
+            Self::Lrn { .. } => "lrn",
+            Self::MapNorm { .. } => "map-norm",
+            Self::MaxPool { .. } => "max-pool",
+            Self::Dropout { .. } => "dropout",
+        }
+    }
+
+    /// The operation with its constants.
+    pub fn op(&self) -> Op {
+        match *self {
+            Self::Conv { stride, pad: [top, bottom, left, right], groups, .. } => {
+                Op::Conv(Conv2d { stride, padding: Padding { top, bottom, left, right }, groups })
+            }
+            Self::Linear { .. } => Op::Linear,
+            Self::Relu => Op::Relu,
+            Self::Lrn { n, alpha, beta, k, towers, alpha_over_n } => {
+                Op::Lrn(Lrn { n, alpha, beta, k, towers, alpha_over_n })
+            }
+            Self::MapNorm { n, alpha, beta, k } => Op::MapNorm(MapNorm { n, alpha, beta, k }),
+            Self::MaxPool { kernel, stride, ceil } => {
+                Op::MaxPool(MaxPool2d { kernel, stride, ceil })
+            }
+            Self::Dropout { keep, scale } => {
+                let scale = match scale {
+                    Scale::AtTest => DropoutScale::AtTest,
+                    Scale::AtTraining => DropoutScale::AtTraining,
+                };
+                Op::Dropout(Dropout { keep, scale })
+            }
+        }
+    }
+}
+
+impl NetworkSpec {
+    /// Reads a network from TOML; `origin` names it in errors.
+    ///
+    /// # Errors
+    ///
+    /// [`SpecError::Syntax`] for what is not TOML or has unknown keys; whatever
+    /// [`layers`](crate::Layers::new) finds wrong with the layers.
+    pub fn from_toml(origin: &str, text: &str) -> Result<Self, SpecError> {
+        let spec: Self = toml::from_str(text).map_err(|e| SpecError::Syntax {
+            origin: origin.to_owned(),
+            message: suggest::explain(&e.to_string()),
+        })?;
+        crate::Layers::new(&spec)?;
+        Ok(spec)
+    }
+
+    /// The network as TOML, which [`from_toml`](Self::from_toml) reads back to the same.
+    ///
+    /// # Errors
+    ///
+    /// [`SpecError::Syntax`] for numbers TOML cannot hold.
+    pub fn to_toml(&self) -> Result<String, SpecError> {
+        toml::to_string(self).map_err(|e| SpecError::Syntax {
+            origin: self.name.clone(),
+            message: e.to_string(),
+        })
+    }
+
+    /// The number of classes the last layer tells apart; `None` when it is not dense.
+    pub fn classes(&self) -> Option<usize> {
+        match self.layers.last()?.kind {
+            LayerKind::Linear { outputs, .. } => Some(outputs),
+            _ => None,
+        }
+    }
+
+    /// The same network with a last layer of `classes` outputs.
+    pub fn with_classes(mut self, classes: usize) -> Self {
+        if let Some(LayerSpec { kind: LayerKind::Linear { outputs, .. }, .. }) =
+            self.layers.last_mut()
+        {
+            *outputs = classes;
+        }
+        self
+    }
+}
+
+fn one() -> usize {
+    1
+}
+
+fn yes() -> bool {
+    true
+}

@@ -1,0 +1,176 @@
+//! Checkpoints: weights with all that is needed to use them, and to go on training, in one safetensors file.
+//!
+//! Tensors: every parameter by its name in PyTorch's layout; `input.mean_image`, `(H, W, 3)`; in a checkpoint
+//! that can be resumed, `velocity.` + parameter name. Metadata, each a JSON value: `network`, `recipe`,
+//! `classes`, `progress`, and `crc32`, the CRC-32 of each tensor's bytes by name, which is checked on reading.
+//! The file is written beside its place, synced and renamed: it is whole or not there.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
+use std::path::Path;
+
+use alexnet_data::write_whole;
+use alexnet_model::{Network, NetworkSpec};
+use candle_core::safetensors::Load;
+use candle_core::{DType, Device, Tensor};
+use safetensors::{SafeTensors, View};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{Error, InputStage, Optimizer, Plateau, Recipe};
+
+const FORMAT: &str = "alexnet-checkpoint 1";
+const MEAN_IMAGE: &str = "input.mean_image";
+const VELOCITY: &str = "velocity.";
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Progress {
+    /// The epoch that comes next or is under way, from 0.
+    pub epoch: usize,
+    /// Steps of it that are done.
+    pub step: usize,
+    /// Sum of the losses of its images so far.
+    pub loss: f64,
+    /// Its images so far.
+    pub images: usize,
+    /// What the validation errors said so far.
+    pub plateau: Plateau,
+}
+
+impl Progress {
+    /// A run's beginning.
+    pub(crate) const START: Self =
+        Self { epoch: 0, step: 0, loss: 0.0, images: 0, plateau: Plateau::START };
+}
+
+/// What a checkpoint file holds.
+#[derive(Debug)]
+pub struct Checkpoint {
+    /// The network.
+    pub network: NetworkSpec,
+    /// The recipe it was trained by.
+    pub recipe: Recipe,
+    /// Names of the classes, in the order of the logits.
+    pub classes: Vec<String>,
+    /// Parameters and, where training can go on, velocities, by name.
+    tensors: HashMap<String, Tensor>,
+    /// Where the run stood; `None` in final weights.
+    pub progress: Option<Progress>,
+}
+
+impl Checkpoint {
+    /// Reads a checkpoint and checks every tensor against its checksum.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when it cannot be read; [`Error::Checkpoint`] when it is damaged or not ours.
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        let fail = |reason: String| Error::Checkpoint { path: path.to_owned(), reason };
+        let bytes = std::fs::read(path).map_err(Error::io(path))?;
+        let file = SafeTensors::deserialize(&bytes)
+            .map_err(|e| fail(format!("not a whole safetensors file ({e}); take another checkpoint")))?;
+        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| fail(e.to_string()))?;
+        let metadata = header.metadata().clone().unwrap_or_default();
+        match metadata.get("format").map(String::as_str) {
+            Some(FORMAT) => {}
+            found => {
+                let found = found.unwrap_or("none");
+                return Err(fail(format!("its format is `{found}`, expected `{FORMAT}`; it was not written by this version of alexnet train")));
+            }
+        }
+        let sums: BTreeMap<String, u32> = json(&metadata, "crc32").map_err(&fail)?;
+        let mut tensors = HashMap::new();
+        for (name, view) in file.iter() {
+            let (got, expected) = (crc32fast::hash(view.data()), sums.get(name));
+            if expected != Some(&got) {
+                return Err(fail(format!("tensor `{name}` is damaged: its checksum is {got:08x}, expected {:08x}; take another checkpoint", expected.unwrap_or(&0))));
+            }
+            tensors.insert(name.to_owned(), view.load(&Device::Cpu)?);
+        }
+        Ok(Self {
+            network: json(&metadata, "network").map_err(&fail)?,
+            recipe: json(&metadata, "recipe").map_err(&fail)?,
+            classes: json(&metadata, "classes").map_err(&fail)?,
+            progress: json(&metadata, "progress").map_err(&fail)?,
+            tensors,
+        })
+    }
+
+    /// The network with its weights, on the CPU.
+    ///
+    /// # Errors
+    ///
+    /// A tensor that is missing or of another shape.
+    pub fn network(&self) -> Result<Network, Error> {
+        Ok(Network::from_tensors(&self.network, &self.tensors)?)
+    }
+
+    /// The velocities, by parameter name.
+    pub(crate) fn velocities(&self) -> HashMap<String, Tensor> {
+        let of = |(name, t): (&String, &Tensor)| Some((name.strip_prefix(VELOCITY)?.to_owned(), t.clone()));
+        self.tensors.iter().filter_map(of).collect()
+    }
+
+    /// How this network's input is made from pixels, by the mean it was trained with, and the height and width
+    /// of the images it was trained on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Checkpoint`] when the file, `path`, has no mean image.
+    pub fn input(&self, path: &Path) -> Result<(InputStage, [usize; 2]), Error> {
+        let fail = |reason: String| Error::Checkpoint { path: path.to_owned(), reason };
+        let mean = self.tensors.get(MEAN_IMAGE).ok_or_else(|| fail(format!("it has no `{MEAN_IMAGE}`")))?;
+        let [_, h, w] = self.network.input;
+        let stored = match *mean.dims() {
+            [height, width, 3] if height >= h && width >= w && mean.dtype() == DType::F32 => [height, width],
+            _ => return Err(fail(format!("`{MEAN_IMAGE}` is {:?}, but crops are {h}x{w}", mean.dims()))),
+        };
+        let values = mean.flatten_all()?.to_vec1()?;
+        let stage = InputStage::new(&self.recipe.input, &values, stored, [h, w], &Device::Cpu)?;
+        Ok((stage, stored))
+    }
+}
+
+fn json<T: DeserializeOwned>(metadata: &HashMap<String, String>, key: &str) -> Result<T, String> {
+    let text = metadata.get(key).ok_or_else(|| format!("its metadata has no `{key}`"))?;
+    serde_json::from_str(text).map_err(|e| format!("its metadata `{key}` cannot be read: {e}"))
+}
+
+/// What [`save`] writes beside the weights.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub(crate) recipe: &'a Recipe,
+    pub(crate) classes: &'a [String],
+    /// `(H, W, 3)`.
+    pub(crate) mean_image: &'a Tensor,
+}
+
+/// Writes final weights or, with `progress`, a checkpoint that training can go on from.
+pub(crate) fn save(
+    path: &Path,
+    network: &Network,
+    context: Context<'_>,
+    progress: Option<(&Progress, &Optimizer)>,
+) -> Result<(), Error> {
+    let mut tensors: BTreeMap<String, Tensor> = network.tensors()?.into_iter().collect();
+    tensors.insert(MEAN_IMAGE.to_owned(), context.mean_image.clone());
+    if let Some((_, optimizer)) = progress {
+        let velocities = optimizer.velocities(network)?.into_iter();
+        tensors.extend(velocities.map(|(name, v)| (format!("{VELOCITY}{name}"), v)));
+    }
+    let sums: BTreeMap<&str, u32> =
+        tensors.iter().map(|(name, t)| (name.as_str(), crc32fast::hash(&t.data()))).collect();
+    let to_json = |value: serde_json::Result<String>| value.map_err(|e| Error::io(path)(e.into()));
+    let metadata = HashMap::from([
+        ("format".to_owned(), FORMAT.to_owned()),
+        ("network".to_owned(), to_json(serde_json::to_string(network.spec()))?),
+        ("recipe".to_owned(), to_json(serde_json::to_string(context.recipe))?),
+        ("classes".to_owned(), to_json(serde_json::to_string(context.classes))?),
+        ("progress".to_owned(), to_json(serde_json::to_string(&progress.map(|(p, _)| p)))?),
+        ("crc32".to_owned(), to_json(serde_json::to_string(&sums))?),
+    ]);
+    let bytes = safetensors::serialize(&tensors, Some(metadata))
+        .map_err(|e| Error::Checkpoint { path: path.to_owned(), reason: e.to_string() })?;
+    Ok(write_whole(path, |file| file.write_all(&bytes))?)
+}

@@ -1,0 +1,132 @@
+//! What can go wrong in training, evaluation and with a run's files.
+
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// What went wrong, in one line that says what to do.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// From the dataset.
+    #[error(transparent)]
+    Data(#[from] alexnet_data::Error),
+    /// From the network's description.
+    #[error(transparent)]
+    Network(#[from] alexnet_model::SpecError),
+    /// From an operation.
+    #[error("{0}")]
+    Tensor(#[from] candle_core::Error),
+    /// A file of the run that cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A recipe that is not one.
+    #[error("recipe {origin}: {message}")]
+    Recipe {
+        /// Preset or file.
+        origin: String,
+        /// What is wrong and what would be right.
+        message: String,
+    },
+    /// The dataset's images are smaller than what the network sees of them.
+    #[error(
+        "network `{network}` takes crops of {crop:?} px, but the images of {} are {stored:?} px; \
+         prepare the dataset with a larger --size or take another --preset", data.display()
+    )]
+    ImagesTooSmall {
+        /// The network.
+        network: String,
+        /// Height and width of a crop.
+        crop: [usize; 2],
+        /// The dataset.
+        data: PathBuf,
+        /// Height and width of its images.
+        stored: [usize; 2],
+    },
+    /// Weights for other classes than the dataset's.
+    #[error(
+        "{} tells {weights} classes apart, but dataset {} has {dataset}: \
+         evaluate on the dataset the weights were trained for", checkpoint.display(), data.display()
+    )]
+    Classes {
+        /// The weights.
+        checkpoint: PathBuf,
+        /// Their number of classes.
+        weights: usize,
+        /// The dataset.
+        data: PathBuf,
+        /// Its number of classes.
+        dataset: usize,
+    },
+    /// Weights for as many classes, but other ones.
+    #[error(
+        "{}: class {index} is `{weights}`, but `{dataset}` in dataset {}: \
+         evaluate on the dataset the weights were trained for", checkpoint.display(), data.display()
+    )]
+    ClassNames {
+        /// The weights.
+        checkpoint: PathBuf,
+        /// The dataset.
+        data: PathBuf,
+        /// The first class that differs.
+        index: usize,
+        /// Its name in the weights.
+        weights: String,
+        /// Its name in the dataset.
+        dataset: String,
+    },
+    /// A folder that already holds a run.
+    #[error("{} already holds a run; go on with it by --resume, or name another folder with --run", run.display())]
+    RunExists {
+        /// The folder.
+        run: PathBuf,
+    },
+    /// A folder that holds no run to go on with.
+    #[error("{} holds no run to resume: {missing} is missing; leave out --resume to start one", run.display())]
+    NoRun {
+        /// The folder.
+        run: PathBuf,
+        /// The file that should be there.
+        missing: &'static str,
+    },
+    /// The dataset of a run is not the one it started with.
+    #[error("run {} was trained on another dataset than {}; resume it with the one it began with", run.display(), data.display())]
+    OtherDataset {
+        /// The run.
+        run: PathBuf,
+        /// The dataset that was offered.
+        data: PathBuf,
+    },
+    /// A file that is no checkpoint of ours.
+    #[error("{}: {reason}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it and what to do.
+        reason: String,
+    },
+    /// The loss left the numbers.
+    #[error("the loss is {loss} at epoch {epoch}, step {step}: training has diverged; start again with a lower rate (--set weights.rate=…)")]
+    Diverged {
+        /// The loss.
+        loss: f32,
+        /// The epoch.
+        epoch: usize,
+        /// The step within it.
+        step: usize,
+    },
+    /// A loader thread ended without a word.
+    #[error("a loader thread stopped early; this is a fault of this program")]
+    LoaderGone,
+}
+
+impl Error {
+    /// For `map_err`: a system's error with the file it is about.
+    pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        |source| Self::Io { path, source }
+    }
+}

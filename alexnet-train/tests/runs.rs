@@ -1,0 +1,175 @@
+//! Whole runs: the same weights whatever the threads and interruptions, files that are right or refused.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use alexnet_train::{Checkpoint, Error, Event, Job, RunFolder, Task, train};
+use common::{dataset, job, recipe};
+
+/// The bytes of the final weights of `job`.
+fn weights(job: &Job) -> Vec<u8> {
+    train(job, &mut |_| ()).unwrap();
+    fs::read(job.run.weights()).unwrap()
+}
+
+/// As [`job`], going on with the run that is in its folder.
+fn resume(data: &Path, run: &Path, epochs: Option<usize>) -> Job {
+    Job { task: Task::Resume { epochs }, ..job(data, run, recipe(&[])) }
+}
+
+#[test]
+fn loader_threads_do_not_change_a_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = dataset(folder.path(), 7, 2);
+    let run = |threads: usize| {
+        let job = job(&data, &folder.path().join(format!("run-{threads}")), recipe(&[]));
+        weights(&Job { loader_threads: threads, ..job })
+    };
+    let one = run(1);
+    assert!(one == run(2) && one == run(8));
+}
+
+#[test]
+fn another_seed_gives_other_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = dataset(folder.path(), 4, 1);
+    let run = |seed: u64| {
+        let mut job = job(&data, &folder.path().join(format!("run-{seed}")), recipe(&[("epochs", "1")]));
+        if let Task::Start { seed: s, .. } = &mut job.task {
+            *s = seed;
+        }
+        weights(&job)
+    };
+    assert!(run(1) != run(2));
+}
+
+/// A run cut off in the middle of its second epoch, and one cut off after its first, end as one that was not.
+#[test]
+fn a_resumed_run_is_the_same_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = dataset(folder.path(), 7, 2);
+    let path = |name: &str| folder.path().join(name);
+    let three = [("epochs", "3")];
+
+    let undisturbed = Job { checkpoint_every: Duration::ZERO, ..job(&data, &path("whole"), recipe(&three)) };
+    let cut = path("cut");
+    fs::create_dir(&cut).unwrap();
+    train(&undisturbed, &mut |event| {
+        // At this moment the checkpoint is that of the step before: what a kill here would leave behind.
+        if let Event::Step { epoch: 1, step: 2, .. } = event {
+            for file in ["run.json", "checkpoint.safetensors"] {
+                fs::copy(path("whole").join(file), cut.join(file)).unwrap();
+            }
+        }
+    })
+    .unwrap();
+    let want = fs::read(undisturbed.run.weights()).unwrap();
+
+    let at = Checkpoint::load(&cut.join("checkpoint.safetensors")).unwrap().progress.unwrap();
+    assert_eq!((at.epoch, at.step), (1, 2));
+    assert!(weights(&resume(&data, &cut, None)) == want, "resumed within an epoch");
+
+    let first = job(&data, &path("first"), recipe(&[("epochs", "1")]));
+    weights(&first);
+    assert!(weights(&resume(&data, &path("first"), Some(3))) == want, "resumed between epochs");
+    assert!(weights(&resume(&data, &path("first"), None)) == want, "resumed when already complete");
+}
+
+#[test]
+fn the_loss_falls_and_the_log_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = dataset(folder.path(), 8, 2);
+    let job = job(&data, &folder.path().join("run"), recipe(&[("epochs", "6")]));
+    let scores = train(&job, &mut |_| ()).unwrap();
+    assert_eq!(scores.iter().map(|s| (s.images, s.views)).collect::<Vec<_>>(), [(20, 1), (20, 10)]);
+    let log = fs::read_to_string(job.run.log()).unwrap();
+    let lines: Vec<serde_json::Value> = log.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let of = |kind: &str| lines.iter().filter(|l| l["event"] == kind).collect::<Vec<_>>();
+    assert_eq!([of("start").len(), of("step").len(), of("epoch").len(), of("end").len()], [1, 30, 6, 1]);
+    let losses: Vec<f64> = of("epoch").iter().map(|l| l["train_loss"].as_f64().unwrap()).collect();
+    assert!(losses[5] < losses[0] && losses[0] < 4.0, "{losses:?}");
+    let report: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(job.run.report()).unwrap()).unwrap();
+    assert_eq!(report[1]["top1_error"].as_f64(), Some(scores[1].top1_error));
+}
+
+/// Eight images without augmentation or dropout's help are learnt by heart.
+#[test]
+fn overfits_one_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = dataset(folder.path(), 1, 1);
+    let changes = [
+        ("batch", "10"), ("epochs", "150"), ("augmentation.flip", "false"), ("order", "stored"),
+        ("schedule.changes", "[]"), ("augmentation.shared_by", "10"), ("augmentation.color.sigma", "0.0"),
+    ];
+    let mut job = job(&data, &folder.path().join("run"), recipe(&changes));
+    if let Task::Start { network, .. } = &mut job.task {
+        network.layers.retain(|l| l.name != "drop3");
+    }
+    let mut last = f64::NAN;
+    train(&job, &mut |event| if let Event::Epoch { train_loss, .. } = event { last = *train_loss }).unwrap();
+    assert!(last < 0.5, "loss is still {last}");
+}
+
+#[test]
+fn a_flipped_byte_of_a_checkpoint_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = dataset(folder.path(), 2, 1);
+    let job = job(&data, &folder.path().join("run"), recipe(&[("epochs", "1")]));
+    let whole = weights(&job);
+    let path = folder.path().join("flipped.safetensors");
+    for at in (0..whole.len()).step_by(whole.len() / 300) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x10;
+        fs::write(&path, &bytes).unwrap();
+        // In the header some flips only rename what nothing reads; none may change a tensor or panic.
+        if let Ok(checkpoint) = Checkpoint::load(&path) {
+            let header = u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize + 8;
+            assert!(at < header, "byte {at} of the tensors");
+            _ = checkpoint.network();
+        }
+    }
+    for length in [0, 7, 8, 100, whole.len() / 2, whole.len() - 1] {
+        fs::write(&path, &whole[..length]).unwrap();
+        assert!(Checkpoint::load(&path).is_err(), "cut to {length}");
+    }
+}
+
+#[test]
+fn what_cannot_be_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = dataset(folder.path(), 2, 1);
+    let run = folder.path().join("run");
+    let fails = |job: &Job| train(job, &mut |_| ()).unwrap_err();
+
+    let missing = folder.path().join("nowhere");
+    assert!(matches!(fails(&job(&missing, &run, recipe(&[]))), Error::Data(_)));
+    assert!(matches!(fails(&resume(&data, &run, None)), Error::NoRun { .. }));
+
+    let mut large = job(&data, &run, recipe(&[]));
+    if let Task::Start { network, .. } = &mut large.task {
+        network.input = [3, 24, 24];
+    }
+    assert!(matches!(fails(&large), Error::ImagesTooSmall { crop: [24, 24], stored: [20, 20], .. }));
+
+    let changes = [("schedule.changes", r#"[{ epoch = 1, layer = "conv9", weights = 0.1 }]"#)];
+    let error = fails(&job(&data, &run, recipe(&changes))).to_string();
+    assert!(error.contains("`conv9`") && error.contains("did you mean `conv"), "{error}");
+    assert!(!run.exists(), "a refused run leaves nothing");
+
+    let hot = [("weights.rate", "1e30"), ("biases.rate", "1e30")];
+    assert!(matches!(fails(&job(&data, &run, recipe(&hot))), Error::Diverged { .. }));
+    assert!(matches!(fails(&job(&data, &run, recipe(&[]))), Error::RunExists { .. }));
+
+    let other = dataset(&folder.path().join("other"), 3, 1);
+    assert!(matches!(fails(&resume(&other, &run, None)), Error::OtherDataset { .. }));
+}
+
+#[test]
+fn a_run_folder_names_its_files() {
+    let run = RunFolder::new(Path::new("runs/a"));
+    assert_eq!(run.weights(), Path::new("runs/a/final.safetensors"));
+}

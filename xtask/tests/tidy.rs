@@ -1,0 +1,140 @@
+//! The rules of the house that a program can check: who may import whom, versions, what a file opens with.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Files over 400 lines, each with its reason.
+const LONG: [(&str, &str); 0] = [];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn metadata() -> Value {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--offline", "--locked"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn packages(metadata: &Value) -> &Vec<Value> {
+    metadata["packages"].as_array().unwrap()
+}
+
+fn ours(metadata: &Value) -> impl Iterator<Item = &Value> {
+    packages(metadata).iter().filter(|p| p["source"].is_null())
+}
+
+/// Names of a package's dependencies of one kind: `Value::Null` for ordinary ones.
+fn dependencies(package: &Value) -> Vec<&str> {
+    let all = package["dependencies"].as_array().unwrap().iter();
+    all.filter(|d| d["kind"].is_null()).map(|d| d["name"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn crates_import_only_whom_they_may() {
+    let may = BTreeMap::from([
+        ("alexnet-data", vec![]),
+        ("alexnet-kernels", vec![]),
+        ("alexnet-model", vec!["alexnet-kernels"]),
+        ("alexnet-train", vec!["alexnet-data", "alexnet-kernels", "alexnet-model"]),
+        ("alexnet-cli", vec!["alexnet-data", "alexnet-model", "alexnet-train"]),
+        ("xtask", vec!["alexnet-data"]),
+    ]);
+    let metadata = metadata();
+    assert_eq!(ours(&metadata).count(), may.len());
+    for package in ours(&metadata) {
+        let name = package["name"].as_str().unwrap();
+        for dependency in dependencies(package) {
+            let of_house = dependency.starts_with("alexnet-");
+            assert!(!of_house || may[name].contains(&dependency), "{name} imports {dependency}");
+            let forbidden: &[&str] = match name {
+                "alexnet-data" => &["candle-core", "candle-nn", "anyhow", "indicatif", "clap"],
+                "alexnet-cli" | "xtask" => &[],
+                _ => &["anyhow", "indicatif", "clap"],
+            };
+            assert!(!forbidden.contains(&dependency), "{name} imports {dependency}");
+        }
+    }
+}
+
+#[test]
+fn rust_version_is_that_of_the_newest_dependency() {
+    let number = |v: &str| -> Vec<u64> {
+        let mut parts: Vec<u64> = v.split('.').map(|n| n.parse().unwrap()).collect();
+        parts.resize(3, 0);
+        parts
+    };
+    let metadata = metadata();
+    let stated = |p: &&Value| p["rust_version"].as_str().map(number);
+    let others = packages(&metadata).iter().filter(|p| !p["source"].is_null());
+    let need = others.filter_map(|p| stated(&p)).max().unwrap();
+    for package in ours(&metadata) {
+        let have = stated(&package).unwrap();
+        assert!(have >= need, "{}: rust-version {have:?}, dependencies need {need:?}", package["name"]);
+    }
+}
+
+#[test]
+fn crates_could_be_published_alone() {
+    for package in ours(&metadata()) {
+        let name = package["name"].as_str().unwrap();
+        assert_eq!(package["license"], "MIT OR Apache-2.0", "{name}");
+        assert!(package["description"].as_str().is_some_and(|d| d.len() > 20), "{name}: description");
+        if name != "xtask" {
+            let keywords = package["keywords"].as_array().unwrap().len();
+            assert!((1..=5).contains(&keywords), "{name}: {keywords} keywords");
+            assert!(root().join(name).join("README.md").exists(), "{name}: README.md");
+        }
+    }
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let (path, name) = (entry.path(), entry.file_name());
+        let name = name.to_string_lossy();
+        if path.is_dir() && !name.starts_with('.') && !name.starts_with("target") && name != "data" && name != "runs" {
+            sources(&path, found);
+        } else if name.ends_with(".rs") || name.ends_with(".cu") || name.ends_with(".cuh") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn every_file_says_what_it_is_and_reads_in_a_sitting() {
+    let mut files = Vec::new();
+    sources(&root(), &mut files);
+    assert!(files.len() > 40, "only {} files found", files.len());
+    let mut total = 0;
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        let first = text.lines().next().unwrap_or_default();
+        let opens = ["//! ", "// ", "#![doc = include_str!("].iter().any(|s| first.starts_with(s));
+        assert!(opens, "{}: opens with `{first}`", file.display());
+        let lines = text.lines().count();
+        total += lines;
+        let name = file.strip_prefix(root()).unwrap().to_string_lossy().replace('\\', "/");
+        assert!(lines <= 400 || LONG.iter().any(|(f, _)| *f == name), "{name}: {lines} lines");
+    }
+    println!("{total} lines");
+}
+
+#[test]
+fn the_architecture_names_every_crate_with_an_invariant() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let sections: Vec<&str> = text.split("\n### ").skip(1).collect();
+    for package in ours(&metadata()) {
+        let name = package["name"].as_str().unwrap();
+        let heading = |s: &&&str| s.lines().next().is_some_and(|h| h.split(", ").any(|n| n == name));
+        let section = sections.iter().find(heading).unwrap_or_else(|| panic!("{name} is missing"));
+        assert!(section.contains("**Invariant:**"), "{name} has no invariant");
+    }
+}
