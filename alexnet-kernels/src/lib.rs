@@ -1,1 +1,34 @@
-//! Under construction.
+#![doc = include_str!("../README.md")]
+
+mod conv;
+mod dense;
+mod dropout;
+mod elementwise;
+mod gradients;
+mod input;
+mod linear;
+mod lrn;
+mod map_norm;
+mod matrix;
+mod max_pool;
+mod philox;
+mod power;
+mod relu;
+mod sgd;
+mod simd;
+mod softmax_cross_entropy;
+mod window;
+
+pub use conv::{Conv2d, Padding};
+pub use dense::channels_last;
+pub use dropout::{Dropout, DropoutKey, DropoutMode, DropoutScale};
+pub use gradients::{ConvGradients, Gradients, LinearGradients};
+pub use input::Input;
+pub use linear::Linear;
+pub use lrn::Lrn;
+pub use map_norm::MapNorm;
+pub use max_pool::MaxPool2d;
+pub use philox::{normals, philox4x32, uniform};
+pub use relu::Relu;
+pub use sgd::Sgd;
+pub use softmax_cross_entropy::SoftmaxCrossEntropy;

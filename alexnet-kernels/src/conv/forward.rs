@@ -1,0 +1,78 @@
+//! The forward pass: patches times weights, plus the bias.
+
+use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
+use rayon::prelude::*;
+
+use super::geometry::Geometry;
+use crate::dense::{produce, values};
+use crate::matrix::{Matrix, multiply};
+use crate::simd::vectorized;
+
+/// Floats of a tile of patches: 2 MiB.
+const TILE: usize = 512 * 1024;
+
+/// `(x (B, H, W, C), w (O, kH, kW, C/groups), bias (O)) → y (B, H', W', O)`.
+pub(super) struct Forward(pub(super) Geometry);
+
+impl CustomOp3 for Forward {
+    fn name(&self) -> &'static str {
+        "conv2d"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_l: &Layout,
+        w: &CpuStorage,
+        w_l: &Layout,
+        bias: &CpuStorage,
+        bias_l: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let x = values("conv2d", x, x_l)?;
+        let (w, bias) = (values("conv2d", w, w_l)?, values("conv2d", bias, bias_l)?);
+        let g = &self.0;
+        produce((g.batch, g.output.0, g.output.1, g.out_channels), |y| {
+            forward(g, x, w, bias, y);
+            Ok(())
+        })
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        _bias: &Tensor,
+        _y: &Tensor,
+        dy: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let gradients = super::backward(self.0, x, w, &dy.contiguous()?, true)?;
+        Ok((gradients.input, Some(gradients.weight), Some(gradients.bias)))
+    }
+}
+
+fn forward(g: &Geometry, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]) {
+    let (patch, out, group_out) = (g.patch(), g.out_channels, g.group_out_channels());
+    // A multiple of 8 pixels, the narrow side of gemm's register tile.
+    let tile_pixels = (TILE / patch).next_multiple_of(8);
+    let tiles = y.par_chunks_mut(tile_pixels * out).enumerate();
+    tiles.for_each_init(Vec::new, |patches, (tile, y)| {
+        let (first, pixels) = (tile * tile_pixels, y.len() / out);
+        patches.resize(pixels * patch, 0.0);
+        for group in 0..g.groups {
+            g.gather(x, first..first + pixels, 0..g.taps(), group, patches);
+            let w = &w[group * group_out * patch..][..group_out * patch];
+            let (patches, w) = (
+                Matrix::row_major(patches, pixels, patch),
+                Matrix::row_major(w, group_out, patch).transposed(),
+            );
+            multiply(&mut y[group * group_out..], out, patches, w, false);
+        }
+        vectorized(|| {
+            for y in y.chunks_exact_mut(out) {
+                for (y, bias) in y.iter_mut().zip(bias) {
+                    *y += bias;
+                }
+            }
+        });
+    });
+}

@@ -1,0 +1,68 @@
+//! The gradient by the input: the gradient of each patch, added where the patch was read.
+
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape};
+use rayon::prelude::*;
+
+use super::geometry::Geometry;
+use crate::dense::{produce, values};
+use crate::matrix::{Matrix, multiply};
+use crate::simd::vectorized;
+
+/// Floats of a tile of patches: 2 MiB.
+const TILE: usize = 512 * 1024;
+
+/// `(dy (B, H', W', O), w (O, kH, kW, C/groups)) → dx (B, H, W, C)`.
+pub(super) struct InputGradient(pub(super) Geometry);
+
+impl CustomOp2 for InputGradient {
+    fn name(&self) -> &'static str {
+        "conv2d-input-gradient"
+    }
+
+    fn cpu_fwd(
+        &self,
+        dy: &CpuStorage,
+        dy_l: &Layout,
+        w: &CpuStorage,
+        w_l: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (dy, w) = (values("conv2d", dy, dy_l)?, values("conv2d", w, w_l)?);
+        let g = &self.0;
+        produce((g.batch, g.input.0, g.input.1, g.channels), |dx| {
+            let images = dx.par_chunks_mut(g.image()).enumerate();
+            images.for_each_init(Vec::new, |patches, (image, dx)| {
+                input_gradient(g, dy, w, image, dx, patches);
+            });
+            Ok(())
+        })
+    }
+}
+
+/// The gradient of one image, `dx` (H, W, C); `patches` is scratch.
+fn input_gradient(
+    g: &Geometry,
+    dy: &[f32],
+    w: &[f32],
+    image: usize,
+    dx: &mut [f32],
+    patches: &mut Vec<f32>,
+) {
+    let (patch, out, group_out) = (g.patch(), g.out_channels, g.group_out_channels());
+    let tile_pixels = (TILE / patch).next_multiple_of(8);
+    let (first, end) = (image * g.out_pixels(), (image + 1) * g.out_pixels());
+    dx.fill(0.0);
+    for tile in (first..end).step_by(tile_pixels) {
+        let pixels = tile_pixels.min(end - tile);
+        patches.resize(pixels * patch, 0.0);
+        for group in 0..g.groups {
+            let dy = &dy[tile * out + group * group_out..];
+            let w = &w[group * group_out * patch..][..group_out * patch];
+            let (dy, w) = (
+                Matrix::new(dy, (pixels, group_out), (out, 1)),
+                Matrix::row_major(w, group_out, patch),
+            );
+            multiply(patches, patch, dy, w, false);
+            vectorized(|| g.scatter_add(patches, tile..tile + pixels, group, image, dx));
+        }
+    }
+}

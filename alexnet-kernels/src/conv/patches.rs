@@ -1,0 +1,116 @@
+//! Patches: what each output pixel sees, gathered into rows of a matrix, or added back.
+//!
+//! Output pixels of a batch are numbered `p = (b·H' + h)·W' + w`, positions in the kernel (taps)
+//! `t = i·kW + j`. Row `p` of a patch matrix holds, for each of a range of taps, the channels of
+//! one group. Since images are channels-last, the taps of one kernel row are neighbours in memory.
+
+use std::ops::Range;
+
+use super::geometry::Geometry;
+
+/// Neighbouring taps of one kernel row at one output pixel.
+struct Run {
+    /// First float in the row of the patch matrix.
+    at: usize,
+    /// Taps before the left edge of the map, or all of them if the kernel row is outside.
+    before: usize,
+    /// Taps inside the map, and the pixel of the input batch where the first of them lies.
+    inside: usize,
+    pixel: usize,
+    /// Taps behind the right edge.
+    after: usize,
+}
+
+impl Geometry {
+    /// Calls `f` with each run of `taps` at output pixel `p`.
+    #[inline(always)]
+    fn runs(&self, p: usize, taps: &Range<usize>, mut f: impl FnMut(Run)) {
+        let ((h, w), (out_h, out_w), (_, kernel_w)) = (self.input, self.output, self.kernel);
+        let (image, row, column) = (p / (out_h * out_w), p / out_w % out_h, p % out_w);
+        // Coordinates count from the padded corner, so that none is negative.
+        let (top, left) = (row * self.stride, column * self.stride);
+        let (first_column, end_column) = (self.padding.left, self.padding.left + w);
+        let mut tap = taps.start;
+        while tap < taps.end {
+            let (i, j) = (tap / kernel_w, tap % kernel_w);
+            let count = (kernel_w - j).min(taps.end - tap);
+            let at = (tap - taps.start) * self.group_channels();
+            let y = (top + i).wrapping_sub(self.padding.top); // beyond any map if above the edge
+            let from = (left + j).clamp(first_column, end_column);
+            let to = (left + j + count).clamp(first_column, end_column);
+            if y < h && from < to {
+                f(Run {
+                    at,
+                    before: from - (left + j),
+                    inside: to - from,
+                    pixel: (image * h + y) * w + (from - first_column),
+                    after: left + j + count - to,
+                });
+            } else {
+                f(Run { at, before: count, inside: 0, pixel: 0, after: 0 });
+            }
+            tap += count;
+        }
+    }
+
+    /// Writes all of `patches`, (pixels, taps · group channels), from `x` (B, H, W, C).
+    pub(super) fn gather(
+        &self,
+        x: &[f32],
+        pixels: Range<usize>,
+        taps: Range<usize>,
+        group: usize,
+        patches: &mut [f32],
+    ) {
+        let (channels, group_channels) = (self.channels, self.group_channels());
+        let rows = patches.chunks_exact_mut(taps.len() * group_channels);
+        for (p, patch) in pixels.zip(rows) {
+            self.runs(p, &taps, |run| {
+                let (before, inside) = (run.before * group_channels, run.inside * group_channels);
+                let (zeros, patch) = patch[run.at..].split_at_mut(before);
+                zeros.fill(0.0);
+                let (copy, patch) = patch.split_at_mut(inside);
+                let x = &x[run.pixel * channels..];
+                if self.groups == 1 {
+                    copy.copy_from_slice(&x[..inside]);
+                } else {
+                    let taps = x[group * group_channels..].chunks(channels);
+                    for (copy, x) in copy.chunks_exact_mut(group_channels).zip(taps) {
+                        copy.copy_from_slice(&x[..group_channels]);
+                    }
+                }
+                patch[..run.after * group_channels].fill(0.0);
+            });
+        }
+    }
+
+    /// Adds `patches`, (pixels, kH·kW · group channels), to where [`Self::gather`] reads them:
+    /// `x` holds the images from number `first_image` on.
+    pub(super) fn scatter_add(
+        &self,
+        patches: &[f32],
+        pixels: Range<usize>,
+        group: usize,
+        first_image: usize,
+        x: &mut [f32],
+    ) {
+        let (channels, group_channels) = (self.channels, self.group_channels());
+        let origin = first_image * self.input.0 * self.input.1;
+        for (p, patch) in pixels.zip(patches.chunks_exact(self.patch())) {
+            self.runs(p, &(0..self.taps()), |run| {
+                if run.inside == 0 {
+                    return;
+                }
+                let patch = &patch[run.at + run.before * group_channels..];
+                let taps = patch.chunks_exact(group_channels).take(run.inside);
+                let x = &mut x[(run.pixel - origin) * channels..];
+                for (x, patch) in x.chunks_mut(channels).zip(taps) {
+                    let x = &mut x[group * group_channels..][..group_channels];
+                    for (x, patch) in x.iter_mut().zip(patch) {
+                        *x += patch;
+                    }
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Dropout whose mask is a pure function of seed, step, layer and element.
+//!
+//! ```text
+//!              training          test
+//! AtTest       y = m·x           y = keep·x
+//! AtTraining   y = m·x / keep    y = x
+//! dx is the same expression of dy
+//!
+//! m[e] = 1 if uniform(word e mod 4 of philox(key, counter)) < keep, else 0
+//! key = seed, counter = (e div 4, layer, step), halves of 64-bit numbers low first
+//! ```
+//!
+//! Element `e` is the position in the logical row-major order of the tensor, whatever its memory:
+//! `b·I + i` for `(B, I)`, `((b·C + c)·H + h)·W + w` for `(B, C, H, W)`.
+//!
+//! Shapes: any of at most 2³⁴ elements, all equal; f32.
+//! Units: `keep` is a probability.
+//! Errors: dtype other than f32, no elements, `keep` outside (0, 1], too many elements.
+//! Source: Krizhevsky, Sutskever, Hinton 2012, §4.2 (`AtTest`); Philox: see `philox.rs`.
+//! Deviations: no mask is stored; the backward pass computes it again.
+
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+use rayon::prelude::*;
+
+use crate::dense::{channels_last, check_values, produce, values};
+use crate::philox::{halves, philox4x32, uniform};
+use crate::simd::vectorized;
+
+/// How many units stay, and which pass makes up for the rest.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Dropout {
+    /// Probability that a unit stays, in (0, 1].
+    pub keep: f32,
+    /// Where the expected value is kept equal between training and test.
+    pub scale: DropoutScale,
+}
+
+/// The pass that scales.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DropoutScale {
+    /// The mask alone in training, `keep` times everything at test: the paper.
+    AtTest,
+    /// The mask over `keep` in training, nothing at test: PyTorch and most programs since.
+    AtTraining,
+}
+
+/// What a pass through the layer is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DropoutMode {
+    /// Units are dropped; the key says which.
+    Train(DropoutKey),
+    /// All units stay.
+    Test,
+}
+
+/// What a mask depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DropoutKey {
+    /// Seed of the run.
+    pub seed: u64,
+    /// Update the mask is drawn for.
+    pub step: u64,
+    /// Number of the layer; two layers with one number would drop the same units.
+    pub layer: u32,
+}
+
+impl Dropout {
+    /// `x` to `y` of the same shape.
+    ///
+    /// # Errors
+    ///
+    /// See the head of this file: shapes, dtypes and probabilities that have no meaning.
+    pub fn forward(&self, x: &Tensor, mode: DropoutMode) -> Result<Tensor> {
+        check_values("dropout", "the input", x)?;
+        if !(self.keep > 0.0 && self.keep <= 1.0) {
+            bail!("dropout: keep must be above 0 and at most 1, got {}", self.keep)
+        }
+        if x.elem_count() > 4 << 32 {
+            bail!("dropout: the counter ends at {} elements, got {}", 4u64 << 32, x.elem_count())
+        }
+        // Row-major, so that elements in memory are in the order in which the mask numbers them.
+        let y = x.contiguous()?.apply_op1(Masked(*self, mode))?;
+        if y.rank() == 4 { channels_last(&y) } else { Ok(y) }
+    }
+
+    /// The gradient by `x`, given that by `y`; the mode is the one of the forward pass.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Dropout::forward`].
+    pub fn backward(&self, dy: &Tensor, mode: DropoutMode) -> Result<Tensor> {
+        self.forward(dy, mode) // the layer is a diagonal matrix
+    }
+
+    fn run(&self, mode: DropoutMode, x: &[f32], y: &mut [f32]) {
+        let scale = match (self.scale, mode) {
+            (DropoutScale::AtTest, DropoutMode::Train(_))
+            | (DropoutScale::AtTraining, DropoutMode::Test) => 1.0,
+            (DropoutScale::AtTest, DropoutMode::Test) => self.keep,
+            (DropoutScale::AtTraining, DropoutMode::Train(_)) => 1.0 / self.keep,
+        };
+        match mode {
+            DropoutMode::Train(key) => self.masked(key, scale, x, y),
+            DropoutMode::Test => crate::elementwise::map1(x, y, |x| scale * x),
+        }
+    }
+
+    fn masked(&self, key: DropoutKey, scale: f32, x: &[f32], y: &mut [f32]) {
+        let (keep, [step_low, step_high]) = (self.keep, halves(key.step));
+        let chunks = y.par_chunks_mut(4 * BLOCKS).zip(x.par_chunks(4 * BLOCKS)).enumerate();
+        chunks.for_each(|(chunk, (y, x))| {
+            vectorized(|| {
+                let first = (chunk * BLOCKS) as u32;
+                for (block, (y, x)) in (first..).zip(y.chunks_mut(4).zip(x.chunks(4))) {
+                    let words =
+                        philox4x32(halves(key.seed), [block, key.layer, step_low, step_high]);
+                    for ((y, x), word) in y.iter_mut().zip(x).zip(words) {
+                        *y = if uniform(word) < keep { scale * x } else { 0.0 };
+                    }
+                }
+            });
+        });
+    }
+}
+
+/// Counters a thread takes at a time; each gives four elements.
+const BLOCKS: usize = 1024;
+
+/// `x → y`, and `dy → dx`.
+struct Masked(Dropout, DropoutMode);
+
+impl CustomOp1 for Masked {
+    fn name(&self) -> &'static str {
+        "dropout"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, l: &Layout) -> Result<(CpuStorage, Shape)> {
+        let x = values::<f32>("dropout", x, l)?;
+        produce(l.shape(), |y| {
+            self.0.run(self.1, x, y);
+            Ok(())
+        })
+    }
+
+    fn bwd(&self, _x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        dy.contiguous()?.apply_op1_no_bwd(&Self(self.0, self.1)).map(Some)
+    }
+}

@@ -1,0 +1,32 @@
+//! One float in, one float out, over whole tensors: threads take chunks, vectors take the rest.
+
+use rayon::prelude::*;
+
+use crate::simd::vectorized;
+
+/// Elements a thread takes at a time: 64 KiB, small enough to stay in the first caches.
+const CHUNK: usize = 16 * 1024;
+
+/// `y[i] = f(x[i])`.
+pub(crate) fn map1(x: &[f32], y: &mut [f32], f: impl Fn(f32) -> f32 + Sync) {
+    let chunks = y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK));
+    chunks.for_each(|(y, x)| {
+        vectorized(|| {
+            for (y, &x) in y.iter_mut().zip(x) {
+                *y = f(x);
+            }
+        });
+    });
+}
+
+/// `z[i] = f(x[i], y[i])`.
+pub(crate) fn map2(x: &[f32], y: &[f32], z: &mut [f32], f: impl Fn(f32, f32) -> f32 + Sync) {
+    let chunks = z.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).zip(y.par_chunks(CHUNK));
+    chunks.for_each(|((z, x), y)| {
+        vectorized(|| {
+            for ((z, &x), &y) in z.iter_mut().zip(x).zip(y) {
+                *z = f(x, y);
+            }
+        });
+    });
+}

@@ -1,0 +1,184 @@
+//! The dense layer.
+//!
+//! ```text
+//!  y = x · wᵀ + b
+//! dx = dy · w          dw = dyᵀ · x          db[o] = Σ dy[i,o]
+//! ```
+//!
+//! Shapes: `x`, `dx` `(B, I)`; `w`, `dw` `(O, I)`; `b`, `db` `(O)`; `y`, `dy` `(B, O)`; f32.
+//! Units: none.
+//! Errors: other ranks or dtypes, no elements, sizes that do not fit.
+//! Source: Krizhevsky, Sutskever, Hinton 2012, §3.5.
+//!
+//! The weights are by far the largest of the matrices, so they are never copied: the products
+//! are the transposed ones, `yᵀ = w · xᵀ` and `dxᵀ = wᵀ · dyᵀ`, in which `gemm` reads each weight
+//! once where it lies, and only the small activations are turned around.
+
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
+
+use crate::dense::{check_shape, dims2, produce, values};
+use crate::gradients::{LinearGradients, split, sum_rows};
+use crate::matrix::{Matrix, multiply_parallel, transpose};
+
+/// The dense layer; its sizes are those of its weights.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Linear;
+
+impl Linear {
+    /// `x` (B, I), `w` (O, I), `bias` (O) to `y` (B, O).
+    ///
+    /// # Errors
+    ///
+    /// Other ranks or dtypes, no elements, sizes that do not fit.
+    pub fn forward(&self, x: &Tensor, w: &Tensor, bias: &Tensor) -> Result<Tensor> {
+        let (_, out) = check(x, w)?;
+        check_shape("linear", "the bias", bias, &[out])?;
+        x.contiguous()?.apply_op3(w, &bias.contiguous()?, Forward)
+    }
+
+    /// The gradients by weights and bias, and by `x` (B, I) if `input_gradient`, given that by
+    /// `y` (B, O).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Linear::forward`], and `dy` of another shape than `y`.
+    pub fn backward(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        dy: &Tensor,
+        input_gradient: bool,
+    ) -> Result<LinearGradients> {
+        let (batch, out) = check(x, w)?;
+        check_shape("linear", "the gradient", dy, &[batch, out])?;
+        backward(&x.contiguous()?, w, &dy.contiguous()?, input_gradient)
+    }
+}
+
+/// B and O.
+fn check(x: &Tensor, w: &Tensor) -> Result<(usize, usize)> {
+    let ((batch, inputs), (out, w_inputs)) =
+        (dims2("linear", "the input", x)?, dims2("linear", "the weight", w)?);
+    if inputs != w_inputs {
+        bail!("linear: the input has {inputs} features, the weight takes {w_inputs}")
+    }
+    Ok((batch, out))
+}
+
+fn backward(x: &Tensor, w: &Tensor, dy: &Tensor, input: bool) -> Result<LinearGradients> {
+    let input = if input { Some(dy.apply_op2_no_bwd(w, &InputGradient)?) } else { None };
+    let (weight, bias) = split(&x.apply_op2_no_bwd(dy, &ParameterGradients)?, w.shape())?;
+    Ok(LinearGradients { input, weight, bias })
+}
+
+/// A rank-2 tensor of any strides as a matrix.
+fn matrix<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<Matrix<'a>> {
+    let (dims, &[row, column]) = (layout.shape().dims2()?, layout.stride()) else {
+        bail!("linear: expected 2 dimensions, got {:?}", layout.shape())
+    };
+    Ok(Matrix::new(&storage.as_slice::<f32>()?[layout.start_offset()..], dims, (row, column)))
+}
+
+/// `xᵀ`, row-major.
+fn transposed(x: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    let mut y = vec![0.0; x.len()];
+    transpose(Matrix::row_major(x, rows, columns), &mut y, |x, _| x);
+    y
+}
+
+/// `(x, w, bias) → y`.
+struct Forward;
+
+impl CustomOp3 for Forward {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_l: &Layout,
+        w: &CpuStorage,
+        w_l: &Layout,
+        bias: &CpuStorage,
+        bias_l: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let ((batch, inputs), (out, _)) = (x_l.shape().dims2()?, w_l.shape().dims2()?);
+        let x = transposed(values("linear", x, x_l)?, batch, inputs); // (I, B)
+        let bias = values::<f32>("linear", bias, bias_l)?;
+        let mut transposed_y = vec![0.0; out * batch]; // (O, B)
+        let x = Matrix::row_major(&x, inputs, batch);
+        multiply_parallel(&mut transposed_y, matrix(w, w_l)?, x);
+        produce((batch, out), |y| {
+            transpose(Matrix::row_major(&transposed_y, out, batch), y, |y, o| y + bias[o]);
+            Ok(())
+        })
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        _bias: &Tensor,
+        _y: &Tensor,
+        dy: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let gradients = backward(x, w, &dy.contiguous()?, true)?;
+        Ok((gradients.input, Some(gradients.weight), Some(gradients.bias)))
+    }
+}
+
+/// `(dy, w) → dx`.
+struct InputGradient;
+
+impl CustomOp2 for InputGradient {
+    fn name(&self) -> &'static str {
+        "linear-input-gradient"
+    }
+
+    fn cpu_fwd(
+        &self,
+        dy: &CpuStorage,
+        dy_l: &Layout,
+        w: &CpuStorage,
+        w_l: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let ((batch, out), (_, inputs)) = (dy_l.shape().dims2()?, w_l.shape().dims2()?);
+        let dy = transposed(values("linear", dy, dy_l)?, batch, out); // (O, B)
+        let mut transposed_dx = vec![0.0; inputs * batch]; // (I, B)
+        let dy = Matrix::row_major(&dy, out, batch);
+        multiply_parallel(&mut transposed_dx, matrix(w, w_l)?.transposed(), dy);
+        produce((batch, inputs), |dx| {
+            transpose(Matrix::row_major(&transposed_dx, inputs, batch), dx, |dx, _| dx);
+            Ok(())
+        })
+    }
+}
+
+/// `(x, dy) → dw (O, I), then db (O)`, in one row.
+struct ParameterGradients;
+
+impl CustomOp2 for ParameterGradients {
+    fn name(&self) -> &'static str {
+        "linear-parameter-gradients"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_l: &Layout,
+        dy: &CpuStorage,
+        dy_l: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let ((batch, inputs), (_, out)) = (x_l.shape().dims2()?, dy_l.shape().dims2()?);
+        let (x, dy) = (values("linear", x, x_l)?, values("linear", dy, dy_l)?);
+        let transposed_dy = transposed(dy, batch, out); // (O, B)
+        produce(out * inputs + out, |gradients| {
+            let (dw, db) = gradients.split_at_mut(out * inputs);
+            let dy_matrix = Matrix::row_major(&transposed_dy, out, batch);
+            multiply_parallel(dw, dy_matrix, Matrix::row_major(x, batch, inputs));
+            sum_rows(dy, db);
+            Ok(())
+        })
+    }
+}

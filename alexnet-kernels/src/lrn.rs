@@ -1,0 +1,201 @@
+//! Local response normalization (LRN) across channels.
+//!
+//! ```text
+//!  s[c] = k + a · Σ x[j]²                          |j − c| ≤ n/2, j in the tower of c
+//!  y[c] = x[c] · s[c]^−β
+//! dx[c] = dy[c] · s[c]^−β − 2aβ · x[c] · Σ dy[j] · x[j] · s[j]^(−β−1)
+//! ```
+//!
+//! with a = α/n or a = α, see [`Lrn::alpha_over_n`].
+//!
+//! Shapes: `x`, `y`, `dy`, `dx` are `(B, C, H, W)`, f32; sums run over the channels of one pixel.
+//! Units: activations have none; `n` counts channels.
+//! Errors: rank other than 4, dtype other than f32, no elements, even `n`, a number of channels
+//! that `towers` does not divide, `dy` of another shape than `x`.
+//! Source: Krizhevsky, Sutskever, Hinton 2012, §3.3.
+//! Deviations: the paper prints a = α; its authors' program divides by n (cuda-convnet2,
+//! `layer.py`, `NormLayerParser`). The paper does not say that a window stops at the edge of a
+//! tower; in the program each tower is normalized on its own GPU, so it does.
+
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use rayon::prelude::*;
+
+use crate::dense::{check_shape, dims4, nchw, nhwc, produce, values};
+use crate::power::Power;
+use crate::simd::vectorized;
+use crate::window::window_sums;
+
+/// The constants of the formula.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Lrn {
+    /// Window, in channels; odd.
+    pub n: usize,
+    /// Weight of the window's squares: of their mean if `alpha_over_n`, else of their sum.
+    pub alpha: f32,
+    /// Exponent.
+    pub beta: f32,
+    /// Offset that keeps the scale away from zero.
+    pub k: f32,
+    /// Equal blocks of channels whose edges no window crosses; 1 for a network without towers.
+    pub towers: usize,
+    /// Whether a = α/n (the authors' program, Caffe, PyTorch) or a = α (the paper's text).
+    pub alpha_over_n: bool,
+}
+
+impl Lrn {
+    /// `x` (B, C, H, W) to `y` of the same shape.
+    ///
+    /// # Errors
+    ///
+    /// See the head of this file: shapes, dtypes and constants that have no meaning.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.check(x)?;
+        nchw(&nhwc(x)?.apply_op1(Forward(*self))?)
+    }
+
+    /// The gradient by `x` (B, C, H, W), given that by `y` (B, C, H, W).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Lrn::forward`], and `dy` of another shape than `x`.
+    pub fn backward(&self, x: &Tensor, dy: &Tensor) -> Result<Tensor> {
+        self.check(x)?;
+        check_shape("lrn", "the gradient", dy, x.dims())?;
+        nchw(&nhwc(x)?.apply_op2_no_bwd(&nhwc(dy)?, &Backward(*self))?)
+    }
+
+    fn check(&self, x: &Tensor) -> Result<()> {
+        let (_, channels, _, _) = dims4("lrn", "the input", x)?;
+        if self.n.is_multiple_of(2) {
+            bail!("lrn: the window must be odd, got {}", self.n)
+        }
+        if self.towers == 0 || !channels.is_multiple_of(self.towers) {
+            bail!("lrn: {channels} channels do not divide into {} towers", self.towers)
+        }
+        Ok(())
+    }
+
+    /// The constants as the kernels use them, for pixels of `channels` channels.
+    fn kernel(&self, channels: usize) -> Kernel {
+        let row = channels / self.towers;
+        let a = if self.alpha_over_n { self.alpha / self.n as f32 } else { self.alpha };
+        // A window longer than the row in both directions sees no more than the row.
+        let radius = (self.n / 2).min(row - 1);
+        Kernel { row, radius, a, beta: self.beta, k: self.k }
+    }
+}
+
+/// Works on rows: the channels of one tower at one pixel, contiguous in memory.
+struct Kernel {
+    row: usize,
+    radius: usize,
+    a: f32,
+    beta: f32,
+    k: f32,
+}
+
+impl Kernel {
+    /// `x`, `y`: any number of rows.
+    fn forward(&self, x: &[f32], y: &mut [f32]) {
+        let power = Power::new(self.beta);
+        let (mut padded, mut p) = (self.padded(), vec![0.0; self.row]);
+        vectorized(|| {
+            for (x, y) in x.chunks_exact(self.row).zip(y.chunks_exact_mut(self.row)) {
+                self.scales(x, &mut padded, &mut p);
+                power.apply(&mut p);
+                for ((y, x), p) in y.iter_mut().zip(x).zip(&p) {
+                    *y = x * p;
+                }
+            }
+        });
+    }
+
+    /// `x`, `dy`, `dx`: any number of rows. `s` is computed again: cheaper than memory for it.
+    fn backward(&self, x: &[f32], dy: &[f32], dx: &mut [f32]) {
+        let (power, factor) = (Power::new(self.beta), 2.0 * self.a * self.beta);
+        let (mut squares, mut shares) = (self.padded(), self.padded());
+        let (mut s, mut p) = (vec![0.0; self.row], vec![0.0; self.row]);
+        vectorized(|| {
+            let rows = x.chunks_exact(self.row).zip(dy.chunks_exact(self.row));
+            for ((x, dy), dx) in rows.zip(dx.chunks_exact_mut(self.row)) {
+                self.scales(x, &mut squares, &mut s);
+                p.copy_from_slice(&s);
+                power.apply(&mut p);
+                for (i, share) in shares[self.radius..][..self.row].iter_mut().enumerate() {
+                    *share = dy[i] * x[i] * p[i] / s[i];
+                }
+                window_sums(2 * self.radius + 1, 1, &shares, &mut s);
+                for (i, dx) in dx.iter_mut().enumerate() {
+                    *dx = dy[i] * p[i] - factor * x[i] * s[i];
+                }
+            }
+        });
+    }
+
+    /// `s` of one row; `padded` is scratch whose edges are zero.
+    #[inline(always)]
+    fn scales(&self, x: &[f32], padded: &mut [f32], s: &mut [f32]) {
+        for (square, x) in padded[self.radius..].iter_mut().zip(x) {
+            *square = x * x;
+        }
+        window_sums(2 * self.radius + 1, 1, padded, s);
+        for s in s {
+            *s = self.k + self.a * *s;
+        }
+    }
+
+    /// A row with `radius` zeros on both sides.
+    fn padded(&self) -> Vec<f32> {
+        vec![0.0; self.row + 2 * self.radius]
+    }
+}
+
+/// `x → y`, both (B, H, W, C).
+struct Forward(Lrn);
+
+impl CustomOp1 for Forward {
+    fn name(&self) -> &'static str {
+        "lrn"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, l: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (_, h, w, c) = l.shape().dims4()?;
+        let (kernel, x) = (self.0.kernel(c), values::<f32>("lrn", x, l)?);
+        produce(l.shape(), |y| {
+            let images = y.par_chunks_mut(h * w * c).zip(x.par_chunks(h * w * c));
+            images.for_each(|(y, x)| kernel.forward(x, y));
+            Ok(())
+        })
+    }
+
+    fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        x.apply_op2_no_bwd(&dy.contiguous()?, &Backward(self.0)).map(Some)
+    }
+}
+
+/// `(x, dy) → dx`, all (B, H, W, C).
+struct Backward(Lrn);
+
+impl CustomOp2 for Backward {
+    fn name(&self) -> &'static str {
+        "lrn-backward"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        l: &Layout,
+        dy: &CpuStorage,
+        dy_l: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (_, h, w, c) = l.shape().dims4()?;
+        let kernel = self.0.kernel(c);
+        let (x, dy) = (values::<f32>("lrn", x, l)?, values::<f32>("lrn", dy, dy_l)?);
+        produce(l.shape(), |dx| {
+            let (x, dy) = (x.par_chunks(h * w * c), dy.par_chunks(h * w * c));
+            let images = dx.par_chunks_mut(h * w * c).zip(x).zip(dy);
+            images.for_each(|((dx, x), dy)| kernel.backward(x, dy, dx));
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,220 @@
+//! Response normalization within a map: LRN whose window is a square of pixels of one channel.
+//!
+//! ```text
+//!  s[h,w] = k + α/n² · Σ x[i,j]²        |i − h| ≤ n/2, |j − w| ≤ n/2, (i, j) inside the map
+//!  y[h,w] = x[h,w] · s[h,w]^−β
+//! dx[h,w] = dy[h,w] · s[h,w]^−β − 2α/n²·β · x[h,w] · Σ dy[i,j] · x[i,j] · s[i,j]^(−β−1)
+//! ```
+//!
+//! Shapes: `x`, `y`, `dy`, `dx` are `(B, C, H, W)`, f32; sums run over the pixels of one channel.
+//! Units: activations have none; `n` counts pixels.
+//! Errors: rank other than 4, dtype other than f32, no elements, even `n`, `dy` of another shape
+//! than `x`.
+//! Source: layer `cnorm2` of layer file #145 of the authors' released program; the paper does
+//! not mention it. The divisor stays n² at the borders, where the window has fewer pixels.
+
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use rayon::prelude::*;
+
+use crate::dense::{check_shape, dims4, nchw, nhwc, produce, values};
+use crate::power::Power;
+use crate::simd::vectorized;
+use crate::window::window_sums;
+
+/// The constants of the formula.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MapNorm {
+    /// Side of the window, in pixels; odd.
+    pub n: usize,
+    /// Weight of the mean square of a whole window.
+    pub alpha: f32,
+    /// Exponent.
+    pub beta: f32,
+    /// Offset that keeps the scale away from zero.
+    pub k: f32,
+}
+
+impl MapNorm {
+    /// `x` (B, C, H, W) to `y` of the same shape.
+    ///
+    /// # Errors
+    ///
+    /// See the head of this file: shapes, dtypes and windows that have no meaning.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.check(x)?;
+        nchw(&nhwc(x)?.apply_op1(Forward(*self))?)
+    }
+
+    /// The gradient by `x` (B, C, H, W), given that by `y` (B, C, H, W).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`MapNorm::forward`], and `dy` of another shape than `x`.
+    pub fn backward(&self, x: &Tensor, dy: &Tensor) -> Result<Tensor> {
+        self.check(x)?;
+        check_shape("map-norm", "the gradient", dy, x.dims())?;
+        nchw(&nhwc(x)?.apply_op2_no_bwd(&nhwc(dy)?, &Backward(*self))?)
+    }
+
+    fn check(&self, x: &Tensor) -> Result<()> {
+        dims4("map-norm", "the input", x)?;
+        if self.n.is_multiple_of(2) {
+            bail!("map-norm: the window must be odd, got {}", self.n)
+        }
+        Ok(())
+    }
+}
+
+/// The constants and the size of one image, (H, W, C).
+struct Kernel {
+    h: usize,
+    w: usize,
+    c: usize,
+    /// Window to each side, at most the width of the map.
+    radius: (usize, usize),
+    a: f32,
+    beta: f32,
+    k: f32,
+}
+
+impl Kernel {
+    fn new(op: MapNorm, (h, w, c): (usize, usize, usize)) -> Self {
+        let radius = ((op.n / 2).min(h - 1), (op.n / 2).min(w - 1));
+        let a = op.alpha / (op.n as f32 * op.n as f32);
+        Self { h, w, c, radius, a, beta: op.beta, k: op.k }
+    }
+
+    /// One image, (H, W, C).
+    fn forward(&self, x: &[f32], y: &mut [f32]) {
+        let power = Power::new(self.beta);
+        let (mut padded, mut p) = (self.padded(), vec![0.0; self.w * self.c]);
+        vectorized(|| {
+            for (h, y) in y.chunks_exact_mut(self.w * self.c).enumerate() {
+                self.scales(x, h, &mut padded, &mut p);
+                power.apply(&mut p);
+                for ((y, x), p) in y.iter_mut().zip(self.row(x, h)).zip(&p) {
+                    *y = x * p;
+                }
+            }
+        });
+    }
+
+    /// One image, (H, W, C).
+    fn backward(&self, x: &[f32], dy: &[f32], dx: &mut [f32]) {
+        let (power, factor) = (Power::new(self.beta), 2.0 * self.a * self.beta);
+        let (mut padded, mut shares) = (self.padded(), vec![0.0; x.len()]);
+        let (mut s, mut p) = (vec![0.0; self.w * self.c], vec![0.0; self.w * self.c]);
+        vectorized(|| {
+            // dx = dy·s^−β, and each pixel's share in the gradient of its neighbours.
+            for (h, dx) in dx.chunks_exact_mut(self.w * self.c).enumerate() {
+                let (x_row, dy) = (self.row(x, h), self.row(dy, h));
+                self.scales(x, h, &mut padded, &mut s);
+                p.copy_from_slice(&s);
+                power.apply(&mut p);
+                let shares = &mut shares[h * self.w * self.c..][..self.w * self.c];
+                for (i, (dx, share)) in dx.iter_mut().zip(shares).enumerate() {
+                    *dx = dy[i] * p[i];
+                    *share = *dx * x_row[i] / s[i];
+                }
+            }
+            for (h, dx) in dx.chunks_exact_mut(self.w * self.c).enumerate() {
+                self.sums(&shares, h, |share| share, &mut padded, &mut s);
+                for ((dx, x), sum) in dx.iter_mut().zip(self.row(x, h)).zip(&s) {
+                    *dx -= factor * x * sum;
+                }
+            }
+        });
+    }
+
+    /// `s` of the pixels of row `h`.
+    #[inline(always)]
+    fn scales(&self, x: &[f32], h: usize, padded: &mut [f32], s: &mut [f32]) {
+        self.sums(x, h, |x| x * x, padded, s);
+        for s in s {
+            *s = self.k + self.a * *s;
+        }
+    }
+
+    /// Sums of `f(x)` over the windows of row `h`: down the columns, then along the row.
+    #[inline(always)]
+    fn sums(
+        &self,
+        x: &[f32],
+        h: usize,
+        f: impl Fn(f32) -> f32,
+        padded: &mut [f32],
+        sums: &mut [f32],
+    ) {
+        let (up, side) = self.radius;
+        let columns = &mut padded[side * self.c..][..self.w * self.c];
+        let first = h.saturating_sub(up);
+        for (sum, &x) in columns.iter_mut().zip(self.row(x, first)) {
+            *sum = f(x);
+        }
+        for i in first + 1..(h + up + 1).min(self.h) {
+            for (sum, &x) in columns.iter_mut().zip(self.row(x, i)) {
+                *sum += f(x);
+            }
+        }
+        window_sums(2 * side + 1, self.c, padded, sums);
+    }
+
+    fn row<'a>(&self, image: &'a [f32], h: usize) -> &'a [f32] {
+        &image[h * self.w * self.c..][..self.w * self.c]
+    }
+
+    /// A row of pixels with `radius` zero pixels on both sides.
+    fn padded(&self) -> Vec<f32> {
+        vec![0.0; (self.w + 2 * self.radius.1) * self.c]
+    }
+}
+
+/// `x → y`, both (B, H, W, C).
+struct Forward(MapNorm);
+
+impl CustomOp1 for Forward {
+    fn name(&self) -> &'static str {
+        "map-norm"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, l: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (_, h, w, c) = l.shape().dims4()?;
+        let (kernel, x) = (Kernel::new(self.0, (h, w, c)), values::<f32>("map-norm", x, l)?);
+        produce(l.shape(), |y| {
+            let images = y.par_chunks_mut(h * w * c).zip(x.par_chunks(h * w * c));
+            images.for_each(|(y, x)| kernel.forward(x, y));
+            Ok(())
+        })
+    }
+
+    fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        x.apply_op2_no_bwd(&dy.contiguous()?, &Backward(self.0)).map(Some)
+    }
+}
+
+/// `(x, dy) → dx`, all (B, H, W, C).
+struct Backward(MapNorm);
+
+impl CustomOp2 for Backward {
+    fn name(&self) -> &'static str {
+        "map-norm-backward"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        l: &Layout,
+        dy: &CpuStorage,
+        dy_l: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (_, h, w, c) = l.shape().dims4()?;
+        let kernel = Kernel::new(self.0, (h, w, c));
+        let (x, dy) = (values::<f32>("map-norm", x, l)?, values::<f32>("map-norm", dy, dy_l)?);
+        produce(l.shape(), |dx| {
+            let (x, dy) = (x.par_chunks(h * w * c), dy.par_chunks(h * w * c));
+            let images = dx.par_chunks_mut(h * w * c).zip(x).zip(dy);
+            images.for_each(|((dx, x), dy)| kernel.backward(x, dy, dx));
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,128 @@
+//! Matrices over slices and their product: the one place that calls `gemm`.
+
+use gemm::Parallelism;
+use rayon::prelude::*;
+
+/// A matrix in a slice: element `(i, j)` is `values[i · row_stride + j · column_stride]`.
+#[derive(Clone, Copy)]
+pub(crate) struct Matrix<'a> {
+    values: &'a [f32],
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    column_stride: usize,
+}
+
+impl<'a> Matrix<'a> {
+    /// A view of any strides; it must lie inside `values`.
+    pub(crate) fn new(
+        values: &'a [f32],
+        (rows, columns): (usize, usize),
+        (row_stride, column_stride): (usize, usize),
+    ) -> Self {
+        let matrix = Self { values, rows, columns, row_stride, column_stride };
+        assert!(matrix.span() <= values.len(), "a matrix leaves its slice");
+        matrix
+    }
+
+    /// `rows × columns` with `columns` contiguous.
+    pub(crate) fn row_major(values: &'a [f32], rows: usize, columns: usize) -> Self {
+        Self::new(values, (rows, columns), (columns, 1))
+    }
+
+    pub(crate) fn transposed(self) -> Self {
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+            ..self
+        }
+    }
+
+    /// Rows `first .. first + rows`.
+    pub(crate) fn rows(self, first: usize, rows: usize) -> Self {
+        let values = &self.values[first * self.row_stride..];
+        Self::new(values, (rows, self.columns), (self.row_stride, self.column_stride))
+    }
+
+    /// Elements of the slice from the first to the last of the matrix.
+    fn span(&self) -> usize {
+        if self.rows == 0 || self.columns == 0 {
+            return 0;
+        }
+        (self.rows - 1) * self.row_stride + (self.columns - 1) * self.column_stride + 1
+    }
+}
+
+/// `c ← a · b`, or `c ← c + a · b` if `accumulate`, on the calling thread.
+///
+/// Row `i` of `c` begins at `c[i · c_stride]` and is contiguous. What `c` held is not read unless
+/// `accumulate`. The sum over the inner dimension has one order for given sizes.
+pub(crate) fn multiply(
+    c: &mut [f32],
+    c_stride: usize,
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    accumulate: bool,
+) {
+    assert_eq!(a.columns, b.rows, "the inner dimensions of a product differ");
+    assert!(b.columns <= c_stride, "the rows of a product overlap");
+    let span = Matrix::new(&*c, (a.rows, b.columns), (c_stride, 1)).span();
+    assert!(span <= c.len());
+    let scale = if accumulate { 1.0 } else { 0.0 };
+    // SAFETY: gemm asks for pointers valid over the sizes and strides given, with no element of
+    // `c` reachable twice or from `a` or `b`. `Matrix::new` has checked all three against their
+    // slices, rows of `c` do not overlap (`b.columns <= c_stride`), and `c` is borrowed mutably.
+    unsafe {
+        gemm::gemm(
+            a.rows,
+            b.columns,
+            a.columns,
+            c.as_mut_ptr(),
+            1,
+            c_stride as isize,
+            accumulate,
+            a.values.as_ptr(),
+            a.column_stride as isize,
+            a.row_stride as isize,
+            b.values.as_ptr(),
+            b.column_stride as isize,
+            b.row_stride as isize,
+            scale,
+            1.0,
+            false,
+            false,
+            false,
+            Parallelism::None,
+        );
+    }
+}
+
+/// `c ← a · b` on all threads, `c` row-major. Each task computes `ROWS` rows, so the result does
+/// not depend on the number of threads.
+pub(crate) fn multiply_parallel(c: &mut [f32], a: Matrix<'_>, b: Matrix<'_>) {
+    const ROWS: usize = 128;
+    let tiles = c.par_chunks_mut(ROWS * b.columns).enumerate();
+    tiles.for_each(|(tile, c)| {
+        let rows = c.len() / b.columns;
+        multiply(c, b.columns, a.rows(tile * ROWS, rows), b, false);
+    });
+}
+
+/// The transpose of `x`, row-major, with `f(value, row of x)` applied to each element.
+pub(crate) fn transpose(x: Matrix<'_>, y: &mut [f32], f: impl Fn(f32, usize) -> f32 + Sync) {
+    /// Side of the tiles: both a column of reads and a row of writes stay in the first cache.
+    const TILE: usize = 32;
+    y.par_chunks_mut(TILE * x.rows).enumerate().for_each(|(tile, y)| {
+        for first in (0..x.rows).step_by(TILE) {
+            let rows = first..(first + TILE).min(x.rows);
+            for (j, y) in y.chunks_exact_mut(x.rows).enumerate() {
+                let column = (tile * TILE + j) * x.column_stride;
+                for i in rows.clone() {
+                    y[i] = f(x.values[i * x.row_stride + column], i);
+                }
+            }
+        }
+    });
+}

@@ -1,0 +1,179 @@
+//! Convolution against sums over f64.
+
+mod common;
+
+use alexnet_kernels::{Conv2d, Padding};
+use candle_core::{DType, Device, Result, Tensor};
+use common::{Array, assert_close, assert_same_on_all_thread_counts, cases, check, refusal};
+use proptest::prelude::*;
+
+/// The formula at the head of `conv.rs`, one term at a time.
+fn oracle(conv: &Conv2d, inputs: &[Array]) -> Array {
+    let [x, w, bias] = inputs else { panic!("three inputs") };
+    let ([batch, _, height, width], [out, group_in, kh, kw]) = (x.dims4(), w.dims4());
+    let size = conv.output_size((height, width), (kh, kw)).expect("sizes that fit");
+    Array::build4([batch, out, size.0, size.1], |[b, o, h, col]| {
+        let first = o / (out / conv.groups) * group_in;
+        let mut sum = bias.values[o];
+        for c in 0..group_in {
+            for i in 0..kh {
+                for j in 0..kw {
+                    let y = (h * conv.stride + i) as isize - conv.padding.top as isize;
+                    let z = (col * conv.stride + j) as isize - conv.padding.left as isize;
+                    if (0..height as isize).contains(&y) && (0..width as isize).contains(&z) {
+                        let pixel = x.get([b, first + c, y as usize, z as usize]);
+                        sum += pixel * w.get([o, c, i, j]);
+                    }
+                }
+            }
+        }
+        sum
+    })
+}
+
+/// `x` (B, C, H, W), `w` (O, C/groups, kH, kW) and a bias, at random.
+fn inputs(x: [usize; 4], w: [usize; 4]) -> [Array; 3] {
+    [Array::random(&x, 1), Array::random(&w, 2), Array::random(&w[..1], 3)]
+}
+
+fn matches(device: &Device, conv: Conv2d, x: [usize; 4], w: [usize; 4]) -> Result<()> {
+    check(
+        device,
+        &inputs(x, w),
+        &|inputs| oracle(&conv, inputs),
+        &|inputs| conv.forward(&inputs[0], &inputs[1], &inputs[2]),
+        &|inputs, _, dy| {
+            let gradients = conv.backward(&inputs[0], &inputs[1], dy, true)?;
+            Ok(vec![gradients.input.expect("asked for"), gradients.weight, gradients.bias])
+        },
+    )
+}
+
+const PLAIN: Conv2d = Conv2d { stride: 1, padding: Padding::same(0), groups: 1 };
+
+/// The kinds of layers AlexNet has, small; maps and kernels of one pixel; gaps between windows.
+fn matches_oracle(device: &Device) -> Result<()> {
+    let hanging = Padding { bottom: 3, right: 3, ..Padding::same(0) };
+    let conv1 = Conv2d { stride: 4, padding: hanging, groups: 1 };
+    matches(device, conv1, [1, 3, 12, 12], [2, 3, 11, 11])?;
+    let conv2 = Conv2d { padding: Padding::same(2), groups: 2, ..PLAIN };
+    matches(device, conv2, [2, 4, 4, 3], [6, 2, 5, 5])?;
+    matches(device, Conv2d { padding: Padding::same(1), ..PLAIN }, [2, 3, 4, 4], [4, 3, 3, 3])?;
+    matches(device, PLAIN, [1, 1, 1, 1], [1, 1, 1, 1])?;
+    matches(device, Conv2d { stride: 3, ..PLAIN }, [1, 2, 7, 7], [3, 2, 2, 2])?;
+    matches(device, Conv2d { groups: 3, ..PLAIN }, [1, 3, 3, 3], [3, 1, 2, 2])
+}
+
+#[test]
+fn matches_oracle_on_cpu() -> Result<()> {
+    matches_oracle(&Device::Cpu)
+}
+
+#[cfg(feature = "cuda")]
+#[test]
+fn matches_oracle_on_cuda() -> Result<()> {
+    matches_oracle(&Device::new_cuda(0)?)
+}
+
+proptest! {
+    #![proptest_config(cases(24))]
+
+    #[test]
+    fn matches_oracle_on_random_shapes(
+        (batch, groups, group_in, group_out) in (1..4usize, 1..4usize, 1..4usize, 1..4usize),
+        (height, width, kh, kw) in (1..7usize, 1..7usize, 1..5usize, 1..5usize),
+        (stride, top, bottom, left, right) in (1..6usize, 0..4usize, 0..4usize, 0..4usize, 0..4usize),
+    ) {
+        let padding = Padding {
+            top: top.min(kh - 1),
+            bottom: bottom.min(kh - 1),
+            left: left.min(kw - 1),
+            right: right.min(kw - 1),
+        };
+        let conv = Conv2d { stride, padding, groups };
+        prop_assume!(conv.output_size((height, width), (kh, kw)).is_ok());
+        let x = [batch, groups * group_in, height, width];
+        matches(&Device::Cpu, conv, x, [groups * group_out, group_in, kh, kw]).unwrap();
+    }
+}
+
+/// Large enough for several tiles, blocks and chunks: the gradient of a linear map is its
+/// transpose, so `⟨dy, conv(x, w, 0)⟩ = ⟨dx, x⟩ = ⟨dw, w⟩`, and the output has its own oracle.
+#[test]
+fn several_tiles_match_oracle() -> Result<()> {
+    let conv = Conv2d { stride: 2, padding: Padding::same(1), groups: 2 };
+    let [x, w, mut bias] = inputs([5, 64, 41, 39], [12, 32, 3, 3]);
+    let arrays = [x.clone(), w.clone(), bias.clone()];
+    let tensors = [x.tensor(&Device::Cpu)?, w.tensor(&Device::Cpu)?, bias.tensor(&Device::Cpu)?];
+    let y = conv.forward(&tensors[0], &tensors[1], &tensors[2])?;
+    assert_close("y", &y, &oracle(&conv, &arrays), 1e-5)?;
+
+    bias.values.fill(0.0);
+    let without_bias = oracle(&conv, &[x.clone(), w.clone(), bias]);
+    let dy = Array::random(&without_bias.dims, 7);
+    let want = dy.dot(&without_bias);
+    let gradients = conv.backward(&tensors[0], &tensors[1], &dy.tensor(&Device::Cpu)?, true)?;
+    let dot = |a: &Tensor, b: &Array| -> Result<f64> {
+        let a: Vec<f32> = a.flatten_all()?.to_vec1()?;
+        Ok(a.iter().zip(&b.values).map(|(a, b)| f64::from(*a) * b).sum())
+    };
+    for got in [dot(&gradients.input.expect("asked for"), &x)?, dot(&gradients.weight, &w)?] {
+        assert!((got - want).abs() < 1e-3 * want.abs().max(1.0), "{got}, want {want}");
+    }
+    Ok(())
+}
+
+#[test]
+fn leaves_the_input_gradient_out_when_not_asked() -> Result<()> {
+    let [x, w, _] = inputs([1, 1, 3, 3], [1, 1, 2, 2]);
+    let dy = Tensor::ones((1, 1, 2, 2), DType::F32, &Device::Cpu)?;
+    let (x, w) = (x.tensor(&Device::Cpu)?, w.tensor(&Device::Cpu)?);
+    assert!(PLAIN.backward(&x, &w, &dy, false)?.input.is_none());
+    Ok(())
+}
+
+#[test]
+fn same_bits_on_all_thread_counts() -> Result<()> {
+    let conv = Conv2d { stride: 1, padding: Padding::same(1), groups: 2 };
+    let arrays = inputs([7, 32, 19, 17], [24, 16, 3, 3]);
+    let [x, w, bias] = [&arrays[0], &arrays[1], &arrays[2]].map(|a| a.tensor(&Device::Cpu));
+    let (x, w, bias) = (x?, w?, bias?);
+    let dy = Array::random(&[7, 24, 19, 17], 5).tensor(&Device::Cpu)?;
+    assert_same_on_all_thread_counts(|| {
+        let gradients = conv.backward(&x, &w, &dy, true)?;
+        let y = conv.forward(&x, &w, &bias)?;
+        Ok(vec![y, gradients.input.expect("asked for"), gradients.weight, gradients.bias])
+    })
+}
+
+/// 224 pixels, 11 by 11, stride 4, three pixels over the right and lower edge: 55.
+#[test]
+fn output_size_of_the_first_layer() -> Result<()> {
+    let hanging = Padding { bottom: 3, right: 3, ..Padding::same(0) };
+    let conv1 = Conv2d { stride: 4, padding: hanging, groups: 1 };
+    assert_eq!(conv1.output_size((224, 224), (11, 11))?, (55, 55));
+    Ok(())
+}
+
+#[test]
+fn refuses_what_has_no_meaning() -> Result<()> {
+    let cpu = &Device::Cpu;
+    let x = Tensor::ones((2, 4, 5, 5), DType::F32, cpu)?;
+    let w = Tensor::ones((6, 4, 3, 3), DType::F32, cpu)?;
+    let bias = Tensor::ones(6, DType::F32, cpu)?;
+    let forward = |conv: Conv2d, x: &Tensor, w: &Tensor| refusal(conv.forward(x, w, &bias));
+
+    assert!(forward(Conv2d { stride: 0, ..PLAIN }, &x, &w).contains("stride 0"));
+    assert!(forward(Conv2d { groups: 0, ..PLAIN }, &x, &w).contains("0 groups"));
+    assert!(forward(Conv2d { groups: 3, ..PLAIN }, &x, &w).contains("3 groups"));
+    assert!(forward(Conv2d { groups: 2, ..PLAIN }, &x, &w).contains("2 channels a group, takes 4"));
+    assert!(forward(Conv2d { padding: Padding::same(3), ..PLAIN }, &x, &w).contains("padding 3"));
+    assert!(forward(PLAIN, &x.narrow(2, 0, 2)?, &w).contains("larger than the padded map, 2"));
+    assert!(forward(PLAIN, &x.narrow(0, 0, 0)?, &w).contains("empty"));
+    assert!(forward(PLAIN, &x.flatten_from(2)?, &w).contains("4 dimensions"));
+    assert!(forward(PLAIN, &x.to_dtype(DType::F64)?, &w).contains("F64"));
+    assert!(forward(PLAIN, &x, &w.to_dtype(DType::U8)?).contains("U8"));
+    assert!(refusal(PLAIN.forward(&x, &w, &bias.narrow(0, 0, 5)?)).contains("[6]"));
+    assert!(refusal(PLAIN.backward(&x, &w, &x, true)).contains("[2, 6, 3, 3]"));
+    Ok(())
+}
