@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use alexnet_data::{Dataset, DemoOptions, PrepareOptions, Progress, Source, draw_demo, prepare};
+use alexnet_data::{Dataset, PrepareOptions, Source, prepare};
 use anyhow::Result;
 
 use crate::progress::bar;
@@ -16,15 +16,12 @@ pub(crate) fn dataset(say: &dyn Fn(&str)) -> Result<PathBuf> {
         return Ok(output.to_owned());
     }
     say("no --data given: drawing the demo dataset, 10 classes of textured shapes, into data/demo");
-    let bar = bar("draw", 0);
-    let progress = |p: Progress| {
+    let bar = bar("demo dataset", 0);
+    let options = PrepareOptions::new(Source::Demo, images, output);
+    prepare(&options, &|p| {
         bar.set_length(p.total);
         bar.set_position(p.done);
-    };
-    let options = DemoOptions::default();
-    draw_demo(images, &options, &progress)?;
-    bar.set_message("prepare");
-    prepare(&PrepareOptions { size: options.size, ..PrepareOptions::new(Source::Folder, images, output) }, &progress)?;
+    })?;
     bar.finish_and_clear();
     Ok(output.to_owned())
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use alexnet_data::{Batch, Pixels, Views, decode, test_views};
+use alexnet_data::{Batch, Views, decode, test_views};
 use alexnet_model::{Mode, Network};
 use alexnet_train::{Checkpoint, InputStage, probabilities, ranking};
 use anyhow::{Context, Result, bail};
@@ -74,13 +74,11 @@ fn classify(
 ) -> Result<Vec<f64>> {
     let [_, h, w] = network.spec().input;
     let bytes = std::fs::read(image).with_context(|| format!("{}", image.display()))?;
-    let Pixels { data, .. } = decode(&bytes, stored[0].min(stored[1]))
+    let pixels = decode(&bytes, stored[0].min(stored[1]))
         .with_context(|| format!("{}", image.display()))?;
-    let list = test_views(stored, [h, w], views)?;
-    let mut batch = Batch::default();
-    for view in &list {
-        batch.push_view(&data, stored, [h, w], *view)?;
-    }
+    let list = test_views([pixels.height, pixels.width], [h, w], views)?;
+    let mut batch = Batch::new();
+    batch.fill_image(&pixels, [h, w], &list)?;
     let logits = network.forward(&input.run(&batch, 1.0)?, Mode::Test)?; // (views, classes)
     let rows = probabilities(&logits)?;
     let mut mean = vec![0.0; rows.first().map_or(0, Vec::len)];

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod aligned;
 mod conv;
 mod dense;
 mod dropout;
@@ -19,6 +20,7 @@ mod simd;
 mod softmax_cross_entropy;
 mod window;
 
+pub use aligned::Window;
 pub use conv::{Conv2d, Padding};
 pub use dense::channels_last;
 pub use dropout::{Dropout, DropoutKey, DropoutMode, DropoutScale};

@@ -1,7 +1,7 @@
 //! From a batch of bytes to the network's input on the device.
 
-use alexnet_data::{Batch, Statistics};
-use alexnet_kernels::Input;
+use alexnet_data::{Batch, Statistics, View};
+use alexnet_kernels::{Input, Window};
 use candle_core::{Device, Result, Tensor};
 
 use crate::{InputRecipe, Mean};
@@ -53,9 +53,8 @@ impl InputStage {
         if !self.aligned {
             return input.forward(&pixels, &self.mean, &shift);
         }
-        let window = |v: &alexnet_data::View| [v.top as u32, v.left as u32, u32::from(v.flip)];
-        let windows: Vec<u32> = batch.views.iter().flat_map(window).collect();
-        let windows = Tensor::from_vec(windows, (b, 3), &self.device)?;
+        let window = |v: &View| Window { top: v.top, left: v.left, flip: v.flip };
+        let windows: Vec<Window> = batch.views.iter().map(window).collect();
         input.forward_aligned(&pixels, &self.mean, &windows, &shift)
     }
 }

@@ -115,7 +115,8 @@ impl Log {
     }
 }
 
-/// The checksum that a run remembers its dataset by.
-pub(crate) fn data_checksum(data: &Dataset) -> String {
-    data.manifest_checksum().to_owned()
+/// What a run remembers its dataset by: the CRC-32 of its manifest, which holds those of its files.
+pub(crate) fn data_checksum(data: &Dataset) -> Result<String, Error> {
+    let manifest = serde_json::to_vec(data.manifest()).map_err(|e| Error::io(data.dir())(e.into()))?;
+    Ok(format!("crc32:{:08x}", crc32fast::hash(&manifest)))
 }

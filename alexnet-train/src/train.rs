@@ -194,14 +194,14 @@ fn prepare(job: &Job, data: &Dataset) -> Result<(RunConfig, Option<Checkpoint>),
         Task::Start { recipe, network, seed } => {
             let network = network.as_ref().clone().with_classes(data.manifest().classes.len());
             let recipe = recipe.as_ref().clone();
-            let data_checksum = data_checksum(data);
+            let data_checksum = data_checksum(data)?;
             let data = job.data.clone();
             (RunConfig { data, data_checksum, seed: *seed, recipe, network }, None)
         }
         Task::Resume { epochs } => {
             let mut config = job.run.config()?;
             config.recipe.epochs = epochs.unwrap_or(config.recipe.epochs);
-            if config.data_checksum != data_checksum(data) {
+            if config.data_checksum != data_checksum(data)? {
                 return Err(Error::OtherDataset { run: job.run.path().to_owned(), data: job.data.clone() });
             }
             // A run that ended before its first checkpoint begins again.

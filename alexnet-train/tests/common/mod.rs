@@ -28,9 +28,9 @@ layers = [
 "#;
 
 /// Draws and prepares 10 classes of `train` and `val` images of 20 px in `folder`.
-pub fn dataset(folder: &Path, train: usize, val: usize) -> PathBuf {
+pub(crate) fn dataset(folder: &Path, train: usize, val: usize) -> PathBuf {
     let (images, output) = (folder.join("images"), folder.join("data"));
-    let options = DemoOptions { size: 20, train, val, seed: 7 };
+    let options = DemoOptions { image_size: 32, train_per_class: train, val_per_class: val, seed: 7 };
     draw_demo(&images, &options, &|_| ()).unwrap();
     let options = PrepareOptions { size: 20, ..PrepareOptions::new(Source::Folder, &images, &output) };
     prepare(&options, &|_| ()).unwrap();
@@ -38,14 +38,14 @@ pub fn dataset(folder: &Path, train: usize, val: usize) -> PathBuf {
 }
 
 /// The demo recipe for two epochs of batches of 16, with `changes`.
-pub fn recipe(changes: &[(&str, &str)]) -> Recipe {
+pub(crate) fn recipe(changes: &[(&str, &str)]) -> Recipe {
     let all = [("batch", "16"), ("epochs", "2")].into_iter().chain(changes.iter().copied());
     let all: Vec<_> = all.map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
     Recipe::preset("demo", &all).unwrap()
 }
 
 /// A job that starts a run of `recipe` in `run`.
-pub fn job(data: &Path, run: &Path, recipe: Recipe) -> Job {
+pub(crate) fn job(data: &Path, run: &Path, recipe: Recipe) -> Job {
     let network = Box::new(NetworkSpec::from_toml("test", NETWORK).unwrap());
     Job {
         data: data.to_owned(),

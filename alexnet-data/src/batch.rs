@@ -1,0 +1,133 @@
+//! A batch: bytes, labels and colour shifts, filled by row copies.
+
+use crate::augment::check_crop;
+use crate::{Error, Pixels, Split, View};
+use std::ops::Range;
+
+/// One batch. Made once by [`Batch::new`] and refilled for ever: filling reuses its memory.
+///
+/// B images of height h and width w; after an error its content is unspecified.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Batch {
+    /// (B, h, w, 3): the crops, cropped and mirrored, 0–255.
+    pub pixels: Vec<u8>,
+    /// (B): places in [`Manifest::classes`](crate::Manifest::classes).
+    pub labels: Vec<u32>,
+    /// (B): what to add to every R, G and B of an image, in units of 0–255.
+    pub color_shift: Vec<[f32; 3]>,
+    /// (B): where each crop came from.
+    pub views: Vec<View>,
+    /// h.
+    pub height: usize,
+    /// w.
+    pub width: usize,
+}
+
+impl Batch {
+    /// An empty batch.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The number of images, B.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there are no images.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Fills the batch with the same view of consecutive records, for evaluation: crops of `crop`
+    /// height and width, at the offset and flip of `view` (whose `record` is ignored), no colour
+    /// shift.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchRecord`], [`Error::Crop`], [`Error::DamagedRecord`].
+    pub fn fill_views(
+        &mut self,
+        split: &Split,
+        records: Range<usize>,
+        crop: [usize; 2],
+        view: View,
+    ) -> Result<(), Error> {
+        // Before any memory is asked for: a range may be of any length.
+        if !records.is_empty() {
+            split.label(records.end - 1)?;
+        }
+        let views = records.map(|record| (View { record, ..view }, [0.0; 3]));
+        self.fill(split, crop, views)
+    }
+
+    /// Fills the batch with `views` of one decoded image (their `record` is ignored), for prediction:
+    /// crops of `crop` height and width, label 0, no colour shift.
+    ///
+    /// # Errors
+    /// [`Error::Crop`] for a view that does not lie inside the image.
+    pub fn fill_image(
+        &mut self,
+        image: &Pixels,
+        crop: [usize; 2],
+        views: &[View],
+    ) -> Result<(), Error> {
+        let size = crop[0].saturating_mul(crop[1]).saturating_mul(3);
+        [self.height, self.width] = crop;
+        for view in views {
+            check_crop([image.height, image.width], crop, view.top, view.left)?;
+        }
+        self.pixels.resize(views.len() * size, 0);
+        for (out, view) in self.pixels.chunks_exact_mut(size.max(1)).zip(views) {
+            copy_crop(&image.data, image.width, crop[1], *view, out);
+        }
+        self.labels = vec![0; views.len()];
+        self.color_shift = vec![[0.0; 3]; views.len()];
+        self.views = views.to_vec();
+        Ok(())
+    }
+
+    /// Fills the batch with views and their colour shifts.
+    pub(crate) fn fill(
+        &mut self,
+        split: &Split,
+        crop: [usize; 2],
+        views: impl ExactSizeIterator<Item = (View, [f32; 3])>,
+    ) -> Result<(), Error> {
+        let stored = [split.height(), split.width()];
+        check_crop(stored, crop, 0, 0)?;
+        let size = crop[0] * crop[1] * 3;
+        [self.height, self.width] = crop;
+        self.labels.clear();
+        self.color_shift.clear();
+        self.views.clear();
+        // Not cleared first: only what a batch has grown by is zeroed, all is then overwritten.
+        self.pixels.resize(views.len() * size, 0);
+        for (out, (view, shift)) in self.pixels.chunks_exact_mut(size).zip(views) {
+            check_crop(stored, crop, view.top, view.left)?;
+            let record = split.record(view.record)?;
+            copy_crop(record.pixels, stored[1], crop[1], view, out);
+            self.labels.push(record.label);
+            self.color_shift.push(shift);
+            self.views.push(view);
+        }
+        Ok(())
+    }
+}
+
+/// Copies a crop of `crop` columns out of an image of `stored` columns; `check_crop` has passed.
+fn copy_crop(image: &[u8], stored: usize, crop: usize, view: View, out: &mut [u8]) {
+    let rows = image.chunks_exact(stored * 3).skip(view.top);
+    for (row, out) in rows.zip(out.chunks_exact_mut(crop * 3)) {
+        let row = &row[view.left * 3..(view.left + crop) * 3];
+        if view.flip { mirror(row, out) } else { out.copy_from_slice(row) }
+    }
+}
+
+/// Copies a row of pixels, last pixel first.
+fn mirror(row: &[u8], out: &mut [u8]) {
+    let (pixels, _) = row.as_chunks::<3>();
+    let (out, _) = out.as_chunks_mut::<3>();
+    for (out, pixel) in out.iter_mut().zip(pixels.iter().rev()) {
+        *out = *pixel;
+    }
+}

@@ -1,0 +1,183 @@
+//! Bytes of an image file to square RGB pixels: the one road of preparation and prediction.
+//!
+//! Decode, resize the shorter side to `size` (area average when shrinking, cubic when enlarging),
+//! crop the centre: what the authors' make-data did with OpenCV. Greyscale becomes RGB, CMYK is
+//! converted, alpha is dropped, 16 bits become 8, EXIF orientation and colour profiles are ignored.
+
+use crate::DecodeError;
+use crate::manifest::MAX_SIDE;
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
+use image::codecs::png::PngDecoder;
+use image::{DynamicImage, ImageDecoder, Limits};
+use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use zune_jpeg::zune_core::bytestream::ZCursor;
+use zune_jpeg::zune_core::colorspace::ColorSpace;
+use zune_jpeg::zune_core::options::DecoderOptions;
+use zune_jpeg::{JpegDecoder, errors::DecodeErrors};
+
+/// The most pixels an image may have before it is decoded: 100 million, 300 MB as RGB. The
+/// largest image of ImageNet has about 61 million.
+pub const MAX_PIXELS: usize = 100_000_000;
+
+/// A decoded image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pixels {
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+    /// height × width × 3 bytes: rows first, then columns, then R, G, B.
+    pub data: Vec<u8>,
+    /// What was wrong with the file, where the decoder got through it all the same.
+    pub damage: Option<String>,
+}
+
+/// Decodes the bytes of a JPEG or PNG file (told by content, not by name) to `size` × `size` RGB.
+///
+/// A file that ends early is refused. A JPEG with a fault inside its scan (a flipped bit) is
+/// decoded as far as it goes, and [`Pixels::damage`] says so.
+///
+/// # Errors
+/// [`DecodeError`]: no such format, too many pixels, truncated, broken. Never a panic.
+pub fn decode(bytes: &[u8], size: usize) -> Result<Pixels, DecodeError> {
+    if size == 0 || size > MAX_SIDE {
+        return Err(DecodeError::Size { size, limit: MAX_SIDE });
+    }
+    // Decoders parse hostile bytes, and both have panicked in past releases; a panic there is
+    // one bad image, not the end of a job over a million. Nothing is shared with the closure, so
+    // no half-changed state can be seen afterwards.
+    let result = catch_unwind(AssertUnwindSafe(|| square(decode_full(bytes)?, size)));
+    result.unwrap_or_else(|_| Err(broken("the decoder panicked")))
+}
+
+/// The whole picture, in its own size.
+fn decode_full(bytes: &[u8]) -> Result<Pixels, DecodeError> {
+    match bytes {
+        [0xff, 0xd8, ..] => jpeg(bytes),
+        [0x89, b'P', b'N', b'G', ..] => png(bytes),
+        _ => {
+            let start: Vec<_> = bytes.iter().take(8).map(|b| format!("{b:02x}")).collect();
+            let start = if start.is_empty() { "nothing".into() } else { start.join(" ") };
+            Err(DecodeError::Format { start })
+        }
+    }
+}
+
+fn jpeg(bytes: &[u8]) -> Result<Pixels, DecodeError> {
+    // Strict first: the lenient mode paints grey over whatever it could not read and calls it
+    // success.
+    let error = match jpeg_as(bytes, true) {
+        Ok(pixels) => return Ok(pixels),
+        Err(JpegError::Limit(error)) => return Err(error),
+        Err(JpegError::Decoder(error)) => error,
+    };
+    if matches!(error, DecodeErrors::ExhaustedData) {
+        return Err(DecodeError::Truncated);
+    }
+    match jpeg_as(bytes, false) {
+        Ok(pixels) => Ok(Pixels { damage: Some(one_line(&format!("{error:?}"))), ..pixels }),
+        Err(JpegError::Limit(error)) => Err(error),
+        Err(JpegError::Decoder(_)) => Err(broken(&format!("{error:?}"))),
+    }
+}
+
+enum JpegError {
+    Limit(DecodeError),
+    Decoder(DecodeErrors),
+}
+
+impl From<DecodeErrors> for JpegError {
+    fn from(error: DecodeErrors) -> Self {
+        Self::Decoder(error)
+    }
+}
+
+fn jpeg_as(bytes: &[u8], strict: bool) -> Result<Pixels, JpegError> {
+    // Sides are limited by their product, below: a strip of 1 × 65,500 is small.
+    let side = usize::from(u16::MAX);
+    let options = DecoderOptions::default()
+        .set_strict_mode(strict)
+        .set_max_width(side)
+        .set_max_height(side)
+        .jpeg_set_out_colorspace(ColorSpace::RGB);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    decoder.decode_headers()?;
+    let (width, height) = decoder.dimensions().unwrap_or((0, 0));
+    check_size(height, width).map_err(JpegError::Limit)?;
+    if decoder.input_colorspace() == Some(ColorSpace::Luma) {
+        // The decoder's own grey to RGB is several times slower than ours.
+        decoder.set_options(options.jpeg_set_out_colorspace(ColorSpace::Luma));
+        let data = decoder.decode()?.into_iter().flat_map(|v| [v; 3]).collect();
+        return Ok(Pixels { height, width, data, damage: None });
+    }
+    Ok(Pixels { height, width, data: decoder.decode()?, damage: None })
+}
+
+fn png(bytes: &[u8]) -> Result<Pixels, DecodeError> {
+    let fail = |e: image::ImageError| broken(&e.to_string());
+    let mut limits = Limits::default();
+    // 16-bit RGBA of the largest picture; text chunks that inflate without end stop here too.
+    limits.max_alloc = Some(MAX_PIXELS as u64 * 8);
+    let decoder = PngDecoder::with_limits(Cursor::new(bytes), limits).map_err(fail)?;
+    let (width, height) = decoder.dimensions();
+    let (width, height) = (width as usize, height as usize);
+    check_size(height, width)?;
+    let picture = DynamicImage::from_decoder(decoder).map_err(fail)?;
+    Ok(Pixels { height, width, data: picture.into_rgb8().into_raw(), damage: None })
+}
+
+fn check_size(height: usize, width: usize) -> Result<(), DecodeError> {
+    if height == 0 || width == 0 {
+        return Err(broken(&format!("{height}×{width} pixels")));
+    }
+    if height.saturating_mul(width) > MAX_PIXELS {
+        return Err(DecodeError::TooLarge { height, width, limit: MAX_PIXELS });
+    }
+    Ok(())
+}
+
+/// Shorter side to `size`, other side rounded, centre crop at ⌊(side − size) / 2⌋.
+///
+/// Only the crop is computed: the resampler is given the crop's place in the source, and its taps
+/// still reach over the crop's edge, so the result is that of resizing everything and then
+/// cropping. A 1 × 65,500 strip would otherwise become 256 × 16.8 million.
+fn square(image: Pixels, size: usize) -> Result<Pixels, DecodeError> {
+    let Pixels { height, width, data, damage } = image;
+    if data.len() != height * width * 3 {
+        return Err(broken("the decoder returned another number of pixels than its header says"));
+    }
+    let short = height.min(width);
+    // Start and extent of the crop in source pixels, along a side of that many.
+    let window = |side: usize| {
+        let scaled = ((side * size) as f64 / short as f64).round();
+        let offset = ((scaled - size as f64) / 2.0).floor();
+        let back = side as f64 / scaled;
+        let start = offset * back;
+        (start, (size as f64 * back).min(side as f64 - start)) // rounding must not reach outside
+    };
+    let ((top, rows), (left, columns)) = (window(height), window(width));
+    let filter = if short > size { FilterType::Box } else { FilterType::CatmullRom };
+    let options = ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(filter))
+        .crop(left, top, columns, rows);
+    let fail = |e: &dyn std::fmt::Display| broken(&format!("cannot be resized: {e}"));
+    let source: TypedImageRef<'_, U8x3> =
+        TypedImageRef::from_buffer(width as u32, height as u32, &data).map_err(|e| fail(&e))?;
+    let mut out = vec![0; size * size * 3];
+    let mut target = TypedImage::<U8x3>::from_buffer(size as u32, size as u32, &mut out)
+        .map_err(|e| fail(&e))?;
+    Resizer::new().resize_typed(&source, &mut target, &options).map_err(|e| fail(&e))?;
+    Ok(Pixels { height: size, width: size, data: out, damage })
+}
+
+fn broken(reason: &str) -> DecodeError {
+    DecodeError::Broken { reason: one_line(reason) }
+}
+
+/// Decoders' messages have line breaks and quotes; a report line has neither.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").trim_matches('"').into()
+}

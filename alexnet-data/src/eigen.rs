@@ -1,0 +1,83 @@
+//! Eigenvalues and eigenvectors of a symmetric 3×3 matrix, by cyclic Jacobi rotations.
+//!
+//! Golub and Van Loan, Matrix Computations, §8.5. Three off-diagonal elements need a handful of
+//! sweeps; a library for this would be the crate's largest dependency.
+
+/// Eigenvalues, descending, and unit eigenvectors as rows, the first non-zero component positive.
+pub(crate) fn symmetric_eigen(mut a: [[f64; 3]; 3]) -> ([f64; 3], [[f64; 3]; 3]) {
+    // Columns become eigenvectors.
+    let mut v = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
+    // Convergence is quadratic: six sweeps are usual, the bound is for the reader's peace.
+    for _ in 0..50 {
+        if a[0][1] == 0.0 && a[0][2] == 0.0 && a[1][2] == 0.0 {
+            break;
+        }
+        for (p, q) in [(0, 1), (0, 2), (1, 2)] {
+            if a[p][q] == 0.0 {
+                continue;
+            }
+            // The smaller of the two angles that make a[p][q] zero.
+            let theta = (a[q][q] - a[p][p]) / (2.0 * a[p][q]);
+            let t = theta.signum() / (theta.abs() + theta.hypot(1.0));
+            let (c, s) = (1.0 / t.hypot(1.0), t / t.hypot(1.0));
+            for row in &mut a {
+                (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
+            }
+            for k in 0..3 {
+                (a[p][k], a[q][k]) = (c * a[p][k] - s * a[q][k], s * a[p][k] + c * a[q][k]);
+            }
+            // Rounding leaves dust where the rotation makes a zero.
+            (a[p][q], a[q][p]) = (0.0, 0.0);
+            for row in &mut v {
+                (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
+            }
+        }
+    }
+    let mut order = [0, 1, 2];
+    order.sort_by(|&i, &j| a[j][j].total_cmp(&a[i][i]));
+    let vectors = order.map(|i| {
+        let row = [v[0][i], v[1][i], v[2][i]];
+        let sign = row.iter().find(|x| **x != 0.0).map_or(1.0, |x| x.signum());
+        row.map(|x| x * sign + 0.0) // + 0.0 turns −0 into 0
+    });
+    (order.map(|i| a[i][i]), vectors)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::symmetric_eigen;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// A·v = λ·v, the vectors are orthonormal, the values descend, the signs are fixed.
+        #[test]
+        fn defining_property(d in prop::array::uniform3(-2e4..2e4f64), o in prop::array::uniform3(-2e4..2e4f64)) {
+            let a = [[d[0], o[0], o[1]], [o[0], d[1], o[2]], [o[1], o[2], d[2]]];
+            let (values, vectors) = symmetric_eigen(a);
+            prop_assert!(values[0] >= values[1] && values[1] >= values[2]);
+            for i in 0..3 {
+                for (row, component) in a.iter().zip(vectors[i]) {
+                    let av: f64 = row.iter().zip(vectors[i]).map(|(a, v)| a * v).sum();
+                    prop_assert!((av - values[i] * component).abs() < 1e-8);
+                }
+                for j in 0..3 {
+                    let dot: f64 = vectors[i].iter().zip(vectors[j]).map(|(a, b)| a * b).sum();
+                    prop_assert!((dot - f64::from(u8::from(i == j))).abs() < 1e-12);
+                }
+                prop_assert!(vectors[i].iter().find(|x| **x != 0.0).unwrap() > &0.0);
+            }
+        }
+    }
+
+    /// A diagonal matrix, a zero one, equal values: no division by zero.
+    #[test]
+    fn degenerate() {
+        let (values, vectors) =
+            symmetric_eigen([[1.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 2.0]]);
+        assert_eq!(values, [3.0, 2.0, 1.0]);
+        assert_eq!(vectors, [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]);
+        assert_eq!(symmetric_eigen([[0.0; 3]; 3]).0, [0.0; 3]);
+        let (values, _) = symmetric_eigen([[5.0; 3]; 3]);
+        assert!((values[0] - 15.0).abs() < 1e-12 && values[1].abs() < 1e-12);
+    }
+}

@@ -1,0 +1,238 @@
+//! Everything that can go wrong, each as one line a person can act on.
+
+use std::path::PathBuf;
+
+/// An error of this crate. Its text is one line: the thing, what was expected, what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused something.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried, as a verb: `read`, `create`.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's own reason.
+        source: std::io::Error,
+    },
+    /// The folder is not a finished dataset.
+    #[error(
+        "{} is not a dataset: it holds no manifest.json; give a folder that a finished preparation wrote",
+        path.display()
+    )]
+    NotADataset {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The file is of another format version.
+    #[error(
+        "{} has format version {got}, this program reads version {expected}: prepare the dataset again, or use the program that wrote it",
+        path.display()
+    )]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// The version this crate reads.
+        expected: u64,
+        /// The version found.
+        got: u64,
+    },
+    /// A file of the dataset is not what was written.
+    #[error(
+        "{} is damaged: {what} should be {expected}, found {got}; copy the file again or prepare the dataset again",
+        path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Which part of it.
+        what: &'static str,
+        /// What should be there.
+        expected: String,
+        /// What is there.
+        got: String,
+    },
+    /// A record's bytes do not match its checksum.
+    #[error(
+        "{} is damaged: record {record} of the file has checksum {got:08x}, the index says {expected:08x}; copy the file again or prepare the dataset again",
+        path.display()
+    )]
+    DamagedRecord {
+        /// The shard.
+        path: PathBuf,
+        /// The record's number inside the shard.
+        record: usize,
+        /// The checksum of the index.
+        expected: u32,
+        /// The checksum of the bytes.
+        got: u32,
+    },
+    /// There is no split of that name.
+    #[error("there is no split `{name}` in {}; it has: {}", path.display(), present.join(", "))]
+    UnknownSplit {
+        /// The name asked for.
+        name: String,
+        /// The dataset.
+        path: PathBuf,
+        /// The names of the splits it has.
+        present: Vec<String>,
+    },
+    /// A record number beyond the end of a split.
+    #[error("record {record} was asked of split `{split}`, which has {records}")]
+    NoSuchRecord {
+        /// The split.
+        split: String,
+        /// The number asked for.
+        record: usize,
+        /// How many there are.
+        records: usize,
+    },
+    /// A crop that does not lie inside the stored image.
+    #[error(
+        "a crop of {}×{} at ({top}, {left}) does not fit the stored {}×{}: choose a smaller crop or prepare larger images",
+        crop[0], crop[1], stored[0], stored[1]
+    )]
+    Crop {
+        /// Height and width of the crop.
+        crop: [usize; 2],
+        /// Rows above the crop.
+        top: usize,
+        /// Columns left of the crop.
+        left: usize,
+        /// Height and width of the stored images.
+        stored: [usize; 2],
+    },
+    /// A plan was used on a split of another length.
+    #[error("the plan was made for {planned} records, split `{split}` has {records}")]
+    PlanLength {
+        /// The split.
+        split: String,
+        /// The number of records the plan orders.
+        planned: usize,
+        /// The number of records of the split.
+        records: usize,
+    },
+    /// A step beyond the end of an epoch.
+    #[error("step {step} was asked of an epoch of {steps} steps")]
+    NoSuchStep {
+        /// The step asked for.
+        step: usize,
+        /// Steps in an epoch.
+        steps: usize,
+    },
+    /// A setting outside its range.
+    #[error("{name} = {got}: expected {expected}")]
+    Setting {
+        /// The setting.
+        name: &'static str,
+        /// What it may be.
+        expected: &'static str,
+        /// What it is.
+        got: String,
+    },
+    /// The input of a preparation is not laid out as its source should be.
+    #[error("{}: {problem}", path.display())]
+    Source {
+        /// The folder or file.
+        path: PathBuf,
+        /// What was found, what was expected and what to do.
+        problem: String,
+    },
+    /// Images that could not be used, in a strict preparation.
+    #[error(
+        "{count} of {images} images cannot be read as they should (first: {first}); repair or remove them, or prepare without --strict to skip and report them"
+    )]
+    Strict {
+        /// How many images are unreadable or damaged.
+        count: u64,
+        /// How many there are.
+        images: u64,
+        /// The first few: path and reason.
+        first: String,
+    },
+    /// The output folder holds a finished dataset.
+    #[error(
+        "{} already holds a finished dataset: use it, remove it, or give another output folder",
+        path.display()
+    )]
+    AlreadyPrepared {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The output folder holds something else.
+    #[error(
+        "{} is not empty (it holds {entry}): give an empty or a new folder",
+        path.display()
+    )]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+        /// One thing it holds.
+        entry: String,
+    },
+    /// A thread of the preparation ended without a result; nothing was kept.
+    #[error("a worker thread of the preparation panicked, nothing was kept; please report this")]
+    Worker,
+}
+
+/// Why the bytes of one image could not be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The file is neither JPEG nor PNG, whatever its name says.
+    #[error("neither JPEG nor PNG: starts with {start}")]
+    Format {
+        /// The first bytes, in hexadecimal.
+        start: String,
+    },
+    /// The header claims more pixels than [`MAX_PIXELS`](crate::MAX_PIXELS).
+    #[error("{height}×{width} pixels, more than the limit of {limit}")]
+    TooLarge {
+        /// Rows the header claims.
+        height: usize,
+        /// Columns the header claims.
+        width: usize,
+        /// The limit in pixels.
+        limit: usize,
+    },
+    /// The file ends before the picture does.
+    #[error("truncated: the file ends before the picture does")]
+    Truncated,
+    /// The decoder gave up.
+    #[error("{reason}")]
+    Broken {
+        /// The decoder's own reason, on one line.
+        reason: String,
+    },
+    /// A size of zero was asked for, or one too large to be an image.
+    #[error("images of side {size} were asked for: expected 1 to {limit}")]
+    Size {
+        /// The size asked for.
+        size: usize,
+        /// The largest size.
+        limit: usize,
+    },
+}
+
+impl Error {
+    /// For `map_err`: the operating system refused `action` on `path`.
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { action, path, source }
+    }
+
+    /// A part of a file is not what was written.
+    pub(crate) fn damaged(
+        path: impl Into<PathBuf>,
+        what: &'static str,
+        expected: impl ToString,
+        got: impl ToString,
+    ) -> Self {
+        let (expected, got) = (expected.to_string(), got.to_string());
+        Self::Damaged { path: path.into(), what, expected, got }
+    }
+}

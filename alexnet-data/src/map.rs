@@ -1,0 +1,20 @@
+//! The one place that maps files into memory.
+
+use crate::Error;
+use memmap2::Mmap;
+use std::fs::File;
+use std::path::Path;
+
+/// Maps a whole file for reading.
+#[allow(unsafe_code)] // a mapping is the reason the format exists: pixels without a copy
+pub(crate) fn map(path: &Path) -> Result<Mmap, Error> {
+    let file = File::open(path).map_err(Error::io("open", path))?;
+    if !file.metadata().map_err(Error::io("read", path))?.is_file() {
+        let kind = std::io::Error::other("it is not a regular file");
+        return Err(Error::io("map", path)(kind));
+    }
+    // SAFETY: no one may change or shorten the file while it is mapped. This crate keeps to that:
+    // shards are written under another name, renamed when whole, and never opened for writing
+    // again; FORMAT.md and the crate's documentation lay the same on everyone else.
+    unsafe { Mmap::map(&file) }.map_err(Error::io("map", path))
+}

@@ -1,0 +1,109 @@
+//! One shard, mapped: the checks made when it is opened and when a record is first read.
+
+use crate::header::{ENTRY, Entry, HEADER, Header, RAW};
+use crate::map::map;
+use crate::{Error, ShardInfo};
+use memmap2::Mmap;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A mapped shard whose header and index are known to be whole.
+#[derive(Debug)]
+pub(crate) struct Shard {
+    path: Box<Path>,
+    map: Mmap,
+    records: usize,
+    index: usize,
+    /// One bit a record: its checksum has been found right in this mapping. A second check of the
+    /// same mapped bytes buys nothing (they are read-only pages of a file no one changes), and
+    /// costs more than the crop itself: it would halve the loader's rate.
+    checked: Box<[AtomicU64]>,
+}
+
+/// What every shard of a dataset must agree with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Expected {
+    pub(crate) height: usize,
+    pub(crate) width: usize,
+    /// Bytes of a raw record.
+    pub(crate) record: usize,
+    pub(crate) classes: usize,
+}
+
+impl Shard {
+    /// Opens `path` and checks its length, its header, its index and what `info` says of them.
+    /// Nothing is allocated in proportion to a number that has not been checked against the length.
+    pub(crate) fn open(path: &Path, info: &ShardInfo, expected: Expected) -> Result<Self, Error> {
+        let bad = |what, want: &dyn ToString, got: &dyn ToString| {
+            Err(Error::damaged(path, what, want.to_string(), got.to_string()))
+        };
+        let map = map(path)?;
+        let (header, crc) = Header::parse(&map, path)?;
+        let length = map.len() as u64;
+        if header.file_length() != Some(length) || info.bytes != length {
+            return bad("its length", &format!("{} bytes", info.bytes), &format!("{length} bytes"));
+        }
+        if info.checksum.0 != crc {
+            let named = "the header's checksum (manifest.json names the shard it belongs to)";
+            return bad(named, &info.checksum, &crate::manifest::Checksum(crc));
+        }
+        let dims = (header.height as usize, header.width as usize);
+        if dims != (expected.height, expected.width) {
+            let want = format!("{}×{}", expected.height, expected.width);
+            return bad("the image size", &want, &format!("{}×{}", dims.0, dims.1));
+        }
+        if header.records != info.records {
+            return bad("the number of records", &info.records, &header.records);
+        }
+        // Both fit: they are parts of a length that fits, since the file is mapped.
+        let (records, index) = (header.records as usize, header.index_offset() as usize);
+        let got = crc32fast::hash(&map[index..]);
+        if got != header.index_crc {
+            let want = format!("{:08x}", header.index_crc);
+            return bad("the index's checksum", &want, &format!("{got:08x}"));
+        }
+        if Some(index) != records.checked_mul(expected.record).and_then(|n| n.checked_add(HEADER)) {
+            return bad("the record area", &"records of one size", &"another length");
+        }
+        for (i, entry) in map[index..].chunks_exact(ENTRY).map(Entry::parse).enumerate() {
+            let offset = (HEADER + i * expected.record) as u64;
+            let place = (offset, expected.record as u64, RAW);
+            if (entry.offset, entry.length.into(), entry.encoding) != place {
+                return bad("an index entry", &"raw pixels in their place", &format!("{entry:?}"));
+            }
+            if entry.label as usize >= expected.classes {
+                let want = format!("less than {}", expected.classes);
+                return bad("a label", &want, &entry.label);
+            }
+        }
+        let checked = (0..records.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
+        Ok(Self { path: path.into(), map, records, index, checked })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.records
+    }
+
+    /// The index entry of record `i`, which the caller knows to be less than `len`.
+    pub(crate) fn entry(&self, i: usize) -> Entry {
+        Entry::parse(&self.map[self.index + i * ENTRY..])
+    }
+
+    /// The label and the bytes of record `i < len`, their checksum compared the first time.
+    pub(crate) fn record(&self, i: usize) -> Result<(u32, &[u8]), Error> {
+        let entry = self.entry(i);
+        let start = entry.offset as usize;
+        let bytes = &self.map[start..start + entry.length as usize];
+        let (word, bit) = (&self.checked[i / 64], 1 << (i % 64));
+        // Relaxed: the bit carries no other data; two threads that race both check, harmlessly.
+        if word.load(Ordering::Relaxed) & bit == 0 {
+            let got = crc32fast::hash(bytes);
+            if got != entry.crc {
+                let (path, expected) = (self.path.to_path_buf(), entry.crc);
+                return Err(Error::DamagedRecord { path, record: i, expected, got });
+            }
+            word.fetch_or(bit, Ordering::Relaxed);
+        }
+        Ok((entry.label, bytes))
+    }
+}

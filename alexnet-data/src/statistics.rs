@@ -1,0 +1,188 @@
+//! Mean image, channel means and colour covariance of a set of images, exact to the last unit.
+//!
+//! Everything is summed in integers, so the order of the images, and with it the number of threads,
+//! cannot change a bit of the result.
+
+use crate::eigen::symmetric_eigen;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+/// What training subtracts and perturbs: statistics of the **train** split, in units of 0–255.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Statistics {
+    /// Images they were taken over.
+    pub images: u64,
+    /// Mean of each channel over all pixels of all images: R, G, B.
+    pub channel_mean: [f64; 3],
+    /// Covariance of the channels over all pixels of all images (divided by their number).
+    pub covariance: [[f64; 3]; 3],
+    /// Its eigenvalues, descending.
+    pub eigenvalues: [f64; 3],
+    /// Its eigenvectors: row `i` is a unit vector in RGB that goes with eigenvalue `i`; its first
+    /// non-zero component is positive.
+    pub eigenvectors: [[f64; 3]; 3],
+    /// The mean of every value of every pixel: height × width × 3, rows first, channels last.
+    /// In the manifest: base64 of little-endian f32.
+    #[serde(with = "f32_base64")]
+    pub mean_image: Vec<f32>,
+}
+
+impl Statistics {
+    /// Whether no number is infinite or NaN.
+    pub(crate) fn is_finite(&self) -> bool {
+        let small = self.channel_mean.iter().chain(&self.eigenvalues);
+        let square = self.covariance.iter().chain(&self.eigenvectors).flatten();
+        small.chain(square).all(|v| v.is_finite()) && self.mean_image.iter().all(|v| v.is_finite())
+    }
+}
+
+/// Integer sums over images; two can be merged in any order.
+#[derive(Debug, Clone)]
+pub(crate) struct Sums {
+    images: u64,
+    /// One sum for each value of an image. 2⁵⁶ images would fit.
+    values: Vec<u64>,
+    /// Sums of R·R, R·G, R·B, G·G, G·B, B·B over all pixels.
+    products: [u128; 6],
+}
+
+impl Sums {
+    /// For images of `values` = height × width × 3 bytes.
+    pub(crate) fn new(values: usize) -> Self {
+        Self { images: 0, values: vec![0; values], products: [0; 6] }
+    }
+
+    /// Adds one image of the length given to `new`.
+    pub(crate) fn add(&mut self, image: &[u8]) {
+        self.images += 1;
+        for (sum, &v) in self.values.iter_mut().zip(image) {
+            *sum += u64::from(v);
+        }
+        // 32-bit lanes are fast; a block of 65,536 pixels (256 × 256) cannot overflow them.
+        for block in image.chunks(3 << 16) {
+            let mut sums = [0u32; 6];
+            for p in block.chunks_exact(3) {
+                let [r, g, b] = [p[0], p[1], p[2]].map(u32::from);
+                for (sum, v) in sums.iter_mut().zip([r * r, r * g, r * b, g * g, g * b, b * b]) {
+                    *sum += v;
+                }
+            }
+            for (product, sum) in self.products.iter_mut().zip(sums) {
+                *product += u128::from(sum);
+            }
+        }
+    }
+
+    /// Adds all that `other` has seen.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.images += other.images;
+        self.values.iter_mut().zip(&other.values).for_each(|(a, b)| *a += b);
+        self.products.iter_mut().zip(&other.products).for_each(|(a, b)| *a += b);
+    }
+
+    /// The statistics; `None` before the first image.
+    pub(crate) fn finish(&self) -> Option<Statistics> {
+        let pixels = u128::from(self.images) * (self.values.len() / 3) as u128;
+        if pixels == 0 {
+            return None;
+        }
+        let mut sums = [0u128; 3];
+        for pixel in self.values.chunks_exact(3) {
+            sums.iter_mut().zip(pixel).for_each(|(s, &v)| *s += u128::from(v));
+        }
+        let n = pixels as f64;
+        let covariance_of = |product: usize, a: usize, b: usize| {
+            // Σab·n − Σa·Σb in integers: no digits cancel. It fits below 2⁵⁵ pixels, half a
+            // million ImageNets; wrapping, so that nothing panics beyond.
+            let minuend = self.products[product].wrapping_mul(pixels);
+            minuend.wrapping_sub(sums[a].wrapping_mul(sums[b])) as i128 as f64 / n / n
+        };
+        let place = [[0, 1, 2], [1, 3, 4], [2, 4, 5]];
+        let covariance =
+            [0, 1, 2].map(|a: usize| [0, 1, 2].map(|b: usize| covariance_of(place[a][b], a, b)));
+        let (eigenvalues, eigenvectors) = symmetric_eigen(covariance);
+        let images = self.images as f64;
+        Some(Statistics {
+            images: self.images,
+            channel_mean: sums.map(|s| s as f64 / n),
+            covariance,
+            eigenvalues,
+            eigenvectors,
+            mean_image: self.values.iter().map(|&v| (v as f64 / images) as f32).collect(),
+        })
+    }
+}
+
+/// A list of f32 as base64 text, little-endian.
+mod f32_base64 {
+    use super::{Engine, STANDARD};
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(values: &[f32], s: S) -> Result<S::Ok, S::Error> {
+        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        s.serialize_str(&STANDARD.encode(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<f32>, D::Error> {
+        let bytes = STANDARD.decode(String::deserialize(d)?).map_err(D::Error::custom)?;
+        let (quads, rest) = bytes.as_chunks::<4>();
+        if !rest.is_empty() {
+            return Err(D::Error::custom("not a whole number of f32"));
+        }
+        Ok(quads.iter().map(|&q| f32::from_le_bytes(q)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Against the definition, in f64, over images of unequal brightness; in any order of merging.
+    #[test]
+    fn sums_match_the_definition() {
+        let images: Vec<Vec<u8>> = (0..7u32)
+            .map(|i| (0..12 * 3).map(|j| ((i * 37 + j * 91 + i * j * 5) % 256) as u8).collect())
+            .collect();
+        let mut forward = Sums::new(36);
+        images.iter().for_each(|i| forward.add(i));
+        let (mut a, mut b) = (Sums::new(36), Sums::new(36));
+        images[4..].iter().for_each(|i| a.add(i));
+        images[..4].iter().rev().for_each(|i| b.add(i));
+        a.merge(&b);
+        let got = forward.finish().unwrap();
+        assert_eq!(got, a.finish().unwrap());
+
+        let pixels: Vec<[f64; 3]> = images
+            .iter()
+            .flat_map(|i| i.chunks_exact(3).map(|p| [p[0], p[1], p[2]].map(f64::from)))
+            .collect();
+        let n = pixels.len() as f64;
+        let mean = [0, 1, 2].map(|c: usize| pixels.iter().map(|p| p[c]).sum::<f64>() / n);
+        for c in 0..3 {
+            assert!((mean[c] - got.channel_mean[c]).abs() < 1e-9);
+            for d in 0..3 {
+                let want =
+                    pixels.iter().map(|p| (p[c] - mean[c]) * (p[d] - mean[d])).sum::<f64>() / n;
+                assert!((want - got.covariance[c][d]).abs() < 1e-8);
+            }
+        }
+        let want = images.iter().map(|i| f64::from(i[5])).sum::<f64>() / 7.0;
+        assert_eq!(got.mean_image[5], want as f32);
+    }
+
+    /// The statistics survive their JSON to the bit; nothing has no statistics.
+    #[test]
+    fn json_is_exact() {
+        let mut sums = Sums::new(3 * 5);
+        assert!(sums.finish().is_none());
+        sums.add(&[7, 9, 254, 3, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+        sums.add(&[255; 15]);
+        sums.add(&[1; 15]);
+        let statistics = sums.finish().unwrap();
+        let text = serde_json::to_string(&statistics).unwrap();
+        assert_eq!(serde_json::from_str::<Statistics>(&text).unwrap(), statistics);
+        assert!(serde_json::from_str::<Statistics>(&text.replace("images", "imagez")).is_err());
+    }
+}

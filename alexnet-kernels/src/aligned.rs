@@ -1,0 +1,114 @@
+//! The first layer with a mean that follows the crop: each pixel loses the mean of where it was in the image.
+//!
+//! ```text
+//! y[b,c,h,w] = (pixel[b,h,w,c] − mean[top_b + h, left_b + w′, c] + shift[b,c]) · scale[c]
+//!     w′ = w, or W − 1 − w where crop b is mirrored
+//! ```
+//!
+//! Shapes: pixels `(B, H, W, 3)` u8; mean `(H', W', 3)` f32, the size of the whole images; shift `(B, 3)` f32;
+//! one window an image; `y` is `(B, 3, H, W)` f32, channels-last in memory. There is no gradient.
+//! Units: pixels, mean and shift in 0–255.
+//! Errors: other shapes or dtypes, windows that leave the mean.
+//! Source: Krizhevsky, Sutskever, Hinton 2012, §2 (the mean is subtracted before the crop); Caffe does the same.
+
+use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result, Shape, Tensor, bail};
+use rayon::prelude::*;
+
+use crate::Input;
+use crate::dense::{check_shape, nchw, produce, values};
+
+/// Where in its image a crop was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// Rows above it.
+    pub top: usize,
+    /// Columns left of it.
+    pub left: usize,
+    /// Whether it is mirrored left to right.
+    pub flip: bool,
+}
+
+impl Input {
+    /// Pixels (B, H, W, 3) u8, mean (H', W', 3) of whole images, a window for each crop, shift (B, 3) to
+    /// (B, 3, H, W) f32.
+    ///
+    /// # Errors
+    ///
+    /// Other shapes or dtypes, no elements, windows that leave the mean.
+    pub fn forward_aligned(
+        &self,
+        pixels: &Tensor,
+        mean: &Tensor,
+        windows: &[Window],
+        shift: &Tensor,
+    ) -> Result<Tensor> {
+        let &[b, h, w, 3] = pixels.dims() else {
+            bail!("input: pixels must have shape (B, H, W, 3), got {:?}", pixels.dims())
+        };
+        if pixels.dtype() != DType::U8 || b * h * w == 0 {
+            bail!("input: pixels must be u8 and some, got {:?} {:?}", pixels.dtype(), pixels.dims())
+        }
+        let &[rows, columns, 3] = mean.dims() else {
+            bail!("input: the mean must have shape (H, W, 3), got {:?}", mean.dims())
+        };
+        if windows.len() != b {
+            bail!("input: {b} crops, but {} windows", windows.len())
+        }
+        let inside = |offset: usize, size, whole| offset.checked_add(size).is_some_and(|e| e <= whole);
+        for window in windows {
+            if !inside(window.top, h, rows) || !inside(window.left, w, columns) {
+                bail!("input: crop of {h}x{w} at {window:?} leaves the mean of {rows}x{columns}")
+            }
+        }
+        check_shape("input", "the mean", mean, &[rows, columns, 3])?;
+        check_shape("input", "the colour shift", shift, &[b, 3])?;
+        let op = Aligned { scale: self.scale, windows: windows.to_vec() };
+        let (pixels, mean, shift) = (pixels.contiguous()?, mean.contiguous()?, shift.contiguous()?);
+        nchw(&pixels.apply_op3_no_bwd(&mean, &shift, &op)?)
+    }
+}
+
+struct Aligned {
+    scale: [f32; 3],
+    windows: Vec<Window>, // (B)
+}
+
+impl CustomOp3 for Aligned {
+    fn name(&self) -> &'static str {
+        "input-aligned"
+    }
+
+    fn cpu_fwd(
+        &self,
+        pixels: &CpuStorage,
+        l: &Layout,
+        mean: &CpuStorage,
+        mean_l: &Layout,
+        shift: &CpuStorage,
+        shift_l: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (_, h, w, _) = l.shape().dims4()?;
+        let (_, columns, _) = mean_l.shape().dims3()?;
+        let pixels = values::<u8>("input", pixels, l)?;
+        let mean = values::<f32>("input", mean, mean_l)?;
+        let shift = values::<f32>("input", shift, shift_l)?;
+        produce(l.shape(), |y| {
+            let images = y.par_chunks_mut(h * w * 3).zip(pixels.par_chunks(h * w * 3));
+            let images = images.zip(shift.par_chunks(3)).zip(&self.windows);
+            images.for_each(|(((y, pixels), shift), window)| {
+                for (row, (y, pixels)) in y.chunks_mut(w * 3).zip(pixels.chunks(w * 3)).enumerate() {
+                    let start = ((window.top + row) * columns + window.left) * 3;
+                    let mean = &mean[start..start + w * 3];
+                    for column in 0..w {
+                        let of = if window.flip { w - 1 - column } else { column };
+                        for c in 0..3 {
+                            let value = f32::from(pixels[column * 3 + c]) - mean[of * 3 + c] + shift[c];
+                            y[column * 3 + c] = value * self.scale[c];
+                        }
+                    }
+                }
+            });
+            Ok(())
+        })
+    }
+}
