@@ -64,7 +64,7 @@ fn round_trip() {
     assert!(text.contains("`test`") && text.contains("train, val"), "{text}");
 }
 
-/// Each byte of each file of a dataset flipped in turn, in one bit and in all: opening the dataset
+/// Each byte of each file of a dataset flipped in turn, in one bit or in all: opening the dataset
 /// or reading a record finds it.
 #[test]
 fn every_flipped_byte_is_found() {
@@ -73,18 +73,15 @@ fn every_flipped_byte_is_found() {
     for (name, bytes) in contents(&dir) {
         let path = dir.join(&name);
         // The header's zeros are alike: every 16th of them will do.
-        let zeros = 80..4088;
-        for i in (0..bytes.len())
-            .filter(|i| !name.ends_with("shard") || !zeros.contains(i) || i % 16 == 0)
-        {
-            for mask in [1 << (i % 8), 0xff] {
-                let mut damaged = bytes.clone();
-                damaged[i] ^= mask;
-                fs::write(&path, &damaged).unwrap();
-                let error = read_all(&dir).expect_err(&format!("{name}: byte {i} ^ {mask:02x}"));
-                let text = error.to_string();
-                assert!(text.contains(&name) && !text.contains('\n'), "{text}");
-            }
+        let zeros = |i: usize| name.ends_with("shard") && (80..4088).contains(&i) && i % 16 > 0;
+        for i in (0..bytes.len()).filter(|&i| !zeros(i)) {
+            let mask = if i % 2 == 0 { 1 << (i / 2 % 8) } else { 0xff };
+            let mut damaged = bytes.clone();
+            damaged[i] ^= mask;
+            fs::write(&path, &damaged).unwrap();
+            let error = read_all(&dir).expect_err(&format!("{name}: byte {i} ^ {mask:02x}"));
+            let text = error.to_string();
+            assert!(text.contains(&name) && !text.contains('\n'), "{text}");
         }
         fs::write(&path, &bytes).unwrap();
     }
@@ -154,7 +151,7 @@ fn hostile_manifests_are_refused() {
         ("\"height\": 4", "\"height\": 18446744073709551615"),
         ("\"height\": 4", "\"height\": 0"),
         ("\"width\": 4", "\"width\": 5"),
-        ("\"records\": 4", "\"records\": 18446744073709551615"),
+        ("\"records\": 8", "\"records\": 18446744073709551615"),
         ("\"records\": 15", "\"records\": 14"),
         ("\"name\": \"b\"", "\"name\": \"a\""),
         ("\"name\": \"val\"", "\"name\": \"train\""),

@@ -56,13 +56,13 @@ pub(crate) fn options(input: &Path, output: &Path, size: usize) -> PrepareOption
     PrepareOptions { size, threads: 2, ..PrepareOptions::new(Source::Folder, input, output) }
 }
 
-/// A prepared dataset of three classes: 5 train and 2 val images each, in shards of 4.
+/// A prepared dataset of three classes: 5 train and 2 val images each, in shards of 8.
 pub(crate) fn small_dataset(size: usize) -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let (input, output) = (dir.path().join("in"), dir.path().join("out"));
     tree(&input, "train", &["a", "b", "c"], 5, size + 1);
     tree(&input, "val", &["a", "b", "c"], 2, size + 1);
-    let options = PrepareOptions { shard_records: Some(4), ..options(&input, &output, size) };
+    let options = PrepareOptions { shard_records: Some(8), ..options(&input, &output, size) };
     prepare(&options, &|_| ()).unwrap();
     (dir, output)
 }
