@@ -3,8 +3,8 @@
 mod common;
 
 use alexnet_data::{
-    Augmentation, Batch, ColorNoise, ColorScale, Dataset, Error, Offsets, Order, Plan, Split,
-    Statistics, View, Views, test_views,
+    Augmentation, Batch, ColorNoise, ColorScale, Dataset, Error, Offsets, Order, Pixels, Plan,
+    Split, Statistics, View, Views, test_views,
 };
 use common::small_dataset;
 use proptest::prelude::*;
@@ -212,6 +212,22 @@ fn fill_views() {
     assert!(matches!(batch.fill_views(split, 0..1, [8, 8], outside), Err(Error::Crop { .. })));
     batch.fill_views(split, 2..2, [8, 8], view).unwrap();
     assert!(batch.is_empty() && batch.pixels.is_empty());
+}
+
+/// Prediction: the views of one image that is in no dataset.
+#[test]
+fn fill_image() {
+    let data = common::picture(8, 8, 3);
+    let image = Pixels { height: 8, width: 8, data, damage: None };
+    let views = test_views([8, 8], [8, 8], Views::Ten).unwrap();
+    let mut batch = Batch::new();
+    batch.fill_image(&image, [8, 8], &views).unwrap();
+    assert_eq!((batch.len(), batch.views.len()), (10, 10));
+    assert_eq!(batch.pixels[..192], image.data);
+    assert_eq!(batch.pixels[9 * 192..][..3], image.data[21..24]); // mirrored: the row's last pixel
+    assert!(batch.fill_image(&image, [9, 8], &views).is_err());
+    batch.fill_image(&image, [0, 0], &[]).unwrap();
+    assert!(batch.is_empty());
 }
 
 /// Filling a batch again, with no more images than before, does not move its memory.

@@ -206,6 +206,8 @@ fn clear_errors() {
     let before = contents(&output);
     assert!(matches!(run(&of("good")), Err(Error::AlreadyPrepared { .. })));
     assert_eq!(contents(&output), before);
+    fs::remove_file(output.join("manifest.json")).unwrap();
+    assert!(matches!(run(&of("good")), Err(Error::Unfinished { .. })));
     let used = options(&root.join("good"), &root.join("bad"), 8);
     assert!(matches!(run(&used), Err(Error::NotEmpty { .. })));
 }
