@@ -124,10 +124,31 @@ fn copy_crop(image: &[u8], stored: usize, crop: usize, view: View, out: &mut [u8
 }
 
 /// Copies a row of pixels, last pixel first.
+///
+/// The row is read forwards and written backwards: memory is fetched ahead of forward reads only,
+/// and a crop comes from memory, not from a cache. Four pixels at a time, as three words.
 fn mirror(row: &[u8], out: &mut [u8]) {
-    let (pixels, _) = row.as_chunks::<3>();
-    let (out, _) = out.as_chunks_mut::<3>();
-    for (out, pixel) in out.iter_mut().zip(pixels.iter().rev()) {
-        *out = *pixel;
+    let (blocks, last) = row.as_chunks::<12>();
+    let (first, out_blocks) = out.as_rchunks_mut::<12>();
+    for (out, block) in out_blocks.iter_mut().rev().zip(blocks) {
+        *out = mirror_four(block);
     }
+    for (out, pixel) in first.chunks_exact_mut(3).rev().zip(last.chunks_exact(3)) {
+        out.copy_from_slice(pixel);
+    }
+}
+
+/// The pixels 0 1 2 3 as 3 2 1 0, each with its R, G, B in their order.
+#[inline(always)]
+fn mirror_four(p: &[u8; 12]) -> [u8; 12] {
+    // Spelled out: a loop over the words is not unrolled, and three times slower.
+    // From the lowest byte:                      R0 G0 B0 R1 | G1 B1 R2 G2 | B2 R3 G3 B3
+    let a = u32::from_le_bytes([p[0], p[1], p[2], p[3]]);
+    let b = u32::from_le_bytes([p[4], p[5], p[6], p[7]]);
+    let c = u32::from_le_bytes([p[8], p[9], p[10], p[11]]);
+    let [x0, x1, x2, x3] = (c >> 8 | (b & 0x00ff_0000) << 8).to_le_bytes(); // R3 G3 B3 R2
+    let middle = b >> 24 | (c & 0xff) << 8 | (a >> 24) << 16 | (b & 0xff) << 24;
+    let [y0, y1, y2, y3] = middle.to_le_bytes(); // G2 B2 R1 G1
+    let [z0, z1, z2, z3] = ((b >> 8 & 0xff) | a << 8).to_le_bytes(); // B1 R0 G0 B0
+    [x0, x1, x2, x3, y0, y1, y2, y3, z0, z1, z2, z3]
 }

@@ -68,13 +68,19 @@ fn decode_full(bytes: &[u8]) -> Result<Pixels, DecodeError> {
 
 fn jpeg(bytes: &[u8]) -> Result<Pixels, DecodeError> {
     // Strict first: the lenient mode paints grey over whatever it could not read and calls it
-    // success.
+    // success. And the end must be there: in the last row of blocks even the strict mode takes
+    // missing bytes for zeros.
+    let whole = has_end(bytes);
     let error = match jpeg_as(bytes, true) {
-        Ok(pixels) => return Ok(pixels),
+        Ok(pixels) if whole => return Ok(pixels),
+        Ok(pixels) => {
+            let damage = "no end-of-image marker: the last rows may be missing";
+            return Ok(Pixels { damage: Some(damage.into()), ..pixels });
+        }
         Err(JpegError::Limit(error)) => return Err(error),
         Err(JpegError::Decoder(error)) => error,
     };
-    if matches!(error, DecodeErrors::ExhaustedData) {
+    if !whole || matches!(error, DecodeErrors::ExhaustedData) {
         return Err(DecodeError::Truncated);
     }
     match jpeg_as(bytes, false) {
@@ -82,6 +88,13 @@ fn jpeg(bytes: &[u8]) -> Result<Pixels, DecodeError> {
         Err(JpegError::Limit(error)) => Err(error),
         Err(JpegError::Decoder(_)) => Err(broken(&format!("{error:?}"))),
     }
+}
+
+/// Whether an end-of-image marker follows the last scan. (Neither marker occurs inside a scan: a
+/// byte ff is followed by a zero there. A thumbnail's markers come before the scan of the picture.)
+fn has_end(bytes: &[u8]) -> bool {
+    let last = |marker: u8| bytes.windows(2).rposition(|w| w == [0xff, marker]);
+    last(0xd9).is_some_and(|end| last(0xda).is_some_and(|scan| scan < end))
 }
 
 enum JpegError {

@@ -23,9 +23,9 @@ pub(crate) fn symmetric_eigen(mut a: [[f64; 3]; 3]) -> ([f64; 3], [[f64; 3]; 3])
             for row in &mut a {
                 (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
             }
-            for k in 0..3 {
-                (a[p][k], a[q][k]) = (c * a[p][k] - s * a[q][k], s * a[p][k] + c * a[q][k]);
-            }
+            let (at_p, at_q) = (a[p], a[q]);
+            a[p] = [0, 1, 2].map(|k: usize| c * at_p[k] - s * at_q[k]);
+            a[q] = [0, 1, 2].map(|k: usize| s * at_p[k] + c * at_q[k]);
             // Rounding leaves dust where the rotation makes a zero.
             (a[p][q], a[q][p]) = (0.0, 0.0);
             for row in &mut v {

@@ -141,7 +141,7 @@ pub enum Error {
     },
     /// Images that could not be used, in a strict preparation.
     #[error(
-        "{count} of {images} images cannot be read as they should (first: {first}); repair or remove them, or prepare without --strict to skip and report them"
+        "{count} of {images} images cannot be read as they should (first: {first}); repair or remove them, or prepare without `strict` to skip and report them"
     )]
     Strict {
         /// How many images are unreadable or damaged.
@@ -157,6 +157,15 @@ pub enum Error {
         path.display()
     )]
     AlreadyPrepared {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The output folder holds what an interrupted preparation left.
+    #[error(
+        "{} holds an unfinished preparation (shards, but no manifest.json): remove it, or give another output folder",
+        path.display()
+    )]
+    Unfinished {
         /// The folder.
         path: PathBuf,
     },

@@ -163,7 +163,7 @@ impl PrepareOptions {
 /// Prepares a dataset. The same input gives the same bytes for any number of threads.
 ///
 /// An image that cannot be read is skipped and named in `report.jsonl`. On any error nothing of the
-/// output is left. `progress` is called often, from one thread at a time.
+/// output is left. `progress` is called for every image, while drawing from several threads at once.
 ///
 /// # Errors
 /// Every [`Error`] but those of reading: a missing or empty input, an output that is in use,
@@ -174,7 +174,8 @@ pub fn prepare(
 ) -> Result<Summary, Error> {
     check(options)?;
     // Before the work, not after it.
-    let mut output = Output::create(&options.output)?;
+    // What is left of a demo can be made again in seconds; of anything else, people decide.
+    let mut output = Output::create(&options.output, options.source == Source::Demo)?;
     if options.source == Source::Demo {
         draw_demo(&options.input, &DemoOptions::STANDARD, progress)?;
     }

@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::manifest::FILE;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -14,17 +15,24 @@ pub(super) struct Output {
 }
 
 impl Output {
-    /// Makes the folder, or takes an empty one.
-    pub(super) fn create(dir: &Path) -> Result<Self, Error> {
+    /// Makes the folder, or takes an empty one. What an interrupted preparation left is removed
+    /// where `renew` allows it: nothing without a manifest is a dataset, but it may have taken a day.
+    pub(super) fn create(dir: &Path, renew: bool) -> Result<Self, Error> {
         if dir.join(FILE).exists() {
             return Err(Error::AlreadyPrepared { path: dir.into() });
         }
         if dir.exists() {
             let entries = fs::read_dir(dir).map_err(Error::io("read", dir))?;
-            let names = entries.filter_map(|e| Some(e.ok()?.file_name()));
-            if let Some(name) = names.min() {
+            let names: Vec<_> = entries.filter_map(|e| Some(e.ok()?.file_name())).collect();
+            if let Some(name) = names.iter().filter(|name| !is_ours(name)).min() {
                 let entry = name.to_string_lossy().into_owned();
                 return Err(Error::NotEmpty { path: dir.into(), entry });
+            }
+            if !names.is_empty() && !renew {
+                return Err(Error::Unfinished { path: dir.into() });
+            }
+            for path in names.iter().map(|name| dir.join(name)) {
+                fs::remove_file(&path).map_err(Error::io("remove", path))?;
             }
         }
         let missing = |d: &&Path| !d.as_os_str().is_empty() && !d.exists();
@@ -50,6 +58,14 @@ impl Output {
         self.files.clear();
         self.made.clear();
     }
+}
+
+/// Whether a file of that name is one a preparation writes.
+fn is_ours(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name == super::REPORT
+        || name.ends_with(".partial") && name.starts_with('.')
+        || name.ends_with(".shard") && (name.starts_with("train-") || name.starts_with("val-"))
 }
 
 impl Drop for Output {

@@ -1,0 +1,201 @@
+//! The format: what is written is read back, and no damaged byte is ever taken for a good one.
+
+mod common;
+
+use alexnet_data::{Dataset, Error};
+use common::{contents, options, png, put, run, small_dataset};
+use image::ExtendedColorType::Rgb8;
+use std::fs;
+use std::path::Path;
+
+/// Opens a dataset and reads everything in it.
+fn read_all(dir: &Path) -> Result<usize, Error> {
+    let dataset = Dataset::open(dir)?;
+    let mut records = 0;
+    for split in dataset.splits() {
+        for i in 0..split.len() {
+            split.record(i)?;
+            records += 1;
+        }
+    }
+    Ok(records)
+}
+
+/// Images of the stored size come back to the bit, with their labels, val in sorted order.
+#[test]
+fn round_trip() {
+    let dir = tempfile::tempdir().unwrap();
+    let (input, output) = (dir.path().join("in"), dir.path().join("out"));
+    let mut want = Vec::new();
+    for split in ["train", "val"] {
+        for (label, class) in ["x", "y"].into_iter().enumerate() {
+            for i in 0..5 {
+                let pixels = common::picture(12, 12, i * 7 + label + split.len());
+                put(&input, &format!("{split}/{class}/{i}.png"), &png(&pixels, 12, 12, Rgb8));
+                want.push((split, label as u32, pixels));
+            }
+        }
+    }
+    let summary = run(&options(&input, &output, 12)).unwrap();
+    assert_eq!(summary.splits, [("train".to_owned(), 10), ("val".to_owned(), 10)]);
+    let dataset = Dataset::open(&output).unwrap();
+    assert_eq!(dataset.dir(), output);
+    for name in ["train", "val"] {
+        let split = dataset.split(name).unwrap();
+        let mut got: Vec<_> = (0..split.len())
+            .map(|i| {
+                let record = split.record(i).unwrap();
+                assert_eq!(split.label(i).unwrap(), record.label);
+                (name, record.label, record.pixels.to_vec())
+            })
+            .collect();
+        let mut want: Vec<_> = want.iter().filter(|w| w.0 == name).cloned().collect();
+        if name == "train" {
+            assert_ne!(got, want, "train is stored in a shuffled order");
+            got.sort();
+            want.sort();
+        }
+        assert_eq!(got, want);
+        assert_eq!(split.images_per_class(), [5, 5]);
+        assert!(matches!(split.record(10), Err(Error::NoSuchRecord { record: 10, .. })));
+        assert!(split.label(usize::MAX).is_err());
+    }
+    let text = dataset.split("test").unwrap_err().to_string();
+    assert!(text.contains("`test`") && text.contains("train, val"), "{text}");
+}
+
+/// Each byte of each file of a dataset flipped in turn, in one bit or in all: opening the dataset
+/// or reading a record finds it.
+#[test]
+fn every_flipped_byte_is_found() {
+    let (_guard, dir) = small_dataset(4);
+    assert_eq!(read_all(&dir).unwrap(), 21);
+    for (name, bytes) in contents(&dir) {
+        let path = dir.join(&name);
+        // The header's zeros are alike: every 16th of them will do.
+        let zeros =
+            |i: usize| name.ends_with("shard") && (80..4088).contains(&i) && !i.is_multiple_of(16);
+        for i in (0..bytes.len()).filter(|&i| !zeros(i)) {
+            let mask = if i % 2 == 0 { 1 << (i / 2 % 8) } else { 0xff };
+            let mut damaged = bytes.clone();
+            damaged[i] ^= mask;
+            fs::write(&path, &damaged).unwrap();
+            let error = read_all(&dir).expect_err(&format!("{name}: byte {i} ^ {mask:02x}"));
+            let text = error.to_string();
+            assert!(text.contains(&name) && !text.contains('\n'), "{text}");
+        }
+        fs::write(&path, &bytes).unwrap();
+    }
+    assert_eq!(read_all(&dir).unwrap(), 21);
+}
+
+/// Each file cut short or made longer, or gone: found, and named.
+#[test]
+fn every_truncation_is_found() {
+    let (_guard, dir) = small_dataset(4);
+    for (name, bytes) in contents(&dir) {
+        let path = dir.join(&name);
+        for length in (0..bytes.len()).filter(|i| *i < 200 || i % 7 == 0 || i + 200 > bytes.len()) {
+            fs::write(&path, &bytes[..length]).unwrap();
+            let text = read_all(&dir).expect_err(&format!("{name}: {length} bytes")).to_string();
+            assert!(text.contains(&name), "{text}");
+        }
+        fs::write(&path, [&bytes[..], &[0]].concat()).unwrap();
+        assert!(read_all(&dir).is_err(), "{name}: a byte more");
+        fs::remove_file(&path).unwrap();
+        let text = read_all(&dir).unwrap_err().to_string();
+        assert!(text.contains(&name), "{text}");
+        fs::write(&path, &bytes).unwrap();
+    }
+}
+
+/// A shard in the place of another one, each whole in itself, is found.
+#[test]
+fn swapped_shards_are_found() {
+    let (_guard, dir) = small_dataset(4);
+    let (a, b) = (dir.join("train-00000.shard"), dir.join("train-00001.shard"));
+    let (bytes_a, bytes_b) = (fs::read(&a).unwrap(), fs::read(&b).unwrap());
+    fs::write(&a, &bytes_b).unwrap();
+    fs::write(&b, &bytes_a).unwrap();
+    assert!(matches!(read_all(&dir), Err(Error::Damaged { .. })));
+    fs::write(&a, &bytes_a).unwrap();
+    assert!(matches!(read_all(&dir), Err(Error::Damaged { .. })));
+}
+
+/// Another version is said to be one, before any checksum.
+#[test]
+fn other_versions_are_named() {
+    let (_guard, dir) = small_dataset(4);
+    let path = dir.join("manifest.json");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("\"version\": 1", "\"version\": 7")).unwrap();
+    let got = Dataset::open(&dir).unwrap_err();
+    assert!(matches!(got, Error::Version { expected: 1, got: 7, .. }), "{got}");
+    fs::write(&path, &text).unwrap();
+
+    let path = dir.join("val-00000.shard");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[8] = 2;
+    fs::write(&path, &bytes).unwrap();
+    let got = Dataset::open(&dir).unwrap_err();
+    assert!(matches!(got, Error::Version { expected: 1, got: 2, .. }), "{got}");
+}
+
+/// A manifest with a true checksum and false content: an error, never a panic, never a file outside.
+#[test]
+fn hostile_manifests_are_refused() {
+    let (_guard, dir) = small_dataset(4);
+    let path = dir.join("manifest.json");
+    let text = fs::read_to_string(&path).unwrap();
+    let rest = text.split_once('\n').unwrap().1;
+    let lies = [
+        ("\"height\": 4", "\"height\": 18446744073709551615"),
+        ("\"height\": 4", "\"height\": 0"),
+        ("\"width\": 4", "\"width\": 5"),
+        ("\"records\": 8", "\"records\": 18446744073709551615"),
+        ("\"records\": 15", "\"records\": 14"),
+        ("\"name\": \"b\"", "\"name\": \"a\""),
+        ("\"name\": \"val\"", "\"name\": \"train\""),
+        ("\"file\": \"train-00001.shard\"", "\"file\": \"train-00000.shard\""),
+        ("\"file\": \"train-00001.shard\"", "\"file\": \"../train-00001.shard\""),
+        ("\"file\": \"report.jsonl\"", "\"file\": \"/etc/passwd\""),
+        ("\"ignored\": 0", "\"ignored\": 0, \"unheard_of\": 1"),
+        ("\"eigenvalues\": [", "\"eigenvalues\": [1e999,"),
+        ("\"mean_image\": \"", "\"mean_image\": \"AAAA"),
+        ("\"order\": \"sorted\"", "\"order\": \"random\""),
+        ("crc32:", "crc32:+"),
+    ];
+    for (truth, lie) in lies {
+        assert!(rest.contains(truth), "{truth}");
+        let rest = rest.replacen(truth, lie, 1);
+        let first = format!("{{\"checksum\":\"crc32:{:08x}\",\n", crc32fast::hash(rest.as_bytes()));
+        fs::write(&path, first + &rest).unwrap();
+        let error = read_all(&dir).expect_err(lie);
+        assert!(matches!(error, Error::Damaged { .. }), "{lie}: {error}");
+    }
+    for junk in [&b""[..], b"\n", b"{}", b"[[[[", b"\xff\xfe", b"{\"version\":-1}"] {
+        fs::write(&path, junk).unwrap();
+        assert!(matches!(read_all(&dir), Err(Error::Damaged { .. })));
+    }
+}
+
+/// What is no dataset is said to be none.
+#[test]
+fn other_folders_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(matches!(Dataset::open(dir.path()), Err(Error::NotADataset { .. })));
+    let missing = dir.path().join("missing");
+    let text = Dataset::open(&missing).unwrap_err().to_string();
+    assert!(text.contains("missing"), "{text}");
+}
+
+/// The manifest's checksum is what FORMAT.md says, in three lines that any language has.
+#[test]
+fn the_first_line_is_the_checksum_of_the_rest() {
+    let (_guard, dir) = small_dataset(4);
+    let bytes = fs::read(dir.join("manifest.json")).unwrap();
+    let end = bytes.iter().position(|&b| b == b'\n').unwrap();
+    let want = format!("{{\"checksum\":\"crc32:{:08x}\",", crc32fast::hash(&bytes[end + 1..]));
+    assert_eq!(bytes[..end], *want.as_bytes());
+    serde_json::from_slice::<serde_json::Value>(&bytes).unwrap();
+}

@@ -1,0 +1,286 @@
+//! Plans and batches: every record once an epoch, draws in range, the same bytes in any order.
+
+mod common;
+
+use alexnet_data::{
+    Augmentation, Batch, ColorNoise, ColorScale, Dataset, Error, Offsets, Order, Pixels, Plan,
+    Split, Statistics, View, Views, test_views,
+};
+use common::small_dataset;
+use proptest::prelude::*;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+/// One dataset of 15 train records of 8 × 8 for all tests here.
+fn dataset() -> &'static Dataset {
+    static DATASET: OnceLock<(tempfile::TempDir, PathBuf, Dataset)> = OnceLock::new();
+    let all = DATASET.get_or_init(|| {
+        let (guard, path) = small_dataset(8);
+        let dataset = Dataset::open(&path).unwrap();
+        (guard, path, dataset)
+    });
+    &all.2
+}
+
+fn train() -> (&'static Split, &'static Statistics) {
+    (dataset().split("train").unwrap(), &dataset().manifest().statistics)
+}
+
+fn augmentation(crop: [usize; 2]) -> Augmentation {
+    Augmentation { crop, offsets: Offsets::Inclusive, flip: true, shared_by: 1, color: None }
+}
+
+/// What a batch should hold, pixel by pixel.
+fn crop_slowly(split: &Split, view: View, [height, width]: [usize; 2]) -> Vec<u8> {
+    let image = split.record(view.record).unwrap().pixels;
+    let at = |y: usize, x: usize, c: usize| {
+        let x = if view.flip { width - 1 - x } else { x };
+        image[((view.top + y) * split.width() + view.left + x) * 3 + c]
+    };
+    (0..height * width * 3).map(|i| at(i / 3 / width, i / 3 % width, i % 3)).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Every record exactly once an epoch; offsets and chunks as stated; pixels as drawn; the same
+    /// bytes again from another plan, last step first.
+    #[test]
+    fn an_epoch(batch in 1usize..20, seed: u64, epoch in 0usize..1000, shared_by in 1usize..6,
+                crop in prop::array::uniform2(1usize..=8), exclusive: bool, stored: bool, flip: bool) {
+        let (split, stats) = train();
+        let offsets = if exclusive { Offsets::Exclusive } else { Offsets::Inclusive };
+        let color = Some(ColorNoise { sigma: 0.1, scale: ColorScale::StandardDeviation });
+        let augmentation = Augmentation { crop, offsets, flip, shared_by, color };
+        let order = if stored { Order::Stored } else { Order::Shuffled };
+        let plan = || Plan::new(split.len(), batch, order, seed, augmentation).unwrap();
+        let (first, second) = (plan(), plan());
+        let mut batches = Vec::new();
+        let mut reused = Batch::new();
+        for step in 0..first.steps_per_epoch() {
+            first.fill(split, stats, epoch, step, &mut reused).unwrap();
+            batches.push(reused.clone());
+        }
+        for (step, want) in batches.iter().enumerate().rev() {
+            second.fill(split, stats, epoch, step, &mut reused).unwrap();
+            prop_assert_eq!(&reused, want);
+        }
+        let views: Vec<_> = batches.iter().flat_map(|b| b.views.clone()).collect();
+        let mut records: Vec<_> = views.iter().map(|v| v.record).collect();
+        if stored {
+            prop_assert!(records.is_sorted());
+        }
+        records.sort();
+        prop_assert_eq!(records, (0..split.len()).collect::<Vec<_>>());
+        let end = |stored: usize, crop: usize| {
+            if exclusive { (stored - crop).max(1) } else { stored - crop + 1 }
+        };
+        for chunk in views.chunks(shared_by) {
+            for v in chunk {
+                prop_assert!(v.top < end(8, crop[0]) && v.left < end(8, crop[1]) && (flip || !v.flip));
+                prop_assert_eq!((v.top, v.left, v.flip), (chunk[0].top, chunk[0].left, chunk[0].flip));
+            }
+        }
+        for b in &batches {
+            prop_assert_eq!([b.height, b.width], crop);
+            prop_assert!(b.len() == b.color_shift.len() && b.len() == b.views.len() && !b.is_empty());
+            for (i, view) in b.views.iter().enumerate() {
+                let size = crop[0] * crop[1] * 3;
+                prop_assert_eq!(&b.pixels[i * size..][..size], crop_slowly(split, *view, crop));
+                prop_assert_eq!(b.labels[i], split.label(view.record).unwrap());
+            }
+        }
+    }
+
+    /// An image's own draws do not depend on the batch size or its place in the order.
+    #[test]
+    fn draws_belong_to_the_image(a in 1usize..20, b in 1usize..20, seed: u64) {
+        let (split, stats) = train();
+        let mut draws = [(a, Order::Shuffled), (b, Order::Stored)].map(|(batch, order)| {
+            let color = Some(ColorNoise { sigma: 0.1, scale: ColorScale::Eigenvalue });
+            let augmentation = Augmentation { color, ..augmentation([5, 5]) };
+            let plan = Plan::new(split.len(), batch, order, seed, augmentation).unwrap();
+            let mut all = Vec::new();
+            let mut batch = Batch::new();
+            for step in 0..plan.steps_per_epoch() {
+                plan.fill(split, stats, 3, step, &mut batch).unwrap();
+                let shifts = batch.color_shift.iter().map(|s| s.map(f32::to_bits));
+                all.extend(batch.views.iter().copied().zip(shifts));
+            }
+            all
+        });
+        draws.iter_mut().for_each(|d| d.sort_by_key(|(view, _)| view.record));
+        prop_assert_eq!(&draws[0], &draws[1]);
+    }
+
+    /// The ten views lie inside, at the four corners and the centre, and come mirrored.
+    #[test]
+    fn ten_views(stored in prop::array::uniform2(1usize..300), crop in prop::array::uniform2(0usize..300)) {
+        let fits = (0..2).all(|i| crop[i] > 0 && crop[i] <= stored[i]);
+        match test_views(stored, crop, Views::Ten) {
+            Err(error) => prop_assert!(!fits, "{}", error),
+            Ok(views) => {
+                prop_assert!(fits && views.len() == 10);
+                prop_assert!(views.iter().all(|v| v.top + crop[0] <= stored[0] && v.left + crop[1] <= stored[1]));
+                for (plain, mirrored) in views[..5].iter().zip(&views[5..]) {
+                    prop_assert_eq!(View { flip: true, ..*plain }, *mirrored);
+                }
+                prop_assert_eq!(views[4], test_views(stored, crop, Views::One).unwrap()[0]);
+            }
+        }
+    }
+}
+
+/// Epochs, seeds and images differ; half of the crops are mirrored, and all offsets come up.
+#[test]
+fn draws_differ() {
+    let (split, stats) = train();
+    let views = |seed, epoch| {
+        let plan = Plan::new(split.len(), 15, Order::Shuffled, seed, augmentation([6, 6])).unwrap();
+        let mut batch = Batch::new();
+        plan.fill(split, stats, epoch, 0, &mut batch).unwrap();
+        batch.views
+    };
+    assert_ne!(views(1, 0), views(1, 1));
+    assert_ne!(views(1, 0), views(2, 0));
+    let many: Vec<_> = (0..200).flat_map(|epoch| views(9, epoch)).collect();
+    let flipped = many.iter().filter(|v| v.flip).count();
+    assert!((1350..1650).contains(&flipped), "{flipped} of 3000"); // five standard deviations
+    for offset in 0..3 {
+        assert!(many.iter().any(|v| v.top == offset) && many.iter().any(|v| v.left == offset));
+    }
+}
+
+/// The colour shifts have the stated covariance: Σ (σ·scale_i)² p_i p_iᵀ.
+#[test]
+fn color_noise_has_the_stated_covariance() {
+    let (split, stats) = train();
+    for scale in [ColorScale::StandardDeviation, ColorScale::Eigenvalue] {
+        let augmentation =
+            Augmentation { color: Some(ColorNoise { sigma: 0.1, scale }), ..augmentation([1, 1]) };
+        let plan = Plan::new(split.len(), 15, Order::Stored, 5, augmentation).unwrap();
+        let mut batch = Batch::new();
+        let (mut got, mut n) = ([[0.0f64; 3]; 3], 0.0);
+        for epoch in 0..2000 {
+            plan.fill(split, stats, epoch, 0, &mut batch).unwrap();
+            for s in &batch.color_shift {
+                n += 1.0;
+                (0..9).for_each(|i| got[i / 3][i % 3] += f64::from(s[i / 3]) * f64::from(s[i % 3]));
+            }
+        }
+        let largest = stats.eigenvalues[0];
+        let strength = |value: f64| match scale {
+            ColorScale::StandardDeviation => 0.01 * value,
+            ColorScale::Eigenvalue => (0.1 * value / 255.0).powi(2),
+        };
+        for a in 0..3 {
+            for b in 0..3 {
+                let want: f64 = (0..3)
+                    .map(|i| {
+                        let p = stats.eigenvectors[i];
+                        strength(stats.eigenvalues[i].max(0.0)) * p[a] * p[b]
+                    })
+                    .sum();
+                // 30,000 draws: a relative error of √(2 / n) = 0.8 %, five of them.
+                assert!((got[a][b] / n - want).abs() < 0.04 * strength(largest), "{scale:?}");
+            }
+        }
+    }
+}
+
+/// Evaluation: the same view of consecutive records, without colour.
+#[test]
+fn fill_views() {
+    let split = dataset().split("val").unwrap();
+    let mut batch = Batch::new();
+    for view in test_views([8, 8], [5, 4], Views::Ten).unwrap() {
+        batch.fill_views(split, 1..5, [5, 4], view).unwrap();
+        assert_eq!((batch.len(), batch.pixels.len()), (4, 4 * 5 * 4 * 3));
+        assert_eq!(batch.color_shift, [[0.0; 3]; 4]);
+        for i in 0..4 {
+            let want = crop_slowly(split, View { record: 1 + i, ..view }, [5, 4]);
+            assert_eq!(batch.pixels[i * 60..][..60], want);
+        }
+    }
+    let view = test_views([8, 8], [8, 8], Views::One).unwrap()[0];
+    let error = batch.fill_views(split, 3..7, [8, 8], view).unwrap_err();
+    assert!(matches!(error, Error::NoSuchRecord { record: 6, .. }));
+    assert!(batch.fill_views(split, 0..usize::MAX, [8, 8], view).is_err());
+    assert!(batch.fill_views(split, 0..1, [9, 8], view).is_err());
+    assert!(batch.fill_views(split, 0..1, [0, 8], view).is_err());
+    let outside = View { left: usize::MAX, ..view };
+    assert!(matches!(batch.fill_views(split, 0..1, [8, 8], outside), Err(Error::Crop { .. })));
+    batch.fill_views(split, 2..2, [8, 8], view).unwrap();
+    assert!(batch.is_empty() && batch.pixels.is_empty());
+}
+
+/// Prediction: the views of one image that is in no dataset.
+#[test]
+fn fill_image() {
+    let data = common::picture(8, 8, 3);
+    let image = Pixels { height: 8, width: 8, data, damage: None };
+    let views = test_views([8, 8], [8, 8], Views::Ten).unwrap();
+    let mut batch = Batch::new();
+    batch.fill_image(&image, [8, 8], &views).unwrap();
+    assert_eq!((batch.len(), batch.views.len()), (10, 10));
+    assert_eq!(batch.pixels[..192], image.data);
+    assert_eq!(batch.pixels[9 * 192..][..3], image.data[21..24]); // mirrored: the row's last pixel
+    assert!(batch.fill_image(&image, [9, 8], &views).is_err());
+    batch.fill_image(&image, [0, 0], &[]).unwrap();
+    assert!(batch.is_empty());
+}
+
+/// Filling a batch again, with no more images than before, does not move its memory.
+#[test]
+fn batches_are_reused() {
+    let (split, stats) = train();
+    let plan = Plan::new(split.len(), 4, Order::Shuffled, 1, augmentation([7, 7])).unwrap();
+    let mut batch = Batch::new();
+    plan.fill(split, stats, 0, 0, &mut batch).unwrap();
+    let memory = (batch.pixels.as_ptr(), batch.labels.as_ptr());
+    for step in 0..4 {
+        plan.fill(split, stats, 1, step, &mut batch).unwrap();
+        assert_eq!(batch.len(), if step == 3 { 3 } else { 4 });
+    }
+    assert_eq!((batch.pixels.as_ptr(), batch.labels.as_ptr()), memory);
+}
+
+/// Settings that cannot be are refused, each by its name.
+#[test]
+fn wrong_settings() {
+    let (split, stats) = train();
+    let good = augmentation([8, 8]);
+    let fails = |records, batch, a: Augmentation, name: &str| {
+        let text = Plan::new(records, batch, Order::Stored, 0, a).unwrap_err().to_string();
+        assert!(text.contains(name), "{text}");
+    };
+    fails(0, 1, good, "records");
+    fails(usize::MAX, 1, good, "records");
+    fails(1, 0, good, "batch");
+    fails(1, 1, Augmentation { shared_by: 0, ..good }, "shared_by");
+    fails(1, 1, Augmentation { crop: [0, 1], ..good }, "crop height");
+    for sigma in [f64::NAN, f64::INFINITY, -0.1] {
+        let color = Some(ColorNoise { sigma, scale: ColorScale::Eigenvalue });
+        fails(1, 1, Augmentation { color, ..good }, "sigma");
+    }
+    let mut batch = Batch::new();
+    let plan = Plan::new(15, usize::MAX, Order::Shuffled, 0, good).unwrap();
+    plan.fill(split, stats, usize::MAX, 0, &mut batch).unwrap();
+    assert!(matches!(plan.fill(split, stats, 0, 1, &mut batch), Err(Error::NoSuchStep { .. })));
+    let plan = Plan::new(14, 1, Order::Shuffled, 0, good).unwrap();
+    assert!(matches!(plan.fill(split, stats, 0, 0, &mut batch), Err(Error::PlanLength { .. })));
+    let plan = Plan::new(15, 1, Order::Shuffled, 0, augmentation([9, 8])).unwrap();
+    assert!(matches!(plan.fill(split, stats, 0, 0, &mut batch), Err(Error::Crop { .. })));
+}
+
+/// Augmentations are data: unknown and missing keys are errors, and all comes back.
+#[test]
+fn augmentation_is_data() {
+    let color = Some(ColorNoise { sigma: 0.1, scale: ColorScale::StandardDeviation });
+    let all = Augmentation { color, shared_by: 32, ..augmentation([224, 224]) };
+    let text = serde_json::to_string(&all).unwrap();
+    assert!(text.contains("\"standard-deviation\"") && text.contains("\"inclusive\""), "{text}");
+    assert_eq!(serde_json::from_str::<Augmentation>(&text).unwrap(), all);
+    assert!(serde_json::from_str::<Augmentation>(&text.replace("flip", "flop")).is_err());
+    assert!(serde_json::from_str::<Augmentation>("{}").is_err());
+}
