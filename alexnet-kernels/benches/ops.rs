@@ -165,6 +165,7 @@ fn the_rest(bench: &Bench) -> Result<()> {
 }
 
 fn main() -> Result<()> {
+    alexnet_kernels::keep_freed_memory(); // as a program that trains does
     // Cargo passes `--bench`.
     let part = std::env::args().skip(1).find(|a| !a.starts_with('-')).unwrap_or_default();
     let batch = std::env::var("BATCH").ok().and_then(|b| b.parse().ok()).unwrap_or(32);

@@ -67,12 +67,15 @@ fn forward(g: &Geometry, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]) {
             );
             multiply(&mut y[group * group_out..], out, patches, w, false);
         }
-        vectorized(|| {
-            for y in y.chunks_exact_mut(out) {
-                for (y, bias) in y.iter_mut().zip(bias) {
-                    *y += bias;
+        vectorized(
+            #[inline(always)]
+            || {
+                for y in y.chunks_exact_mut(out) {
+                    for (y, bias) in y.iter_mut().zip(bias) {
+                        *y += bias;
+                    }
                 }
-            }
-        });
+            },
+        );
     });
 }

@@ -62,7 +62,10 @@ fn input_gradient(
                 Matrix::row_major(w, group_out, patch),
             );
             multiply(patches, patch, dy, w, false);
-            vectorized(|| g.scatter_add(patches, tile..tile + pixels, group, image, dx));
+            vectorized(
+                #[inline(always)]
+                || g.scatter_add(patches, tile..tile + pixels, group, image, dx),
+            );
         }
     }
 }

@@ -65,22 +65,28 @@ impl Geometry {
         let (channels, group_channels) = (self.channels, self.group_channels());
         let rows = patches.chunks_exact_mut(taps.len() * group_channels);
         for (p, patch) in pixels.zip(rows) {
-            self.runs(p, &taps, |run| {
-                let (before, inside) = (run.before * group_channels, run.inside * group_channels);
-                let (zeros, patch) = patch[run.at..].split_at_mut(before);
-                zeros.fill(0.0);
-                let (copy, patch) = patch.split_at_mut(inside);
-                let x = &x[run.pixel * channels..];
-                if self.groups == 1 {
-                    copy.copy_from_slice(&x[..inside]);
-                } else {
-                    let taps = x[group * group_channels..].chunks(channels);
-                    for (copy, x) in copy.chunks_exact_mut(group_channels).zip(taps) {
-                        copy.copy_from_slice(&x[..group_channels]);
+            self.runs(
+                p,
+                &taps,
+                #[inline(always)]
+                |run| {
+                    let (before, inside) =
+                        (run.before * group_channels, run.inside * group_channels);
+                    let (zeros, patch) = patch[run.at..].split_at_mut(before);
+                    zeros.fill(0.0);
+                    let (copy, patch) = patch.split_at_mut(inside);
+                    let x = &x[run.pixel * channels..];
+                    if self.groups == 1 {
+                        copy.copy_from_slice(&x[..inside]);
+                    } else {
+                        let taps = x[group * group_channels..].chunks(channels);
+                        for (copy, x) in copy.chunks_exact_mut(group_channels).zip(taps) {
+                            copy.copy_from_slice(&x[..group_channels]);
+                        }
                     }
-                }
-                patch[..run.after * group_channels].fill(0.0);
-            });
+                    patch[..run.after * group_channels].fill(0.0);
+                },
+            );
         }
     }
 
@@ -97,20 +103,25 @@ impl Geometry {
         let (channels, group_channels) = (self.channels, self.group_channels());
         let origin = first_image * self.input.0 * self.input.1;
         for (p, patch) in pixels.zip(patches.chunks_exact(self.patch())) {
-            self.runs(p, &(0..self.taps()), |run| {
-                if run.inside == 0 {
-                    return;
-                }
-                let patch = &patch[run.at + run.before * group_channels..];
-                let taps = patch.chunks_exact(group_channels).take(run.inside);
-                let x = &mut x[(run.pixel - origin) * channels..];
-                for (x, patch) in x.chunks_mut(channels).zip(taps) {
-                    let x = &mut x[group * group_channels..][..group_channels];
-                    for (x, patch) in x.iter_mut().zip(patch) {
-                        *x += patch;
+            self.runs(
+                p,
+                &(0..self.taps()),
+                #[inline(always)]
+                |run| {
+                    if run.inside == 0 {
+                        return;
                     }
-                }
-            });
+                    let patch = &patch[run.at + run.before * group_channels..];
+                    let taps = patch.chunks_exact(group_channels).take(run.inside);
+                    let x = &mut x[(run.pixel - origin) * channels..];
+                    for (x, patch) in x.chunks_mut(channels).zip(taps) {
+                        let x = &mut x[group * group_channels..][..group_channels];
+                        for (x, patch) in x.iter_mut().zip(patch) {
+                            *x += patch;
+                        }
+                    }
+                },
+            );
         }
     }
 }
