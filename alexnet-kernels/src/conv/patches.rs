@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use super::geometry::Geometry;
+use crate::simd::vectorized;
 
 /// Neighbouring taps of one kernel row at one output pixel.
 struct Run {
@@ -62,6 +63,21 @@ impl Geometry {
         group: usize,
         patches: &mut [f32],
     ) {
+        vectorized(
+            #[inline(always)]
+            || self.gather_runs(x, pixels, taps, group, patches),
+        );
+    }
+
+    #[inline(always)]
+    fn gather_runs(
+        &self,
+        x: &[f32],
+        pixels: Range<usize>,
+        taps: Range<usize>,
+        group: usize,
+        patches: &mut [f32],
+    ) {
         let (channels, group_channels) = (self.channels, self.group_channels());
         let rows = patches.chunks_exact_mut(taps.len() * group_channels);
         for (p, patch) in pixels.zip(rows) {
@@ -74,14 +90,14 @@ impl Geometry {
                         (run.before * group_channels, run.inside * group_channels);
                     let (zeros, patch) = patch[run.at..].split_at_mut(before);
                     zeros.fill(0.0);
-                    let (copy, patch) = patch.split_at_mut(inside);
+                    let (place, patch) = patch.split_at_mut(inside);
                     let x = &x[run.pixel * channels..];
                     if self.groups == 1 {
-                        copy.copy_from_slice(&x[..inside]);
+                        copy(&x[..inside], place);
                     } else {
                         let taps = x[group * group_channels..].chunks(channels);
-                        for (copy, x) in copy.chunks_exact_mut(group_channels).zip(taps) {
-                            copy.copy_from_slice(&x[..group_channels]);
+                        for (place, x) in place.chunks_exact_mut(group_channels).zip(taps) {
+                            copy(&x[..group_channels], place);
                         }
                     }
                     patch[..run.after * group_channels].fill(0.0);
@@ -124,4 +140,20 @@ impl Geometry {
             );
         }
     }
+}
+
+/// `to = from`, without a call: most runs are a few vectors long.
+#[inline(always)]
+fn copy(from: &[f32], to: &mut [f32]) {
+    const VECTOR: usize = 16;
+    let len = to.len();
+    if len < VECTOR {
+        to.copy_from_slice(from);
+        return;
+    }
+    for (from, to) in from.chunks_exact(VECTOR).zip(to.chunks_exact_mut(VECTOR)) {
+        to.copy_from_slice(from);
+    }
+    // The rest, together with some that are there already.
+    to[len - VECTOR..].copy_from_slice(&from[len - VECTOR..]);
 }
