@@ -3,9 +3,9 @@
 //! An operation sees rank-4 tensors as `(B, H, W, C)`, row-major: [`nhwc`] brings any tensor there
 //! and [`nchw`] gives the caller the usual order of dimensions back, without moving a float.
 
-use candle_core::backend::{BackendDevice, BackendStorage};
-use candle_core::cpu_backend::CpuDevice;
 use candle_core::{CpuStorage, DType, Layout, Result, Shape, Tensor, WithDType, bail};
+
+use crate::memory::unwritten;
 
 /// The same logical `(B, C, H, W)` tensor with channels-last memory; no copy if it has it already.
 ///
@@ -88,22 +88,15 @@ pub(crate) fn values<'a, T: WithDType>(
 
 /// A new f32 storage of `shape`, written by `kernel`.
 ///
-/// The memory is not cleared first: `kernel` writes every element before it reads any. A build
-/// with debug assertions fills it with NaN, so that a test sees an element that was forgotten.
+/// The memory is not cleared first: `kernel` writes every element before it reads any.
 pub(crate) fn produce(
     shape: impl Into<Shape>,
     kernel: impl FnOnce(&mut [f32]) -> Result<()>,
 ) -> Result<(CpuStorage, Shape)> {
     let shape = shape.into();
-    // SAFETY: the obligation is to write before reading; it is passed to `kernel`, see above, and
-    // a kernel that fails gives the storage to nobody.
-    let mut storage = unsafe { CpuDevice.alloc_uninit(&shape, DType::F32)? };
-    let CpuStorage::F32(values) = &mut storage else {
-        bail!("asked for f32 storage, got {:?}", storage.dtype())
-    };
-    if cfg!(debug_assertions) {
-        values.fill(f32::NAN);
-    }
-    kernel(values)?;
-    Ok((storage, shape))
+    // SAFETY: the obligation to write before reading is passed to `kernel`, see above, and what a
+    // kernel that fails has left is given to nobody.
+    let mut values = unsafe { unwritten(&shape)? };
+    kernel(&mut values)?;
+    Ok((CpuStorage::F32(values), shape))
 }

@@ -101,7 +101,12 @@ impl Dropout {
         };
         match mode {
             DropoutMode::Train(key) => self.masked(key, scale, x, y),
-            DropoutMode::Test => crate::elementwise::map1(x, y, |x| scale * x),
+            DropoutMode::Test => crate::elementwise::map1(
+                x,
+                y,
+                #[inline(always)]
+                |x| scale * x,
+            ),
         }
     }
 
@@ -109,16 +114,19 @@ impl Dropout {
         let (keep, [step_low, step_high]) = (self.keep, halves(key.step));
         let chunks = y.par_chunks_mut(4 * BLOCKS).zip(x.par_chunks(4 * BLOCKS)).enumerate();
         chunks.for_each(|(chunk, (y, x))| {
-            vectorized(|| {
-                let first = (chunk * BLOCKS) as u32;
-                for (block, (y, x)) in (first..).zip(y.chunks_mut(4).zip(x.chunks(4))) {
-                    let words =
-                        philox4x32(halves(key.seed), [block, key.layer, step_low, step_high]);
-                    for ((y, x), word) in y.iter_mut().zip(x).zip(words) {
-                        *y = if uniform(word) < keep { scale * x } else { 0.0 };
+            vectorized(
+                #[inline(always)]
+                || {
+                    let first = (chunk * BLOCKS) as u32;
+                    for (block, (y, x)) in (first..).zip(y.chunks_mut(4).zip(x.chunks(4))) {
+                        let words =
+                            philox4x32(halves(key.seed), [block, key.layer, step_low, step_high]);
+                        for ((y, x), word) in y.iter_mut().zip(x).zip(words) {
+                            *y = if uniform(word) < keep { scale * x } else { 0.0 };
+                        }
                     }
-                }
-            });
+                },
+            );
         });
     }
 }

@@ -74,14 +74,17 @@ impl CustomOp3 for Input {
             images.zip(shift.par_chunks(3)).for_each(|((y, pixels), shift)| {
                 let shift: Vec<f32> = shift.repeat(w);
                 let scale: Vec<f32> = self.scale.repeat(w);
-                vectorized(|| {
-                    let rows = y.chunks_exact_mut(row).zip(pixels.chunks_exact(row));
-                    for ((y, pixels), mean) in rows.zip(mean.chunks_exact(row).cycle()) {
-                        for (i, (y, &pixel)) in y.iter_mut().zip(pixels).enumerate() {
-                            *y = (f32::from(pixel) - mean[i] + shift[i]) * scale[i];
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        let rows = y.chunks_exact_mut(row).zip(pixels.chunks_exact(row));
+                        for ((y, pixels), mean) in rows.zip(mean.chunks_exact(row).cycle()) {
+                            for (i, (y, &pixel)) in y.iter_mut().zip(pixels).enumerate() {
+                                *y = (f32::from(pixel) - mean[i] + shift[i]) * scale[i];
+                            }
                         }
-                    }
-                });
+                    },
+                );
             });
             Ok(())
         })

@@ -23,7 +23,7 @@ use rayon::prelude::*;
 use crate::dense::{check_shape, dims4, nchw, nhwc, produce, values};
 use crate::power::Power;
 use crate::simd::vectorized;
-use crate::window::window_sums;
+use crate::window::{Rows, window_sums};
 
 /// The constants of the formula.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -81,13 +81,14 @@ impl Lrn {
         let a = if self.alpha_over_n { self.alpha / self.n as f32 } else { self.alpha };
         // A window longer than the row in both directions sees no more than the row.
         let radius = (self.n / 2).min(row - 1);
-        Kernel { row, radius, a, beta: self.beta, k: self.k }
+        Kernel { rows: Rows::new(row, radius), radius, a, beta: self.beta, k: self.k }
     }
 }
 
-/// Works on rows: the channels of one tower at one pixel, contiguous in memory.
+/// Works on rows, the channels of one tower at one pixel: contiguous in memory, but only three
+/// vectors for 48 channels. So each step of the formula is one loop over several rows.
 struct Kernel {
-    row: usize,
+    rows: Rows,
     radius: usize,
     a: f32,
     beta: f32,
@@ -98,58 +99,72 @@ impl Kernel {
     /// `x`, `y`: any number of rows.
     fn forward(&self, x: &[f32], y: &mut [f32]) {
         let power = Power::new(self.beta);
-        let (mut padded, mut p) = (self.padded(), vec![0.0; self.row]);
-        vectorized(|| {
-            for (x, y) in x.chunks_exact(self.row).zip(y.chunks_exact_mut(self.row)) {
-                self.scales(x, &mut padded, &mut p);
-                power.apply(&mut p);
-                for ((y, x), p) in y.iter_mut().zip(x).zip(&p) {
-                    *y = x * p;
+        let (mut xs, mut squares, mut p) =
+            (self.rows.padded(), self.rows.padded(), self.rows.plain());
+        vectorized(
+            #[inline(always)]
+            || {
+                let together = self.rows.floats();
+                for (x, y) in x.chunks(together).zip(y.chunks_mut(together)) {
+                    self.rows.spread(x, &mut xs);
+                    self.scales(&xs, &mut squares, &mut p);
+                    power.apply(&mut p);
+                    for (p, x) in p.iter_mut().zip(&xs[self.radius..]) {
+                        *p *= x;
+                    }
+                    self.rows.collect(&p, y);
                 }
-            }
-        });
+            },
+        );
     }
 
     /// `x`, `dy`, `dx`: any number of rows. `s` is computed again: cheaper than memory for it.
     fn backward(&self, x: &[f32], dy: &[f32], dx: &mut [f32]) {
         let (power, factor) = (Power::new(self.beta), 2.0 * self.a * self.beta);
-        let (mut squares, mut shares) = (self.padded(), self.padded());
-        let (mut s, mut p) = (vec![0.0; self.row], vec![0.0; self.row]);
-        vectorized(|| {
-            let rows = x.chunks_exact(self.row).zip(dy.chunks_exact(self.row));
-            for ((x, dy), dx) in rows.zip(dx.chunks_exact_mut(self.row)) {
-                self.scales(x, &mut squares, &mut s);
-                p.copy_from_slice(&s);
-                power.apply(&mut p);
-                for (i, share) in shares[self.radius..][..self.row].iter_mut().enumerate() {
-                    *share = dy[i] * x[i] * p[i] / s[i];
+        let [mut xs, mut dys, mut window] = [(); 3].map(|()| self.rows.padded());
+        let (mut s, mut p) = (self.rows.plain(), self.rows.plain());
+        vectorized(
+            #[inline(always)]
+            || {
+                let together = self.rows.floats();
+                let chunks = x.chunks(together).zip(dy.chunks(together));
+                for ((x, dy), dx) in chunks.zip(dx.chunks_mut(together)) {
+                    self.rows.spread(x, &mut xs);
+                    self.rows.spread(dy, &mut dys);
+                    self.scales(&xs, &mut window, &mut s);
+                    p.copy_from_slice(&s);
+                    power.apply(&mut p);
+                    // dy·s^−β, and from it each channel's share in the gradient of its neighbours.
+                    let (xs, dys) = (&xs[self.radius..], &dys[self.radius..]);
+                    let results = p.iter_mut().zip(&mut window[self.radius..]);
+                    for ((p, share), (s, (x, dy))) in results.zip(s.iter().zip(xs.iter().zip(dys)))
+                    {
+                        *p *= dy;
+                        *share = *p * x / s;
+                    }
+                    self.rows.clear_gaps(&mut window);
+                    window_sums(2 * self.radius + 1, 1, &window, &mut s);
+                    for (p, (x, sum)) in p.iter_mut().zip(xs.iter().zip(&s)) {
+                        *p -= factor * x * sum;
+                    }
+                    self.rows.collect(&p, dx);
                 }
-                window_sums(2 * self.radius + 1, 1, &shares, &mut s);
-                for (i, dx) in dx.iter_mut().enumerate() {
-                    *dx = dy[i] * p[i] - factor * x[i] * s[i];
-                }
-            }
-        });
+            },
+        );
     }
 
-    /// `s` of one row; `padded` is scratch whose edges are zero.
+    /// `s` of each window of `xs`.
     #[inline(always)]
-    fn scales(&self, x: &[f32], padded: &mut [f32], s: &mut [f32]) {
-        for (square, x) in padded[self.radius..].iter_mut().zip(x) {
+    fn scales(&self, xs: &[f32], squares: &mut [f32], s: &mut [f32]) {
+        for (square, x) in squares.iter_mut().zip(xs) {
             *square = x * x;
         }
-        window_sums(2 * self.radius + 1, 1, padded, s);
+        window_sums(2 * self.radius + 1, 1, squares, s);
         for s in s {
             *s = self.k + self.a * *s;
         }
     }
-
-    /// A row with `radius` zeros on both sides.
-    fn padded(&self) -> Vec<f32> {
-        vec![0.0; self.row + 2 * self.radius]
-    }
 }
-
 /// `x → y`, both (B, H, W, C).
 struct Forward(Lrn);
 

@@ -88,15 +88,18 @@ impl Kernel {
     fn forward(&self, x: &[f32], y: &mut [f32]) {
         let power = Power::new(self.beta);
         let (mut padded, mut p) = (self.padded(), vec![0.0; self.w * self.c]);
-        vectorized(|| {
-            for (h, y) in y.chunks_exact_mut(self.w * self.c).enumerate() {
-                self.scales(x, h, &mut padded, &mut p);
-                power.apply(&mut p);
-                for ((y, x), p) in y.iter_mut().zip(self.row(x, h)).zip(&p) {
-                    *y = x * p;
+        vectorized(
+            #[inline(always)]
+            || {
+                for (h, y) in y.chunks_exact_mut(self.w * self.c).enumerate() {
+                    self.scales(x, h, &mut padded, &mut p);
+                    power.apply(&mut p);
+                    for ((y, x), p) in y.iter_mut().zip(self.row(x, h)).zip(&p) {
+                        *y = x * p;
+                    }
                 }
-            }
-        });
+            },
+        );
     }
 
     /// One image, (H, W, C).
@@ -104,26 +107,29 @@ impl Kernel {
         let (power, factor) = (Power::new(self.beta), 2.0 * self.a * self.beta);
         let (mut padded, mut shares) = (self.padded(), vec![0.0; x.len()]);
         let (mut s, mut p) = (vec![0.0; self.w * self.c], vec![0.0; self.w * self.c]);
-        vectorized(|| {
-            // dx = dy·s^−β, and each pixel's share in the gradient of its neighbours.
-            for (h, dx) in dx.chunks_exact_mut(self.w * self.c).enumerate() {
-                let (x_row, dy) = (self.row(x, h), self.row(dy, h));
-                self.scales(x, h, &mut padded, &mut s);
-                p.copy_from_slice(&s);
-                power.apply(&mut p);
-                let shares = &mut shares[h * self.w * self.c..][..self.w * self.c];
-                for (i, (dx, share)) in dx.iter_mut().zip(shares).enumerate() {
-                    *dx = dy[i] * p[i];
-                    *share = *dx * x_row[i] / s[i];
+        vectorized(
+            #[inline(always)]
+            || {
+                // dx = dy·s^−β, and each pixel's share in the gradient of its neighbours.
+                for (h, dx) in dx.chunks_exact_mut(self.w * self.c).enumerate() {
+                    self.scales(x, h, &mut padded, &mut s);
+                    p.copy_from_slice(&s);
+                    power.apply(&mut p);
+                    let shares = &mut shares[h * self.w * self.c..][..self.w * self.c];
+                    let inputs = self.row(x, h).iter().zip(self.row(dy, h)).zip(s.iter().zip(&p));
+                    for ((dx, share), ((x, dy), (s, p))) in dx.iter_mut().zip(shares).zip(inputs) {
+                        *dx = dy * p;
+                        *share = *dx * x / s;
+                    }
                 }
-            }
-            for (h, dx) in dx.chunks_exact_mut(self.w * self.c).enumerate() {
-                self.sums(&shares, h, |share| share, &mut padded, &mut s);
-                for ((dx, x), sum) in dx.iter_mut().zip(self.row(x, h)).zip(&s) {
-                    *dx -= factor * x * sum;
+                for (h, dx) in dx.chunks_exact_mut(self.w * self.c).enumerate() {
+                    self.sums(&shares, h, |share| share, &mut padded, &mut s);
+                    for ((dx, x), sum) in dx.iter_mut().zip(self.row(x, h)).zip(&s) {
+                        *dx -= factor * x * sum;
+                    }
                 }
-            }
-        });
+            },
+        );
     }
 
     /// `s` of the pixels of row `h`.
@@ -159,6 +165,7 @@ impl Kernel {
         window_sums(2 * side + 1, self.c, padded, sums);
     }
 
+    #[inline(always)]
     fn row<'a>(&self, image: &'a [f32], h: usize) -> &'a [f32] {
         &image[h * self.w * self.c..][..self.w * self.c]
     }

@@ -113,52 +113,55 @@ impl Kernel {
 
     /// One image: `x` (H, W, C), `y` (H', W', C).
     fn forward(&self, x: &[f32], y: &mut [f32]) {
-        let c = self.c;
-        vectorized(|| {
-            self.windows(|at, window| {
-                let y = &mut y[at..][..c];
-                y.copy_from_slice(&x[window[0]..][..c]);
-                for &pixel in &window[1..] {
-                    for (y, &x) in y.iter_mut().zip(&x[pixel..][..c]) {
-                        *y = if takes_over(x, *y) { x } else { *y };
-                    }
-                }
-            });
-        });
+        vectorized(
+            #[inline(always)]
+            || {
+                self.windows(
+                    #[inline(always)]
+                    |at, window| self.maxima(x, window, &mut y[at..][..self.c]),
+                );
+            },
+        );
     }
 
     /// One image: `x`, `dx` (H, W, C), `dy` (H', W', C).
     fn backward(&self, x: &[f32], dy: &[f32], dx: &mut [f32]) {
         let c = self.c;
-        let (mut max, mut place) = (vec![0.0; c], vec![0u32; c]);
-        vectorized(|| {
-            dx.fill(0.0);
-            self.windows(|at, window| {
-                max.copy_from_slice(&x[window[0]..][..c]);
-                place.fill(0);
-                for (i, &pixel) in (0..).zip(window).skip(1) {
-                    let maxima = max.iter_mut().zip(place.iter_mut());
-                    for ((max, place), &x) in maxima.zip(&x[pixel..][..c]) {
-                        let larger = takes_over(x, *max);
-                        *max = if larger { x } else { *max };
-                        *place = if larger { i } else { *place };
-                    }
-                }
-                let dy = &dy[at..][..c];
-                for (i, &pixel) in (0..).zip(window) {
-                    for ((dx, dy), &place) in dx[pixel..][..c].iter_mut().zip(dy).zip(&place) {
-                        *dx += if place == i { *dy } else { 0.0 };
-                    }
-                }
-            });
-        });
+        let (mut max, mut left) = (vec![0.0; c], vec![0.0; c]);
+        vectorized(
+            #[inline(always)]
+            || {
+                dx.fill(0.0);
+                self.windows(
+                    #[inline(always)]
+                    |at, window| {
+                        self.maxima(x, window, &mut max);
+                        // The first pixel that equals the maximum takes the gradient; zero is left.
+                        left.copy_from_slice(&dy[at..][..c]);
+                        for &pixel in window {
+                            let pixels = x[pixel..][..c].iter().zip(&mut dx[pixel..][..c]);
+                            for ((&x, dx), (left, &max)) in pixels.zip(left.iter_mut().zip(&max)) {
+                                let takes = (x == max) | x.is_nan();
+                                *dx += if takes { *left } else { 0.0 };
+                                *left = if takes { 0.0 } else { *left };
+                            }
+                        }
+                    },
+                );
+            },
+        );
     }
-}
 
-/// Whether `x` replaces the maximum of the pixels before it.
-#[inline(always)]
-fn takes_over(x: f32, max: f32) -> bool {
-    x > max || x.is_nan()
+    /// The maximum of each channel over a window; NaN if there is one.
+    #[inline(always)]
+    fn maxima(&self, x: &[f32], window: &[usize], max: &mut [f32]) {
+        max.copy_from_slice(&x[window[0]..][..self.c]);
+        for &pixel in &window[1..] {
+            for (max, &x) in max.iter_mut().zip(&x[pixel..][..self.c]) {
+                *max = if (x > *max) | x.is_nan() { x } else { *max };
+            }
+        }
+    }
 }
 
 /// `x` (B, H, W, C) → `y` (B, H', W', C).

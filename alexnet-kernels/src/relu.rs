@@ -54,7 +54,12 @@ impl CustomOp1 for Forward {
     fn cpu_fwd(&self, x: &CpuStorage, l: &Layout) -> Result<(CpuStorage, Shape)> {
         let x = values::<f32>("relu", x, l)?;
         produce(l.shape(), |y| {
-            map1(x, y, |x| if x <= 0.0 { 0.0 } else { x });
+            map1(
+                x,
+                y,
+                #[inline(always)]
+                |x| if x <= 0.0 { 0.0 } else { x },
+            );
             Ok(())
         })
     }
@@ -81,7 +86,13 @@ impl CustomOp2 for Backward {
     ) -> Result<(CpuStorage, Shape)> {
         let (y, dy) = (values::<f32>("relu", y, l)?, values::<f32>("relu", dy, dy_l)?);
         produce(l.shape(), |dx| {
-            map2(y, dy, dx, |y, dy| if y > 0.0 { dy } else { 0.0 });
+            map2(
+                y,
+                dy,
+                dx,
+                #[inline(always)]
+                |y, dy| if y > 0.0 { dy } else { 0.0 },
+            );
             Ok(())
         })
     }

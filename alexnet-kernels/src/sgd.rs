@@ -59,13 +59,16 @@ impl Sgd {
         let Self { rate, momentum, decay } = *self;
         let chunks = weights.par_chunks_mut(CHUNK).zip(velocity.par_chunks_mut(CHUNK));
         chunks.zip(gradient.par_chunks(CHUNK)).for_each(|((weights, velocity), gradient)| {
-            vectorized(|| {
-                let weights = weights.iter_mut().zip(velocity);
-                for ((w, v), g) in weights.zip(gradient) {
-                    *v = momentum * *v - decay * rate * *w - rate * g;
-                    *w += *v;
-                }
-            });
+            vectorized(
+                #[inline(always)]
+                || {
+                    let weights = weights.iter_mut().zip(velocity);
+                    for ((w, v), g) in weights.zip(gradient) {
+                        *v = momentum * *v - decay * rate * *w - rate * g;
+                        *w += *v;
+                    }
+                },
+            );
         });
     }
 }

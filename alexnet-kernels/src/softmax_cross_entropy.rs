@@ -147,13 +147,16 @@ impl CustomOp2 for LossAndGradient {
             let (losses, gradient) = both.split_at_mut(batch);
             let rows = gradient.par_chunks_exact_mut(k).zip(logits.par_chunks_exact(k));
             rows.zip(losses).zip(labels).for_each(|(((dz, logits), loss), &label)| {
-                vectorized(|| {
-                    let (row, sum) = row_loss(logits, label, dz);
-                    let scale = (1.0 / (sum * batch as f64)) as f32;
-                    dz.iter_mut().for_each(|dz| *dz *= scale);
-                    dz[label as usize] -= 1.0 / batch as f32;
-                    *loss = row;
-                });
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        let (row, sum) = row_loss(logits, label, dz);
+                        let scale = (1.0 / (sum * batch as f64)) as f32;
+                        dz.iter_mut().for_each(|dz| *dz *= scale);
+                        dz[label as usize] -= 1.0 / batch as f32;
+                        *loss = row;
+                    },
+                );
             });
             Ok(())
         })

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::geometry::Geometry;
 use crate::dense::{produce, values};
-use crate::matrix::{Matrix, multiply};
+use crate::matrix::{Matrix, multiply, transpose};
 use crate::simd::vectorized;
 
 /// Floats of a tile of patches: 2 MiB.
@@ -51,28 +51,48 @@ impl CustomOp3 for Forward {
 }
 
 fn forward(g: &Geometry, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]) {
+    let (patch, group_out) = (g.patch(), g.group_out_channels());
+    let mut columns = vec![0.0; w.len()];
+    for (w, columns) in w.chunks(group_out * patch).zip(columns.chunks_mut(group_out * patch)) {
+        transpose(Matrix::row_major(w, group_out, patch), columns, |w, _| w);
+    }
+    correlate(g, x, &columns, Some(bias), y);
+}
+
+/// `y` (B, H', W', O) of `x` (B, H, W, C) and weights by column: (groups, kH·kW·C/groups,
+/// O/groups), so that each tile can pack them by copies of whole vectors.
+pub(super) fn correlate(
+    g: &Geometry,
+    x: &[f32],
+    columns: &[f32],
+    bias: Option<&[f32]>,
+    y: &mut [f32],
+) {
     let (patch, out, group_out) = (g.patch(), g.out_channels, g.group_out_channels());
-    // A multiple of 8 pixels, the narrow side of gemm's register tile.
-    let tile_pixels = (TILE / patch).next_multiple_of(8);
+    let tile_pixels = (TILE / patch).max(8);
     let tiles = y.par_chunks_mut(tile_pixels * out).enumerate();
     tiles.for_each_init(Vec::new, |patches, (tile, y)| {
         let (first, pixels) = (tile * tile_pixels, y.len() / out);
         patches.resize(pixels * patch, 0.0);
         for group in 0..g.groups {
             g.gather(x, first..first + pixels, 0..g.taps(), group, patches);
-            let w = &w[group * group_out * patch..][..group_out * patch];
-            let (patches, w) = (
+            let columns = &columns[group * group_out * patch..][..group_out * patch];
+            let (patches, columns) = (
                 Matrix::row_major(patches, pixels, patch),
-                Matrix::row_major(w, group_out, patch).transposed(),
+                Matrix::row_major(columns, patch, group_out),
             );
-            multiply(&mut y[group * group_out..], out, patches, w, false);
+            multiply(&mut y[group * group_out..], out, patches, columns, false);
         }
-        vectorized(|| {
-            for y in y.chunks_exact_mut(out) {
-                for (y, bias) in y.iter_mut().zip(bias) {
-                    *y += bias;
+        let Some(bias) = bias else { return };
+        vectorized(
+            #[inline(always)]
+            || {
+                for y in y.chunks_exact_mut(out) {
+                    for (y, bias) in y.iter_mut().zip(bias) {
+                        *y += bias;
+                    }
                 }
-            }
-        });
+            },
+        );
     });
 }

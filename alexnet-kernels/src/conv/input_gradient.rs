@@ -1,8 +1,14 @@
-//! The gradient by the input: the gradient of each patch, added where the patch was read.
+//! The gradient by the input.
+//!
+//! With stride 1 it is a forward pass again, over `dy` with the kernel turned by 180 degrees and
+//! the padding that is missing to a full overlap. With any other stride it is the gradient of
+//! each patch, added where the patch was read.
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape};
 use rayon::prelude::*;
 
+use super::Padding;
+use super::forward::correlate;
 use super::geometry::Geometry;
 use crate::dense::{produce, values};
 use crate::matrix::{Matrix, multiply};
@@ -29,17 +35,51 @@ impl CustomOp2 for InputGradient {
         let (dy, w) = (values("conv2d", dy, dy_l)?, values("conv2d", w, w_l)?);
         let g = &self.0;
         produce((g.batch, g.input.0, g.input.1, g.channels), |dx| {
-            let images = dx.par_chunks_mut(g.image()).enumerate();
-            images.for_each_init(Vec::new, |patches, (image, dx)| {
-                input_gradient(g, dy, w, image, dx, patches);
-            });
+            if g.stride == 1 {
+                correlate(&turned(g), dy, &turned_columns(g, w), None, dx);
+            } else {
+                let images = dx.par_chunks_mut(g.image()).enumerate();
+                images.for_each_init(Vec::new, |patches, (image, dx)| {
+                    scattered(g, dy, w, image, dx, patches);
+                });
+            }
             Ok(())
         })
     }
 }
 
-/// The gradient of one image, `dx` (H, W, C); `patches` is scratch.
-fn input_gradient(
+/// The geometry from `dy` to `dx`, for stride 1.
+fn turned(g: &Geometry) -> Geometry {
+    let ((kernel_h, kernel_w), padding) = (g.kernel, g.padding);
+    Geometry {
+        input: g.output,
+        output: g.input,
+        channels: g.out_channels,
+        out_channels: g.channels,
+        padding: Padding {
+            top: kernel_h - 1 - padding.top,
+            bottom: kernel_h - 1 - padding.bottom,
+            left: kernel_w - 1 - padding.left,
+            right: kernel_w - 1 - padding.right,
+        },
+        ..*g
+    }
+}
+
+/// `w` (O, kH, kW, C/groups) to (groups, kH·kW·O/groups, C/groups), with the taps in reverse.
+fn turned_columns(g: &Geometry, w: &[f32]) -> Vec<f32> {
+    let (taps, channels, group_out) = (g.taps(), g.group_channels(), g.group_out_channels());
+    let mut columns = vec![0.0; w.len()];
+    for (row, column) in columns.chunks_exact_mut(channels).enumerate() {
+        let (group, tap, o) = (row / group_out / taps, row / group_out % taps, row % group_out);
+        let place = ((group * group_out + o) * taps + taps - 1 - tap) * channels;
+        column.copy_from_slice(&w[place..][..channels]);
+    }
+    columns
+}
+
+/// The gradient of one image, `dx` (H, W, C), for any stride; `patches` is scratch.
+fn scattered(
     g: &Geometry,
     dy: &[f32],
     w: &[f32],
@@ -62,7 +102,10 @@ fn input_gradient(
                 Matrix::row_major(w, group_out, patch),
             );
             multiply(patches, patch, dy, w, false);
-            vectorized(|| g.scatter_add(patches, tile..tile + pixels, group, image, dx));
+            vectorized(
+                #[inline(always)]
+                || g.scatter_add(patches, tile..tile + pixels, group, image, dx),
+            );
         }
     }
 }

@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use super::geometry::Geometry;
+use crate::simd::vectorized;
 
 /// Neighbouring taps of one kernel row at one output pixel.
 struct Run {
@@ -62,25 +63,46 @@ impl Geometry {
         group: usize,
         patches: &mut [f32],
     ) {
+        vectorized(
+            #[inline(always)]
+            || self.gather_runs(x, pixels, taps, group, patches),
+        );
+    }
+
+    #[inline(always)]
+    fn gather_runs(
+        &self,
+        x: &[f32],
+        pixels: Range<usize>,
+        taps: Range<usize>,
+        group: usize,
+        patches: &mut [f32],
+    ) {
         let (channels, group_channels) = (self.channels, self.group_channels());
         let rows = patches.chunks_exact_mut(taps.len() * group_channels);
         for (p, patch) in pixels.zip(rows) {
-            self.runs(p, &taps, |run| {
-                let (before, inside) = (run.before * group_channels, run.inside * group_channels);
-                let (zeros, patch) = patch[run.at..].split_at_mut(before);
-                zeros.fill(0.0);
-                let (copy, patch) = patch.split_at_mut(inside);
-                let x = &x[run.pixel * channels..];
-                if self.groups == 1 {
-                    copy.copy_from_slice(&x[..inside]);
-                } else {
-                    let taps = x[group * group_channels..].chunks(channels);
-                    for (copy, x) in copy.chunks_exact_mut(group_channels).zip(taps) {
-                        copy.copy_from_slice(&x[..group_channels]);
+            self.runs(
+                p,
+                &taps,
+                #[inline(always)]
+                |run| {
+                    let (before, inside) =
+                        (run.before * group_channels, run.inside * group_channels);
+                    let (zeros, patch) = patch[run.at..].split_at_mut(before);
+                    zeros.fill(0.0);
+                    let (place, patch) = patch.split_at_mut(inside);
+                    let x = &x[run.pixel * channels..];
+                    if self.groups == 1 {
+                        copy(&x[..inside], place);
+                    } else {
+                        let taps = x[group * group_channels..].chunks(channels);
+                        for (place, x) in place.chunks_exact_mut(group_channels).zip(taps) {
+                            copy(&x[..group_channels], place);
+                        }
                     }
-                }
-                patch[..run.after * group_channels].fill(0.0);
-            });
+                    patch[..run.after * group_channels].fill(0.0);
+                },
+            );
         }
     }
 
@@ -97,20 +119,41 @@ impl Geometry {
         let (channels, group_channels) = (self.channels, self.group_channels());
         let origin = first_image * self.input.0 * self.input.1;
         for (p, patch) in pixels.zip(patches.chunks_exact(self.patch())) {
-            self.runs(p, &(0..self.taps()), |run| {
-                if run.inside == 0 {
-                    return;
-                }
-                let patch = &patch[run.at + run.before * group_channels..];
-                let taps = patch.chunks_exact(group_channels).take(run.inside);
-                let x = &mut x[(run.pixel - origin) * channels..];
-                for (x, patch) in x.chunks_mut(channels).zip(taps) {
-                    let x = &mut x[group * group_channels..][..group_channels];
-                    for (x, patch) in x.iter_mut().zip(patch) {
-                        *x += patch;
+            self.runs(
+                p,
+                &(0..self.taps()),
+                #[inline(always)]
+                |run| {
+                    if run.inside == 0 {
+                        return;
                     }
-                }
-            });
+                    let patch = &patch[run.at + run.before * group_channels..];
+                    let taps = patch.chunks_exact(group_channels).take(run.inside);
+                    let x = &mut x[(run.pixel - origin) * channels..];
+                    for (x, patch) in x.chunks_mut(channels).zip(taps) {
+                        let x = &mut x[group * group_channels..][..group_channels];
+                        for (x, patch) in x.iter_mut().zip(patch) {
+                            *x += patch;
+                        }
+                    }
+                },
+            );
         }
     }
+}
+
+/// `to = from`, without a call: most runs are a few vectors long.
+#[inline(always)]
+fn copy(from: &[f32], to: &mut [f32]) {
+    const VECTOR: usize = 16;
+    let len = to.len();
+    if len < VECTOR {
+        to.copy_from_slice(from);
+        return;
+    }
+    for (from, to) in from.chunks_exact(VECTOR).zip(to.chunks_exact_mut(VECTOR)) {
+        to.copy_from_slice(from);
+    }
+    // The rest, together with some that are there already.
+    to[len - VECTOR..].copy_from_slice(&from[len - VECTOR..]);
 }
