@@ -28,7 +28,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     let [c, h, w] = spec.input;
     println!("{}: {}\nsource: {}\n", spec.name, spec.about, spec.source);
-    println!("{:<8} {:<9} {:>14} {:>12} {:>14}", "layer", "kind", "output", "parameters", "multiply-adds");
+    println!(
+        "{:<8} {:<9} {:>14} {:>12} {:>14}",
+        "layer", "kind", "output", "parameters", "multiply-adds"
+    );
     println!("{:<8} {:<9} {:>14}", "input", "", shape(&[c, h, w]));
     for row in &table.layers {
         let output = shape(&row.output);

@@ -74,8 +74,8 @@ fn classify(
 ) -> Result<Vec<f64>> {
     let [_, h, w] = network.spec().input;
     let bytes = std::fs::read(image).with_context(|| format!("{}", image.display()))?;
-    let pixels = decode(&bytes, stored[0].min(stored[1]))
-        .with_context(|| format!("{}", image.display()))?;
+    let pixels =
+        decode(&bytes, stored[0].min(stored[1])).with_context(|| format!("{}", image.display()))?;
     let list = test_views([pixels.height, pixels.width], [h, w], views)?;
     let mut batch = Batch::new();
     batch.fill_image(&pixels, [h, w], &list)?;

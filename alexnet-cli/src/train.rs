@@ -54,7 +54,11 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     ensure!(arguments.loader_threads > 0, "--loader-threads 0: expected at least 1");
     ensure!(arguments.epochs != Some(0), "--epochs 0: expected at least 1");
-    let say = |line: &str| if !arguments.json { println!("{line}") };
+    let say = |line: &str| {
+        if !arguments.json {
+            println!("{line}")
+        }
+    };
     let (task, run) = task(arguments)?;
     let data = match (&arguments.data, &task) {
         (Some(data), _) => data.clone(),
@@ -151,7 +155,17 @@ impl Screen {
 
     fn show(&mut self, event: &Event) {
         match event {
-            Event::Start { network, recipe, seed, parameters, classes, images, epochs, epoch, .. } => {
+            Event::Start {
+                network,
+                recipe,
+                seed,
+                parameters,
+                classes,
+                images,
+                epochs,
+                epoch,
+                ..
+            } => {
                 (self.epochs, self.epoch_images) = (*epochs, *images);
                 self.first = (epoch * images) as u64;
                 self.bar.set_length((epochs * images) as u64);
@@ -167,13 +181,19 @@ impl Screen {
             Event::Step { epoch, loss, images, .. } => {
                 self.bar.inc(*images as u64);
                 let validation = &self.validation;
-                self.bar.set_message(format!("epoch {}/{} loss {loss:.3}{validation}", epoch + 1, self.epochs));
+                self.bar.set_message(format!(
+                    "epoch {}/{} loss {loss:.3}{validation}",
+                    epoch + 1,
+                    self.epochs
+                ));
             }
             Event::Epoch { epoch, train_loss, rate, validation, seconds } => {
                 let done = ((epoch + 1) * self.epoch_images) as u64 - self.first;
                 let left = (self.epochs - epoch - 1) * self.epoch_images;
                 let elapsed = self.began.elapsed().as_secs_f64();
-                let eta = HumanDuration(Duration::from_secs_f64(elapsed * left as f64 / done.max(1) as f64));
+                let eta = HumanDuration(Duration::from_secs_f64(
+                    elapsed * left as f64 / done.max(1) as f64,
+                ));
                 let error = validation.map_or("no validation images".to_owned(), |v| rates(&v));
                 let speed = self.epoch_images as f64 / seconds;
                 self.line(&format!(
@@ -186,7 +206,9 @@ impl Screen {
                 }
             }
             Event::Drop { factor, .. } => {
-                self.line(&format!("validation error stalled: all rates are now {factor:.0e} of the recipe's"));
+                self.line(&format!(
+                    "validation error stalled: all rates are now {factor:.0e} of the recipe's"
+                ));
             }
             Event::Evaluated { .. } => self.bar.tick(),
             Event::End { .. } => self.bar.finish_and_clear(),

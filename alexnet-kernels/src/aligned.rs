@@ -54,7 +54,8 @@ impl Input {
         if windows.len() != b {
             bail!("input: {b} crops, but {} windows", windows.len())
         }
-        let inside = |offset: usize, size, whole| offset.checked_add(size).is_some_and(|e| e <= whole);
+        let inside =
+            |offset: usize, size, whole| offset.checked_add(size).is_some_and(|e| e <= whole);
         for window in windows {
             if !inside(window.top, h, rows) || !inside(window.left, w, columns) {
                 bail!("input: crop of {h}x{w} at {window:?} leaves the mean of {rows}x{columns}")
@@ -96,13 +97,15 @@ impl CustomOp3 for Aligned {
             let images = y.par_chunks_mut(h * w * 3).zip(pixels.par_chunks(h * w * 3));
             let images = images.zip(shift.par_chunks(3)).zip(&self.windows);
             images.for_each(|(((y, pixels), shift), window)| {
-                for (row, (y, pixels)) in y.chunks_mut(w * 3).zip(pixels.chunks(w * 3)).enumerate() {
+                for (row, (y, pixels)) in y.chunks_mut(w * 3).zip(pixels.chunks(w * 3)).enumerate()
+                {
                     let start = ((window.top + row) * columns + window.left) * 3;
                     let mean = &mean[start..start + w * 3];
                     for column in 0..w {
                         let of = if window.flip { w - 1 - column } else { column };
                         for c in 0..3 {
-                            let value = f32::from(pixels[column * 3 + c]) - mean[of * 3 + c] + shift[c];
+                            let value =
+                                f32::from(pixels[column * 3 + c]) - mean[of * 3 + c] + shift[c];
                             y[column * 3 + c] = value * self.scale[c];
                         }
                     }

@@ -109,7 +109,10 @@ impl Layers {
         }
         match layers.last().map(|l| l.op) {
             Some(Op::Linear) => Ok(Self(layers)),
-            _ => Err(fail("(last)", "the last layer must be `linear`: its outputs are the classes".into())),
+            _ => Err(fail(
+                "(last)",
+                "the last layer must be `linear`: its outputs are the classes".into(),
+            )),
         }
     }
 
@@ -183,12 +186,18 @@ fn infer(kind: &LayerKind, input: Shape) -> Result<Inferred, String> {
         (kind, _, Shape::Vector(_)) => {
             Err(format!("`{}` needs a map, but a dense layer came before it", kind.word()))
         }
-        (LayerKind::Conv { filters, kernel, groups, pad, .. }, Op::Conv(conv), Shape::Map(c, h, w)) => {
+        (
+            LayerKind::Conv { filters, kernel, groups, pad, .. },
+            Op::Conv(conv),
+            Shape::Map(c, h, w),
+        ) => {
             if filters.max(kernel) > 1 << 16 || pad.iter().any(|p| *p >= kernel) {
                 return Err(format!("{filters} filters of {kernel} px padded by {pad:?}"));
             }
             if groups == 0 || c % groups != 0 || filters % groups != 0 {
-                return Err(format!("{groups} groups do not divide {c} inputs and {filters} filters"));
+                return Err(format!(
+                    "{groups} groups do not divide {c} inputs and {filters} filters"
+                ));
             }
             let (h, w) = conv.output_size((h, w), (kernel, kernel)).map_err(|e| e.to_string())?;
             Ok((Shape::Map(filters, h, w), Some(vec![filters, c / groups, kernel, kernel])))

@@ -85,7 +85,9 @@ impl Network {
     /// A missing tensor, or one whose shape is not the network's, by name.
     pub fn from_tensors(spec: &NetworkSpec, tensors: &HashMap<String, Tensor>) -> Result<Self> {
         let find = |name: String, shape: &[usize]| match tensors.get(&name) {
-            None => bail!("the weights have no tensor `{name}`, which network `{}` needs", spec.name),
+            None => {
+                bail!("the weights have no tensor `{name}`, which network `{}` needs", spec.name)
+            }
             Some(t) if t.dims() != shape => bail!(
                 "tensor `{name}` has shape {:?}, but network `{}` needs {shape:?}",
                 t.dims(),
@@ -181,9 +183,8 @@ impl Network {
     ///
     /// No memory.
     pub fn tensors(&self) -> Result<HashMap<String, Tensor>> {
-        let named = |(i, p): (usize, &Parameter)| {
-            Ok((p.name.clone(), self.disk_layout(i, &p.tensor)?))
-        };
+        let named =
+            |(i, p): (usize, &Parameter)| Ok((p.name.clone(), self.disk_layout(i, &p.tensor)?));
         self.parameters.iter().enumerate().map(named).collect()
     }
 
@@ -216,7 +217,12 @@ impl Network {
     fn run(&self, images: &Tensor, mode: Mode, mut keep: impl FnMut(&Tensor)) -> Result<Tensor> {
         let (_, c, h, w) = images.dims4()?;
         if [c, h, w] != self.spec.input {
-            bail!("images are {:?}, but network `{}` takes {:?}", [c, h, w], self.spec.name, self.spec.input)
+            bail!(
+                "images are {:?}, but network `{}` takes {:?}",
+                [c, h, w],
+                self.spec.name,
+                self.spec.input
+            )
         }
         let mut parameters = self.parameters.chunks_exact(2);
         let mut x = images.clone();
@@ -265,7 +271,12 @@ impl Network {
             let input_gradient = index > 0;
             let (dx, gradients) = match layer.op {
                 Op::Conv(conv) => {
-                    let g = conv.backward(x, &self.parameters[parameter - 2].tensor, &dy, input_gradient)?;
+                    let g = conv.backward(
+                        x,
+                        &self.parameters[parameter - 2].tensor,
+                        &dy,
+                        input_gradient,
+                    )?;
                     (g.input, Some([g.weight, g.bias]))
                 }
                 Op::Linear => {

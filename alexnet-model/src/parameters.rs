@@ -45,7 +45,12 @@ pub(crate) fn to_disk(layer: &Layer, memory: &Tensor) -> Result<Tensor> {
 
 /// The first values of a layer's weights and biases, in PyTorch's layout: a function of `seed` and
 /// the parameter's name alone.
-pub(crate) fn initial(layer: &Layer, shape: &[usize], seed: u64, device: &Device) -> Result<[Tensor; 2]> {
+pub(crate) fn initial(
+    layer: &Layer,
+    shape: &[usize],
+    seed: u64,
+    device: &Device,
+) -> Result<[Tensor; 2]> {
     let (LayerKind::Conv { init, .. } | LayerKind::Linear { init, .. }) = layer.spec.kind else {
         bail!("layer `{}` has no parameters", layer.spec.name)
     };
@@ -78,5 +83,7 @@ fn uniforms(seed: u64, stream: u64, bound: f32, n: usize) -> Vec<f32> {
 
 /// FNV-1a, 64 bits: names to streams of random numbers, the same on every machine for ever.
 fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3))
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3))
 }

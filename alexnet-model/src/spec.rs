@@ -233,10 +233,8 @@ impl NetworkSpec {
     ///
     /// [`SpecError::Syntax`] for numbers TOML cannot hold.
     pub fn to_toml(&self) -> Result<String, SpecError> {
-        toml::to_string(self).map_err(|e| SpecError::Syntax {
-            origin: self.name.clone(),
-            message: e.to_string(),
-        })
+        toml::to_string(self)
+            .map_err(|e| SpecError::Syntax { origin: self.name.clone(), message: e.to_string() })
     }
 
     /// The number of classes the last layer tells apart; `None` when it is not dense.

@@ -89,7 +89,8 @@ fn same_seed_same_network_and_other_seed_another() -> Result<()> {
 fn dropout_is_a_function_of_seed_and_step() -> Result<()> {
     let network = Network::new(&small(), 1, &Device::Cpu)?;
     let images = wave(&[2, 3, 13, 11], 0.7)?;
-    let logits = |seed, step| network.forward(&images, Mode::Train { seed, step })?.to_vec2::<f32>();
+    let logits =
+        |seed, step| network.forward(&images, Mode::Train { seed, step })?.to_vec2::<f32>();
     assert_eq!(logits(1, 1)?, logits(1, 1)?);
     assert_ne!(logits(1, 1)?, logits(1, 2)?);
     assert_ne!(logits(1, 1)?, logits(2, 1)?);
@@ -135,7 +136,10 @@ fn first_values_have_the_spread_they_are_given() -> Result<()> {
         let variance = f64::from(w.sqr()?.mean_all()?.to_scalar::<f32>()?);
         assert!(mean.abs() < 5.0 * std / n.sqrt(), "{name}: mean {mean}");
         // The spread of a sample variance of normals is √(2/n).
-        assert!((variance / (std * std) - 1.0).abs() < 5.0 * (2.0 / n).sqrt(), "{name}: {variance}");
+        assert!(
+            (variance / (std * std) - 1.0).abs() < 5.0 * (2.0 / n).sqrt(),
+            "{name}: {variance}"
+        );
     }
     Ok(())
 }

@@ -71,7 +71,10 @@ fn toml_goes_out_and_comes_back_the_same() {
 #[test]
 fn unknown_names_and_keys_get_the_nearest_right_one() {
     let error = NetworkSpec::preset("orignal").unwrap_err();
-    assert!(matches!(&error, SpecError::UnknownPreset { nearest: Some("original"), .. }), "{error}");
+    assert!(
+        matches!(&error, SpecError::UnknownPreset { nearest: Some("original"), .. }),
+        "{error}"
+    );
     for (wrong, right) in [("fliters", "filters"), ("strides", "stride"), ("grups", "groups")] {
         let layer = format!(
             r#"name = "n"
@@ -79,7 +82,10 @@ fn unknown_names_and_keys_get_the_nearest_right_one() {
             layers = [{{ name = "conv1", kind = "conv", filters = 2, kernel = 3, {wrong} = 1, init = "fan-in" }}]"#
         );
         let line = NetworkSpec::from_toml("n.toml", &layer).unwrap_err().to_string();
-        assert!(line.contains(&format!("did you mean `{right}`")) && !line.contains('\n'), "{line}");
+        assert!(
+            line.contains(&format!("did you mean `{right}`")) && !line.contains('\n'),
+            "{line}"
+        );
     }
 }
 
@@ -103,12 +109,17 @@ fn layers_that_cannot_be_are_refused() {
         format!(r#"{{ name = "p", kind = "max-pool", kernel = 0, stride = 1 }}, {fc}"#),
         format!(r#"{{ name = "p", kind = "max-pool", kernel = 9, stride = 1 }}, {fc}"#),
         format!(r#"{{ name = "l", kind = "lrn", n = 4, alpha = 1.0, beta = 1.0, k = 1.0 }}, {fc}"#),
-        format!(r#"{{ name = "l", kind = "lrn", n = 5, alpha = 1.0, beta = 1.0, k = 1.0, towers = 2 }}, {fc}"#),
+        format!(
+            r#"{{ name = "l", kind = "lrn", n = 5, alpha = 1.0, beta = 1.0, k = 1.0, towers = 2 }}, {fc}"#
+        ),
         format!(r#"{{ name = "d", kind = "dropout", keep = 0.0, scale = "at-test" }}, {fc}"#),
         String::new(),
     ] {
         let toml = format!("name = \"n\"\ninput = [3, 8, 8]\nlayers = [{layers}]");
         let error = NetworkSpec::from_toml("n.toml", &toml).unwrap_err();
-        assert!(matches!(&error, SpecError::Layer { network, .. } if network == "n"), "{layers}: {error}");
+        assert!(
+            matches!(&error, SpecError::Layer { network, .. } if network == "n"),
+            "{layers}: {error}"
+        );
     }
 }

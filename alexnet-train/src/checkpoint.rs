@@ -68,15 +68,18 @@ impl Checkpoint {
     pub fn load(path: &Path) -> Result<Self, Error> {
         let fail = |reason: String| Error::Checkpoint { path: path.to_owned(), reason };
         let bytes = std::fs::read(path).map_err(Error::io(path))?;
-        let file = SafeTensors::deserialize(&bytes)
-            .map_err(|e| fail(format!("not a whole safetensors file ({e}); take another checkpoint")))?;
+        let file = SafeTensors::deserialize(&bytes).map_err(|e| {
+            fail(format!("not a whole safetensors file ({e}); take another checkpoint"))
+        })?;
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| fail(e.to_string()))?;
         let metadata = header.metadata().clone().unwrap_or_default();
         match metadata.get("format").map(String::as_str) {
             Some(FORMAT) => {}
             found => {
                 let found = found.unwrap_or("none");
-                return Err(fail(format!("its format is `{found}`, expected `{FORMAT}`; it was not written by this version of alexnet train")));
+                return Err(fail(format!(
+                    "its format is `{found}`, expected `{FORMAT}`; it was not written by this version of alexnet train"
+                )));
             }
         }
         let sums: BTreeMap<String, u32> = json(&metadata, "crc32").map_err(&fail)?;
@@ -84,7 +87,10 @@ impl Checkpoint {
         for (name, view) in file.iter() {
             let (got, expected) = (crc32fast::hash(view.data()), sums.get(name));
             if expected != Some(&got) {
-                return Err(fail(format!("tensor `{name}` is damaged: its checksum is {got:08x}, expected {:08x}; take another checkpoint", expected.unwrap_or(&0))));
+                return Err(fail(format!(
+                    "tensor `{name}` is damaged: its checksum is {got:08x}, expected {:08x}; take another checkpoint",
+                    expected.unwrap_or(&0)
+                )));
             }
             tensors.insert(name.to_owned(), view.load(&Device::Cpu)?);
         }
@@ -108,7 +114,9 @@ impl Checkpoint {
 
     /// The velocities, by parameter name.
     pub(crate) fn velocities(&self) -> HashMap<String, Tensor> {
-        let of = |(name, t): (&String, &Tensor)| Some((name.strip_prefix(VELOCITY)?.to_owned(), t.clone()));
+        let of = |(name, t): (&String, &Tensor)| {
+            Some((name.strip_prefix(VELOCITY)?.to_owned(), t.clone()))
+        };
         self.tensors.iter().filter_map(of).collect()
     }
 
@@ -120,11 +128,21 @@ impl Checkpoint {
     /// [`Error::Checkpoint`] when the file, `path`, has no mean image.
     pub fn input(&self, path: &Path) -> Result<(InputStage, [usize; 2]), Error> {
         let fail = |reason: String| Error::Checkpoint { path: path.to_owned(), reason };
-        let mean = self.tensors.get(MEAN_IMAGE).ok_or_else(|| fail(format!("it has no `{MEAN_IMAGE}`")))?;
+        let mean = self
+            .tensors
+            .get(MEAN_IMAGE)
+            .ok_or_else(|| fail(format!("it has no `{MEAN_IMAGE}`")))?;
         let [_, h, w] = self.network.input;
         let stored = match *mean.dims() {
-            [height, width, 3] if height >= h && width >= w && mean.dtype() == DType::F32 => [height, width],
-            _ => return Err(fail(format!("`{MEAN_IMAGE}` is {:?}, but crops are {h}x{w}", mean.dims()))),
+            [height, width, 3] if height >= h && width >= w && mean.dtype() == DType::F32 => {
+                [height, width]
+            }
+            _ => {
+                return Err(fail(format!(
+                    "`{MEAN_IMAGE}` is {:?}, but crops are {h}x{w}",
+                    mean.dims()
+                )));
+            }
         };
         let values = mean.flatten_all()?.to_vec1()?;
         let stage = InputStage::new(&self.recipe.input, &values, stored, [h, w], &Device::Cpu)?;

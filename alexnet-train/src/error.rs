@@ -109,7 +109,9 @@ pub enum Error {
         reason: String,
     },
     /// The loss left the numbers.
-    #[error("the loss is {loss} at epoch {epoch}, step {step}: training has diverged; start again with a lower rate (--set weights.rate=…)")]
+    #[error(
+        "the loss is {loss} at epoch {epoch}, step {step}: training has diverged; start again with a lower rate (--set weights.rate=…)"
+    )]
     Diverged {
         /// The loss.
         loss: f32,

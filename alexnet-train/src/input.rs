@@ -9,8 +9,8 @@ use crate::{InputRecipe, Mean};
 /// The mean and the factors by which pixels become numbers.
 #[derive(Debug)]
 pub struct InputStage {
-    mean: Tensor,    // (H, W, 3) in crop or image size, or (3)
-    aligned: bool,   // the mean is image size and follows the crop
+    mean: Tensor,  // (H, W, 3) in crop or image size, or (3)
+    aligned: bool, // the mean is image size and follows the crop
     scale: [f32; 3],
     device: Device,
 }
@@ -37,7 +37,12 @@ impl InputStage {
             Mean::Aligned => image,
             Mean::Channel => image.flatten_to(1)?.mean(0)?, // (3)
         };
-        Ok(Self { mean, aligned: recipe.mean == Mean::Aligned, scale: recipe.scale, device: device.clone() })
+        Ok(Self {
+            mean,
+            aligned: recipe.mean == Mean::Aligned,
+            scale: recipe.scale,
+            device: device.clone(),
+        })
     }
 
     /// The batch as `(B, 3, h, w)`; `divisor` is what colour noise asks for, 1 without.

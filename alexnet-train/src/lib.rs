@@ -19,9 +19,7 @@ pub use evaluate::{Evaluation, check_classes, evaluate, probabilities, ranking};
 pub use event::Event;
 pub use input::InputStage;
 pub use optimizer::{Optimizer, StepRates, step_rates};
-pub use recipe::{
-    AugmentationRecipe, ColorRecipe, InputRecipe, LayerRates, Mean, Rates, Recipe,
-};
+pub use recipe::{AugmentationRecipe, ColorRecipe, InputRecipe, LayerRates, Mean, Rates, Recipe};
 pub use run::{RunConfig, RunFolder};
 pub use schedule::{Change, Plateau, Schedule};
 pub use train::{Job, Task, train};

@@ -76,7 +76,12 @@ impl Optimizer {
 }
 
 /// What each parameter's update uses in `epoch`.
-pub fn step_rates(recipe: &Recipe, plateau: &Plateau, epoch: usize, network: &Network) -> StepRates {
+pub fn step_rates(
+    recipe: &Recipe,
+    plateau: &Plateau,
+    epoch: usize,
+    network: &Network,
+) -> StepRates {
     let of = |p: &Parameter| {
         let rates = recipe.rates(epoch, &p.layer, p.role);
         Sgd { rate: rates.rate * plateau.factor, momentum: recipe.momentum, decay: rates.decay }

@@ -105,7 +105,8 @@ mod tests {
     #[test]
     fn an_early_end_and_an_error_leave_no_thread_behind() {
         let fill = |job: u64, _: &mut Batch| if job == 4 { Err(Error::LoaderGone) } else { Ok(()) };
-        let results = prefetch(2, 0..100, fill, |batches| [(); 6].map(|()| batches.next().unwrap().is_ok()));
+        let results =
+            prefetch(2, 0..100, fill, |batches| [(); 6].map(|()| batches.next().unwrap().is_ok()));
         assert_eq!(results, [true, true, true, true, false, true]);
     }
 }

@@ -148,20 +148,29 @@ impl Recipe {
     /// # Errors
     ///
     /// [`Error::Recipe`] for what is no recipe.
-    pub fn from_toml(origin: &str, text: &str, changes: &[(String, String)]) -> Result<Self, Error> {
+    pub fn from_toml(
+        origin: &str,
+        text: &str,
+        changes: &[(String, String)],
+    ) -> Result<Self, Error> {
         let fail = |message: String| Error::Recipe { origin: origin.to_owned(), message };
-        let mut table: toml::Table = text.parse().map_err(|e: toml::de::Error| fail(explain(&e.to_string())))?;
+        let mut table: toml::Table =
+            text.parse().map_err(|e: toml::de::Error| fail(explain(&e.to_string())))?;
         for (key, value) in changes {
             set(&mut table, key, value).map_err(fail)?;
         }
-        let recipe: Self = table.try_into().map_err(|e: toml::de::Error| fail(explain(&e.to_string())))?;
+        let recipe: Self =
+            table.try_into().map_err(|e: toml::de::Error| fail(explain(&e.to_string())))?;
         recipe.check().map_err(fail)?;
         Ok(recipe)
     }
 
     fn check(&self) -> Result<(), String> {
         if self.batch == 0 || self.epochs == 0 {
-            return Err(format!("batch = {}, epochs = {}: both must be at least 1", self.batch, self.epochs));
+            return Err(format!(
+                "batch = {}, epochs = {}: both must be at least 1",
+                self.batch, self.epochs
+            ));
         }
         if self.augmentation.shared_by == 0 {
             return Err("augmentation.shared_by must be at least 1".to_owned());
@@ -177,10 +186,14 @@ impl Recipe {
         let named = self.layers.keys().map(String::as_str).chain(self.schedule.layers());
         for name in named {
             if !layers.contains(&name) {
-                let hint = nearest(name, layers.iter().copied()).map(|n| format!(", did you mean `{n}`?"));
+                let hint =
+                    nearest(name, layers.iter().copied()).map(|n| format!(", did you mean `{n}`?"));
                 return Err(Error::Recipe {
                     origin: self.name.clone(),
-                    message: format!("the network has no layer `{name}`{}", hint.unwrap_or_default()),
+                    message: format!(
+                        "the network has no layer `{name}`{}",
+                        hint.unwrap_or_default()
+                    ),
                 });
             }
         }

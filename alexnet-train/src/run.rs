@@ -103,7 +103,8 @@ pub(crate) struct Log {
 impl Log {
     pub(crate) fn open(run: &RunFolder) -> Result<Self, Error> {
         let path = run.log();
-        let file = OpenOptions::new().append(true).create(true).open(&path).map_err(Error::io(&path))?;
+        let file =
+            OpenOptions::new().append(true).create(true).open(&path).map_err(Error::io(&path))?;
         Ok(Self { file, path })
     }
 
@@ -117,6 +118,7 @@ impl Log {
 
 /// What a run remembers its dataset by: the CRC-32 of its manifest, which holds those of its files.
 pub(crate) fn data_checksum(data: &Dataset) -> Result<String, Error> {
-    let manifest = serde_json::to_vec(data.manifest()).map_err(|e| Error::io(data.dir())(e.into()))?;
+    let manifest =
+        serde_json::to_vec(data.manifest()).map_err(|e| Error::io(data.dir())(e.into()))?;
     Ok(format!("crc32:{:08x}", crc32fast::hash(&manifest)))
 }

@@ -171,7 +171,8 @@ mod tests {
     fn a_stall_divides_and_the_last_one_stops() {
         let schedule = Schedule::Plateau { factor: 0.1, patience: 2, drops: 1 };
         let mut plateau = Plateau::START;
-        let verdicts = [50.0, 40.0, 40.0, 41.0, 39.0, 39.5, 39.0].map(|e| plateau.see(&schedule, e));
+        let verdicts =
+            [50.0, 40.0, 40.0, 41.0, 39.0, 39.5, 39.0].map(|e| plateau.see(&schedule, e));
         use Verdict::{Dropped, GoOn, Stop};
         assert_eq!(verdicts, [GoOn, GoOn, GoOn, Dropped, GoOn, GoOn, Stop]);
         assert_eq!(plateau.factor, 0.1);

@@ -79,7 +79,8 @@ pub fn train(job: &Job, watch: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluation>
     let stored = [training.height(), training.width()];
     let [_, h, w] = config.network.input;
     let statistics = &data.manifest().statistics;
-    let input = InputStage::new(&recipe.input, &statistics.mean_image, stored, [h, w], &Device::Cpu)?;
+    let input =
+        InputStage::new(&recipe.input, &statistics.mean_image, stored, [h, w], &Device::Cpu)?;
     let plan = |color| {
         let augmentation = recipe.augmentation([h, w], color);
         Plan::new(training.len(), recipe.batch, recipe.order, *seed, augmentation)
@@ -123,12 +124,15 @@ pub fn train(job: &Job, watch: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluation>
                 let batch = batches.next().unwrap_or(Err(Error::LoaderGone))?;
                 let waited = step_began.elapsed().as_secs_f64();
                 let images = input.run(&batch, divisor)?; // (B, 3, h, w)
-                let labels = Tensor::from_slice(&batch.labels, batch.labels.len(), images.device())?; // (B)
+                let labels =
+                    Tensor::from_slice(&batch.labels, batch.labels.len(), images.device())?; // (B)
                 batches.recycle(batch);
 
                 let update = (at.epoch * steps + at.step) as u64;
-                let tape = network.forward_tape(&images, Mode::Train { seed: *seed, step: update })?;
-                let (losses, gradient) = SoftmaxCrossEntropy.loss_and_gradient(tape.logits(), &labels)?;
+                let tape =
+                    network.forward_tape(&images, Mode::Train { seed: *seed, step: update })?;
+                let (losses, gradient) =
+                    SoftmaxCrossEntropy.loss_and_gradient(tape.logits(), &labels)?;
                 network.backward(tape, gradient, &mut |parameter, gradient| {
                     optimizer.update(parameter, gradient, &rates)
                 })?;
@@ -151,10 +155,13 @@ pub fn train(job: &Job, watch: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluation>
             }
 
             let score = match validation {
-                Some(split) => Some(out.evaluate(&network, split, &input, Views::One, job.loader_threads)?),
+                Some(split) => {
+                    Some(out.evaluate(&network, split, &input, Views::One, job.loader_threads)?)
+                }
                 None => None,
             };
-            let verdict = score.map_or(Verdict::GoOn, |s| at.plateau.see(&recipe.schedule, s.top1_error));
+            let verdict =
+                score.map_or(Verdict::GoOn, |s| at.plateau.see(&recipe.schedule, s.top1_error));
             out.tell(Event::Epoch {
                 epoch: at.epoch,
                 train_loss: at.loss / at.images as f64,
@@ -202,7 +209,10 @@ fn prepare(job: &Job, data: &Dataset) -> Result<(RunConfig, Option<Checkpoint>),
             let mut config = job.run.config()?;
             config.recipe.epochs = epochs.unwrap_or(config.recipe.epochs);
             if config.data_checksum != data_checksum(data)? {
-                return Err(Error::OtherDataset { run: job.run.path().to_owned(), data: job.data.clone() });
+                return Err(Error::OtherDataset {
+                    run: job.run.path().to_owned(),
+                    data: job.data.clone(),
+                });
             }
             // A run that ended before its first checkpoint begins again.
             let path = job.run.checkpoint();

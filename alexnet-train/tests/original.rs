@@ -88,7 +88,10 @@ fn inputs_are_the_twins() {
     for (s, want) in golden["inputs"]["batches"].as_array().unwrap().iter().enumerate() {
         let batch = batch(s);
         assert!(batch.labels.iter().map(|l| f64::from(*l)).eq(numbers(&want["labels"])), "{s}");
-        assert_eq!(batch.pixels.iter().map(|p| u64::from(*p)).sum::<u64>(), want["sum"].as_u64().unwrap());
+        assert_eq!(
+            batch.pixels.iter().map(|p| u64::from(*p)).sum::<u64>(),
+            want["sum"].as_u64().unwrap()
+        );
         let ends = |p: &[u8]| p.iter().map(|p| f64::from(*p)).collect::<Vec<_>>();
         assert_eq!(ends(&batch.pixels[..6]), numbers(&want["first"]));
         assert_eq!(ends(&batch.pixels[batch.pixels.len() - 6..]), numbers(&want["last"]));
@@ -122,7 +125,9 @@ fn twenty_losses_equal_pytorchs() -> Result<()> {
         let labels = Tensor::from_slice(&batch.labels, batch.labels.len(), &Device::Cpu)?;
         let tape = network.forward_tape(&input.run(&batch, 1.0)?, Mode::Test)?;
         let (losses, gradient) = SoftmaxCrossEntropy.loss_and_gradient(tape.logits(), &labels)?;
-        network.backward(tape, gradient, &mut |index, gradient| optimizer.update(index, gradient, &rates))?;
+        network.backward(tape, gradient, &mut |index, gradient| {
+            optimizer.update(index, gradient, &rates)
+        })?;
         let got = f64::from(losses.mean_all()?.to_scalar::<f32>()?);
         let apart = (got / want - 1.0).abs();
         worst = worst.max(apart);

@@ -33,14 +33,25 @@ fn change(key: &str, value: &str) -> Result<Recipe, String> {
 fn changes_reach_their_keys() {
     assert_eq!(change("weights.rate", "0.5").unwrap().weights.rate, 0.5);
     assert_eq!(change("order", "stored").unwrap().order, alexnet_data::Order::Stored);
-    assert_eq!(change("schedule.changes", "[]").unwrap().rates(19, "fc8", alexnet_model::Role::Weight).rate, 0.01);
+    assert_eq!(
+        change("schedule.changes", "[]")
+            .unwrap()
+            .rates(19, "fc8", alexnet_model::Role::Weight)
+            .rate,
+        0.01
+    );
 }
 
 #[test]
 fn unknown_keys_get_the_nearest_right_one() {
-    for (wrong, right) in [("momentun", "momentum"), ("weights.rat", "rate"), ("augmentation.flips", "flip")] {
+    for (wrong, right) in
+        [("momentun", "momentum"), ("weights.rat", "rate"), ("augmentation.flips", "flip")]
+    {
         let error = change(wrong, "1").unwrap_err();
-        assert!(error.contains(&format!("did you mean `{right}`")) && !error.contains('\n'), "{error}");
+        assert!(
+            error.contains(&format!("did you mean `{right}`")) && !error.contains('\n'),
+            "{error}"
+        );
     }
     let error = Recipe::preset("papr", &[]).unwrap_err().to_string();
     assert!(error.contains("did you mean `paper`"), "{error}");
@@ -49,9 +60,16 @@ fn unknown_keys_get_the_nearest_right_one() {
 #[test]
 fn nonsense_is_refused() {
     for (key, value) in [
-        ("batch", "0"), ("epochs", "0"), ("batch", "-3"), ("batch", "many"), ("weights", "3"),
-        ("augmentation.shared_by", "0"), ("augmentation.color.divisor", "0.0"), ("batch.size", "3"),
-        ("schedule", r#"{ kind = "plateau", factor = 2.0, patience = 3, drops = 1 }"#), ("", "3"),
+        ("batch", "0"),
+        ("epochs", "0"),
+        ("batch", "-3"),
+        ("batch", "many"),
+        ("weights", "3"),
+        ("augmentation.shared_by", "0"),
+        ("augmentation.color.divisor", "0.0"),
+        ("batch.size", "3"),
+        ("schedule", r#"{ kind = "plateau", factor = 2.0, patience = 3, drops = 1 }"#),
+        ("", "3"),
     ] {
         let error = change(key, value).unwrap_err();
         assert!(!error.contains('\n'), "{key}={value}: {error}");

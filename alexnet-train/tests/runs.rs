@@ -37,7 +37,8 @@ fn another_seed_gives_other_weights() {
     let folder = tempfile::tempdir().unwrap();
     let data = dataset(folder.path(), 4, 1);
     let run = |seed: u64| {
-        let mut job = job(&data, &folder.path().join(format!("run-{seed}")), recipe(&[("epochs", "1")]));
+        let mut job =
+            job(&data, &folder.path().join(format!("run-{seed}")), recipe(&[("epochs", "1")]));
         if let Task::Start { seed: s, .. } = &mut job.task {
             *s = seed;
         }
@@ -54,7 +55,8 @@ fn a_resumed_run_is_the_same_run() {
     let path = |name: &str| folder.path().join(name);
     let three = [("epochs", "3")];
 
-    let undisturbed = Job { checkpoint_every: Duration::ZERO, ..job(&data, &path("whole"), recipe(&three)) };
+    let undisturbed =
+        Job { checkpoint_every: Duration::ZERO, ..job(&data, &path("whole"), recipe(&three)) };
     let cut = path("cut");
     fs::create_dir(&cut).unwrap();
     train(&undisturbed, &mut |event| {
@@ -86,9 +88,13 @@ fn the_loss_falls_and_the_log_says_so() {
     let scores = train(&job, &mut |_| ()).unwrap();
     assert_eq!(scores.iter().map(|s| (s.images, s.views)).collect::<Vec<_>>(), [(20, 1), (20, 10)]);
     let log = fs::read_to_string(job.run.log()).unwrap();
-    let lines: Vec<serde_json::Value> = log.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let lines: Vec<serde_json::Value> =
+        log.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     let of = |kind: &str| lines.iter().filter(|l| l["event"] == kind).collect::<Vec<_>>();
-    assert_eq!([of("start").len(), of("step").len(), of("epoch").len(), of("end").len()], [1, 30, 6, 1]);
+    assert_eq!(
+        [of("start").len(), of("step").len(), of("epoch").len(), of("end").len()],
+        [1, 30, 6, 1]
+    );
     let losses: Vec<f64> = of("epoch").iter().map(|l| l["train_loss"].as_f64().unwrap()).collect();
     assert!(losses[5] < losses[0] && losses[0] < 4.0, "{losses:?}");
     let report: serde_json::Value =
@@ -102,15 +108,25 @@ fn overfits_one_batch() {
     let folder = tempfile::tempdir().unwrap();
     let data = dataset(folder.path(), 1, 1);
     let changes = [
-        ("batch", "10"), ("epochs", "150"), ("augmentation.flip", "false"), ("order", "stored"),
-        ("schedule.changes", "[]"), ("augmentation.shared_by", "10"), ("augmentation.color.sigma", "0.0"),
+        ("batch", "10"),
+        ("epochs", "150"),
+        ("augmentation.flip", "false"),
+        ("order", "stored"),
+        ("schedule.changes", "[]"),
+        ("augmentation.shared_by", "10"),
+        ("augmentation.color.sigma", "0.0"),
     ];
     let mut job = job(&data, &folder.path().join("run"), recipe(&changes));
     if let Task::Start { network, .. } = &mut job.task {
         network.layers.retain(|l| l.name != "drop3");
     }
     let mut last = f64::NAN;
-    train(&job, &mut |event| if let Event::Epoch { train_loss, .. } = event { last = *train_loss }).unwrap();
+    train(&job, &mut |event| {
+        if let Event::Epoch { train_loss, .. } = event {
+            last = *train_loss
+        }
+    })
+    .unwrap();
     assert!(last < 0.5, "loss is still {last}");
 }
 
@@ -153,7 +169,10 @@ fn what_cannot_be_is_refused() {
     if let Task::Start { network, .. } = &mut large.task {
         network.input = [3, 24, 24];
     }
-    assert!(matches!(fails(&large), Error::ImagesTooSmall { crop: [24, 24], stored: [20, 20], .. }));
+    assert!(matches!(
+        fails(&large),
+        Error::ImagesTooSmall { crop: [24, 24], stored: [20, 20], .. }
+    ));
 
     let changes = [("schedule.changes", r#"[{ epoch = 1, layer = "conv9", weights = 0.1 }]"#)];
     let error = fails(&job(&data, &run, recipe(&changes))).to_string();

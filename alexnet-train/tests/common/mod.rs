@@ -30,9 +30,11 @@ layers = [
 /// Draws and prepares 10 classes of `train` and `val` images of 20 px in `folder`.
 pub(crate) fn dataset(folder: &Path, train: usize, val: usize) -> PathBuf {
     let (images, output) = (folder.join("images"), folder.join("data"));
-    let options = DemoOptions { image_size: 32, train_per_class: train, val_per_class: val, seed: 7 };
+    let options =
+        DemoOptions { image_size: 32, train_per_class: train, val_per_class: val, seed: 7 };
     draw_demo(&images, &options, &|_| ()).unwrap();
-    let options = PrepareOptions { size: 20, ..PrepareOptions::new(Source::Folder, &images, &output) };
+    let options =
+        PrepareOptions { size: 20, ..PrepareOptions::new(Source::Folder, &images, &output) };
     prepare(&options, &|_| ()).unwrap();
     output
 }
