@@ -92,7 +92,7 @@ pub fn step_rates(
 /// The rate of the last layer's weights, the one people mean by "the rate".
 pub(crate) fn headline_rate(rates: &StepRates, network: &Network) -> f32 {
     let weights = network.parameters().iter().zip(rates).filter(|(p, _)| p.role == Role::Weight);
-    weights.map(|(_, r)| r.rate).last().unwrap_or(0.0)
+    weights.map(|(_, r)| r.rate).next_back().unwrap_or(0.0)
 }
 
 /// The values of a dense or channels-last tensor in the order of memory: `(n)`, without a copy.
