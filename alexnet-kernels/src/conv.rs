@@ -29,7 +29,7 @@ mod patches;
 
 use candle_core::{Result, Tensor, bail};
 
-use crate::dense::{check_shape, check_values, dims4, nchw, nhwc};
+use crate::dense::{check_shape, dims4, nchw, nhwc};
 use crate::gradients::{ConvGradients, split};
 use geometry::Geometry;
 
@@ -141,7 +141,6 @@ impl Conv2d {
             let expected = channels / groups;
             bail!("conv2d: the weight must take {expected} channels a group, takes {w_channels}")
         }
-        check_values("conv2d", "the input", x)?;
         Ok(Geometry {
             batch,
             input: (h, w_in),

@@ -17,6 +17,7 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tenso
 use rayon::prelude::*;
 
 use crate::dense::{check_shape, dims4, nchw, nhwc, produce, values};
+use crate::memory::with_scratch;
 use crate::power::Power;
 use crate::simd::vectorized;
 use crate::window::window_sums;
@@ -102,10 +103,10 @@ impl Kernel {
         );
     }
 
-    /// One image, (H, W, C).
-    fn backward(&self, x: &[f32], dy: &[f32], dx: &mut [f32]) {
+    /// One image, (H, W, C); so is `shares`, which is scratch.
+    fn backward(&self, x: &[f32], dy: &[f32], shares: &mut [f32], dx: &mut [f32]) {
         let (power, factor) = (Power::new(self.beta), 2.0 * self.a * self.beta);
-        let (mut padded, mut shares) = (self.padded(), vec![0.0; x.len()]);
+        let mut padded = self.padded();
         let (mut s, mut p) = (vec![0.0; self.w * self.c], vec![0.0; self.w * self.c]);
         vectorized(
             #[inline(always)]
@@ -123,7 +124,7 @@ impl Kernel {
                     }
                 }
                 for (h, dx) in dx.chunks_exact_mut(self.w * self.c).enumerate() {
-                    self.sums(&shares, h, |share| share, &mut padded, &mut s);
+                    self.sums(shares, h, |share| share, &mut padded, &mut s);
                     for ((dx, x), sum) in dx.iter_mut().zip(self.row(x, h)).zip(&s) {
                         *dx -= factor * x * sum;
                     }
@@ -220,7 +221,9 @@ impl CustomOp2 for Backward {
         produce(l.shape(), |dx| {
             let (x, dy) = (x.par_chunks(h * w * c), dy.par_chunks(h * w * c));
             let images = dx.par_chunks_mut(h * w * c).zip(x).zip(dy);
-            images.for_each(|((dx, x), dy)| kernel.backward(x, dy, dx));
+            images.for_each(|((dx, x), dy)| {
+                with_scratch(x.len(), |shares| kernel.backward(x, dy, shares, dx));
+            });
             Ok(())
         })
     }

@@ -3,6 +3,8 @@
 //! A fresh 4 KiB page costs a fault when it is first written, about as much as computing what is
 //! written there: half of the time of LRN or pooling at the paper's batch size.
 
+use std::cell::Cell;
+
 use candle_core::backend::BackendDevice;
 use candle_core::cpu_backend::CpuDevice;
 use candle_core::{CpuStorage, DType, Result, Shape, bail};
@@ -42,6 +44,25 @@ fn advise_huge_pages(values: &mut [f32]) {
 
 #[cfg(not(target_os = "linux"))]
 fn advise_huge_pages(_: &mut [f32]) {}
+
+/// Lends `len` floats of the calling thread's scratch memory to `f`. They hold what was left in
+/// them: `f` writes before it reads. The memory stays with the thread, so that no tile of a
+/// convolution is allocated twice.
+pub(crate) fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
+    thread_local! {
+        static SCRATCH: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+    }
+    let mut scratch = SCRATCH.take();
+    if scratch.len() < len {
+        scratch.resize(len, 0.0);
+    }
+    if cfg!(debug_assertions) {
+        scratch.fill(f32::NAN);
+    }
+    let result = f(&mut scratch[..len]);
+    SCRATCH.set(scratch);
+    result
+}
 
 /// Tells the allocator to keep freed memory for the next request of the same size instead of
 /// giving it back to the system. For programs that train: each step asks for the same tensors as

@@ -46,7 +46,8 @@ const NORMALS: u32 = u32::MAX;
 ///
 /// Element `e` depends on `seed`, `stream` (a hash of the parameter's name) and `e` only. The
 /// Box–Muller transform runs in f64 on `libm`'s functions, not the system's, so that a seed gives
-/// the same bits on every machine. Words of 32 bits reach ±6.66 standard deviations.
+/// the same bits on every machine. Words of 32 bits reach ±6.66 standard deviations, and after
+/// 2³⁴ elements the counter begins again.
 pub fn normals(seed: u64, stream: u64, std: f32, n: usize) -> Vec<f32> {
     let ([stream_low, stream_high], std) = (halves(stream), f64::from(std));
     let mut values = vec![0.0; n];

@@ -88,6 +88,25 @@ fn several_tiles_match_oracle() -> Result<()> {
     assert_close("dw", &got.weight, &dw, 1e-5)
 }
 
+/// Weights are not copied, so strides of zero reach the product of matrices.
+#[test]
+fn broadcast_weights() -> Result<()> {
+    let x = Array::random(&[3, 5], 1).tensor(&Device::Cpu)?;
+    let row = Array::random(&[1, 5], 2).tensor(&Device::Cpu)?;
+    let (w, bias) = (row.broadcast_as((4, 5))?, Tensor::zeros(4, DType::F32, &Device::Cpu)?);
+    let dy = Array::random(&[3, 4], 3).tensor(&Device::Cpu)?;
+    let results = |w: &Tensor| -> Result<Vec<Vec<f32>>> {
+        let (y, dx) = (Linear.forward(&x, w, &bias)?, Linear.backward(&x, w, &dy, true)?.input);
+        [y, dx.expect("asked for")].iter().map(|t| t.flatten_all()?.to_vec1()).collect()
+    };
+    for (got, want) in
+        results(&w)?.iter().flatten().zip(results(&w.contiguous()?)?.iter().flatten())
+    {
+        assert!((got - want).abs() < 1e-6, "{got}, want {want}");
+    }
+    Ok(())
+}
+
 #[test]
 fn leaves_the_input_gradient_out_when_not_asked() -> Result<()> {
     let x = Tensor::ones((2, 3), DType::F32, &Device::Cpu)?;

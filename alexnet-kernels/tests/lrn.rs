@@ -85,6 +85,24 @@ fn three_channels_by_hand() -> Result<()> {
     Ok(())
 }
 
+/// A diverged channel shows in its neighbours, and in nothing beyond its tower or its pixel.
+#[test]
+fn nan_stays_in_its_tower() -> Result<()> {
+    let lrn = Lrn { towers: 2, ..STRONG };
+    let mut x = Array::random(&[1, 8, 1, 2], 1);
+    let place = x.at([0, 3, 0, 0]);
+    x.values[place] = f64::NAN;
+    let x = x.tensor(&Device::Cpu)?;
+    for got in [lrn.forward(&x)?, lrn.backward(&x, &x.ones_like()?)?] {
+        let got: Vec<f32> = got.flatten_all()?.to_vec1()?;
+        let finite: Vec<bool> = got.iter().map(|x| x.is_finite()).collect();
+        assert!(!finite[place]);
+        assert!(finite[8..].iter().all(|&finite| finite), "the other tower: {got:?}");
+        assert!((0..8).all(|c| finite[2 * c + 1]), "the other pixel: {got:?}");
+    }
+    Ok(())
+}
+
 #[test]
 fn same_bits_on_all_thread_counts() -> Result<()> {
     let x = Array::random(&[7, 24, 5, 9], 1).tensor(&Device::Cpu)?;

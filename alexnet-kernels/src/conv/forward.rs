@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use super::geometry::Geometry;
 use crate::dense::{produce, values};
 use crate::matrix::{Matrix, multiply, transpose};
+use crate::memory::with_scratch;
 use crate::simd::vectorized;
 
 /// Floats of a tile of patches: 2 MiB.
@@ -71,28 +72,35 @@ pub(super) fn correlate(
     let (patch, out, group_out) = (g.patch(), g.out_channels, g.group_out_channels());
     let tile_pixels = (TILE / patch).max(8);
     let tiles = y.par_chunks_mut(tile_pixels * out).enumerate();
-    tiles.for_each_init(Vec::new, |patches, (tile, y)| {
+    tiles.for_each(|(tile, y)| {
         let (first, pixels) = (tile * tile_pixels, y.len() / out);
-        patches.resize(pixels * patch, 0.0);
-        for group in 0..g.groups {
-            g.gather(x, first..first + pixels, 0..g.taps(), group, patches);
-            let columns = &columns[group * group_out * patch..][..group_out * patch];
-            let (patches, columns) = (
-                Matrix::row_major(patches, pixels, patch),
-                Matrix::row_major(columns, patch, group_out),
-            );
-            multiply(&mut y[group * group_out..], out, patches, columns, false);
+        with_scratch(pixels * patch, |patches| {
+            for group in 0..g.groups {
+                g.gather(x, first..first + pixels, 0..g.taps(), group, patches);
+                let columns = &columns[group * group_out * patch..][..group_out * patch];
+                let (patches, columns) = (
+                    Matrix::row_major(patches, pixels, patch),
+                    Matrix::row_major(columns, patch, group_out),
+                );
+                multiply(&mut y[group * group_out..], out, patches, columns, false);
+            }
+        });
+        if let Some(bias) = bias {
+            add_to_rows(bias, y);
         }
-        let Some(bias) = bias else { return };
-        vectorized(
-            #[inline(always)]
-            || {
-                for y in y.chunks_exact_mut(out) {
-                    for (y, bias) in y.iter_mut().zip(bias) {
-                        *y += bias;
-                    }
-                }
-            },
-        );
     });
+}
+
+/// `y[p] += bias` for each pixel p.
+fn add_to_rows(bias: &[f32], y: &mut [f32]) {
+    vectorized(
+        #[inline(always)]
+        || {
+            for y in y.chunks_exact_mut(bias.len()) {
+                for (y, bias) in y.iter_mut().zip(bias) {
+                    *y += bias;
+                }
+            }
+        },
+    );
 }

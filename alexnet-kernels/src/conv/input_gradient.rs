@@ -12,7 +12,7 @@ use super::forward::correlate;
 use super::geometry::Geometry;
 use crate::dense::{produce, values};
 use crate::matrix::{Matrix, multiply};
-use crate::simd::vectorized;
+use crate::memory::with_scratch;
 
 /// Floats of a tile of patches: 2 MiB.
 const TILE: usize = 512 * 1024;
@@ -39,9 +39,7 @@ impl CustomOp2 for InputGradient {
                 correlate(&turned(g), dy, &turned_columns(g, w), None, dx);
             } else {
                 let images = dx.par_chunks_mut(g.image()).enumerate();
-                images.for_each_init(Vec::new, |patches, (image, dx)| {
-                    scattered(g, dy, w, image, dx, patches);
-                });
+                images.for_each(|(image, dx)| scattered(g, dy, w, image, dx));
             }
             Ok(())
         })
@@ -78,34 +76,25 @@ fn turned_columns(g: &Geometry, w: &[f32]) -> Vec<f32> {
     columns
 }
 
-/// The gradient of one image, `dx` (H, W, C), for any stride; `patches` is scratch.
-fn scattered(
-    g: &Geometry,
-    dy: &[f32],
-    w: &[f32],
-    image: usize,
-    dx: &mut [f32],
-    patches: &mut Vec<f32>,
-) {
+/// The gradient of one image, `dx` (H, W, C), for any stride.
+fn scattered(g: &Geometry, dy: &[f32], w: &[f32], image: usize, dx: &mut [f32]) {
     let (patch, out, group_out) = (g.patch(), g.out_channels, g.group_out_channels());
-    let tile_pixels = (TILE / patch).next_multiple_of(8);
+    let tile_pixels = (TILE / patch).max(8);
     let (first, end) = (image * g.out_pixels(), (image + 1) * g.out_pixels());
     dx.fill(0.0);
     for tile in (first..end).step_by(tile_pixels) {
         let pixels = tile_pixels.min(end - tile);
-        patches.resize(pixels * patch, 0.0);
-        for group in 0..g.groups {
-            let dy = &dy[tile * out + group * group_out..];
-            let w = &w[group * group_out * patch..][..group_out * patch];
-            let (dy, w) = (
-                Matrix::new(dy, (pixels, group_out), (out, 1)),
-                Matrix::row_major(w, group_out, patch),
-            );
-            multiply(patches, patch, dy, w, false);
-            vectorized(
-                #[inline(always)]
-                || g.scatter_add(patches, tile..tile + pixels, group, image, dx),
-            );
-        }
+        with_scratch(pixels * patch, |patches| {
+            for group in 0..g.groups {
+                let dy = &dy[tile * out + group * group_out..];
+                let w = &w[group * group_out * patch..][..group_out * patch];
+                let (dy, w) = (
+                    Matrix::new(dy, (pixels, group_out), (out, 1)),
+                    Matrix::row_major(w, group_out, patch),
+                );
+                multiply(patches, patch, dy, w, false);
+                g.scatter_add(patches, tile..tile + pixels, group, image, dx);
+            }
+        });
     }
 }

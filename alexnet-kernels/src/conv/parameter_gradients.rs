@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use super::geometry::Geometry;
 use crate::dense::{produce, values};
 use crate::matrix::{Matrix, multiply};
+use crate::memory::{unwritten, with_scratch};
 use crate::simd::vectorized;
 
 /// Floats of a tile of patches: 512 KiB, so that it stays in the second cache beside `dy`.
@@ -47,9 +48,8 @@ impl CustomOp2 for ParameterGradients {
         let weights = g.out_channels * g.patch();
         produce(weights + g.out_channels, |gradients| {
             let (dw, db) = gradients.split_at_mut(weights);
-            weight_gradient(g, x, dy, dw);
             bias_gradient(g, dy, db);
-            Ok(())
+            weight_gradient(g, x, dy, dw)
         })
     }
 }
@@ -75,10 +75,12 @@ impl Cut {
 }
 
 /// `dw` (O, kH·kW·C/groups).
-fn weight_gradient(g: &Geometry, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+fn weight_gradient(g: &Geometry, x: &[f32], dy: &[f32], dw: &mut [f32]) -> Result<()> {
     let (cut, patch, group_out) = (Cut::new(g), g.patch(), g.group_out_channels());
     // Buffers are (chunk, group, block of taps), each (O/groups, taps · C/groups).
-    let mut buffers = vec![0.0; g.batch.div_ceil(cut.images) * dw.len()];
+    let floats = g.batch.div_ceil(cut.images) * dw.len();
+    // SAFETY: the tasks below are all blocks of all buffers, and each writes its block first.
+    let mut buffers = unsafe { unwritten(&Shape::from(floats))? };
     let chunks = buffers.par_chunks_mut(dw.len()).enumerate();
     let tasks = chunks.flat_map(|(chunk, buffer)| {
         let groups = buffer.par_chunks_mut(group_out * patch).enumerate();
@@ -88,10 +90,10 @@ fn weight_gradient(g: &Geometry, x: &[f32], dy: &[f32], dw: &mut [f32]) {
             blocks.map(move |(block, buffer)| (chunk, group, block, buffer))
         })
     });
-    tasks.for_each_init(Vec::new, |patches, (chunk, group, block, buffer)| {
+    tasks.for_each(|(chunk, group, block, buffer)| {
         let images = chunk * cut.images..((chunk + 1) * cut.images).min(g.batch);
         let taps = block * cut.taps..((block + 1) * cut.taps).min(g.taps());
-        block_gradient(g, (x, dy), images, taps, group, patches, buffer);
+        block_gradient(g, (x, dy), images, taps, group, buffer);
     });
 
     let rows = dw.par_chunks_exact_mut(patch).enumerate();
@@ -110,6 +112,7 @@ fn weight_gradient(g: &Geometry, x: &[f32], dy: &[f32], dw: &mut [f32]) {
             }
         }
     });
+    Ok(())
 }
 
 /// The gradient of one block of weights over some images, (O/groups, taps · C/groups).
@@ -119,7 +122,6 @@ fn block_gradient(
     images: Range<usize>,
     taps: Range<usize>,
     group: usize,
-    patches: &mut Vec<f32>,
     dw: &mut [f32],
 ) {
     let (out, group_out) = (g.out_channels, g.group_out_channels());
@@ -128,14 +130,15 @@ fn block_gradient(
     let tile_pixels = (TILE / columns).max(8);
     for tile in (first..end).step_by(tile_pixels) {
         let pixels = tile_pixels.min(end - tile);
-        patches.resize(pixels * columns, 0.0);
-        g.gather(x, tile..tile + pixels, taps.clone(), group, patches);
-        let dy = &dy[tile * out + group * group_out..];
-        let (dy, patches) = (
-            Matrix::new(dy, (pixels, group_out), (out, 1)).transposed(),
-            Matrix::row_major(patches, pixels, columns),
-        );
-        multiply(dw, columns, dy, patches, tile > first);
+        with_scratch(pixels * columns, |patches| {
+            g.gather(x, tile..tile + pixels, taps.clone(), group, patches);
+            let dy = &dy[tile * out + group * group_out..];
+            let (dy, patches) = (
+                Matrix::new(dy, (pixels, group_out), (out, 1)).transposed(),
+                Matrix::row_major(patches, pixels, columns),
+            );
+            multiply(dw, columns, dy, patches, tile > first);
+        });
     }
 }
 

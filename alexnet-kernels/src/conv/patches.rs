@@ -116,6 +116,21 @@ impl Geometry {
         first_image: usize,
         x: &mut [f32],
     ) {
+        vectorized(
+            #[inline(always)]
+            || self.scatter_runs(patches, pixels, group, first_image, x),
+        );
+    }
+
+    #[inline(always)]
+    fn scatter_runs(
+        &self,
+        patches: &[f32],
+        pixels: Range<usize>,
+        group: usize,
+        first_image: usize,
+        x: &mut [f32],
+    ) {
         let (channels, group_channels) = (self.channels, self.group_channels());
         let origin = first_image * self.input.0 * self.input.1;
         for (p, patch) in pixels.zip(patches.chunks_exact(self.patch())) {
