@@ -31,6 +31,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    // Each step asks for the memory of the one before.
+    alexnet_train::keep_freed_memory();
     let result = match Arguments::parse().command {
         Command::Train(arguments) => train::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),

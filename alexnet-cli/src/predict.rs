@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use alexnet_data::{Batch, Views, decode, test_views};
-use alexnet_model::{Mode, Network};
-use alexnet_train::{Checkpoint, InputStage, probabilities, ranking};
+use alexnet_data::{Pixels, Views, decode};
+use alexnet_train::{Checkpoint, classify, ranking};
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
@@ -36,7 +35,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let views = if arguments.views == "10" { Views::Ten } else { Views::One };
     let mut failed = 0;
     for image in &arguments.images {
-        let probabilities = match classify(&network, &input, stored, views, image) {
+        let read = read(image, stored[0].min(stored[1]));
+        let probabilities = match read.and_then(|p| Ok(classify(&network, &input, &p, views)?)) {
             Ok(probabilities) => probabilities,
             Err(error) => {
                 // One bad file does not keep the others from being looked at.
@@ -64,26 +64,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// The probability of each class, averaged over the views.
-fn classify(
-    network: &Network,
-    input: &InputStage,
-    stored: [usize; 2],
-    views: Views,
-    image: &Path,
-) -> Result<Vec<f64>> {
-    let [_, h, w] = network.spec().input;
+/// The image's pixels, by the road that the training images came.
+fn read(image: &Path, size: usize) -> Result<Pixels> {
     let bytes = std::fs::read(image).with_context(|| format!("{}", image.display()))?;
-    let pixels =
-        decode(&bytes, stored[0].min(stored[1])).with_context(|| format!("{}", image.display()))?;
-    let list = test_views([pixels.height, pixels.width], [h, w], views)?;
-    let mut batch = Batch::new();
-    batch.fill_image(&pixels, [h, w], &list)?;
-    let logits = network.forward(&input.run(&batch, 1.0)?, Mode::Test)?; // (views, classes)
-    let rows = probabilities(&logits)?;
-    let mut mean = vec![0.0; rows.first().map_or(0, Vec::len)];
-    for row in &rows {
-        mean.iter_mut().zip(row).for_each(|(m, p)| *m += p / rows.len() as f64);
-    }
-    Ok(mean)
+    decode(&bytes, size).with_context(|| format!("{}", image.display()))
 }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod checkpoint;
+mod classify;
 mod error;
 mod evaluate;
 mod event;
@@ -13,7 +14,9 @@ mod run;
 mod schedule;
 mod train;
 
+pub use alexnet_kernels::keep_freed_memory;
 pub use checkpoint::{Checkpoint, Progress};
+pub use classify::classify;
 pub use error::Error;
 pub use evaluate::{Evaluation, check_classes, evaluate, probabilities, ranking};
 pub use event::Event;

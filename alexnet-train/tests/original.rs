@@ -4,6 +4,8 @@
 //! follow from integers; this file repeats it. Rounding alone moves the losses by less than 1e-5 of
 //! themselves (the twin in f32 against itself in f64); 1e-4 leaves room for another order of sums.
 
+#![allow(clippy::print_stdout)] // the difference it measured, for whoever asks with --nocapture
+
 use std::collections::HashMap;
 
 use alexnet_data::Batch;
