@@ -1,9 +1,10 @@
 //! Checkpoints: weights with all that is needed to use them, and to go on training, in one safetensors file.
 //!
 //! Tensors: every parameter by its name in PyTorch's layout; `input.mean_image`, `(H, W, 3)`; in a checkpoint
-//! that can be resumed, `velocity.` + parameter name. Metadata, each a JSON value: `network`, `recipe`,
-//! `classes`, `progress`, and `crc32`, the CRC-32 of each tensor's bytes by name, which is checked on reading.
-//! The file is written beside its place, synced and renamed: it is whole or not there.
+//! that can be resumed, `velocity.` + parameter name. Metadata: one entry, `alexnet`, a JSON object with
+//! `format`, `network`, `recipe`, `classes`, `progress`, and `crc32`, the CRC-32 of each tensor's bytes by name,
+//! which is checked on reading. One entry, because the order of several is not fixed in such files, and the same
+//! run must give the same bytes. The file is written beside its place, synced and renamed: it is whole or not there.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
@@ -14,11 +15,12 @@ use alexnet_model::{Network, NetworkSpec};
 use candle_core::safetensors::Load;
 use candle_core::{DType, Device, Tensor};
 use safetensors::{SafeTensors, View};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
 use crate::{Error, InputStage, Optimizer, Plateau, Recipe};
 
 const FORMAT: &str = "alexnet-checkpoint 1";
+const METADATA: &str = "alexnet";
 const MEAN_IMAGE: &str = "input.mean_image";
 const VELOCITY: &str = "velocity.";
 
@@ -42,6 +44,18 @@ impl Progress {
     /// A run's beginning.
     pub(crate) const START: Self =
         Self { epoch: 0, step: 0, loss: 0.0, images: 0, plateau: Plateau::START };
+}
+
+/// The metadata of a checkpoint file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    format: String,
+    network: NetworkSpec,
+    recipe: Recipe,
+    classes: Vec<String>,
+    progress: Option<Progress>,
+    crc32: BTreeMap<String, u32>,
 }
 
 /// What a checkpoint file holds.
@@ -72,20 +86,13 @@ impl Checkpoint {
             fail(format!("not a whole safetensors file ({e}); take another checkpoint"))
         })?;
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| fail(e.to_string()))?;
-        let metadata = header.metadata().clone().unwrap_or_default();
-        match metadata.get("format").map(String::as_str) {
-            Some(FORMAT) => {}
-            found => {
-                let found = found.unwrap_or("none");
-                return Err(fail(format!(
-                    "its format is `{found}`, expected `{FORMAT}`; it was not written by this version of alexnet train"
-                )));
-            }
-        }
-        let sums: BTreeMap<String, u32> = json(&metadata, "crc32").map_err(&fail)?;
+        let header = header.metadata().as_ref().and_then(|m| m.get(METADATA)).ok_or_else(|| {
+            fail("it was not written by alexnet train: it lacks its metadata".to_owned())
+        })?;
+        let header = read_header(header).map_err(&fail)?;
         let mut tensors = HashMap::new();
         for (name, view) in file.iter() {
-            let (got, expected) = (crc32fast::hash(view.data()), sums.get(name));
+            let (got, expected) = (crc32fast::hash(view.data()), header.crc32.get(name));
             if expected != Some(&got) {
                 return Err(fail(format!(
                     "tensor `{name}` is damaged: its checksum is {got:08x}, expected {:08x}; take another checkpoint",
@@ -94,13 +101,8 @@ impl Checkpoint {
             }
             tensors.insert(name.to_owned(), view.load(&Device::Cpu)?);
         }
-        Ok(Self {
-            network: json(&metadata, "network").map_err(&fail)?,
-            recipe: json(&metadata, "recipe").map_err(&fail)?,
-            classes: json(&metadata, "classes").map_err(&fail)?,
-            progress: json(&metadata, "progress").map_err(&fail)?,
-            tensors,
-        })
+        let Header { network, recipe, classes, progress, .. } = header;
+        Ok(Self { network, recipe, classes, tensors, progress })
     }
 
     /// The network with its weights, on the CPU.
@@ -150,9 +152,19 @@ impl Checkpoint {
     }
 }
 
-fn json<T: DeserializeOwned>(metadata: &HashMap<String, String>, key: &str) -> Result<T, String> {
-    let text = metadata.get(key).ok_or_else(|| format!("its metadata has no `{key}`"))?;
-    serde_json::from_str(text).map_err(|e| format!("its metadata `{key}` cannot be read: {e}"))
+/// The header, after a look at its format: another one may have other fields.
+fn read_header(text: &str) -> Result<Header, String> {
+    let unreadable = |e| format!("its metadata cannot be read: {e}");
+    let value: serde_json::Value = serde_json::from_str(text).map_err(unreadable)?;
+    match value["format"].as_str() {
+        Some(FORMAT) => serde_json::from_value(value).map_err(unreadable),
+        found => {
+            let found = found.unwrap_or("none");
+            Err(format!(
+                "its format is `{found}`, expected `{FORMAT}`: use the version of this program that wrote it"
+            ))
+        }
+    }
 }
 
 /// What [`save`] writes beside the weights.
@@ -177,17 +189,16 @@ pub(crate) fn save(
         let velocities = optimizer.velocities(network)?.into_iter();
         tensors.extend(velocities.map(|(name, v)| (format!("{VELOCITY}{name}"), v)));
     }
-    let sums: BTreeMap<&str, u32> =
-        tensors.iter().map(|(name, t)| (name.as_str(), crc32fast::hash(&t.data()))).collect();
-    let to_json = |value: serde_json::Result<String>| value.map_err(|e| Error::io(path)(e.into()));
-    let metadata = HashMap::from([
-        ("format".to_owned(), FORMAT.to_owned()),
-        ("network".to_owned(), to_json(serde_json::to_string(network.spec()))?),
-        ("recipe".to_owned(), to_json(serde_json::to_string(context.recipe))?),
-        ("classes".to_owned(), to_json(serde_json::to_string(context.classes))?),
-        ("progress".to_owned(), to_json(serde_json::to_string(&progress.map(|(p, _)| p)))?),
-        ("crc32".to_owned(), to_json(serde_json::to_string(&sums))?),
-    ]);
+    let header = Header {
+        format: FORMAT.to_owned(),
+        network: network.spec().clone(),
+        recipe: context.recipe.clone(),
+        classes: context.classes.to_vec(),
+        progress: progress.map(|(p, _)| *p),
+        crc32: tensors.iter().map(|(n, t)| (n.clone(), crc32fast::hash(&t.data()))).collect(),
+    };
+    let header = serde_json::to_string(&header).map_err(|e| Error::io(path)(e.into()))?;
+    let metadata = HashMap::from([(METADATA.to_owned(), header)]);
     let bytes = safetensors::serialize(&tensors, Some(metadata))
         .map_err(|e| Error::Checkpoint { path: path.to_owned(), reason: e.to_string() })?;
     Ok(write_whole(path, |file| file.write_all(&bytes))?)
