@@ -61,6 +61,11 @@ pub struct Tape {
 }
 
 impl Tape {
+    /// The input of each layer, first to last, and then the logits.
+    pub fn activations(&self) -> &[Tensor] {
+        &self.activations
+    }
+
     /// What the last layer gave: `(B, classes)`.
     pub fn logits(&self) -> &Tensor {
         &self.activations[self.activations.len() - 1]

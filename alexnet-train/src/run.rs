@@ -72,6 +72,11 @@ impl RunFolder {
         self.write_json(&self.0.join(Self::CONFIG), config)
     }
 
+    /// Goes on with a run here that may have been asked for something else.
+    pub(crate) fn update(&self, config: &RunConfig) -> Result<(), Error> {
+        self.write_json(&self.0.join(Self::CONFIG), config)
+    }
+
     /// What the run that began here was asked to do.
     ///
     /// # Errors

@@ -217,6 +217,15 @@ fn prepare(job: &Job, data: &Dataset) -> Result<(RunConfig, Option<Checkpoint>),
             // A run that ended before its first checkpoint begins again.
             let path = job.run.checkpoint();
             let checkpoint = path.exists().then(|| Checkpoint::load(&path)).transpose()?;
+            let done = checkpoint.as_ref().and_then(|c| c.progress).map_or(0, |p| p.epoch);
+            if done > config.recipe.epochs {
+                let message =
+                    format!("epochs = {}, but {done} are done already", config.recipe.epochs);
+                return Err(Error::Recipe {
+                    origin: job.run.path().display().to_string(),
+                    message,
+                });
+            }
             (config, checkpoint)
         }
     };
@@ -227,8 +236,9 @@ fn prepare(job: &Job, data: &Dataset) -> Result<(RunConfig, Option<Checkpoint>),
         let (network, crop) = (config.network.name, [crop[1], crop[2]]);
         return Err(Error::ImagesTooSmall { network, crop, data: job.data.clone(), stored });
     }
-    if matches!(job.task, Task::Start { .. }) {
-        job.run.create(&config)?;
+    match job.task {
+        Task::Start { .. } => job.run.create(&config)?,
+        Task::Resume { .. } => job.run.update(&config)?, // it may have been given more epochs
     }
     Ok((config, resumed))
 }
