@@ -8,7 +8,7 @@ use anyhow::Result;
 /// Print a network as a table: layer, output shape, parameters, multiply-adds
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// original, paper, one-tower, caffe, torchvision, demo, tiny
+    /// original, paper, one-tower, caffe, torchvision, small, demo
     #[arg(long, default_value = "original")]
     preset: String,
     /// A network of your own, in the form of the presets

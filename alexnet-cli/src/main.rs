@@ -33,7 +33,16 @@ enum Command {
 fn main() -> ExitCode {
     // Each step asks for the memory of the one before.
     alexnet_train::keep_freed_memory();
-    let result = match Arguments::parse().command {
+    let command = match Arguments::try_parse() {
+        Ok(arguments) => arguments.command,
+        // Help and version are no errors; they are many lines and go to standard output.
+        Err(error) if !error.use_stderr() => error.exit(),
+        Err(error) => {
+            eprintln!("{}", usage_line(&error.to_string()));
+            return ExitCode::from(2);
+        }
+    };
+    let result = match command {
         Command::Train(arguments) => train::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
@@ -46,6 +55,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What clap says of wrong arguments in one line: the fault, the nearest right one, where to look.
+fn usage_line(message: &str) -> String {
+    let lines = message.lines().map(str::trim).filter(|l| !l.is_empty());
+    let said: Vec<&str> = lines.take_while(|l| !l.starts_with("Usage:")).collect();
+    format!("{}; see --help", said.join(" "))
 }
 
 /// The error and its causes in one line, without a backtrace and without saying a thing twice.

@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
     /// Go on with the run in --run where its checkpoint stands
     #[arg(long, requires = "run", conflicts_with_all = ["preset", "network", "recipe", "set", "seed"])]
     resume: bool,
-    /// original, paper, one-tower, caffe, torchvision, tiny, demo [default: original; demo without --data]
+    /// original, paper, one-tower, caffe, torchvision, small, demo [default: original; demo without --data]
     #[arg(long)]
     preset: Option<String>,
     /// A network of your own, in the form of the presets (alexnet-model/presets)

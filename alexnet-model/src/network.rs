@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use alexnet_kernels::{DropoutKey, DropoutMode, Linear, Relu};
 use candle_core::{Device, Module, Result, Tensor, bail};
+use candle_nn::VarBuilder;
 
 use crate::parameters::{bias_name, initial, to_disk, to_memory, weight_name};
 use crate::{Layer, Layers, NetworkSpec, Op};
@@ -102,6 +103,20 @@ impl Network {
         };
         Self::build(spec, |layer, shape| {
             Ok([find(weight_name(layer), shape)?, find(bias_name(layer), &shape[..1])?])
+        })
+    }
+
+    /// A network whose parameters `builder` gives, as candle's own models are made: from a file, from zeros, or,
+    /// over a `VarMap`, as variables that candle's optimizers train. Names and layout are PyTorch's. Weights are
+    /// turned to channels-last here, so make the network anew after each step of such an optimizer.
+    ///
+    /// # Errors
+    ///
+    /// What `builder` refuses: a missing tensor or one of another shape.
+    pub fn from_var_builder(spec: &NetworkSpec, builder: &VarBuilder<'_>) -> Result<Self> {
+        Self::build(spec, |layer, shape| {
+            let weight = builder.get(shape, &weight_name(layer))?;
+            Ok([weight, builder.get(shape[0], &bias_name(layer))?])
         })
     }
 

@@ -2,12 +2,13 @@
 
 use crate::{NetworkSpec, SpecError, suggest::nearest};
 
-const PRESETS: [(&str, &str); 6] = [
+const PRESETS: [(&str, &str); 7] = [
     ("original", include_str!("../presets/original.toml")),
     ("paper", include_str!("../presets/paper.toml")),
     ("one-tower", include_str!("../presets/one-tower.toml")),
     ("caffe", include_str!("../presets/caffe.toml")),
     ("torchvision", include_str!("../presets/torchvision.toml")),
+    ("small", include_str!("../presets/small.toml")),
     ("demo", include_str!("../presets/demo.toml")),
 ];
 

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use alexnet_model::{Mode, Network, NetworkSpec};
-use candle_core::{D, Device, Result, Tensor, Var};
+use candle_core::{D, DType, Device, Result, Tensor, Var};
+use candle_nn::{Optimizer, SGD, VarBuilder, VarMap};
 
 /// Every kind of layer, small, with constants strong enough that a wrong term shows.
 const SMALL: &str = r#"
@@ -157,5 +158,30 @@ fn wrong_weights_and_images_are_refused_by_name() -> Result<()> {
     assert!(error.contains("fc4.weight") && error.contains("[4, 7]"), "{error}");
     let error = network.forward(&wave(&[1, 3, 12, 11], 0.1)?, Mode::Test).unwrap_err().to_string();
     assert!(error.contains("[3, 13, 11]"), "{error}");
+    Ok(())
+}
+
+/// For people who train with candle's own means: variables of a `VarMap`, candle's gradients and optimizer.
+#[test]
+fn candles_own_optimizer_trains_it() -> Result<()> {
+    let variables = VarMap::new();
+    let builder = VarBuilder::from_varmap(&variables, DType::F32, &Device::Cpu);
+    let network = Network::from_var_builder(&small(), &builder)?;
+    for (name, first) in Network::new(&small(), 1, &Device::Cpu)?.tensors()? {
+        variables.data().lock().unwrap()[&name].set(&first)?;
+    }
+    let images = wave(&[4, 3, 13, 11], 0.7)?;
+    let labels = Tensor::new(&[0u32, 1, 2, 3], &Device::Cpu)?;
+    let mut optimizer = SGD::new(variables.all_vars(), 0.02)?;
+    let mut losses = Vec::new();
+    for _ in 0..8 {
+        // Weights are turned to channels-last when a network is made: it is made anew after each step.
+        let network = Network::from_var_builder(&small(), &builder)?;
+        let loss = candle_nn::loss::cross_entropy(&network.forward(&images, Mode::Test)?, &labels)?;
+        optimizer.backward_step(&loss)?;
+        losses.push(loss.to_scalar::<f32>()?);
+    }
+    assert!(losses[7] < 0.9 * losses[0], "{losses:?}");
+    assert_eq!(network.parameters().len(), variables.all_vars().len());
     Ok(())
 }

@@ -112,12 +112,13 @@ pub struct ColorRecipe {
     pub divisor: f32,
 }
 
-const PRESETS: [(&str, &str); 6] = [
+const PRESETS: [(&str, &str); 7] = [
     ("original", include_str!("../recipes/original.toml")),
     ("paper", include_str!("../recipes/paper.toml")),
     ("one-tower", include_str!("../recipes/one-tower.toml")),
     ("caffe", include_str!("../recipes/caffe.toml")),
     ("torchvision", include_str!("../recipes/torchvision.toml")),
+    ("small", include_str!("../recipes/small.toml")),
     ("demo", include_str!("../recipes/demo.toml")),
 ];
 

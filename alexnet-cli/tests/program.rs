@@ -1,0 +1,242 @@
+//! The program as people and scripts meet it: a whole road in small, JSON, and errors of one line.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use alexnet_data::{DemoOptions, PrepareOptions, Source, draw_demo, prepare};
+use serde_json::Value;
+
+/// Small enough to train within a test.
+const NETWORK: &str = r#"
+name = "test"
+input = [3, 16, 16]
+layers = [
+  { name = "conv1", kind = "conv", filters = 8, kernel = 5, stride = 2, init = { std = 0.01, bias = 0.0 } },
+  { name = "relu1", kind = "relu" },
+  { name = "fc2", kind = "linear", outputs = 10, init = { std = 0.1, bias = 0.0 } },
+]
+"#;
+
+struct World {
+    folder: tempfile::TempDir,
+}
+
+impl World {
+    /// A folder with a small dataset `data`, its images, and a network file.
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let demo = DemoOptions { image_size: 32, train_per_class: 4, val_per_class: 2, seed: 7 };
+        draw_demo(&path("images"), &demo, &|_| ()).unwrap();
+        let options = PrepareOptions::new(Source::Folder, path("images"), path("data"));
+        prepare(&PrepareOptions { size: 20, ..options }, &|_| ()).unwrap();
+        std::fs::write(path("net.toml"), NETWORK).unwrap();
+        Self { folder }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_alexnet"));
+        command.args(arguments).current_dir(self.path()).output().unwrap()
+    }
+
+    #[track_caller]
+    fn ok(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {error}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[track_caller]
+    fn json(&self, arguments: &[&str]) -> Value {
+        serde_json::from_str(&self.ok(arguments)).unwrap()
+    }
+
+    /// Fails, and says so in one line that has all of `words`.
+    #[track_caller]
+    fn fails(&self, arguments: &[&str], words: &[&str]) {
+        let output = self.run(arguments);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{arguments:?} succeeded");
+        assert!(error.starts_with("error: ") && error.trim_end().lines().count() == 1, "{error}");
+        assert!(!error.contains("panicked"), "{error}");
+        for word in words {
+            assert!(error.contains(word), "{arguments:?}: no `{word}` in: {error}");
+        }
+    }
+
+    fn train(&self, run: &str) -> Vec<String> {
+        let words = "train --data data --preset demo --network net.toml --epochs 2 --set batch=16";
+        let words = words.split(' ').chain(["--seed", "5", "--loader-threads", "2", "--run", run]);
+        words.map(str::to_owned).collect()
+    }
+}
+
+fn strings(words: &[String]) -> Vec<&str> {
+    words.iter().map(String::as_str).collect()
+}
+
+#[test]
+fn trains_evaluates_predicts_and_resumes() {
+    let world = World::new();
+    let said = world.ok(&strings(&world.train("run")));
+    for word in [
+        "10 classes",
+        "epoch   2/2",
+        "images/s",
+        "centre view: top-1 error",
+        "ten views: top-1 error",
+        "final.safetensors",
+    ] {
+        assert!(said.contains(word), "no `{word}` in: {said}");
+    }
+    let weights = "run/final.safetensors";
+    let score =
+        world.json(&["eval", "--data", "data", "--checkpoint", weights, "--views", "10", "--json"]);
+    assert_eq!((score["images"].as_u64(), score["views"].as_u64()), (Some(20), Some(10)));
+    for key in ["loss", "top1_error", "top5_error"] {
+        assert!(score[key].is_f64(), "{key}: {score}");
+    }
+    let train = world.json(&[
+        "eval",
+        "--data",
+        "data",
+        "--checkpoint",
+        weights,
+        "--split",
+        "train",
+        "--json",
+    ]);
+    assert_eq!(train["images"].as_u64(), Some(40));
+
+    let image = "images/val/dotted-disc/0000.jpg";
+    let said = world.ok(&["predict", "--checkpoint", weights, image, "--top", "3"]);
+    assert_eq!(said.lines().count(), 4, "{said}");
+    let said = world.json(&["predict", "--checkpoint", weights, image, "--json", "--views", "10"]);
+    let classes = said["classes"].as_array().unwrap();
+    assert_eq!(classes.len(), 5);
+    assert!(classes[0]["probability"].as_f64() >= classes[1]["probability"].as_f64());
+
+    let report = world.json(&["train", "--resume", "--run", "run", "--epochs", "3", "--json"]);
+    assert_eq!(report["validation"][1]["views"].as_u64(), Some(10));
+    let log = std::fs::read_to_string(world.path().join("run/log.jsonl")).unwrap();
+    assert_eq!(log.lines().filter(|l| l.contains(r#""event":"epoch""#)).count(), 3);
+}
+
+#[test]
+fn the_road_from_the_same_seed_gives_the_same_bytes() {
+    let world = World::new();
+    let mut bytes = ["a", "b"].map(|run| {
+        world.ok(&strings(&world.train(run)));
+        std::fs::read(world.path().join(run).join("final.safetensors")).unwrap()
+    });
+    assert!(bytes[0] == bytes[1]);
+    let mut other = world.train("c");
+    let seed = other.iter().position(|w| w == "5").unwrap();
+    other[seed] = "6".to_owned();
+    world.ok(&strings(&other));
+    bytes[1] = std::fs::read(world.path().join("c/final.safetensors")).unwrap();
+    assert!(bytes[0] != bytes[1]);
+}
+
+#[test]
+fn describe_counts_as_the_paper_does() {
+    let world = World::new();
+    let table = world.json(&["describe", "--preset", "original", "--json"]);
+    assert_eq!(table["parameters"].as_u64(), Some(60_965_224));
+    assert_eq!(table["macs"].as_u64(), Some(724_406_816));
+    for key in ["name", "kind", "output", "parameters", "macs"] {
+        assert!(!table["layers"][0][key].is_null(), "{key}");
+    }
+    let said = world.ok(&["describe", "--preset", "one-tower"]);
+    assert!(said.contains("59,798,312"), "{said}");
+    assert!(world.ok(&["describe", "--network", "net.toml"]).contains("conv1"));
+}
+
+#[test]
+fn errors_name_the_thing_and_what_to_do() {
+    let world = World::new();
+    world.ok(&strings(&world.train("run")));
+    let weights = "run/final.safetensors";
+    let eval = |data, checkpoint| ["eval", "--data", data, "--checkpoint", checkpoint];
+
+    world.fails(&["train", "--data", "nowhere"], &["nowhere"]);
+    world.fails(&["train", "--data", "images"], &["images", "not a dataset"]);
+    world.fails(
+        &["train", "--data", "data", "--preset", "orignal"],
+        &["orignal", "did you mean `original`"],
+    );
+    world.fails(&["train", "--data", "data", "--preset", "original"], &["224", "20", "--size"]);
+    world.fails(&["train", "--data", "data", "--epoch", "3"], &["--epoch", "--epochs"]);
+    world.fails(
+        &["train", "--data", "data", "--set", "momentun=1"],
+        &["momentun", "did you mean `momentum`"],
+    );
+    world.fails(&["train", "--data", "data", "--set", "momentum"], &["KEY=VALUE"]);
+    world.fails(&["train", "--data", "data", "--epochs", "0"], &["--epochs"]);
+    world.fails(&["train", "--data", "data", "--epochs", "many"], &["many", "--epochs"]);
+    world.fails(&["train", "--data", "data", "--network", "no.toml"], &["no.toml"]);
+    world.fails(&["train", "--resume"], &["--run"]);
+    world.fails(&["train", "--resume", "--run", "norun"], &["norun", "run.json"]);
+    world.fails(&strings(&world.train("run")), &["run", "--resume"]);
+    world.fails(&["trian"], &["trian", "train"]);
+    world.fails(&["describe", "--preset", "papr"], &["papr", "did you mean `paper`"]);
+    world.fails(&eval("nowhere", weights), &["nowhere"]);
+    world.fails(&eval("data", "no.safetensors"), &["no.safetensors"]);
+    world.fails(&eval("data", "net.toml"), &["net.toml"]);
+    world.fails(
+        &["eval", "--data", "data", "--checkpoint", weights, "--split", "test"],
+        &["test", "train, val"],
+    );
+    world.fails(&["eval", "--data", "data", "--checkpoint", weights, "--views", "3"], &["3", "10"]);
+
+    // A dataset of other classes, and one of other sizes.
+    let prepare_as = |name: &str, images: PathBuf, size| {
+        let output = world.path().join(name);
+        let options = PrepareOptions::new(Source::Folder, images, output);
+        prepare(&PrepareOptions { size, ..options }, &|_| ()).unwrap();
+    };
+    let images = world.path().join("images");
+    prepare_as("large", images.clone(), 24);
+    world.fails(&eval("large", weights), &["[24, 24]", "[20, 20]"]);
+    for split in ["train", "val"] {
+        std::fs::remove_dir_all(images.join(split).join("dotted-star")).unwrap();
+    }
+    prepare_as("fewer", images.clone(), 20);
+    world.fails(&eval("fewer", weights), &["10", "9", "classes"]);
+    for split in ["train", "val"] {
+        std::fs::create_dir(images.join(split).join("zebra")).unwrap();
+        let from = images.join("train/dotted-disc/0000.jpg");
+        std::fs::copy(from, images.join(split).join("zebra/0.jpg")).unwrap();
+    }
+    prepare_as("other", images, 20);
+    world.fails(&eval("other", weights), &["dotted-star", "class 3"]);
+
+    // Another format version, and a damaged manifest.
+    let manifest = world.path().join("data/manifest.json");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    std::fs::write(&manifest, text.replace(r#""classes""#, r#""klasses""#)).unwrap();
+    world.fails(&eval("data", weights), &["manifest.json", "damaged"]);
+}
+
+#[test]
+fn one_bad_image_does_not_keep_the_others_from_being_predicted() {
+    let world = World::new();
+    world.ok(&strings(&world.train("run")));
+    let weights = "run/final.safetensors";
+    let output = world.run(&[
+        "predict",
+        "--checkpoint",
+        weights,
+        "net.toml",
+        "images/val/dotted-disc/0000.jpg",
+    ]);
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stdout).contains("0000.jpg"));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("net.toml") && error.contains("1 of 2"), "{error}");
+}
