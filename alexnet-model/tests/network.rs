@@ -172,16 +172,16 @@ fn candles_own_optimizer_trains_it() -> Result<()> {
     }
     let images = wave(&[4, 3, 13, 11], 0.7)?;
     let labels = Tensor::new(&[0u32, 1, 2, 3], &Device::Cpu)?;
-    let mut optimizer = SGD::new(variables.all_vars(), 0.02)?;
+    let mut optimizer = SGD::new(variables.all_vars(), 0.3)?;
     let mut losses = Vec::new();
-    for _ in 0..8 {
+    for _ in 0..60 {
         // Weights are turned to channels-last when a network is made: it is made anew after each step.
         let network = Network::from_var_builder(&small(), &builder)?;
         let loss = candle_nn::loss::cross_entropy(&network.forward(&images, Mode::Test)?, &labels)?;
         optimizer.backward_step(&loss)?;
         losses.push(loss.to_scalar::<f32>()?);
     }
-    assert!(losses[7] < 0.9 * losses[0], "{losses:?}");
+    assert!(losses[59] < 0.75 * losses[0], "{losses:?}");
     assert_eq!(network.parameters().len(), variables.all_vars().len());
     Ok(())
 }

@@ -123,7 +123,7 @@ impl Score {
     }
 
     fn evaluation(&self, views: usize) -> Evaluation {
-        let per_cent = |right: f64| 100.0 * (1.0 - right / self.images as f64);
+        let per_cent = |right: f64| 100.0 * (self.images as f64 - right) / self.images as f64;
         Evaluation {
             images: self.images,
             views,

@@ -53,7 +53,8 @@ impl RunFolder {
         self.0.join("final.safetensors")
     }
 
-    /// One JSON object a line, only ever added to.
+    /// One JSON object a line ([`Event`]), only ever added to. A `start` line says from which step on the lines
+    /// before it no longer count: a run that was killed had gone on behind its checkpoint.
     pub fn log(&self) -> PathBuf {
         self.0.join("log.jsonl")
     }
@@ -108,8 +109,13 @@ pub(crate) struct Log {
 impl Log {
     pub(crate) fn open(run: &RunFolder) -> Result<Self, Error> {
         let path = run.log();
-        let file =
+        // A run that was killed may have left half a line; it must not swallow the next one.
+        let cut = std::fs::read(&path).is_ok_and(|text| text.last().is_some_and(|b| *b != b'\n'));
+        let mut file =
             OpenOptions::new().append(true).create(true).open(&path).map_err(Error::io(&path))?;
+        if cut {
+            file.write_all(b"\n").map_err(Error::io(&path))?;
+        }
         Ok(Self { file, path })
     }
 

@@ -202,7 +202,8 @@ fn prepare(job: &Job, data: &Dataset) -> Result<(RunConfig, Option<Checkpoint>),
             let network = network.as_ref().clone().with_classes(data.manifest().classes.len());
             let recipe = recipe.as_ref().clone();
             let data_checksum = data_checksum(data)?;
-            let data = job.data.clone();
+            // Whole, so that the run can be resumed from another folder.
+            let data = std::path::absolute(&job.data).map_err(Error::io(&job.data))?;
             (RunConfig { data, data_checksum, seed: *seed, recipe, network }, None)
         }
         Task::Resume { epochs } => {

@@ -187,6 +187,24 @@ fn what_cannot_be_is_refused() {
     assert!(matches!(fails(&resume(&other, &run, None)), Error::OtherDataset { .. }));
 }
 
+/// Half a line, as a killed run leaves it, does not swallow the line after it.
+#[test]
+fn a_cut_log_goes_on_with_whole_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = dataset(folder.path(), 2, 1);
+    let run = folder.path().join("run");
+    weights(&job(&data, &run, recipe(&[("epochs", "1")])));
+    let log = run.join("log.jsonl");
+    let mut text = fs::read_to_string(&log).unwrap();
+    text.truncate(text.len() - 10);
+    fs::write(&log, text).unwrap();
+    weights(&resume(&data, &run, Some(2)));
+    let log = fs::read_to_string(&log).unwrap();
+    let broken = |l: &&str| serde_json::from_str::<serde_json::Value>(l).is_err();
+    assert_eq!(log.lines().filter(broken).count(), 1, "{log}");
+    assert_eq!(log.lines().filter(|l| l.contains(r#""event":"start""#)).count(), 2);
+}
+
 #[test]
 fn a_run_folder_names_its_files() {
     let run = RunFolder::new(Path::new("runs/a"));
