@@ -28,6 +28,6 @@ pub use demo::{DemoOptions, draw_demo};
 pub use error::{DecodeError, Error};
 pub use manifest::{Checksum, Class, FileInfo, Manifest, ShardInfo, SplitInfo, StoredOrder};
 pub use plan::{Order, Plan};
-pub use prepare::{PrepareOptions, Progress, Source, Stage, Summary, prepare};
+pub use prepare::{PrepareOptions, Progress, Source, Stage, Summary, prepare, prepare_until};
 pub use statistics::Statistics;
 pub use whole::write_whole;

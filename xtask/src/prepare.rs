@@ -1,11 +1,12 @@
 //! `cargo xtask prepare-data`: arguments in, a progress bar and one line of counts out.
 
-use alexnet_data::{PrepareOptions, Progress, Source, Stage, prepare};
+use alexnet_data::{PrepareOptions, Progress, Source, Stage, prepare_until};
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// Turns images on disk into a dataset: memory-mapped, checksummed shards with their statistics.
 #[derive(Args)]
@@ -18,7 +19,7 @@ pub(crate) struct Arguments {
     /// [default for the demo: data/demo-images].
     #[arg(long, value_name = "PATH", required_if_eq_any([("source", "folder"), ("source", "cifar10")]))]
     input: Option<PathBuf>,
-    /// The dataset's folder, new or empty.
+    /// The dataset's folder: new, empty, or where this very command was interrupted.
     #[arg(long, value_name = "DIR")]
     output: PathBuf,
     /// The validation tree, for folders that have it elsewhere.
@@ -66,7 +67,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         ..PrepareOptions::new(source, input, &arguments.output)
     };
     let bar = Bar::new();
-    let summary = prepare(&options, &|progress| bar.show(progress));
+    let stop = stop_on_signal()?;
+    let summary = prepare_until(&options, &|progress| bar.show(progress), &stop);
     bar.clear();
     let summary = summary?;
     let splits: Vec<_> = summary.splits.iter().map(|(name, n)| format!("{n} {name}")).collect();
@@ -81,6 +83,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         summary.report.display()
     );
     Ok(())
+}
+
+/// What Ctrl-C, and the signal a scheduler ends jobs with, set to true.
+fn stop_on_signal() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let set = Arc::clone(&stop);
+    ctrlc::set_handler(move || set.store(true, Ordering::Relaxed))
+        .context("cannot catch Ctrl-C")?;
+    Ok(stop)
 }
 
 /// One bar for each stage, one after the other.

@@ -3,7 +3,7 @@
 //! Each is a row of records of 3073 bytes: a label, then the red, the green and the blue plane of a
 //! 32 × 32 image, row by row. `data_batch_1.bin` … `data_batch_5.bin` are train, `test_batch.bin` is val.
 
-use super::{Images, Listing};
+use super::{Images, Listing, Stage};
 use crate::map::map;
 use crate::{Class, Error, Pixels};
 use memmap2::Mmap;
@@ -65,9 +65,12 @@ pub(super) fn list(input: &Path) -> Result<Listing, Error> {
     let train: Vec<_> = (1..=5).map(|n| format!("data_batch_{n}.bin")).collect();
     Ok(Listing {
         classes: classes(&dir)?,
-        train: Box::new(open(&dir, &train)?),
-        val: Some(Box::new(open(&dir, &["test_batch.bin".to_owned()])?)),
+        splits: vec![
+            (Stage::Train, Box::new(open(&dir, &train)?)),
+            (Stage::Val, Box::new(open(&dir, &["test_batch.bin".to_owned()])?)),
+        ],
         ignored: 0,
+        odd: Vec::new(),
     })
 }
 

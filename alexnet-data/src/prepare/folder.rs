@@ -1,6 +1,6 @@
 //! The folder source: one folder a class, images at any depth below it.
 
-use super::report::{Action, Report};
+use super::report::{Action, Odd};
 use super::{Images, Listing, PrepareOptions, Progress, Stage};
 use crate::{Class, Error, Pixels, decode};
 use std::collections::{HashMap, HashSet};
@@ -57,11 +57,10 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
 /// Lists the train tree and the val tree.
 pub(super) fn list(
     options: &PrepareOptions,
-    report: &mut Report,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Listing, Error> {
     let (train_root, val_root) = roots(options)?;
-    let mut scan = Scan { report, progress, found: 0, ignored: 0 };
+    let mut scan = Scan { odd: Vec::new(), progress, found: 0, ignored: 0 };
     let folders = scan.class_folders(&train_root)?;
     let classes: Vec<_> =
         folders.iter().map(|name| Class { name: name.to_string_lossy().into_owned() }).collect();
@@ -75,7 +74,7 @@ pub(super) fn list(
     }
     let labels: HashMap<_, _> = folders.iter().zip(0u32..).collect();
     let train = scan.tree("train", &train_root, &folders, &labels)?;
-    let mut val = None;
+    let mut splits = vec![(Stage::Train, Box::new(train) as Box<dyn Images>)];
     if let Some(root) = val_root {
         let folders = scan.class_folders(&root)?;
         let unknown: Vec<_> = folders.iter().filter(|name| !labels.contains_key(name)).collect();
@@ -91,9 +90,10 @@ pub(super) fn list(
             );
             return Err(Error::Source { path: root, problem });
         }
-        val = Some(Box::new(scan.tree("val", &root, &folders, &labels)?) as Box<dyn Images>);
+        let val = scan.tree("val", &root, &folders, &labels)?;
+        splits.push((Stage::Val, Box::new(val)));
     }
-    Ok(Listing { classes, train: Box::new(train), val, ignored: scan.ignored })
+    Ok(Listing { classes, splits, ignored: scan.ignored, odd: scan.odd })
 }
 
 /// The roots of the train tree and of the val tree.
@@ -150,7 +150,7 @@ fn is_hidden(name: &std::ffi::OsStr) -> bool {
 
 /// A walk under way.
 struct Scan<'a> {
-    report: &'a mut Report,
+    odd: Vec<Odd>,
     progress: &'a (dyn Fn(Progress) + Sync),
     found: u64,
     ignored: u64,
@@ -190,16 +190,18 @@ impl Scan<'_> {
         let mut files = Vec::new();
         for folder in folders {
             let before = files.len();
-            self.class(split, root, folder, labels[folder], &mut files)?;
+            self.class(split, root, folder, labels[folder], &mut files);
             if files.len() == before {
-                let reason = "a class folder without images";
-                self.report.add(split, &folder.to_string_lossy(), Action::Noted, reason)?;
+                let path = folder.to_string_lossy().into_owned();
+                let reason = "a class folder without images".into();
+                self.odd.push(Odd::new(split, path, Action::Noted, reason));
             }
             (self.progress)(Progress {
                 stage: Stage::Scanning,
                 done: self.found,
                 total: 0,
-                skipped: self.report.skipped,
+                skipped: 0,
+                bytes: 0,
             });
         }
         if files.is_empty() {
@@ -217,7 +219,7 @@ impl Scan<'_> {
         folder: &OsString,
         label: u32,
         files: &mut Vec<(u32, PathBuf)>,
-    ) -> Result<(), Error> {
+    ) {
         let below = |path: &Path| path.strip_prefix(root).unwrap_or(path).to_path_buf();
         let mut walk = WalkDir::new(root.join(folder))
             .follow_links(true) // and an error for every link that leads back above itself
@@ -254,8 +256,8 @@ impl Scan<'_> {
                 }
             };
             let path = below(&odd.0);
-            self.report.add(split, &path.to_string_lossy(), Action::Skipped, &odd.1)?;
+            let path = path.to_string_lossy().into_owned();
+            self.odd.push(Odd::new(split, path, Action::Skipped, odd.1));
         }
-        Ok(())
     }
 }
