@@ -19,7 +19,7 @@ pub(crate) const MAX_SIDE: usize = 4096;
 pub struct Manifest {
     /// The format's version: 1.
     pub version: u32,
-    /// Where the images came from: `folder`, `cifar10` or `demo`.
+    /// Where the images came from: a name of [`Source`](crate::Source).
     pub source: String,
     /// Rows of every stored image.
     pub height: usize,
@@ -43,15 +43,28 @@ pub struct Manifest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Class {
-    /// Its name: that of its folder.
+    /// Its name: that of its folder; of ImageNet's classes, the WordNet id.
     pub name: String,
+    /// What it means in words, where the source says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<String>,
+    /// Its number in ILSVRC's development kit, from 1: another order than that of the labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub devkit_id: Option<u32>,
+}
+
+impl Class {
+    /// A class of which only the name is known.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), words: None, devkit_id: None }
+    }
 }
 
 /// One split.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SplitInfo {
-    /// Its name: `train` or `val`.
+    /// Its name: `train`, `val` or `test`.
     pub name: String,
     /// How its records are ordered.
     pub order: StoredOrder,

@@ -1,25 +1,25 @@
 //! Preparation: a source of images in, a finished dataset out.
 
-mod cifar;
 mod finish;
-mod folder;
 mod job;
 mod options;
 mod output;
 mod piece;
 mod report;
 mod shards;
+mod source;
 mod split;
 
 use crate::demo::{DemoOptions, draw_demo};
-use crate::{Class, Error, Manifest, Pixels};
+use crate::{Error, Manifest};
 use finish::{finish, summary};
 use job::{JobFile, SHARD_BYTES};
-pub use options::{PrepareOptions, Progress, Source, Stage, Summary};
+pub use options::{PrepareOptions, Progress, Stage, Summary};
 use options::{check, threads};
 use output::Output;
 use piece::Piece;
-use report::Odd;
+pub use source::Source;
+use source::{Images, Listing, list};
 use split::{Work, write_split};
 use std::sync::atomic::AtomicBool;
 
@@ -27,27 +27,6 @@ use std::sync::atomic::AtomicBool;
 const REPORT: &str = "report.jsonl";
 /// The seed of the stored order of train. Any would do; this one stays.
 const ORDER_SEED: u64 = 2012;
-
-/// A split's images before they are read: what every source offers.
-trait Images: Sync {
-    /// The number of images.
-    fn len(&self) -> usize;
-    /// The label of image `i`, where the list of images has it.
-    fn label(&self, i: usize) -> u32;
-    /// What the report calls image `i`.
-    fn name(&self, i: usize) -> String;
-    /// Reads image `i` as `size` × `size` pixels, or says on one line why not.
-    fn load(&self, i: usize, size: usize) -> Result<Pixels, String>;
-}
-
-/// An input, listed.
-struct Listing {
-    classes: Vec<Class>,
-    /// Train first.
-    splits: Vec<(Stage, Box<dyn Images>)>,
-    ignored: u64,
-    odd: Vec<Odd>,
-}
 
 /// Prepares a dataset. The same input gives the same bytes for any number of threads.
 ///
@@ -111,10 +90,7 @@ fn write(
     if options.source == Source::Demo {
         draw_demo(&options.input, &DemoOptions::STANDARD, progress)?;
     }
-    let listing = match options.source {
-        Source::Folder | Source::Demo => folder::list(options, progress)?,
-        Source::Cifar10 => cifar::list(&options.input)?,
-    };
+    let listing = list(options, progress)?;
     let record = options.size * options.size * 3;
     let shard_records = options.shard_records.unwrap_or(SHARD_BYTES / record).max(1);
     let job = JobFile::new(options, shard_records, &listing);

@@ -1,38 +1,24 @@
 //! What is to be prepared, how far it is, and what came of it.
 
-use super::cifar;
+use super::Source;
 use super::job::MAX_SHARD_RECORDS;
 use crate::Error;
 use crate::manifest::MAX_SIDE;
-use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-
-/// Where images come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Source {
-    /// A tree with one folder a class, JPEG and PNG files at any depth below it.
-    Folder,
-    /// The official CIFAR-10 binary files.
-    Cifar10,
-    /// As `Folder`; where the input folder is empty or missing, the demo images
-    /// ([`DemoOptions::STANDARD`]) are drawn into it first.
-    Demo,
-}
 
 /// What to prepare, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PrepareOptions {
     /// The kind of the input.
     pub source: Source,
-    /// The folder with the images. For [`Source::Folder`]: the train tree, or a folder with the
-    /// trees `train` and `val` in it where `val` is not given.
+    /// The folder with the images or archives. For [`Source::Folder`]: the train tree, or a folder
+    /// with the trees `train` and `val` in it where `val` is not given.
     pub input: PathBuf,
     /// The validation tree; only for [`Source::Folder`].
     pub val: Option<PathBuf>,
     /// The folder to write: new, empty, or with the beginning of this very preparation in it.
     pub output: PathBuf,
-    /// The side of the stored images, 1 to 4096; 32 for CIFAR-10, whose images have no other.
+    /// The side of the stored images, 1 to 4096; 32 for CIFAR, whose images have no other.
     pub size: usize,
     /// Decoding threads; 0 for one a core. The output does not depend on it.
     pub threads: usize,
@@ -68,12 +54,18 @@ pub enum Stage {
     Train,
     /// Writing the val split.
     Val,
+    /// Writing the test split.
+    Test,
 }
 
 impl Stage {
     /// The split this stage writes.
     pub(super) fn split(self) -> &'static str {
-        if self == Self::Val { "val" } else { "train" }
+        match self {
+            Self::Val => "val",
+            Self::Test => "test",
+            _ => "train",
+        }
     }
 }
 
@@ -94,26 +86,6 @@ pub struct Summary {
     pub report: PathBuf,
     /// Name and number of images of each split.
     pub splits: Vec<(String, u64)>,
-}
-
-impl Source {
-    /// The name in the manifest and on command lines.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Folder => "folder",
-            Self::Cifar10 => "cifar10",
-            Self::Demo => "demo",
-        }
-    }
-
-    /// The usual side of its stored images: 256 for folders, as in 2012.
-    pub fn default_size(self) -> usize {
-        match self {
-            Self::Folder => 256,
-            Self::Cifar10 => cifar::SIDE,
-            Self::Demo => 72,
-        }
-    }
 }
 
 impl PrepareOptions {
@@ -137,15 +109,16 @@ pub(super) fn check(options: &PrepareOptions) -> Result<(), Error> {
     if options.size == 0 || options.size > MAX_SIDE {
         return setting("size", "1 to 4096", options.size.to_string());
     }
-    if options.source == Source::Cifar10 && options.size != cifar::SIDE {
-        return setting("size", "32, the size of CIFAR-10's images", options.size.to_string());
+    let cifar = matches!(options.source, Source::Cifar10 | Source::Cifar100);
+    if cifar && options.size != options.source.default_size() {
+        return setting("size", "32, the size of CIFAR's images", options.size.to_string());
     }
     if let Some(n) = options.shard_records
         && !(1..=MAX_SHARD_RECORDS).contains(&n)
     {
         return setting("shard_records", "1 to 16777216", n.to_string());
     }
-    if let (Source::Cifar10 | Source::Demo, Some(val)) = (options.source, &options.val) {
+    if let (false, Some(val)) = (options.source == Source::Folder, &options.val) {
         let expected = "nothing: this source has its own val split";
         return setting("val", expected, val.display().to_string());
     }

@@ -2,6 +2,8 @@
 
 #![allow(dead_code)] // each test file uses its own part
 
+pub(crate) mod archives;
+
 use alexnet_data::{PrepareOptions, Source, Summary, prepare};
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};

@@ -1,7 +1,8 @@
 //! The folder source: one folder a class, images at any depth below it.
 
-use super::report::{Action, Odd};
-use super::{Images, Listing, PrepareOptions, Progress, Stage};
+use super::{Images, Listing};
+use crate::prepare::report::{Action, Odd};
+use crate::prepare::{PrepareOptions, Progress, Stage};
 use crate::{Class, Error, Pixels, decode};
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
@@ -16,10 +17,10 @@ const MAX_BYTES: u64 = 1 << 28;
 const EXTENSIONS: [&str; 3] = ["jpg", "jpeg", "png"];
 
 /// The images of one tree.
-struct Tree {
-    root: PathBuf,
+pub(super) struct Tree {
+    pub(super) root: PathBuf,
     /// Label and path below the root, in sorted order.
-    files: Vec<(u32, PathBuf)>,
+    pub(super) files: Vec<(u32, PathBuf)>,
 }
 
 impl Images for Tree {
@@ -60,10 +61,10 @@ pub(super) fn list(
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Listing, Error> {
     let (train_root, val_root) = roots(options)?;
-    let mut scan = Scan { odd: Vec::new(), progress, found: 0, ignored: 0 };
+    let mut scan = Scan::new(progress);
     let folders = scan.class_folders(&train_root)?;
     let classes: Vec<_> =
-        folders.iter().map(|name| Class { name: name.to_string_lossy().into_owned() }).collect();
+        folders.iter().map(|name| Class::named(name.to_string_lossy().into_owned())).collect();
     let mut names = HashSet::new();
     if let Some(twice) = classes.iter().find(|c| !names.insert(&c.name)) {
         let problem = format!(
@@ -149,16 +150,20 @@ fn is_hidden(name: &std::ffi::OsStr) -> bool {
 }
 
 /// A walk under way.
-struct Scan<'a> {
-    odd: Vec<Odd>,
+pub(super) struct Scan<'a> {
+    pub(super) odd: Vec<Odd>,
     progress: &'a (dyn Fn(Progress) + Sync),
     found: u64,
-    ignored: u64,
+    pub(super) ignored: u64,
 }
 
-impl Scan<'_> {
+impl<'a> Scan<'a> {
+    pub(super) fn new(progress: &'a (dyn Fn(Progress) + Sync)) -> Self {
+        Self { odd: Vec::new(), progress, found: 0, ignored: 0 }
+    }
+
     /// The names of the class folders under `root`, sorted by their bytes.
-    fn class_folders(&mut self, root: &Path) -> Result<Vec<OsString>, Error> {
+    pub(super) fn class_folders(&mut self, root: &Path) -> Result<Vec<OsString>, Error> {
         let mut folders = Vec::new();
         for entry in fs::read_dir(root).map_err(Error::io("read", root))? {
             let entry = entry.map_err(Error::io("read", root))?;
@@ -180,7 +185,7 @@ impl Scan<'_> {
     }
 
     /// The images of one tree.
-    fn tree(
+    pub(super) fn tree(
         &mut self,
         split: &str,
         root: &Path,
@@ -196,13 +201,7 @@ impl Scan<'_> {
                 let reason = "a class folder without images".into();
                 self.odd.push(Odd::new(split, path, Action::Noted, reason));
             }
-            (self.progress)(Progress {
-                stage: Stage::Scanning,
-                done: self.found,
-                total: 0,
-                skipped: 0,
-                bytes: 0,
-            });
+            super::found(self.progress, self.found as usize);
         }
         if files.is_empty() {
             let problem = "holds no .jpg, .jpeg or .png file in its class folders".into();
