@@ -40,7 +40,7 @@ pub enum Error {
     },
     /// A file of the dataset is not what was written.
     #[error(
-        "{} is damaged: {what} should be {expected}, found {got}; copy the file again or prepare the dataset again",
+        "{} is damaged: {what} should be {expected}, found {got}; copy the file again, or repair the dataset with `alexnet verify --repair`",
         path.display()
     )]
     Damaged {
@@ -55,7 +55,7 @@ pub enum Error {
     },
     /// A record's bytes do not match its checksum.
     #[error(
-        "{} is damaged: record {record} of the file has checksum {got:08x}, the index says {expected:08x}; copy the file again or prepare the dataset again",
+        "{} is damaged: record {record} of the file has checksum {got:08x}, the index says {expected:08x}; copy the file again, or repair the dataset with `alexnet verify --repair`",
         path.display()
     )]
     DamagedRecord {

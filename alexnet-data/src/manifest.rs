@@ -1,7 +1,7 @@
 //! `manifest.json`: what a dataset holds, its statistics, and the checksums of its files.
 
 use crate::header::VERSION;
-use crate::{Error, Statistics, write_whole};
+use crate::{Error, Exif, Statistics, write_whole};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fmt;
@@ -27,6 +27,12 @@ pub struct Manifest {
     pub width: usize,
     /// The seed of the order in which the records of `train` are stored.
     pub order_seed: u64,
+    /// Images of the input that a shard was made of; each shard lacks those that could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard_images: Option<usize>,
+    /// Whether pictures were turned as their EXIF data say.
+    #[serde(default)]
+    pub exif: Exif,
     /// Files of the input that were no images, and were not read.
     pub ignored: u64,
     /// The classes; a label is a place in this list.

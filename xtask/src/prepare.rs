@@ -1,6 +1,6 @@
 //! `cargo xtask prepare-data`: arguments in, a progress bar and one line of counts out.
 
-use alexnet_data::{PrepareOptions, Progress, Source, Stage, prepare_until};
+use alexnet_data::{Exif, PrepareOptions, Progress, Source, Stage, prepare_until};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
@@ -41,6 +41,9 @@ pub(crate) struct Arguments {
     /// Records a shard [default: as many as fit into 1 GiB].
     #[arg(long, value_name = "N")]
     shard_records: Option<usize>,
+    /// What becomes of the orientation a camera noted: ignore it, as in 2012, or apply it.
+    #[arg(long, value_name = "WHAT", default_value = "ignore", value_parser = PossibleValuesParser::new(["ignore", "apply"]))]
+    exif: String,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -51,6 +54,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         threads: arguments.threads,
         strict: arguments.strict,
         shard_records: arguments.shard_records,
+        exif: if arguments.exif == "apply" { Exif::Apply } else { Exif::Ignore },
         ..PrepareOptions::new(source, input, &arguments.output)
     };
     let bar = Bar::new();

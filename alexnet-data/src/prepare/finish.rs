@@ -53,6 +53,8 @@ pub(super) fn finish(job: &JobFile, strict: bool, output: &Output) -> Result<Man
         height: job.size,
         width: job.size,
         order_seed: job.order_seed,
+        shard_images: Some(job.shard_records),
+        exif: job.exif,
         ignored: job.ignored,
         classes: job.classes.clone(),
         splits,

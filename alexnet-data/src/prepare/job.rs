@@ -7,7 +7,7 @@ use super::report::Odd;
 use super::{Listing, ORDER_SEED, PrepareOptions, Stage};
 use crate::draws::{Purpose, draws, shuffle};
 use crate::manifest::Checksum;
-use crate::{Class, Error, StoredOrder, write_whole};
+use crate::{Class, Error, Exif, StoredOrder, write_whole};
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::ops::Range;
@@ -28,6 +28,7 @@ pub(super) struct JobFile {
     pub(super) size: usize,
     pub(super) order_seed: u64,
     pub(super) shard_records: usize,
+    pub(super) exif: Exif,
     pub(super) ignored: u64,
     pub(super) classes: Vec<Class>,
     pub(super) splits: Vec<SplitPlan>,
@@ -69,6 +70,7 @@ impl JobFile {
             size: options.size,
             order_seed: ORDER_SEED,
             shard_records,
+            exif: options.exif,
             ignored: listing.ignored,
             classes: listing.classes.clone(),
             splits: listing.splits.iter().map(plan).collect(),

@@ -5,6 +5,7 @@ mod job;
 mod options;
 mod output;
 mod piece;
+mod repair;
 mod report;
 mod shards;
 mod source;
@@ -18,6 +19,7 @@ pub use options::{PrepareOptions, Progress, Stage, Summary};
 use options::{check, threads};
 use output::Output;
 use piece::Piece;
+pub use repair::repair;
 pub use source::Source;
 use source::{Images, Listing, list};
 use split::{Work, write_split};
@@ -108,7 +110,7 @@ fn write(
             progress,
             stop,
         };
-        write_split(&work, &todo, output)?;
+        write_split(&work, &todo, output.dir())?;
     }
     finish(&job, options.strict, output).map_err(|error| match error {
         Error::NoImages => {

@@ -2,8 +2,8 @@
 
 use super::Source;
 use super::job::MAX_SHARD_RECORDS;
-use crate::Error;
 use crate::manifest::MAX_SIDE;
+use crate::{Error, Exif};
 use std::path::PathBuf;
 
 /// What to prepare, and how.
@@ -24,8 +24,11 @@ pub struct PrepareOptions {
     pub threads: usize,
     /// Whether an image that is unreadable or damaged is an error.
     pub strict: bool,
-    /// Records a shard; `None` for as many as fit into 1 GiB.
+    /// Images of the input a shard, less those that cannot be read; `None` for as many as fit into
+    /// 1 GiB.
     pub shard_records: Option<usize>,
+    /// What becomes of EXIF orientation; ignored by default, as in 2012.
+    pub exif: Exif,
 }
 
 /// How far a preparation is.
@@ -100,6 +103,7 @@ impl PrepareOptions {
             threads: 0,
             strict: false,
             shard_records: None,
+            exif: Exif::Ignore,
         }
     }
 }

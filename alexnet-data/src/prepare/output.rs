@@ -9,7 +9,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// The file whose lock says that someone is at work.
-const LOCK: &str = ".prepare.lock";
+pub(super) const LOCK: &str = ".prepare.lock";
 /// The names of the splits, with which the names of shards start.
 const SPLITS: [&str; 3] = ["train-", "val-", "test-"];
 
@@ -124,7 +124,7 @@ impl Output {
 }
 
 /// Takes the lock of the folder, or says that another process has it.
-fn lock(dir: &Path) -> Result<File, Error> {
+pub(super) fn lock(dir: &Path) -> Result<File, Error> {
     let path = dir.join(LOCK);
     loop {
         let file = OpenOptions::new()

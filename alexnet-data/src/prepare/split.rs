@@ -1,7 +1,6 @@
 //! Writes shards of one split: decoded by many threads, written in order by one.
 
 use super::job::{JobFile, SplitPlan};
-use super::output::Output;
 use super::piece::{Facts, Piece};
 use super::report::{Action, Odd};
 use super::shards::ShardWriter;
@@ -10,6 +9,7 @@ use crate::Error;
 use crate::header::RAW;
 use crate::statistics::Sums;
 use crossbeam::channel::{Receiver, Sender, bounded};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -48,7 +48,7 @@ struct Ready {
 /// Thread t of T decodes images t, t + T, t + 2T … of each shard and sends them, in that order, down
 /// its own bounded queue; the writer takes from the queues in turn. So records are written in order
 /// with no buffer to sort, and memory is bounded by threads × [`AHEAD`] images.
-pub(super) fn write_split(work: &Work<'_>, todo: &[usize], output: &Output) -> Result<(), Error> {
+pub(super) fn write_split(work: &Work<'_>, todo: &[usize], dir: &Path) -> Result<(), Error> {
     if todo.is_empty() {
         return Ok(());
     }
@@ -60,7 +60,7 @@ pub(super) fn write_split(work: &Work<'_>, todo: &[usize], output: &Output) -> R
             threads.push(scope.spawn(move || decode_all(work, todo, order, first, &sender)));
             queues.push(receiver);
         }
-        let written = write_all(work, todo, order, queues, output);
+        let written = write_all(work, todo, order, queues, dir);
         // The queues are gone: threads still at work after an error end at their next image.
         let joined = threads.into_iter().map(|t| t.join().map_err(|_| Error::Worker));
         joined.collect::<Result<(), _>>().and(written)
@@ -80,7 +80,7 @@ fn decode_all(
         let mut sums = Sums::new(size * size * 3);
         let positions = work.job.positions(work.plan, shard);
         for &i in order[positions].iter().skip(first).step_by(work.threads) {
-            let image = work.images.load(i, size).map(|pixels| {
+            let image = work.images.load(i, size, work.job.exif).map(|pixels| {
                 if work.stage == Stage::Train {
                     sums.add(&pixels.data);
                 }
@@ -102,7 +102,7 @@ fn write_all(
     todo: &[usize],
     order: &[usize],
     queues: Vec<Receiver<Message>>,
-    output: &Output,
+    dir: &Path,
 ) -> Result<(), Error> {
     let Work { job, plan, .. } = work;
     let total =
@@ -110,14 +110,14 @@ fn write_all(
     let mut progress =
         Progress { stage: work.stage, done: work.before, total, skipped: 0, bytes: 0 };
     for &shard in todo {
-        let mut writer = ShardWriter::create(output.dir(), plan.shard(shard), job.size)?;
+        let mut writer = ShardWriter::create(dir, plan.shard(shard), job.size)?;
         let (mut counts, mut skipped, mut odd) = (vec![0; job.classes.len()], 0, Vec::new());
         let mut note = |i, action, reason| {
             odd.push(Odd::new(&plan.name, work.images.name(i), action, reason));
         };
         for (n, &i) in order[job.positions(plan, shard)].iter().enumerate() {
             if work.stop.load(Ordering::Relaxed) {
-                return Err(Error::Interrupted { path: output.dir().into() });
+                return Err(Error::Interrupted { path: dir.into() });
             }
             let Ok(Message::Image(image)) = queues[n % queues.len()].recv() else {
                 return Err(Error::Worker);
@@ -146,7 +146,7 @@ fn write_all(
         }
         let facts = Facts { shard: writer.finish()?, counts, skipped, odd };
         let sums = (work.stage == Stage::Train).then_some(sums);
-        Piece { facts, sums }.write(output.dir())?;
+        Piece { facts, sums }.write(dir)?;
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ mod web;
 
 use super::report::Odd;
 use super::{PrepareOptions, Progress, Stage};
-use crate::{Class, Error, Pixels};
+use crate::{Class, Error, Exif, Pixels};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -52,7 +52,7 @@ pub(super) trait Images: Sync {
     /// What the report calls image `i`.
     fn name(&self, i: usize) -> String;
     /// Reads image `i` as `size` × `size` pixels, or says on one line why not.
-    fn load(&self, i: usize, size: usize) -> Result<Pixels, String>;
+    fn load(&self, i: usize, size: usize, exif: Exif) -> Result<Pixels, String>;
 }
 
 /// An input, listed.
