@@ -5,10 +5,12 @@
 mod demo;
 mod describe;
 mod eval;
+mod inspect;
 mod predict;
 mod preset;
 mod progress;
 mod train;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -28,6 +30,8 @@ enum Command {
     Eval(eval::Arguments),
     Predict(predict::Arguments),
     Describe(describe::Arguments),
+    Inspect(inspect::Arguments),
+    Verify(verify::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +51,8 @@ fn main() -> ExitCode {
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
         Command::Describe(arguments) => describe::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Verify(arguments) => verify::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -49,12 +49,7 @@ impl Dataset {
     pub fn open(dir: &Path) -> Result<Self, Error> {
         let manifest = Manifest::read(dir)?;
         check_report(dir, &manifest)?;
-        let expected = Expected {
-            height: manifest.height,
-            width: manifest.width,
-            record: manifest.height * manifest.width * 3,
-            classes: manifest.classes.len(),
-        };
+        let expected = Expected::of(&manifest);
         let splits = manifest
             .splits
             .iter()
@@ -176,7 +171,7 @@ impl Split {
 }
 
 /// The report is no part of training, but a dataset is whole or it is not.
-fn check_report(dir: &Path, manifest: &Manifest) -> Result<(), Error> {
+pub(crate) fn check_report(dir: &Path, manifest: &Manifest) -> Result<(), Error> {
     let info = &manifest.report;
     let path = dir.join(&info.file);
     let length = std::fs::metadata(&path).map_err(Error::io("read", &path))?.len();

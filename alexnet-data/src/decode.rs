@@ -2,7 +2,7 @@
 //!
 //! Decode, resize the shorter side to `size` (area average when shrinking, cubic when enlarging),
 //! crop the centre: what the authors' make-data did with OpenCV. Greyscale becomes RGB, CMYK is
-//! converted, alpha is dropped, 16 bits become 8, EXIF orientation and colour profiles are ignored.
+//! converted, alpha is dropped, 16 bits become 8, colour profiles are ignored, and so is EXIF orientation by default.
 
 use crate::DecodeError;
 use crate::manifest::MAX_SIDE;
@@ -10,7 +10,9 @@ use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use image::codecs::png::PngDecoder;
-use image::{DynamicImage, ImageDecoder, Limits};
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, Limits, RgbImage};
+use serde::{Deserialize, Serialize};
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use zune_jpeg::zune_core::bytestream::ZCursor;
@@ -35,7 +37,19 @@ pub struct Pixels {
     pub damage: Option<String>,
 }
 
-/// Decodes the bytes of a JPEG or PNG file (told by content, not by name) to `size` × `size` RGB.
+/// What becomes of the orientation that a camera noted in a picture's EXIF data.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Exif {
+    /// The pixels are taken as they lie in the file, as the authors did.
+    #[default]
+    Ignore,
+    /// The picture is turned upright first.
+    Apply,
+}
+
+/// Decodes the bytes of a JPEG or PNG file (told by content, not by name) to `size` × `size` RGB;
+/// EXIF orientation is ignored.
 ///
 /// A file that ends early is refused. A JPEG with a fault inside its scan (a flipped bit) is
 /// decoded as far as it goes, and [`Pixels::damage`] says so.
@@ -43,21 +57,29 @@ pub struct Pixels {
 /// # Errors
 /// [`DecodeError`]: no such format, too many pixels, truncated, broken. Never a panic.
 pub fn decode(bytes: &[u8], size: usize) -> Result<Pixels, DecodeError> {
+    decode_with(bytes, size, Exif::Ignore)
+}
+
+/// As [`decode`], with EXIF orientation ignored or applied.
+///
+/// # Errors
+/// Those of [`decode`].
+pub fn decode_with(bytes: &[u8], size: usize, exif: Exif) -> Result<Pixels, DecodeError> {
     if size == 0 || size > MAX_SIDE {
         return Err(DecodeError::Size { size, limit: MAX_SIDE });
     }
     // Decoders parse hostile bytes, and both have panicked in past releases; a panic there is
     // one bad image, not the end of a job over a million. Nothing is shared with the closure, so
     // no half-changed state can be seen afterwards.
-    let result = catch_unwind(AssertUnwindSafe(|| square(decode_full(bytes)?, size)));
+    let result = catch_unwind(AssertUnwindSafe(|| square(decode_full(bytes, exif)?, size)));
     result.unwrap_or_else(|_| Err(broken("the decoder panicked")))
 }
 
 /// The whole picture, in its own size.
-fn decode_full(bytes: &[u8]) -> Result<Pixels, DecodeError> {
+fn decode_full(bytes: &[u8], exif: Exif) -> Result<Pixels, DecodeError> {
     match bytes {
-        [0xff, 0xd8, ..] => jpeg(bytes),
-        [0x89, b'P', b'N', b'G', ..] => png(bytes),
+        [0xff, 0xd8, ..] => jpeg(bytes, exif),
+        [0x89, b'P', b'N', b'G', ..] => png(bytes, exif),
         _ => {
             let start: Vec<_> = bytes.iter().take(8).map(|b| format!("{b:02x}")).collect();
             let start = if start.is_empty() { "nothing".into() } else { start.join(" ") };
@@ -66,12 +88,12 @@ fn decode_full(bytes: &[u8]) -> Result<Pixels, DecodeError> {
     }
 }
 
-fn jpeg(bytes: &[u8]) -> Result<Pixels, DecodeError> {
+fn jpeg(bytes: &[u8], exif: Exif) -> Result<Pixels, DecodeError> {
     // Strict first: the lenient mode paints grey over whatever it could not read and calls it
     // success. And the end must be there: in the last row of blocks even the strict mode takes
     // missing bytes for zeros.
     let whole = has_end(bytes);
-    let error = match jpeg_as(bytes, true) {
+    let error = match jpeg_as(bytes, exif, true) {
         Ok(pixels) if whole => return Ok(pixels),
         Ok(pixels) => {
             let damage = "no end-of-image marker: the last rows may be missing";
@@ -83,7 +105,7 @@ fn jpeg(bytes: &[u8]) -> Result<Pixels, DecodeError> {
     if !whole || matches!(error, DecodeErrors::ExhaustedData) {
         return Err(DecodeError::Truncated);
     }
-    match jpeg_as(bytes, false) {
+    match jpeg_as(bytes, exif, false) {
         Ok(pixels) => Ok(Pixels { damage: Some(one_line(&format!("{error:?}"))), ..pixels }),
         Err(JpegError::Limit(error)) => Err(error),
         Err(JpegError::Decoder(_)) => Err(broken(&format!("{error:?}"))),
@@ -108,7 +130,7 @@ impl From<DecodeErrors> for JpegError {
     }
 }
 
-fn jpeg_as(bytes: &[u8], strict: bool) -> Result<Pixels, JpegError> {
+fn jpeg_as(bytes: &[u8], exif: Exif, strict: bool) -> Result<Pixels, JpegError> {
     // Sides are limited by their product, below: a strip of 1 × 65,500 is small.
     let side = usize::from(u16::MAX);
     let options = DecoderOptions::default()
@@ -124,22 +146,43 @@ fn jpeg_as(bytes: &[u8], strict: bool) -> Result<Pixels, JpegError> {
         // The decoder's own grey to RGB is several times slower than ours.
         decoder.set_options(options.jpeg_set_out_colorspace(ColorSpace::Luma));
         let data = decoder.decode()?.into_iter().flat_map(|v| [v; 3]).collect();
-        return Ok(Pixels { height, width, data, damage: None });
+        let pixels = Pixels { height, width, data, damage: None };
+        return Ok(upright(pixels, exif, decoder.exif().map(Vec::as_slice)));
     }
-    Ok(Pixels { height, width, data: decoder.decode()?, damage: None })
+    let pixels = Pixels { height, width, data: decoder.decode()?, damage: None };
+    Ok(upright(pixels, exif, decoder.exif().map(Vec::as_slice)))
 }
 
-fn png(bytes: &[u8]) -> Result<Pixels, DecodeError> {
+/// Turns a picture as its EXIF data say, where they are to be honoured and say anything sensible.
+fn upright(pixels: Pixels, exif: Exif, chunk: Option<&[u8]>) -> Pixels {
+    let chunk = chunk.filter(|_| exif == Exif::Apply);
+    let Some(orientation) = chunk.and_then(Orientation::from_exif_chunk) else { return pixels };
+    let Pixels { height, width, data, damage } = pixels;
+    match RgbImage::from_raw(width as u32, height as u32, data) {
+        Some(image) => {
+            let mut image = DynamicImage::ImageRgb8(image);
+            image.apply_orientation(orientation);
+            let (height, width) = (image.height() as usize, image.width() as usize);
+            Pixels { height, width, data: image.into_rgb8().into_raw(), damage }
+        }
+        // Another number of pixels than the header says: `square` has the words for it.
+        None => Pixels { height, width, data: Vec::new(), damage },
+    }
+}
+
+fn png(bytes: &[u8], exif: Exif) -> Result<Pixels, DecodeError> {
     let fail = |e: image::ImageError| broken(&e.to_string());
     let mut limits = Limits::default();
     // 16-bit RGBA of the largest picture; text chunks that inflate without end stop here too.
     limits.max_alloc = Some(MAX_PIXELS as u64 * 8);
-    let decoder = PngDecoder::with_limits(Cursor::new(bytes), limits).map_err(fail)?;
+    let mut decoder = PngDecoder::with_limits(Cursor::new(bytes), limits).map_err(fail)?;
     let (width, height) = decoder.dimensions();
     let (width, height) = (width as usize, height as usize);
     check_size(height, width)?;
+    let chunk = if exif == Exif::Apply { decoder.exif_metadata().map_err(fail)? } else { None };
     let picture = DynamicImage::from_decoder(decoder).map_err(fail)?;
-    Ok(Pixels { height, width, data: picture.into_rgb8().into_raw(), damage: None })
+    let pixels = Pixels { height, width, data: picture.into_rgb8().into_raw(), damage: None };
+    Ok(upright(pixels, exif, chunk.as_deref()))
 }
 
 fn check_size(height: usize, width: usize) -> Result<(), DecodeError> {

@@ -40,7 +40,7 @@ pub enum Error {
     },
     /// A file of the dataset is not what was written.
     #[error(
-        "{} is damaged: {what} should be {expected}, found {got}; copy the file again or prepare the dataset again",
+        "{} is damaged: {what} should be {expected}, found {got}; copy the file again, or repair the dataset with `alexnet verify --repair`",
         path.display()
     )]
     Damaged {
@@ -55,7 +55,7 @@ pub enum Error {
     },
     /// A record's bytes do not match its checksum.
     #[error(
-        "{} is damaged: record {record} of the file has checksum {got:08x}, the index says {expected:08x}; copy the file again or prepare the dataset again",
+        "{} is damaged: record {record} of the file has checksum {got:08x}, the index says {expected:08x}; copy the file again, or repair the dataset with `alexnet verify --repair`",
         path.display()
     )]
     DamagedRecord {
@@ -162,7 +162,7 @@ pub enum Error {
     },
     /// The output folder holds what an interrupted preparation left.
     #[error(
-        "{} holds an unfinished preparation (shards, but no manifest.json): remove it, or give another output folder",
+        "{} holds an unfinished preparation (shards, but neither manifest.json nor what is needed to go on): remove it, or give another output folder",
         path.display()
     )]
     Unfinished {
@@ -180,8 +180,39 @@ pub enum Error {
         /// One thing it holds.
         entry: String,
     },
-    /// A thread of the preparation ended without a result; nothing was kept.
-    #[error("a worker thread of the preparation panicked, nothing was kept; please report this")]
+    /// The output folder holds the beginning of another preparation.
+    #[error(
+        "{} holds the beginning of another preparation ({difference}): run that command again, remove the folder, or give another one",
+        path.display()
+    )]
+    OtherPreparation {
+        /// The folder.
+        path: PathBuf,
+        /// In what it differs.
+        difference: String,
+    },
+    /// Another process is preparing into the output folder.
+    #[error(
+        "another process is preparing into {}: wait for its end, or give another output folder",
+        path.display()
+    )]
+    Busy {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The preparation was asked to stop.
+    #[error("interrupted; the same command goes on from the last whole shard in {}", path.display())]
+    Interrupted {
+        /// The output folder.
+        path: PathBuf,
+    },
+    /// Not one image of the train split could be read.
+    #[error("no image of the train split could be read: see to the input")]
+    NoImages,
+    /// A thread of the preparation ended without a result.
+    #[error(
+        "a worker thread of the preparation panicked; please report this (the same command goes on from the last whole shard)"
+    )]
     Worker,
 }
 

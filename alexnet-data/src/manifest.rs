@@ -1,7 +1,7 @@
 //! `manifest.json`: what a dataset holds, its statistics, and the checksums of its files.
 
 use crate::header::VERSION;
-use crate::{Error, Statistics, write_whole};
+use crate::{Error, Exif, Statistics, write_whole};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fmt;
@@ -19,7 +19,7 @@ pub(crate) const MAX_SIDE: usize = 4096;
 pub struct Manifest {
     /// The format's version: 1.
     pub version: u32,
-    /// Where the images came from: `folder`, `cifar10` or `demo`.
+    /// Where the images came from: a name of [`Source`](crate::Source).
     pub source: String,
     /// Rows of every stored image.
     pub height: usize,
@@ -27,6 +27,12 @@ pub struct Manifest {
     pub width: usize,
     /// The seed of the order in which the records of `train` are stored.
     pub order_seed: u64,
+    /// Images of the input that a shard was made of; each shard lacks those that could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard_images: Option<usize>,
+    /// Whether pictures were turned as their EXIF data say.
+    #[serde(default)]
+    pub exif: Exif,
     /// Files of the input that were no images, and were not read.
     pub ignored: u64,
     /// The classes; a label is a place in this list.
@@ -43,15 +49,28 @@ pub struct Manifest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Class {
-    /// Its name: that of its folder.
+    /// Its name: that of its folder; of ImageNet's classes, the WordNet id.
     pub name: String,
+    /// What it means in words, where the source says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<String>,
+    /// Its number in ILSVRC's development kit, from 1: another order than that of the labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub devkit_id: Option<u32>,
+}
+
+impl Class {
+    /// A class of which only the name is known.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), words: None, devkit_id: None }
+    }
 }
 
 /// One split.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SplitInfo {
-    /// Its name: `train` or `val`.
+    /// Its name: `train`, `val` or `test`.
     pub name: String,
     /// How its records are ordered.
     pub order: StoredOrder,

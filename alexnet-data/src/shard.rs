@@ -2,7 +2,7 @@
 
 use crate::header::{ENTRY, Entry, HEADER, Header, RAW};
 use crate::map::map;
-use crate::{Error, ShardInfo};
+use crate::{Error, Manifest, ShardInfo};
 use memmap2::Mmap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,6 +28,18 @@ pub(crate) struct Expected {
     /// Bytes of a raw record.
     pub(crate) record: usize,
     pub(crate) classes: usize,
+}
+
+impl Expected {
+    /// What the manifest of a dataset says of its shards.
+    pub(crate) fn of(manifest: &Manifest) -> Self {
+        Self {
+            height: manifest.height,
+            width: manifest.width,
+            record: manifest.height * manifest.width * 3,
+            classes: manifest.classes.len(),
+        }
+    }
 }
 
 impl Shard {

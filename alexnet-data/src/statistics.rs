@@ -82,6 +82,29 @@ impl Sums {
         self.products.iter_mut().zip(&other.products).for_each(|(a, b)| *a += b);
     }
 
+    /// For a file: the number of images, the products, and each sum in 32 bits, as the sums over
+    /// up to 2²⁴ images fit.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = self.images.to_le_bytes().to_vec();
+        bytes.extend(self.products.iter().flat_map(|p| p.to_le_bytes()));
+        bytes.extend(self.values.iter().flat_map(|&v| (v as u32).to_le_bytes()));
+        bytes
+    }
+
+    /// What [`Sums::to_bytes`] wrote; `None` for anything else.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (images, rest) = bytes.split_first_chunk::<8>()?;
+        let (products, rest) = rest.split_at_checked(6 * 16)?;
+        let mut sums = Self::new(0);
+        sums.images = u64::from_le_bytes(*images);
+        for (sum, bytes) in sums.products.iter_mut().zip(products.as_chunks::<16>().0) {
+            *sum = u128::from_le_bytes(*bytes);
+        }
+        let (values, rest) = rest.as_chunks::<4>();
+        sums.values = values.iter().map(|&v| u32::from_le_bytes(v).into()).collect();
+        rest.is_empty().then_some(sums)
+    }
+
     /// The statistics; `None` before the first image.
     pub(crate) fn finish(&self) -> Option<Statistics> {
         let pixels = u128::from(self.images) * (self.values.len() / 3) as u128;

@@ -41,8 +41,9 @@ pub(crate) struct WholeFile {
 
 impl WholeFile {
     pub(crate) fn create(path: &Path) -> Result<Self, Error> {
-        let mut builder = Builder::new();
-        builder.prefix(".").suffix(".partial");
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let (prefix, mut builder) = (format!(".{name}."), Builder::new());
+        builder.prefix(&prefix).suffix(".partial");
         // tempfile makes private files; a dataset is to be read by those the umask allows.
         #[cfg(unix)]
         let readable =

@@ -4,7 +4,7 @@
 
 mod common;
 
-use alexnet_data::{DecodeError, MAX_PIXELS, decode};
+use alexnet_data::{DecodeError, Exif, MAX_PIXELS, decode, decode_with};
 use common::{jpeg, picture, png};
 use image::ExtendedColorType::{L8, L16, La8, Rgb8, Rgba8};
 use std::path::Path;
@@ -62,6 +62,72 @@ fn colour_types() {
     assert_eq!(flat(La8, &[77, 3]), [77; 48]);
     assert_eq!(flat(Rgba8, &[1, 2, 3, 0]), [1, 2, 3].repeat(16));
     assert_eq!(flat(L16, &(77u16 * 257).to_ne_bytes()), [77; 48]);
+}
+
+/// 4:4:4, 4:2:2, 4:4:0, 4:2:0, 4:1:1 and odder: the colour is right, every block is in its place.
+#[test]
+fn samplings() {
+    for luma @ (h, v) in [(1, 1), (2, 1), (1, 2), (2, 2), (4, 1), (1, 4), (4, 2), (2, 4)] {
+        let (rows, columns) = (usize::from(v) * 8, usize::from(h) * 24);
+        let side = rows.min(columns);
+        let middle = |colour: &dyn Fn(usize, usize) -> u8| {
+            let bytes = common::bare_jpeg::jpeg([luma, (1, 1), (1, 1)], 3, colour);
+            let got = decode(&bytes, side).unwrap();
+            assert_eq!(got.damage, None, "{luma:?}");
+            got.data
+        };
+        // Y 100, Cb 90, Cr 180: R = Y + 1.402·52, G = Y + 0.34414·38 − 0.71414·52, B = Y − 1.772·38.
+        let data = middle(&|c, _| [100, 90, 180][c]);
+        let right = |p: &[u8]| {
+            p.iter().zip([172.9, 75.9, 32.7]).all(|(v, w)| (f64::from(*v) - w).abs() < 1.6)
+        };
+        assert!(data.chunks(3).all(right), "{luma:?}: {:?}", &data[..3]);
+        // Each block of luma its own grey; the crop is the picture's middle, and not resized.
+        let (per_unit, grey) = (usize::from(h * v), |b: usize| (10 + 9 * b) as u8);
+        let data = middle(&|c, b| if c == 0 { grey(b) } else { 128 });
+        let (top, left) = ((rows - side) / 2, (columns - side) / 2);
+        for (i, pixel) in data.chunks(3).enumerate() {
+            let (y, x) = (top + i / side, left + i % side);
+            let unit = x / 8 / usize::from(h);
+            let block = unit * per_unit + y / 8 * usize::from(h) + x / 8 % usize::from(h);
+            assert_eq!(pixel, [grey(block); 3], "{luma:?} at {y}, {x}");
+        }
+    }
+}
+
+/// Orientation is ignored unless it is to be applied; nonsense in its place is ignored always.
+#[test]
+fn exif_orientation() {
+    let pixels = picture(16, 24, 3);
+    let plain = jpeg(&pixels, 16, 24);
+    let with = |orientation: u8| {
+        // A TIFF header and one entry: tag 0x112, type short, one value.
+        let mut app1 = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
+        app1.extend([orientation, 0, 0, 0, 0, 0, 0]);
+        let length = (app1.len() as u16 + 2).to_be_bytes();
+        [&plain[..2], &[0xff, 0xe1], &length, &app1, &plain[2..]].concat()
+    };
+    let upright = decode(&plain, 16).unwrap().data;
+    let at = |data: &[u8], y: usize, x: usize| data[(y * 16 + x) * 3..][..3].to_vec();
+    for orientation in 0..=9 {
+        let bytes = with(orientation);
+        assert_eq!(decode(&bytes, 16).unwrap().data, upright);
+        let turned = decode_with(&bytes, 16, Exif::Apply).unwrap().data;
+        for (y, x) in [(0, 0), (3, 9), (15, 2)] {
+            // Where the pixel that is shown at (y, x) lies in the file.
+            let (fy, fx) = match orientation {
+                2 => (y, 15 - x),
+                3 => (15 - y, 15 - x),
+                4 => (15 - y, x),
+                5 => (x, y),
+                6 => (15 - x, y),
+                7 => (15 - x, 15 - y),
+                8 => (x, 15 - y),
+                _ => (y, x),
+            };
+            assert_eq!(at(&turned, y, x), at(&upright, fy, fx), "orientation {orientation}");
+        }
+    }
 }
 
 /// Files that are no images, in part or at all: an error each, that says what is wrong.

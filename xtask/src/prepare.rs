@@ -1,30 +1,35 @@
 //! `cargo xtask prepare-data`: arguments in, a progress bar and one line of counts out.
 
-use alexnet_data::{PrepareOptions, Progress, Source, Stage, prepare};
-use anyhow::{Context, Result};
-use clap::{Args, ValueEnum};
+use alexnet_data::{Exif, PrepareOptions, Progress, Source, Stage, prepare_until};
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use clap::builder::PossibleValuesParser;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// Turns images on disk into a dataset: memory-mapped, checksummed shards with their statistics.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Where the images come from.
-    #[arg(long, value_enum)]
-    source: SourceName,
-    /// The folder with the images: a tree with one folder a class, or with `train` and `val` trees
-    /// in it; the CIFAR-10 binary files; for the demo, where the images are drawn
+    /// What the input is [default: told by the names of its files]:
+    /// folder (a tree of JPEG and PNG files, one folder a class), ilsvrc2012 and ilsvrc2010 (the
+    /// official archives as downloaded), kaggle (its zip unpacked), fall2011 (a tar for each WordNet
+    /// id), webdataset (tars of jpg and cls), cifar10, cifar100 (the binary files), demo (shapes
+    /// drawn by code).
+    #[arg(long, value_name = "SOURCE", value_parser = PossibleValuesParser::new(Source::ALL.map(Source::name)))]
+    source: Option<String>,
+    /// The folder with the images or archives; for the demo, where the images are drawn
     /// [default for the demo: data/demo-images].
-    #[arg(long, value_name = "PATH", required_if_eq_any([("source", "folder"), ("source", "cifar10")]))]
+    #[arg(long, value_name = "PATH")]
     input: Option<PathBuf>,
-    /// The dataset's folder, new or empty.
+    /// The dataset's folder: new, empty, or where this very command was interrupted.
     #[arg(long, value_name = "DIR")]
     output: PathBuf,
     /// The validation tree, for folders that have it elsewhere.
     #[arg(long, value_name = "PATH")]
     val: Option<PathBuf>,
-    /// The side of the stored images [default: 256; CIFAR-10 32; demo 72].
+    /// The side of the stored images [default: 256; CIFAR 32; demo 72].
     #[arg(long, value_name = "PIXELS")]
     size: Option<usize>,
     /// Decoding threads [default: one a core]. The output does not depend on it.
@@ -36,37 +41,25 @@ pub(crate) struct Arguments {
     /// Records a shard [default: as many as fit into 1 GiB].
     #[arg(long, value_name = "N")]
     shard_records: Option<usize>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum SourceName {
-    /// A tree of JPEG and PNG files, one folder a class.
-    Folder,
-    /// The official CIFAR-10 binary files.
-    #[value(name = "cifar10")]
-    Cifar10,
-    /// Textured shapes, drawn by code.
-    Demo,
+    /// What becomes of the orientation a camera noted: ignore it, as in 2012, or apply it.
+    #[arg(long, value_name = "WHAT", default_value = "ignore", value_parser = PossibleValuesParser::new(["ignore", "apply"]))]
+    exif: String,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let source = match arguments.source {
-        SourceName::Folder => Source::Folder,
-        SourceName::Cifar10 => Source::Cifar10,
-        SourceName::Demo => Source::Demo,
-    };
-    let demo = matches!(source, Source::Demo).then(|| PathBuf::from("data/demo-images"));
-    let input = arguments.input.clone().or(demo).context("--input is missing")?;
+    let (source, input) = source_and_input(arguments)?;
     let options = PrepareOptions {
         val: arguments.val.clone(),
         size: arguments.size.unwrap_or(source.default_size()),
         threads: arguments.threads,
         strict: arguments.strict,
         shard_records: arguments.shard_records,
+        exif: if arguments.exif == "apply" { Exif::Apply } else { Exif::Ignore },
         ..PrepareOptions::new(source, input, &arguments.output)
     };
     let bar = Bar::new();
-    let summary = prepare(&options, &|progress| bar.show(progress));
+    let stop = stop_on_signal()?;
+    let summary = prepare_until(&options, &|progress| bar.show(progress), &stop);
     bar.clear();
     let summary = summary?;
     let splits: Vec<_> = summary.splits.iter().map(|(name, n)| format!("{n} {name}")).collect();
@@ -81,6 +74,31 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         summary.report.display()
     );
     Ok(())
+}
+
+/// The source and its input: the one named, or the one the input looks like, which is said.
+fn source_and_input(arguments: &Arguments) -> Result<(Source, PathBuf)> {
+    let named = arguments.source.as_deref();
+    let named = named.and_then(|name| Source::ALL.into_iter().find(|s| s.name() == name));
+    match (named, &arguments.input) {
+        (Some(source), Some(input)) => Ok((source, input.clone())),
+        (Some(Source::Demo), None) => Ok((Source::Demo, "data/demo-images".into())),
+        (None, Some(input)) => {
+            let source = Source::detect(input)?;
+            eprintln!("{} looks like the source {}", input.display(), source.name());
+            Ok((source, input.clone()))
+        }
+        (_, None) => bail!("--input is missing: expected the folder with the images or archives"),
+    }
+}
+
+/// What Ctrl-C, and the signal a scheduler ends jobs with, set to true.
+fn stop_on_signal() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let set = Arc::clone(&stop);
+    ctrlc::set_handler(move || set.store(true, Ordering::Relaxed))
+        .context("cannot catch Ctrl-C")?;
+    Ok(stop)
 }
 
 /// One bar for each stage, one after the other.
@@ -122,6 +140,7 @@ fn stage_bar(progress: Progress) -> ProgressBar {
         Stage::Scanning => "listing",
         Stage::Train => "train",
         Stage::Val => "val",
+        Stage::Test => "test",
     };
     let (bar, template) = match progress.total {
         0 => (ProgressBar::no_length(), "{prefix:8} {pos} images {msg}"),

@@ -89,7 +89,7 @@ pub fn draw_demo(
             let write = |bytes: Vec<u8>| std::fs::write(path, bytes);
             drawn.and_then(write).map_err(Error::io("write", path))?;
             let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-            progress(Progress { stage: Stage::Drawing, done, total, skipped: 0 });
+            progress(Progress { stage: Stage::Drawing, done, total, skipped: 0, bytes: 0 });
         }
         Ok(())
     };

@@ -1,141 +1,152 @@
-//! Writes one split: decoded by many threads, written in order by one.
+//! Writes shards of one split: decoded by many threads, written in order by one.
 
-use super::output::Output;
-use super::report::{Action, Report};
+use super::job::{JobFile, SplitPlan};
+use super::piece::{Facts, Piece};
+use super::report::{Action, Odd};
 use super::shards::ShardWriter;
 use super::{Images, Progress, Stage};
-use crate::draws::{Purpose, draws, shuffle};
+use crate::Error;
+use crate::header::RAW;
 use crate::statistics::Sums;
-use crate::{Error, SplitInfo, StoredOrder};
 use crossbeam::channel::{Receiver, Sender, bounded};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 /// Decoded images that may wait for the writer, for each thread.
 const AHEAD: usize = 8;
 
-/// What both splits of a preparation share.
-pub(super) struct Job<'a> {
-    pub(super) size: usize,
+/// A split and how to write it.
+pub(super) struct Work<'a> {
+    pub(super) job: &'a JobFile,
+    pub(super) plan: &'a SplitPlan,
+    pub(super) stage: Stage,
+    pub(super) images: &'a dyn Images,
     pub(super) threads: usize,
-    pub(super) shard_records: usize,
-    pub(super) classes: usize,
-    pub(super) order_seed: u64,
+    /// Images in shards that were whole already.
+    pub(super) before: u64,
     pub(super) progress: &'a (dyn Fn(Progress) + Sync),
+    pub(super) stop: &'a AtomicBool,
 }
 
 /// What a decoding thread hands to the writer.
-type Decoded = Result<Ready, String>;
+enum Message {
+    Image(Result<Ready, String>),
+    /// The sums over the thread's share of a shard, after the last image of it.
+    Sums(Box<Sums>),
+}
 
 struct Ready {
-    pixels: Vec<u8>,
+    bytes: Vec<u8>,
     crc: u32,
+    encoding: u32,
     damage: Option<String>,
 }
 
-impl Stage {
-    /// The split this stage writes.
-    fn split(self) -> &'static str {
-        if self == Self::Val { "val" } else { "train" }
-    }
-}
-
-/// Writes the shards of one split and returns what the manifest says of it, with its sums.
+/// Writes the shards `todo` of a split, and the piece of each.
 ///
-/// Thread t of T decodes images t, t + T, t + 2T … of the order and sends them, in that order, down
+/// Thread t of T decodes images t, t + T, t + 2T … of each shard and sends them, in that order, down
 /// its own bounded queue; the writer takes from the queues in turn. So records are written in order
 /// with no buffer to sort, and memory is bounded by threads × [`AHEAD`] images.
-pub(super) fn write_split(
-    job: &Job<'_>,
-    stage: Stage,
-    stored: StoredOrder,
-    images: &dyn Images,
-    output: &mut Output,
-    report: &mut Report,
-) -> Result<(SplitInfo, Sums), Error> {
-    let name = stage.split();
-    let mut order: Vec<usize> = (0..images.len()).collect();
-    if stored == StoredOrder::Shuffled {
-        shuffle(&mut draws(job.order_seed, 0, Purpose::Storage, 0), &mut order);
+pub(super) fn write_split(work: &Work<'_>, todo: &[usize], dir: &Path) -> Result<(), Error> {
+    if todo.is_empty() {
+        return Ok(());
     }
-    let order = &order;
-    let writer = ShardWriter::new(output, name, job.size, job.shard_records);
-    let (split, sums) = thread::scope(|scope| {
+    let order = &work.job.order(work.plan);
+    thread::scope(|scope| {
         let (mut queues, mut threads) = (Vec::new(), Vec::new());
-        for first in 0..job.threads {
+        for first in 0..work.threads {
             let (sender, receiver) = bounded(AHEAD);
-            let own = order.iter().skip(first).step_by(job.threads);
-            threads.push(scope.spawn(move || decode_all(images, own, job.size, &sender)));
+            threads.push(scope.spawn(move || decode_all(work, todo, order, first, &sender)));
             queues.push(receiver);
         }
-        let split = write_all(job, stage, stored, images, order, writer, queues, report);
+        let written = write_all(work, todo, order, queues, dir);
         // The queues are gone: threads still at work after an error end at their next image.
-        let mut sums = Sums::new(job.size * job.size * 3);
-        for thread in threads {
-            sums.merge(&thread.join().map_err(|_| Error::Worker)?);
-        }
-        Ok::<_, Error>((split?, sums))
-    })?;
-    Ok((split, sums))
+        let joined = threads.into_iter().map(|t| t.join().map_err(|_| Error::Worker));
+        joined.collect::<Result<(), _>>().and(written)
+    })
 }
 
 /// One thread's share: decodes, checks in, sums up.
-fn decode_all<'a>(
-    images: &dyn Images,
-    own: impl Iterator<Item = &'a usize>,
-    size: usize,
-    sender: &Sender<Decoded>,
-) -> Sums {
-    let mut sums = Sums::new(size * size * 3);
-    for &i in own {
-        let decoded = images.load(i, size).map(|pixels| {
-            sums.add(&pixels.data);
-            let crc = crc32fast::hash(&pixels.data);
-            Ready { pixels: pixels.data, crc, damage: pixels.damage }
-        });
-        if sender.send(decoded).is_err() {
-            break; // the writer has met an error
+fn decode_all(
+    work: &Work<'_>,
+    todo: &[usize],
+    order: &[usize],
+    first: usize,
+    sender: &Sender<Message>,
+) {
+    let size = work.job.size;
+    for &shard in todo {
+        let mut sums = Sums::new(size * size * 3);
+        let positions = work.job.positions(work.plan, shard);
+        for &i in order[positions].iter().skip(first).step_by(work.threads) {
+            let image = work.images.load(i, size, work.job.exif).map(|pixels| {
+                if work.stage == Stage::Train {
+                    sums.add(&pixels.data);
+                }
+                let crc = crc32fast::hash(&pixels.data);
+                Ready { bytes: pixels.data, crc, encoding: RAW, damage: pixels.damage }
+            });
+            if sender.send(Message::Image(image)).is_err() {
+                return; // the writer has met an error
+            }
+        }
+        if sender.send(Message::Sums(Box::new(sums))).is_err() {
+            return;
         }
     }
-    sums
 }
 
-#[allow(clippy::too_many_arguments)] // one call, the two halves of one function
 fn write_all(
-    job: &Job<'_>,
-    stage: Stage,
-    stored: StoredOrder,
-    images: &dyn Images,
+    work: &Work<'_>,
+    todo: &[usize],
     order: &[usize],
-    mut writer: ShardWriter<'_>,
-    queues: Vec<Receiver<Decoded>>,
-    report: &mut Report,
-) -> Result<SplitInfo, Error> {
-    let name = stage.split();
-    let (mut counts, mut skipped) = (vec![0u64; job.classes], 0);
-    for (done, &i) in order.iter().enumerate() {
-        match queues[done % queues.len()].recv().map_err(|_| Error::Worker)? {
-            Ok(Ready { pixels, crc, damage }) => {
-                let label = images.label(i);
-                writer.add(label, crc, &pixels)?;
-                counts[label as usize] += 1;
-                if let Some(reason) = damage {
-                    report.add(name, &images.name(i), Action::Damaged, &reason)?;
+    queues: Vec<Receiver<Message>>,
+    dir: &Path,
+) -> Result<(), Error> {
+    let Work { job, plan, .. } = work;
+    let total =
+        work.before + todo.iter().map(|&s| job.positions(plan, s).len() as u64).sum::<u64>();
+    let mut progress =
+        Progress { stage: work.stage, done: work.before, total, skipped: 0, bytes: 0 };
+    for &shard in todo {
+        let mut writer = ShardWriter::create(dir, plan.shard(shard), job.size)?;
+        let (mut counts, mut skipped, mut odd) = (vec![0; job.classes.len()], 0, Vec::new());
+        let mut note = |i, action, reason| {
+            odd.push(Odd::new(&plan.name, work.images.name(i), action, reason));
+        };
+        for (n, &i) in order[job.positions(plan, shard)].iter().enumerate() {
+            if work.stop.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted { path: dir.into() });
+            }
+            let Ok(Message::Image(image)) = queues[n % queues.len()].recv() else {
+                return Err(Error::Worker);
+            };
+            match image {
+                Ok(Ready { bytes, crc, encoding, damage }) => {
+                    let label = work.images.label(i);
+                    writer.add(label, crc, encoding, &bytes)?;
+                    counts[label as usize] += 1;
+                    progress.bytes += bytes.len() as u64;
+                    damage.into_iter().for_each(|reason| note(i, Action::Damaged, reason));
+                }
+                Err(reason) => {
+                    skipped += 1;
+                    progress.skipped += 1;
+                    note(i, Action::Skipped, reason);
                 }
             }
-            Err(reason) => {
-                skipped += 1;
-                report.add(name, &images.name(i), Action::Skipped, &reason)?;
-            }
+            progress.done += 1;
+            (work.progress)(progress);
         }
-        let (done, total) = (done as u64 + 1, order.len() as u64);
-        (job.progress)(Progress { stage, done, total, skipped });
+        let mut sums = Sums::new(job.size * job.size * 3);
+        for queue in &queues {
+            let Ok(Message::Sums(part)) = queue.recv() else { return Err(Error::Worker) };
+            sums.merge(&part);
+        }
+        let facts = Facts { shard: writer.finish()?, counts, skipped, odd };
+        let sums = (work.stage == Stage::Train).then_some(sums);
+        Piece { facts, sums }.write(dir)?;
     }
-    Ok(SplitInfo {
-        name: name.into(),
-        order: stored,
-        records: counts.iter().sum(),
-        skipped,
-        images_per_class: counts,
-        shards: writer.finish()?,
-    })
+    Ok(())
 }

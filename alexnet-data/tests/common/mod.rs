@@ -2,6 +2,9 @@
 
 #![allow(dead_code)] // each test file uses its own part
 
+pub(crate) mod archives;
+pub(crate) mod bare_jpeg;
+
 use alexnet_data::{PrepareOptions, Source, Summary, prepare};
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};

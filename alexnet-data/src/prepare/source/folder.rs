@@ -1,8 +1,9 @@
 //! The folder source: one folder a class, images at any depth below it.
 
-use super::report::{Action, Report};
-use super::{Images, Listing, PrepareOptions, Progress, Stage};
-use crate::{Class, Error, Pixels, decode};
+use super::{Images, Listing};
+use crate::prepare::report::{Action, Odd};
+use crate::prepare::{PrepareOptions, Progress, Stage};
+use crate::{Class, Error, Exif, Pixels, decode_with};
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -16,10 +17,10 @@ const MAX_BYTES: u64 = 1 << 28;
 const EXTENSIONS: [&str; 3] = ["jpg", "jpeg", "png"];
 
 /// The images of one tree.
-struct Tree {
-    root: PathBuf,
+pub(super) struct Tree {
+    pub(super) root: PathBuf,
     /// Label and path below the root, in sorted order.
-    files: Vec<(u32, PathBuf)>,
+    pub(super) files: Vec<(u32, PathBuf)>,
 }
 
 impl Images for Tree {
@@ -35,9 +36,9 @@ impl Images for Tree {
         self.files[i].1.to_string_lossy().into_owned()
     }
 
-    fn load(&self, i: usize, size: usize) -> Result<Pixels, String> {
+    fn load(&self, i: usize, size: usize, exif: Exif) -> Result<Pixels, String> {
         let bytes = read(&self.root.join(&self.files[i].1)).map_err(|e| e.to_string())?;
-        decode(&bytes, size).map_err(|e| e.to_string())
+        decode_with(&bytes, size, exif).map_err(|e| e.to_string())
     }
 }
 
@@ -57,14 +58,13 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
 /// Lists the train tree and the val tree.
 pub(super) fn list(
     options: &PrepareOptions,
-    report: &mut Report,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Listing, Error> {
     let (train_root, val_root) = roots(options)?;
-    let mut scan = Scan { report, progress, found: 0, ignored: 0 };
+    let mut scan = Scan::new(progress);
     let folders = scan.class_folders(&train_root)?;
     let classes: Vec<_> =
-        folders.iter().map(|name| Class { name: name.to_string_lossy().into_owned() }).collect();
+        folders.iter().map(|name| Class::named(name.to_string_lossy().into_owned())).collect();
     let mut names = HashSet::new();
     if let Some(twice) = classes.iter().find(|c| !names.insert(&c.name)) {
         let problem = format!(
@@ -75,7 +75,7 @@ pub(super) fn list(
     }
     let labels: HashMap<_, _> = folders.iter().zip(0u32..).collect();
     let train = scan.tree("train", &train_root, &folders, &labels)?;
-    let mut val = None;
+    let mut splits = vec![(Stage::Train, Box::new(train) as Box<dyn Images>)];
     if let Some(root) = val_root {
         let folders = scan.class_folders(&root)?;
         let unknown: Vec<_> = folders.iter().filter(|name| !labels.contains_key(name)).collect();
@@ -91,9 +91,10 @@ pub(super) fn list(
             );
             return Err(Error::Source { path: root, problem });
         }
-        val = Some(Box::new(scan.tree("val", &root, &folders, &labels)?) as Box<dyn Images>);
+        let val = scan.tree("val", &root, &folders, &labels)?;
+        splits.push((Stage::Val, Box::new(val)));
     }
-    Ok(Listing { classes, train: Box::new(train), val, ignored: scan.ignored })
+    Ok(Listing { classes, splits, ignored: scan.ignored, odd: scan.odd })
 }
 
 /// The roots of the train tree and of the val tree.
@@ -149,16 +150,20 @@ fn is_hidden(name: &std::ffi::OsStr) -> bool {
 }
 
 /// A walk under way.
-struct Scan<'a> {
-    report: &'a mut Report,
+pub(super) struct Scan<'a> {
+    pub(super) odd: Vec<Odd>,
     progress: &'a (dyn Fn(Progress) + Sync),
     found: u64,
-    ignored: u64,
+    pub(super) ignored: u64,
 }
 
-impl Scan<'_> {
+impl<'a> Scan<'a> {
+    pub(super) fn new(progress: &'a (dyn Fn(Progress) + Sync)) -> Self {
+        Self { odd: Vec::new(), progress, found: 0, ignored: 0 }
+    }
+
     /// The names of the class folders under `root`, sorted by their bytes.
-    fn class_folders(&mut self, root: &Path) -> Result<Vec<OsString>, Error> {
+    pub(super) fn class_folders(&mut self, root: &Path) -> Result<Vec<OsString>, Error> {
         let mut folders = Vec::new();
         for entry in fs::read_dir(root).map_err(Error::io("read", root))? {
             let entry = entry.map_err(Error::io("read", root))?;
@@ -180,7 +185,7 @@ impl Scan<'_> {
     }
 
     /// The images of one tree.
-    fn tree(
+    pub(super) fn tree(
         &mut self,
         split: &str,
         root: &Path,
@@ -190,17 +195,13 @@ impl Scan<'_> {
         let mut files = Vec::new();
         for folder in folders {
             let before = files.len();
-            self.class(split, root, folder, labels[folder], &mut files)?;
+            self.class(split, root, folder, labels[folder], &mut files);
             if files.len() == before {
-                let reason = "a class folder without images";
-                self.report.add(split, &folder.to_string_lossy(), Action::Noted, reason)?;
+                let path = folder.to_string_lossy().into_owned();
+                let reason = "a class folder without images".into();
+                self.odd.push(Odd::new(split, path, Action::Noted, reason));
             }
-            (self.progress)(Progress {
-                stage: Stage::Scanning,
-                done: self.found,
-                total: 0,
-                skipped: self.report.skipped,
-            });
+            super::found(self.progress, self.found as usize);
         }
         if files.is_empty() {
             let problem = "holds no .jpg, .jpeg or .png file in its class folders".into();
@@ -217,7 +218,7 @@ impl Scan<'_> {
         folder: &OsString,
         label: u32,
         files: &mut Vec<(u32, PathBuf)>,
-    ) -> Result<(), Error> {
+    ) {
         let below = |path: &Path| path.strip_prefix(root).unwrap_or(path).to_path_buf();
         let mut walk = WalkDir::new(root.join(folder))
             .follow_links(true) // and an error for every link that leads back above itself
@@ -254,8 +255,8 @@ impl Scan<'_> {
                 }
             };
             let path = below(&odd.0);
-            self.report.add(split, &path.to_string_lossy(), Action::Skipped, &odd.1)?;
+            let path = path.to_string_lossy().into_owned();
+            self.odd.push(Odd::new(split, path, Action::Skipped, odd.1));
         }
-        Ok(())
     }
 }

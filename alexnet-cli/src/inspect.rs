@@ -1,0 +1,68 @@
+//! `alexnet inspect`: what a dataset holds, and pictures of it.
+
+use std::path::PathBuf;
+
+use alexnet_data::{Dataset, contact_sheet, mean_picture, write_png};
+use anyhow::Result;
+
+use crate::describe::grouped;
+
+/// Show what a dataset holds: counts, classes, statistics, pictures
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Dataset folder
+    #[arg(value_name = "DIR")]
+    data: PathBuf,
+    /// Write a contact sheet of images
+    #[arg(long, value_name = "PNG")]
+    sheet: Option<PathBuf>,
+    /// Images on the sheet
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    images: usize,
+    /// Write the mean image
+    #[arg(long, value_name = "PNG")]
+    mean: Option<PathBuf>,
+    /// Which images are on the sheet
+    #[arg(long, default_value = "train")]
+    split: String,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let data = Dataset::open(&arguments.data)?;
+    let (manifest, dir) = (data.manifest(), arguments.data.display());
+    let (height, width) = (manifest.height, manifest.width);
+    println!("{dir}: source {}, images of {height} x {width}", manifest.source);
+    for split in &manifest.splits {
+        let (records, shards) = (grouped(split.records), split.shards.len());
+        let bytes: u64 = split.shards.iter().map(|s| s.bytes).sum();
+        println!(
+            "{:<6} {records:>12} images, {} skipped, {shards} shards, {} bytes",
+            split.name,
+            grouped(split.skipped),
+            grouped(bytes)
+        );
+    }
+    let statistics = &manifest.statistics;
+    let [r, g, b] = statistics.channel_mean;
+    println!("mean   R {r:.2}, G {g:.2}, B {b:.2}");
+    for (value, [r, g, b]) in statistics.eigenvalues.iter().zip(statistics.eigenvectors) {
+        println!("axis   ({r:6.3}, {g:6.3}, {b:6.3}), variance {value:.1}");
+    }
+    println!("\n{:<6} {:<20} images of {}", "label", "class", split_names(&data));
+    for (label, class) in manifest.classes.iter().enumerate() {
+        let counts = manifest.splits.iter().map(|s| format!("{:>8}", s.images_per_class[label]));
+        let (counts, words) = (counts.collect::<String>(), class.words.as_deref().unwrap_or(""));
+        println!("{}", format!("{label:<6} {:<20}{counts}  {words}", class.name).trim_end());
+    }
+    if let Some(path) = &arguments.sheet {
+        write_png(path, &contact_sheet(data.split(&arguments.split)?, arguments.images)?)?;
+    }
+    if let Some(path) = &arguments.mean {
+        write_png(path, &mean_picture(manifest))?;
+    }
+    Ok(())
+}
+
+fn split_names(data: &Dataset) -> String {
+    data.splits().map(|s| s.name().to_owned()).collect::<Vec<_>>().join(", ")
+}

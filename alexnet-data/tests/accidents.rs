@@ -1,0 +1,153 @@
+//! Accidents: interrupted, killed or crowded preparations end in the bytes of an undisturbed one.
+
+mod common;
+
+use alexnet_data::{Error, PrepareOptions, Progress, prepare_until};
+use common::{contents, options, put, run, tree};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use tempfile::TempDir;
+
+/// 26 train and 6 val images, four of them no images; in shards of 5.
+fn input() -> (TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let input = dir.path().join("in");
+    tree(&input, "train", &["a", "b"], 12, 10);
+    tree(&input, "val", &["a", "b"], 2, 10);
+    for path in ["train/a/x.jpg", "train/b/y.jpg", "val/a/x.jpg", "val/b/y.jpg"] {
+        put(&input, path, b"no image");
+    }
+    (dir, input)
+}
+
+fn five(input: &Path, output: &Path) -> PrepareOptions {
+    PrepareOptions { shard_records: Some(5), ..options(input, output, 8) }
+}
+
+/// Stops a preparation when `done` of its images have been counted in all.
+fn interrupted(options: &PrepareOptions, done: usize) -> Result<(), Error> {
+    let (stop, seen) = (AtomicBool::new(false), std::sync::atomic::AtomicUsize::new(0));
+    let count = |p: Progress| {
+        if p.total > 0 && seen.fetch_add(1, Ordering::Relaxed) + 1 == done {
+            stop.store(true, Ordering::Relaxed);
+        }
+    };
+    prepare_until(options, &count, &stop).map(|_| ())
+}
+
+/// Interrupted anywhere, again and again, with another number of threads each time: the same bytes.
+#[test]
+fn an_interrupted_preparation_goes_on() {
+    let (dir, input) = input();
+    let (whole, output) = (dir.path().join("whole"), dir.path().join("out"));
+    let want_summary = run(&five(&input, &whole)).unwrap();
+    let want = contents(&whole);
+    assert!(want.iter().all(|(name, _)| !name.starts_with('.')));
+    for step in 1..32 {
+        let mut runs = 0;
+        let options =
+            |runs: usize| PrepareOptions { threads: 1 + runs % 3, ..five(&input, &output) };
+        while let Err(error) = interrupted(&options(runs), 5 + step) {
+            assert!(matches!(error, Error::Interrupted { .. }), "{error}");
+            assert!(!output.join("manifest.json").exists());
+            runs += 1;
+            assert!(runs < 10);
+        }
+        assert_eq!(contents(&output), want, "after {runs} interruptions, every {step}");
+        fs::remove_dir_all(&output).unwrap();
+    }
+    // Before the first whole shard, nothing is left.
+    assert!(interrupted(&five(&input, &output), 2).is_err() && !output.exists());
+    let summary = run(&five(&input, &output)).unwrap();
+    assert_eq!((summary.images, summary.skipped), (want_summary.images, want_summary.skipped));
+}
+
+/// What is left of a run that was killed is checked, not trusted: a damaged or missing file of it is
+/// made again, files that were under way are removed.
+#[test]
+fn leavings_are_checked() {
+    let (dir, input) = input();
+    let (whole, output) = (dir.path().join("whole"), dir.path().join("out"));
+    run(&five(&input, &whole)).unwrap();
+    let want = contents(&whole);
+    interrupted(&five(&input, &output), 27).unwrap_err();
+    let left = contents(&output);
+    assert!(left.iter().filter(|(name, _)| name.ends_with(".done")).count() >= 3);
+    let restore = || {
+        let _ = fs::remove_dir_all(&output);
+        fs::create_dir(&output).unwrap();
+        left.iter().for_each(|(name, bytes)| fs::write(output.join(name), bytes).unwrap());
+        fs::write(output.join(".train-00009.shard.Ab12Cd.partial"), b"half").unwrap();
+    };
+    for (name, bytes) in &left {
+        for damage in 0..3 {
+            restore();
+            let path = output.join(name);
+            match damage {
+                0 => fs::remove_file(&path).unwrap(),
+                1 => fs::write(&path, &bytes[..bytes.len() / 2]).unwrap(),
+                _ => {
+                    // In a header or a piece; the pixels are for `verify`.
+                    let mut bytes = bytes.clone();
+                    bytes[40] ^= 4;
+                    fs::write(&path, bytes).unwrap();
+                }
+            }
+            match run(&five(&input, &output)) {
+                Ok(_) => assert_eq!(contents(&output), want, "{name}, {damage}"),
+                // Without a job, no one knows what the shards are.
+                Err(Error::Unfinished { .. }) => assert!(name == ".prepare.json" && damage == 0),
+                Err(Error::OtherPreparation { .. }) => assert!(name == ".prepare.json"),
+                Err(error) => panic!("{name}, {damage}: {error}"),
+            }
+        }
+    }
+    // Killed between the manifest and the tidying: the next run tidies.
+    restore();
+    want.iter().for_each(|(name, bytes)| fs::write(output.join(name), bytes).unwrap());
+    assert_eq!(run(&five(&input, &output)).unwrap().skipped, 4);
+    assert_eq!(contents(&output), want);
+    assert!(matches!(run(&five(&input, &output)), Err(Error::AlreadyPrepared { .. })));
+}
+
+/// Another command does not go on where this one stopped, and takes nothing away from it.
+#[test]
+fn another_preparation_is_refused() {
+    let (dir, input) = input();
+    let output = dir.path().join("out");
+    interrupted(&five(&input, &output), 27).unwrap_err();
+    let left = contents(&output);
+    let refused = |options: PrepareOptions, part: &str| {
+        let text = run(&options).unwrap_err().to_string();
+        assert!(text.contains(part) && !text.contains('\n'), "{text}");
+        assert_eq!(contents(&output), left);
+    };
+    refused(PrepareOptions { size: 9, ..five(&input, &output) }, "size was 8 and now is 9");
+    refused(options(&input, &output, 8), "shard length");
+    refused(five(&input.join("train"), &output), "number of images");
+    refused(five(&dir.path().join("missing"), &output), "missing");
+    fs::rename(input.join("val/a/000.png"), input.join("val/a/other.png")).unwrap();
+    refused(five(&input, &output), "list of images");
+    fs::rename(input.join("val/a/other.png"), input.join("val/a/000.png")).unwrap();
+    put(&output, "notes.txt", b"mine");
+    assert!(matches!(run(&five(&input, &output)), Err(Error::NotEmpty { .. })));
+    fs::remove_file(output.join("notes.txt")).unwrap();
+    run(&five(&input, &output)).unwrap();
+}
+
+/// Two at once: the second says so, and the first does not notice.
+#[test]
+fn one_at_a_time() {
+    let (dir, input) = input();
+    let output = dir.path().join("out");
+    let second = std::sync::OnceLock::new();
+    let on_first = |p: Progress| {
+        if p.total > 0 {
+            second.get_or_init(|| run(&five(&input, &output)).unwrap_err().to_string());
+        }
+    };
+    alexnet_data::prepare(&five(&input, &output), &on_first).unwrap();
+    assert!(second.get().unwrap().contains("another process"), "{second:?}");
+    assert!(!output.join(".prepare.lock").exists());
+}

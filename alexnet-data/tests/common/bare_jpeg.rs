@@ -1,0 +1,78 @@
+//! JPEG files of flat blocks, in any sampling: for what no encoder at hand writes.
+
+/// The component's horizontal and vertical sampling.
+pub(crate) type Sampling = (u8, u8);
+
+/// Bits of a scan, with a zero after every ff.
+#[derive(Default)]
+struct Bits {
+    bytes: Vec<u8>,
+    current: u32,
+    count: u32,
+}
+
+impl Bits {
+    fn put(&mut self, value: u32, bits: u32) {
+        for bit in (0..bits).rev() {
+            self.current = self.current << 1 | (value >> bit & 1);
+            self.count += 1;
+            if self.count == 8 {
+                self.bytes.push(self.current as u8);
+                if self.current == 0xff {
+                    self.bytes.push(0);
+                }
+                (self.current, self.count) = (0, 0);
+            }
+        }
+    }
+}
+
+/// A baseline JPEG of `units` × 1 minimum coded units of three components, whose block number `b`
+/// (over the whole component, in coding order) has the value `value(component, b)` all over.
+pub(crate) fn jpeg(
+    sampling: [Sampling; 3],
+    units: u16,
+    value: impl Fn(usize, usize) -> u8,
+) -> Vec<u8> {
+    let (h, v) = sampling.iter().fold((1, 1), |(h, v), s| (h.max(s.0), v.max(s.1)));
+    let mut out = vec![0xff, 0xd8];
+    let mut segment = |marker: u8, content: &[u8]| {
+        out.extend([0xff, marker]);
+        out.extend((content.len() as u16 + 2).to_be_bytes());
+        out.extend(content);
+    };
+    segment(0xdb, &[&[0][..], &[1; 64]].concat()); // every value is stored as it is
+    let (height, width) = (u16::from(v) * 8, u16::from(h) * 8 * units);
+    let mut frame = vec![8];
+    frame.extend([height, width].map(u16::to_be_bytes).concat());
+    frame.push(3);
+    (1..).zip(sampling).for_each(|(id, (h, v))| frame.extend([id, h << 4 | v, 0]));
+    segment(0xc0, &frame);
+    // DC: twelve codes of four bits, the code is the number of bits that follow. AC: `0` ends the block.
+    let mut lengths = [0; 16];
+    lengths[3] = 12;
+    segment(0xc4, &[&[0x00][..], &lengths, &(0..12).collect::<Vec<u8>>()].concat());
+    let mut lengths = [0; 16];
+    lengths[0] = 1;
+    segment(0xc4, &[&[0x10][..], &lengths, &[0]].concat());
+    segment(0xda, &[3, 1, 0, 2, 0, 3, 0, 0, 63, 0]);
+    let (mut bits, mut before, mut blocks) = (Bits::default(), [0; 3], [0; 3]);
+    for _ in 0..units {
+        for (c, (h, v)) in sampling.into_iter().enumerate() {
+            for _ in 0..h * v {
+                let level = (i32::from(value(c, blocks[c])) - 128) * 8;
+                let difference = level - before[c];
+                (before[c], blocks[c]) = (level, blocks[c] + 1);
+                let size = 32 - difference.unsigned_abs().leading_zeros();
+                bits.put(size, 4);
+                let low = if difference < 0 { difference - 1 } else { difference };
+                bits.put(low as u32 & ((1 << size) - 1), size);
+                bits.put(0, 1);
+            }
+        }
+    }
+    bits.put(0x7f, 7);
+    out.extend(bits.bytes);
+    out.extend([0xff, 0xd9]);
+    out
+}

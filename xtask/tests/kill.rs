@@ -1,0 +1,85 @@
+//! kill -9 at random moments of a preparation: always resumed, byte-identical at the end.
+#![cfg(unix)]
+#![allow(clippy::print_stdout)] // the long run tells how it went
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A CIFAR-10 folder: the source that needs no pictures.
+fn input(dir: &Path, records: usize) {
+    for (file, name) in ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4"]
+        .iter()
+        .chain(&["data_batch_5", "test_batch"])
+        .enumerate()
+    {
+        let record = |r: usize| {
+            let label = if r % 50 == 49 { 10 } else { (r % 10) as u8 }; // some are no images
+            std::iter::once(label).chain((0..3072).map(move |i| (i * (r + 3) / 7 + file) as u8))
+        };
+        let bytes: Vec<u8> = (0..records).flat_map(record).collect();
+        fs::write(dir.join(format!("{name}.bin")), bytes).unwrap();
+    }
+}
+
+fn command(input: &Path, output: &Path, threads: usize) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.args(["prepare-data", "--source", "cifar10", "--shard-records", "40"]);
+    command.arg("--input").arg(input).arg("--output").arg(output);
+    command.args(["--threads", &threads.to_string()]).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+}
+
+fn contents(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let entries = fs::read_dir(dir).unwrap().map(|e| e.unwrap().path());
+    let mut files: Vec<_> = entries.map(|p| (p.clone(), fs::read(&p).unwrap())).collect();
+    files.iter_mut().for_each(|(p, _)| *p = p.file_name().unwrap().into());
+    files.sort();
+    files
+}
+
+/// Kills preparations until `kills` have hit; every dataset that comes of them is compared.
+fn kills(kills: usize) {
+    let dir = tempfile::tempdir().unwrap();
+    input(dir.path(), 200);
+    let (whole, output) = (dir.path().join("whole"), dir.path().join("out"));
+    let start = Instant::now();
+    assert!(command(dir.path(), &whole, 2).status().unwrap().success());
+    let (want, undisturbed) = (contents(&whole), start.elapsed());
+    // A generator of our own: the moments differ, and are the same in each run of the test.
+    let (mut state, mut hits, mut ends) = (2012u64, 0, 0);
+    while hits < kills || output.exists() {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        let mut child = command(dir.path(), &output, 1 + hits % 3).spawn().unwrap();
+        if hits < kills {
+            let wait = undisturbed.as_micros() as u64 * (state >> 33) / (1 << 31) * 6 / 10;
+            std::thread::sleep(Duration::from_micros(wait));
+            hits += usize::from(child.try_wait().unwrap().is_none());
+            child.kill().unwrap(); // SIGKILL
+        }
+        let end = child.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&end.stderr).into_owned();
+        // It may have been done before the kill, or have nothing left to do.
+        if end.status.success() || text.contains("already holds") {
+            assert_eq!(contents(&output), want, "after {hits} kills");
+            fs::remove_dir_all(&output).unwrap();
+            ends += 1;
+        } else {
+            assert_eq!(end.status.code(), None, "{text}"); // killed, and by nothing else
+        }
+    }
+    println!("{hits} kills, {ends} datasets, each byte-identical");
+}
+
+#[test]
+fn a_killed_preparation_goes_on() {
+    kills(8);
+}
+
+/// `cargo test --release -p xtask --test kill -- --ignored --nocapture`
+#[test]
+#[ignore = "minutes"]
+fn two_hundred_kills() {
+    kills(200);
+}
