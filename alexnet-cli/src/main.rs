@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr)] // this crate talks to people
 
+mod bench;
 mod demo;
 mod describe;
 mod eval;
@@ -32,6 +33,7 @@ enum Command {
     Describe(describe::Arguments),
     Inspect(inspect::Arguments),
     Verify(verify::Arguments),
+    Bench(bench::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         Command::Describe(arguments) => describe::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -66,7 +69,9 @@ fn main() -> ExitCode {
 /// What clap says of wrong arguments in one line: the fault, the nearest right one, where to look.
 fn usage_line(message: &str) -> String {
     let lines = message.lines().map(str::trim).filter(|l| !l.is_empty());
-    let said: Vec<&str> = lines.take_while(|l| !l.starts_with("Usage:")).collect();
+    let said: Vec<&str> = lines
+        .take_while(|l| !l.starts_with("Usage:") && !l.starts_with("For more information"))
+        .collect();
     format!("{}; see --help", said.join(" "))
 }
 

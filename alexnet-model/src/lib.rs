@@ -8,9 +8,11 @@ mod parameters;
 mod presets;
 mod spec;
 mod suggest;
+mod walk;
 
 pub use error::SpecError;
 pub use layers::{Layer, Layers, Row, Shape, Table};
-pub use network::{Mode, Network, Parameter, Role, Tape};
+pub use network::{Network, Parameter, Role};
 pub use spec::{Init, LayerKind, LayerSpec, NetworkSpec, Normal, Op, Rule, Scale};
 pub use suggest::{explain, nearest};
+pub use walk::{LayerGradients, Mode, Tape};

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod bench;
 mod checkpoint;
 mod classify;
 mod error;
@@ -15,6 +16,7 @@ mod schedule;
 mod train;
 
 pub use alexnet_kernels::keep_freed_memory;
+pub use bench::{BenchDetails, BenchOptions, BenchReport, LayerTimes, bench};
 pub use checkpoint::{Checkpoint, Progress};
 pub use classify::classify;
 pub use error::Error;

@@ -1,0 +1,96 @@
+//! `alexnet bench`: how fast a network trains on this machine, layer by layer.
+
+use std::path::PathBuf;
+
+use alexnet_train::{BenchDetails, BenchOptions, BenchReport, bench};
+use anyhow::{Result, ensure};
+
+/// Measure the training step, each layer beside the machine's peaks, the loader and the memory
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// original, paper, one-tower, caffe, torchvision, demo, tiny
+    #[arg(long, default_value = "original")]
+    preset: String,
+    /// A network of your own, in the form of the presets
+    #[arg(long, value_name = "FILE")]
+    network: Option<PathBuf>,
+    /// Leave a layer without weights out; may be repeated
+    #[arg(long, value_name = "LAYER")]
+    without: Vec<String>,
+    /// Images of a batch
+    #[arg(long, default_value_t = 128)]
+    batch: usize,
+    /// Where to compute
+    #[arg(long, default_value = "cpu", value_parser = ["cpu"])]
+    device: String,
+    /// Threads that compute [default: one a core]
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Training steps to time
+    #[arg(long, default_value_t = 5)]
+    steps: usize,
+    /// Only the training step: no layers, peaks or loader
+    #[arg(long)]
+    step_only: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    ensure!(arguments.batch > 0, "--batch 0: expected at least 1");
+    ensure!(arguments.steps > 0, "--steps 0: expected at least 1");
+    ensure!(arguments.threads != Some(0), "--threads 0: expected at least 1");
+    let mut network = crate::preset::network(&arguments.preset, arguments.network.as_deref())?;
+    for name in &arguments.without {
+        let count = network.layers.len();
+        network.layers.retain(|layer| layer.name != *name);
+        ensure!(network.layers.len() < count, "--without {name}: there is no such layer");
+    }
+    let report = bench(&BenchOptions {
+        network,
+        batch: arguments.batch,
+        threads: arguments.threads.unwrap_or(0),
+        steps: arguments.steps,
+        step_only: arguments.step_only,
+    })?;
+    if arguments.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        show(&report);
+    }
+    Ok(())
+}
+
+fn show(report: &BenchReport) {
+    let BenchReport { network, batch, threads, images_per_second, direct_gflops, .. } = report;
+    let fastest = report.step_seconds.iter().copied().fold(f64::INFINITY, f64::min);
+    println!("{network}, batch {batch}, {threads} threads, fp32");
+    println!(
+        "training step   {images_per_second:.1} images/s (median), {direct_gflops:.0} GFLOP/s"
+    );
+    println!("fastest step    {:.1} images/s", *batch as f64 / fastest);
+    if let Some(bytes) = report.peak_memory_bytes {
+        println!("peak memory     {:.2} GB", bytes as f64 / 1e9);
+    }
+    let Some(details) = &report.details else { return };
+    let BenchDetails { gemm_peak_gflops: gemm, copy_peak_gbps: copy, layers, .. } = details;
+    println!("machine         {gemm:.0} GFLOP/s (product of matrices), {copy:.1} GB/s (copy)");
+    println!("loader          {:.0} images/s a core", details.loader_images_per_second_per_core);
+    println!(
+        "\n{:<8} {:>10} {:>8} {:>11} {:>8} {:>10}",
+        "layer", "forward", "", "backward", "", "update"
+    );
+    for layer in layers {
+        println!(
+            "{:<8} {:>7.1} ms {:>8.1} {:>8.1} ms {:>8.1} {:>7.1} ms  {}",
+            layer.name,
+            layer.forward_ms,
+            layer.forward_rate,
+            layer.backward_ms,
+            layer.backward_rate,
+            layer.update_ms,
+            layer.unit
+        );
+    }
+}
