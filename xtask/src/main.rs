@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)] // this program talks to people
 
 mod prepare;
+mod progress;
 
 use clap::Parser;
 use std::process::ExitCode;
