@@ -5,6 +5,7 @@
 
 mod bench;
 mod prepare;
+mod progress;
 
 use clap::Parser;
 use std::process::ExitCode;

@@ -1,13 +1,13 @@
 //! `cargo xtask prepare-data`: arguments in, a progress bar and one line of counts out.
 
-use alexnet_data::{Exif, PrepareOptions, Progress, Source, Stage, prepare_until};
+use crate::progress::Show;
+use alexnet_data::{Exif, PrepareOptions, Source, prepare_until};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use indicatif::{ProgressBar, ProgressStyle};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 
 /// Turns images on disk into a dataset: memory-mapped, checksummed shards with their statistics.
 #[derive(Args)]
@@ -44,6 +44,12 @@ pub(crate) struct Arguments {
     /// What becomes of the orientation a camera noted: ignore it, as in 2012, or apply it.
     #[arg(long, value_name = "WHAT", default_value = "ignore", value_parser = PossibleValuesParser::new(["ignore", "apply"]))]
     exif: String,
+    /// Show no progress and, unless something fails, no summary.
+    #[arg(long)]
+    quiet: bool,
+    /// Progress and summary as lines of JSON on standard output.
+    #[arg(long, conflicts_with = "quiet")]
+    json: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -57,11 +63,25 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         exif: if arguments.exif == "apply" { Exif::Apply } else { Exif::Ignore },
         ..PrepareOptions::new(source, input, &arguments.output)
     };
-    let bar = Bar::new();
+    let bar = Show::new(arguments.quiet, arguments.json);
     let stop = stop_on_signal()?;
     let summary = prepare_until(&options, &|progress| bar.show(progress), &stop);
     bar.clear();
     let summary = summary?;
+    if arguments.quiet {
+        return Ok(());
+    }
+    if arguments.json {
+        let splits: serde_json::Map<_, _> =
+            summary.splits.iter().map(|(name, n)| (name.clone(), (*n).into())).collect();
+        let line = serde_json::json!({
+            "images": summary.images, "splits": splits, "classes": summary.classes,
+            "skipped": summary.skipped, "damaged": summary.damaged, "ignored": summary.ignored,
+            "report": summary.report,
+        });
+        println!("{line}");
+        return Ok(());
+    }
     let splits: Vec<_> = summary.splits.iter().map(|(name, n)| format!("{n} {name}")).collect();
     println!(
         "{} images ({}), {} classes, {} unreadable and skipped, {} damaged, {} other files ignored; report: {}",
@@ -85,7 +105,9 @@ fn source_and_input(arguments: &Arguments) -> Result<(Source, PathBuf)> {
         (Some(Source::Demo), None) => Ok((Source::Demo, "data/demo-images".into())),
         (None, Some(input)) => {
             let source = Source::detect(input)?;
-            eprintln!("{} looks like the source {}", input.display(), source.name());
+            if !arguments.quiet {
+                eprintln!("{} looks like the source {}", input.display(), source.name());
+            }
             Ok((source, input.clone()))
         }
         (_, None) => bail!("--input is missing: expected the folder with the images or archives"),
@@ -99,59 +121,4 @@ fn stop_on_signal() -> Result<Arc<AtomicBool>> {
     ctrlc::set_handler(move || set.store(true, Ordering::Relaxed))
         .context("cannot catch Ctrl-C")?;
     Ok(stop)
-}
-
-/// One bar for each stage, one after the other.
-struct Bar(Mutex<Option<(Stage, ProgressBar)>>);
-
-impl Bar {
-    fn new() -> Self {
-        Self(Mutex::new(None))
-    }
-
-    fn show(&self, progress: Progress) {
-        let Ok(mut current) = self.0.lock() else { return };
-        if !matches!(&*current, Some((stage, _)) if *stage == progress.stage) {
-            if let Some((_, bar)) = current.take() {
-                bar.finish_and_clear();
-            }
-            *current = Some((progress.stage, stage_bar(progress)));
-        }
-        if let Some((_, bar)) = &*current {
-            bar.set_position(progress.done);
-            if progress.skipped > 0 {
-                bar.set_message(format!("{} skipped", progress.skipped));
-            }
-        }
-    }
-
-    fn clear(&self) {
-        if let Ok(mut current) = self.0.lock()
-            && let Some((_, bar)) = current.take()
-        {
-            bar.finish_and_clear();
-        }
-    }
-}
-
-fn stage_bar(progress: Progress) -> ProgressBar {
-    let name = match progress.stage {
-        Stage::Drawing => "drawing",
-        Stage::Scanning => "listing",
-        Stage::Train => "train",
-        Stage::Val => "val",
-        Stage::Test => "test",
-    };
-    let (bar, template) = match progress.total {
-        0 => (ProgressBar::no_length(), "{prefix:8} {pos} images {msg}"),
-        total => (
-            ProgressBar::new(total),
-            "{prefix:8} {wide_bar} {pos}/{len} {per_sec:>12} images, {eta} left {msg}",
-        ),
-    };
-    // A template is a constant: where it is wrong, the usual style shows the same numbers.
-    let style = ProgressStyle::with_template(template).unwrap_or(ProgressStyle::default_bar());
-    bar.set_style(style);
-    bar.set_prefix(name);
-    bar
 }

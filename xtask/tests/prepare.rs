@@ -38,6 +38,30 @@ fn one_line_each() {
     assert!(text.starts_with("error: ") && text.contains("already holds"), "{text}");
 }
 
+/// Without a source, it is detected; `--json` is JSON alone, `--quiet` is silence.
+#[test]
+fn machines() {
+    let dir = tempfile::tempdir().unwrap();
+    for file in ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5"] {
+        fs::write(dir.path().join(format!("{file}.bin")), [1; 3073]).unwrap();
+    }
+    fs::write(dir.path().join("test_batch.bin"), [2; 3073]).unwrap();
+    let run = |flag: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.args(["prepare-data", flag, "--input"]).arg(dir.path());
+        command.arg("--output").arg(dir.path().join(flag)).output().unwrap()
+    };
+    let end = run("--json");
+    let text = String::from_utf8(end.stdout).unwrap();
+    assert!(end.status.success() && String::from_utf8_lossy(&end.stderr).contains("cifar10"));
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((&lines[0]["stage"], &lines[0]["done"]), (&"train".into(), &5.into()));
+    assert_eq!(lines.last().unwrap()["images"], 6);
+    let end = run("--quiet");
+    assert!(end.status.success() && end.stdout.is_empty() && end.stderr.is_empty());
+}
+
 /// A missing input and an unknown source: not 0, and said.
 #[test]
 fn errors_have_exit_codes() {
