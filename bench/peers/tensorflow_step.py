@@ -33,7 +33,7 @@ def pool(x):
 
 
 def convolve(x, w, groups):
-    """The towers apart, which is faster here than one grouped convolution (`--grouped`)."""
+    """The towers apart, or with `--grouped` as one grouped convolution; which is faster is not measured yet."""
     if SPLIT and groups > 1:
         xs, ws = tf.split(x, groups, axis=3), tf.split(w, groups, axis=3)
         return tf.concat([tf.nn.conv2d(a, b, 1, "SAME") for a, b in zip(xs, ws)], 3)
