@@ -77,13 +77,14 @@ fn show(report: &BenchReport) {
     let BenchDetails { gemm_peak_gflops: gemm, copy_peak_gbps: copy, layers, .. } = details;
     println!("machine         {gemm:.0} GFLOP/s (product of matrices), {copy:.1} GB/s (copy)");
     println!("loader          {:.0} images/s a core", details.loader_images_per_second_per_core);
+    println!("without weights {:.1} % of the step", 100.0 * details.share_without_weights);
     println!(
-        "\n{:<8} {:>10} {:>8} {:>11} {:>8} {:>10}",
+        "\n{:<14} {:>10} {:>8} {:>11} {:>8} {:>10}",
         "layer", "forward", "", "backward", "", "update"
     );
     for layer in layers {
         println!(
-            "{:<8} {:>7.1} ms {:>8.1} {:>8.1} ms {:>8.1} {:>7.1} ms  {}",
+            "{:<14} {:>7.1} ms {:>8.1} {:>8.1} ms {:>8.1} {:>7.1} ms  {}",
             layer.name,
             layer.forward_ms,
             layer.forward_rate,

@@ -37,8 +37,6 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    // Each step asks for the memory of the one before.
-    alexnet_train::keep_freed_memory();
     let command = match Arguments::try_parse() {
         Ok(arguments) => arguments.command,
         // Help and version are no errors; they are many lines and go to standard output.

@@ -7,8 +7,9 @@
 use std::time::{Duration, Instant};
 
 use alexnet_kernels::{
-    Conv2d, Dropout, DropoutKey, DropoutMode, DropoutScale, Input, Linear, Lrn, MapNorm, MaxPool2d,
-    Padding, Relu, Sgd, SoftmaxCrossEntropy, channels_last, normals,
+    Conv2d, Dropout, DropoutKey, DropoutMode, DropoutScale, Gradients, Input, InputGradient,
+    KeepMemory, Linear, Lrn, MapNorm, MaxPool2d, Padding, Pooled, Relu, Sgd, SoftmaxCrossEntropy,
+    channels_last, normals, recycle,
 };
 use candle_core::{DType, Device, Result, Tensor};
 
@@ -21,10 +22,47 @@ struct Bench {
     batch: usize,
 }
 
+/// What a run gives, and gives back before the next, as a training step does.
+trait Spent {
+    fn recycle(self);
+}
+
+impl Spent for Tensor {
+    fn recycle(self) {
+        recycle(self);
+    }
+}
+
+impl Spent for Gradients {
+    fn recycle(self) {
+        self.input.into_iter().chain([self.weight]).for_each(recycle); // the bias lies behind the weights
+    }
+}
+
+impl Spent for Pooled {
+    fn recycle(self) {
+        [self.output, self.argmax].into_iter().for_each(recycle);
+    }
+}
+
+impl Spent for (Tensor, Tensor) {
+    fn recycle(self) {
+        recycle(self.0); // both lie in one storage
+    }
+}
+
+impl Spent for () {
+    fn recycle(self) {}
+}
+
+impl Spent for Vec<f32> {
+    fn recycle(self) {}
+}
+
 impl Bench {
     /// Prints the fastest run of `f` and what `amount`, in billions, is a second; gives back its
     /// milliseconds, 0 if the line was not chosen.
-    fn line<T>(
+    fn line<T: Spent>(
         &self,
         name: &str,
         (amount, unit): (f64, &str),
@@ -33,12 +71,13 @@ impl Bench {
         if !name.contains(&self.part) {
             return Ok(0.0);
         }
-        f()?; // page faults and gemm's workspace
+        f()?.recycle(); // page faults and gemm's workspace
         let (start, mut fastest, mut runs) = (Instant::now(), f64::INFINITY, 0);
         while runs < RUNS || start.elapsed() < TIME {
             let run = Instant::now();
-            f()?;
+            let result = f()?;
             fastest = fastest.min(run.elapsed().as_secs_f64());
+            result.recycle();
             runs += 1;
         }
         println!("{name:<28}{:>10.2} ms{:>10.1} {unit}", fastest * 1e3, amount / fastest / 1e9);
@@ -71,12 +110,13 @@ fn convolutions(bench: &Bench) -> Result<()> {
         let bias = random(&[out], 1.0)?;
         let y = conv.forward(&x, &w, &bias)?;
         let flop = 2.0 * (y.elem_count() * channels / groups * kernel * kernel) as f64;
-        let input_gradient = channels != 3;
-        let backward = if input_gradient { 2.0 } else { 1.0 } * flop;
+        let (input, products) =
+            if channels == 3 { (InputGradient::No, 1.0) } else { (InputGradient::Plain, 2.0) };
+        let backward = products * flop;
         total += bench
             .line(&format!("{name} forward"), (flop, "GFLOP/s"), || conv.forward(&x, &w, &bias))?;
         total += bench.line(&format!("{name} backward"), (backward, "GFLOP/s"), || {
-            conv.backward(&x, &w, &y, input_gradient)
+            conv.backward(&x, &w, &y, input)
         })?;
         operations += flop + backward;
     }
@@ -101,7 +141,7 @@ fn dense_layers(bench: &Bench) -> Result<()> {
             Linear.forward(&x, &w, &bias)
         })?;
         bench.line(&format!("{name} backward"), (2.0 * flop, "GFLOP/s"), || {
-            Linear.backward(&x, &w, &dy, true)
+            Linear.backward(&x, &w, &dy, InputGradient::Plain)
         })?;
     }
     Ok(())
@@ -121,7 +161,6 @@ fn the_rest(bench: &Bench) -> Result<()> {
     let pool = MaxPool2d { kernel: 3, stride: 2, ceil: false };
     for (number, channels, side) in [(1, 96, 55), (2, 256, 27), (5, 256, 13)] {
         let x = random(&[bench.batch, channels, side, side], 1.0)?;
-        let y = pool.forward(&x)?;
         if number < 3 {
             bench.line(&format!("lrn{number} forward"), bytes(&[&x, &x]), || lrn.forward(&x))?;
             bench.line(&format!("lrn{number} backward"), bytes(&[&x, &x, &x]), || {
@@ -134,9 +173,13 @@ fn the_rest(bench: &Bench) -> Result<()> {
             bench.line("relu2 forward", bytes(&[&x, &x]), || Relu.forward(&x))?;
             bench.line("relu2 backward", bytes(&[&x, &x, &x]), || Relu.backward(&x, &x))?;
         }
-        bench.line(&format!("pool{number} forward"), bytes(&[&x, &y]), || pool.forward(&x))?;
-        bench.line(&format!("pool{number} backward"), bytes(&[&x, &y, &x]), || {
-            pool.backward(&x, &y)
+        let plain = InputGradient::Plain;
+        let Pooled { output, argmax } = pool.forward_argmax(&x, false, plain)?;
+        bench.line(&format!("pool{number} forward"), bytes(&[&x, &output, &argmax]), || {
+            pool.forward_argmax(&x, false, plain)
+        })?;
+        bench.line(&format!("pool{number} backward"), bytes(&[&x, &output, &argmax]), || {
+            pool.backward_argmax(&argmax, &output, (side, side))
         })?;
     }
     let x = random(&[bench.batch, 4096], 1.0)?;
@@ -165,7 +208,7 @@ fn the_rest(bench: &Bench) -> Result<()> {
 }
 
 fn main() -> Result<()> {
-    alexnet_kernels::keep_freed_memory(); // as a program that trains does
+    let _memory = KeepMemory::new(); // as a program that trains does
     // Cargo passes `--bench`.
     let part = std::env::args().skip(1).find(|a| !a.starts_with('-')).unwrap_or_default();
     let batch = std::env::var("BATCH").ok().and_then(|b| b.parse().ok()).unwrap_or(32);

@@ -30,7 +30,7 @@ mod patches;
 use candle_core::{Result, Tensor, bail};
 
 use crate::dense::{check_shape, dims4, nchw, nhwc};
-use crate::gradients::{ConvGradients, split};
+use crate::gradients::{ConvGradients, InputGradient, split};
 use geometry::Geometry;
 
 /// Zeros around the map, in pixels.
@@ -99,13 +99,28 @@ impl Conv2d {
     ///
     /// See the head of this file: shapes, dtypes and constants that have no meaning.
     pub fn forward(&self, x: &Tensor, w: &Tensor, bias: &Tensor) -> Result<Tensor> {
+        self.apply(x, w, bias, false)
+    }
+
+    /// [`Conv2d::forward`] and [`Relu`](crate::Relu) in one pass. Its gradients are those of both: `dy` goes
+    /// through [`Relu::backward`](crate::Relu::backward) before [`Conv2d::backward`], unless the layer behind
+    /// has done that ([`InputGradient::Rectified`]).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Conv2d::forward`].
+    pub fn forward_relu(&self, x: &Tensor, w: &Tensor, bias: &Tensor) -> Result<Tensor> {
+        self.apply(x, w, bias, true)
+    }
+
+    fn apply(&self, x: &Tensor, w: &Tensor, bias: &Tensor, relu: bool) -> Result<Tensor> {
         let geometry = self.geometry(x, w)?;
         check_shape("conv2d", "the bias", bias, &[geometry.out_channels])?;
-        let op = forward::Forward(geometry);
+        let op = forward::Forward { geometry, relu };
         nchw(&nhwc(x)?.apply_op3(&nhwc(w)?, &bias.contiguous()?, op)?)
     }
 
-    /// The gradients by weights and bias, and by `x` if `input_gradient`, given that by `y`:
+    /// The gradients by weights and bias, and by the input as `input` says, given that by `y`:
     /// `x` (B, C, H, W), `w` (O, C/groups, kH, kW), `dy` (B, O, H', W').
     ///
     /// # Errors
@@ -116,13 +131,13 @@ impl Conv2d {
         x: &Tensor,
         w: &Tensor,
         dy: &Tensor,
-        input_gradient: bool,
+        input: InputGradient,
     ) -> Result<ConvGradients> {
         let geometry = self.geometry(x, w)?;
         let (out_h, out_w) = geometry.output;
         let shape = [geometry.batch, geometry.out_channels, out_h, out_w];
         check_shape("conv2d", "the gradient", dy, &shape)?;
-        let gradients = backward(geometry, &nhwc(x)?, &nhwc(w)?, &nhwc(dy)?, input_gradient)?;
+        let gradients = backward(geometry, &nhwc(x)?, &nhwc(w)?, &nhwc(dy)?, input)?;
         Ok(ConvGradients {
             input: gradients.input.as_ref().map(nchw).transpose()?,
             weight: nchw(&gradients.weight)?,
@@ -161,14 +176,17 @@ fn backward(
     x: &Tensor,
     w: &Tensor,
     dy: &Tensor,
-    input_gradient: bool,
+    input: InputGradient,
 ) -> Result<ConvGradients> {
     let parameters = parameter_gradients::ParameterGradients(geometry);
     let (weight, bias) = split(&x.apply_op2_no_bwd(dy, &parameters)?, w.shape())?;
-    let input = if input_gradient {
-        Some(dy.apply_op2_no_bwd(w, &input_gradient::InputGradient(geometry))?)
-    } else {
-        None
+    let by_input = |rectified| {
+        dy.apply_op3_no_bwd(w, x, &input_gradient::ByInput { geometry, rectified }).map(Some)
+    };
+    let input = match input {
+        InputGradient::No => None,
+        InputGradient::Plain => by_input(false)?,
+        InputGradient::Rectified => by_input(true)?,
     };
     Ok(ConvGradients { input, weight, bias })
 }

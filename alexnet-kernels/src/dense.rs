@@ -96,7 +96,7 @@ pub(crate) fn produce(
     let shape = shape.into();
     // SAFETY: the obligation to write before reading is passed to `kernel`, see above, and what a
     // kernel that fails has left is given to nobody.
-    let mut values = unsafe { unwritten(&shape)? };
+    let mut values = unsafe { unwritten(shape.elem_count())? };
     kernel(&mut values)?;
     Ok((CpuStorage::F32(values), shape))
 }

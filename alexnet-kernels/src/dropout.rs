@@ -19,10 +19,13 @@
 //! Source: Krizhevsky, Sutskever, Hinton 2012, §4.2 (`AtTest`); Philox: see `philox.rs`.
 //! Deviations: no mask is stored; the backward pass computes it again.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-use crate::dense::{channels_last, check_values, produce, values};
+use crate::dense::{
+    channels_last, check_shape, check_values, in_logical_order, in_memory_order, produce, values,
+};
+use crate::elementwise::map2;
 use crate::philox::{halves, philox4x32, uniform};
 use crate::simd::vectorized;
 
@@ -72,9 +75,7 @@ impl Dropout {
     /// See the head of this file: shapes, dtypes and probabilities that have no meaning.
     pub fn forward(&self, x: &Tensor, mode: DropoutMode) -> Result<Tensor> {
         check_values("dropout", "the input", x)?;
-        if !(self.keep > 0.0 && self.keep <= 1.0) {
-            bail!("dropout: keep must be above 0 and at most 1, got {}", self.keep)
-        }
+        self.check()?;
         if x.elem_count() > 4 << 32 {
             bail!("dropout: the counter ends at {} elements, got {}", 4u64 << 32, x.elem_count())
         }
@@ -92,13 +93,39 @@ impl Dropout {
         self.forward(dy, mode) // the layer is a diagonal matrix
     }
 
-    fn run(&self, mode: DropoutMode, x: &[f32], y: &mut [f32]) {
-        let scale = match (self.scale, mode) {
+    /// The gradient by what `x` was before it was rectified, given the output `y` and the gradient by it: with
+    /// `y` at hand the mask need not be drawn again, for `y > 0` exactly where `x > 0` and the unit stayed.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Dropout::forward`]; shapes that differ.
+    pub fn backward_rectified(&self, y: &Tensor, dy: &Tensor, mode: DropoutMode) -> Result<Tensor> {
+        check_values("dropout", "the output", y)?;
+        check_shape("dropout", "the gradient", dy, y.dims())?;
+        self.check()?;
+        let (y, dy) = (in_memory_order(y)?, in_memory_order(dy)?);
+        in_logical_order(&y.apply_op2_no_bwd(&dy, &Rectified(self.scale(mode)))?)
+    }
+
+    fn check(&self) -> Result<()> {
+        if !(self.keep > 0.0 && self.keep <= 1.0) {
+            bail!("dropout: keep must be above 0 and at most 1, got {}", self.keep)
+        }
+        Ok(())
+    }
+
+    /// The factor of units that stay.
+    fn scale(&self, mode: DropoutMode) -> f32 {
+        match (self.scale, mode) {
             (DropoutScale::AtTest, DropoutMode::Train(_))
             | (DropoutScale::AtTraining, DropoutMode::Test) => 1.0,
             (DropoutScale::AtTest, DropoutMode::Test) => self.keep,
             (DropoutScale::AtTraining, DropoutMode::Train(_)) => 1.0 / self.keep,
-        };
+        }
+    }
+
+    fn run(&self, mode: DropoutMode, x: &[f32], y: &mut [f32]) {
+        let scale = self.scale(mode);
         match mode {
             DropoutMode::Train(key) => self.masked(key, scale, x, y),
             DropoutMode::Test => crate::elementwise::map1(
@@ -152,5 +179,35 @@ impl CustomOp1 for Masked {
 
     fn bwd(&self, _x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
         dy.contiguous()?.apply_op1_no_bwd(&Self(self.0, self.1)).map(Some)
+    }
+}
+
+/// `(y, dy) → dx` behind a rectifier; the factor of units that stay.
+struct Rectified(f32);
+
+impl CustomOp2 for Rectified {
+    fn name(&self) -> &'static str {
+        "dropout-rectified-backward"
+    }
+
+    fn cpu_fwd(
+        &self,
+        y: &CpuStorage,
+        l: &Layout,
+        dy: &CpuStorage,
+        dy_l: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (y, dy) = (values::<f32>("dropout", y, l)?, values::<f32>("dropout", dy, dy_l)?);
+        let scale = self.0;
+        produce(l.shape(), |dx| {
+            map2(
+                y,
+                dy,
+                dx,
+                #[inline(always)]
+                |y, dy| if y > 0.0 { scale * dy } else { 0.0 },
+            );
+            Ok(())
+        })
     }
 }

@@ -36,3 +36,17 @@ pub(crate) fn map2(x: &[f32], y: &[f32], z: &mut [f32], f: impl Fn(f32, f32) -> 
         );
     });
 }
+
+/// `y[i] = 0` where `x[i]` is not above 0.
+pub(crate) fn keep_where(x: &[f32], y: &mut [f32]) {
+    y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| {
+        vectorized(
+            #[inline(always)]
+            || {
+                for (y, &x) in y.iter_mut().zip(x) {
+                    *y = if x > 0.0 { *y } else { 0.0 };
+                }
+            },
+        );
+    });
+}

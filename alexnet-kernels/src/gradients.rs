@@ -2,6 +2,20 @@
 
 use candle_core::{Result, Shape, Tensor};
 
+/// Which gradient by its input a layer's backward pass works out.
+///
+/// A chain of layers saves a pass over memory for each rectifier in it: the layer behind applies the rectifier's
+/// gradient to its own, since it has the rectifier's output at hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum InputGradient {
+    /// None, as for the first layer of a network, whose input is the images.
+    No,
+    /// By the input `x`.
+    Plain,
+    /// By `z`, where `x = relu(z)`: that by `x` where `x > 0`, else 0.
+    Rectified,
+}
+
 /// The gradients of a layer with weights and a bias, each of the shape of what it belongs to.
 #[derive(Debug, Clone)]
 pub struct Gradients {

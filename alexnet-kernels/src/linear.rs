@@ -17,8 +17,11 @@
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 use crate::dense::{check_shape, dims2, produce, values};
-use crate::gradients::{LinearGradients, split, sum_rows};
+use crate::elementwise::keep_where;
+use crate::gradients::{InputGradient, LinearGradients, split, sum_rows};
 use crate::matrix::{Matrix, multiply_parallel, transpose};
+use crate::memory::{Lent, lend};
+use crate::relu::{rectified, relu};
 
 /// The dense layer; its sizes are those of its weights.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -31,12 +34,27 @@ impl Linear {
     ///
     /// Other ranks or dtypes, no elements, sizes that do not fit.
     pub fn forward(&self, x: &Tensor, w: &Tensor, bias: &Tensor) -> Result<Tensor> {
-        let (_, out) = check(x, w)?;
-        check_shape("linear", "the bias", bias, &[out])?;
-        x.contiguous()?.apply_op3(w, &bias.contiguous()?, Forward)
+        self.apply(x, w, bias, false)
     }
 
-    /// The gradients by weights and bias, and by `x` (B, I) if `input_gradient`, given that by
+    /// [`Linear::forward`] and [`Relu`](crate::Relu) in one pass. Its gradients are those of both: `dy` goes
+    /// through [`Relu::backward`](crate::Relu::backward) before [`Linear::backward`], unless the layer behind
+    /// has done that ([`InputGradient::Rectified`]).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Linear::forward`].
+    pub fn forward_relu(&self, x: &Tensor, w: &Tensor, bias: &Tensor) -> Result<Tensor> {
+        self.apply(x, w, bias, true)
+    }
+
+    fn apply(&self, x: &Tensor, w: &Tensor, bias: &Tensor, relu: bool) -> Result<Tensor> {
+        let (_, out) = check(x, w)?;
+        check_shape("linear", "the bias", bias, &[out])?;
+        x.contiguous()?.apply_op3(w, &bias.contiguous()?, Forward { relu })
+    }
+
+    /// The gradients by weights and bias, and by the input (B, I) as `input` says, given that by
     /// `y` (B, O).
     ///
     /// # Errors
@@ -47,11 +65,11 @@ impl Linear {
         x: &Tensor,
         w: &Tensor,
         dy: &Tensor,
-        input_gradient: bool,
+        input: InputGradient,
     ) -> Result<LinearGradients> {
         let (batch, out) = check(x, w)?;
         check_shape("linear", "the gradient", dy, &[batch, out])?;
-        backward(&x.contiguous()?, w, &dy.contiguous()?, input_gradient)
+        backward(&x.contiguous()?, w, &dy.contiguous()?, input)
     }
 }
 
@@ -65,8 +83,13 @@ fn check(x: &Tensor, w: &Tensor) -> Result<(usize, usize)> {
     Ok((batch, out))
 }
 
-fn backward(x: &Tensor, w: &Tensor, dy: &Tensor, input: bool) -> Result<LinearGradients> {
-    let input = if input { Some(dy.apply_op2_no_bwd(w, &InputGradient)?) } else { None };
+fn backward(x: &Tensor, w: &Tensor, dy: &Tensor, input: InputGradient) -> Result<LinearGradients> {
+    let by_input = |rectified| dy.apply_op3_no_bwd(w, x, &ByInput { rectified }).map(Some);
+    let input = match input {
+        InputGradient::No => None,
+        InputGradient::Plain => by_input(false)?,
+        InputGradient::Rectified => by_input(true)?,
+    };
     let (weight, bias) = split(&x.apply_op2_no_bwd(dy, &ParameterGradients)?, w.shape())?;
     Ok(LinearGradients { input, weight, bias })
 }
@@ -80,14 +103,18 @@ fn matrix<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<Matrix<'a>> {
 }
 
 /// `xᵀ`, row-major.
-fn transposed(x: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    let mut y = vec![0.0; x.len()];
+fn transposed(x: &[f32], rows: usize, columns: usize) -> Result<Lent> {
+    // SAFETY: the transpose writes all of it.
+    let mut y = unsafe { lend(x.len())? };
     transpose(Matrix::row_major(x, rows, columns), &mut y, |x, _| x);
-    y
+    Ok(y)
 }
 
 /// `(x, w, bias) → y`.
-struct Forward;
+struct Forward {
+    /// Whether the result is rectified.
+    relu: bool,
+}
 
 impl CustomOp3 for Forward {
     fn name(&self) -> &'static str {
@@ -104,13 +131,18 @@ impl CustomOp3 for Forward {
         bias_l: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let ((batch, inputs), (out, _)) = (x_l.shape().dims2()?, w_l.shape().dims2()?);
-        let x = transposed(values("linear", x, x_l)?, batch, inputs); // (I, B)
+        let x = transposed(values("linear", x, x_l)?, batch, inputs)?; // (I, B)
         let bias = values::<f32>("linear", bias, bias_l)?;
-        let mut transposed_y = vec![0.0; out * batch]; // (O, B)
+        // SAFETY: the product writes all of it.
+        let mut transposed_y = unsafe { lend(out * batch)? }; // (O, B)
         let x = Matrix::row_major(&x, inputs, batch);
         multiply_parallel(&mut transposed_y, matrix(w, w_l)?, x);
         produce((batch, out), |y| {
-            transpose(Matrix::row_major(&transposed_y, out, batch), y, |y, o| y + bias[o]);
+            let transposed_y = Matrix::row_major(&transposed_y, out, batch);
+            match self.relu {
+                true => transpose(transposed_y, y, |y, o| relu(y + bias[o])),
+                false => transpose(transposed_y, y, |y, o| y + bias[o]),
+            }
             Ok(())
         })
     }
@@ -120,18 +152,22 @@ impl CustomOp3 for Forward {
         x: &Tensor,
         w: &Tensor,
         _bias: &Tensor,
-        _y: &Tensor,
+        y: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let gradients = backward(x, w, &dy.contiguous()?, true)?;
+        let dy = if self.relu { rectified(y, dy)? } else { dy.contiguous()? };
+        let gradients = backward(x, w, &dy, InputGradient::Plain)?;
         Ok((gradients.input, Some(gradients.weight), Some(gradients.bias)))
     }
 }
 
-/// `(dy, w) → dx`.
-struct InputGradient;
+/// `(dy, w, x) → dx`.
+struct ByInput {
+    /// Whether `dx` is 0 where `x` is not above 0. Only then is `x` read.
+    rectified: bool,
+}
 
-impl CustomOp2 for InputGradient {
+impl CustomOp3 for ByInput {
     fn name(&self) -> &'static str {
         "linear-input-gradient"
     }
@@ -142,14 +178,21 @@ impl CustomOp2 for InputGradient {
         dy_l: &Layout,
         w: &CpuStorage,
         w_l: &Layout,
+        x: &CpuStorage,
+        x_l: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let ((batch, out), (_, inputs)) = (dy_l.shape().dims2()?, w_l.shape().dims2()?);
-        let dy = transposed(values("linear", dy, dy_l)?, batch, out); // (O, B)
-        let mut transposed_dx = vec![0.0; inputs * batch]; // (I, B)
+        let x = values::<f32>("linear", x, x_l)?;
+        let dy = transposed(values("linear", dy, dy_l)?, batch, out)?; // (O, B)
+        // SAFETY: the product writes all of it.
+        let mut transposed_dx = unsafe { lend(inputs * batch)? }; // (I, B)
         let dy = Matrix::row_major(&dy, out, batch);
         multiply_parallel(&mut transposed_dx, matrix(w, w_l)?.transposed(), dy);
         produce((batch, inputs), |dx| {
             transpose(Matrix::row_major(&transposed_dx, inputs, batch), dx, |dx, _| dx);
+            if self.rectified {
+                keep_where(x, dx);
+            }
             Ok(())
         })
     }
@@ -172,7 +215,7 @@ impl CustomOp2 for ParameterGradients {
     ) -> Result<(CpuStorage, Shape)> {
         let ((batch, inputs), (_, out)) = (x_l.shape().dims2()?, dy_l.shape().dims2()?);
         let (x, dy) = (values("linear", x, x_l)?, values("linear", dy, dy_l)?);
-        let transposed_dy = transposed(dy, batch, out); // (O, B)
+        let transposed_dy = transposed(dy, batch, out)?; // (O, B)
         produce(out * inputs + out, |gradients| {
             let (dw, db) = gradients.split_at_mut(out * inputs);
             let dy_matrix = Matrix::row_major(&transposed_dy, out, batch);

@@ -59,9 +59,23 @@ impl Lrn {
     ///
     /// Those of [`Lrn::forward`], and `dy` of another shape than `x`.
     pub fn backward(&self, x: &Tensor, dy: &Tensor) -> Result<Tensor> {
+        self.apply_backward(x, dy, false)
+    }
+
+    /// The gradient by what `x` (B, C, H, W) was before it was rectified: that by `x` where `x > 0`, else 0.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Lrn::backward`].
+    pub fn backward_rectified(&self, x: &Tensor, dy: &Tensor) -> Result<Tensor> {
+        self.apply_backward(x, dy, true)
+    }
+
+    fn apply_backward(&self, x: &Tensor, dy: &Tensor, rectified: bool) -> Result<Tensor> {
         self.check(x)?;
         check_shape("lrn", "the gradient", dy, x.dims())?;
-        nchw(&nhwc(x)?.apply_op2_no_bwd(&nhwc(dy)?, &Backward(*self))?)
+        let op = Backward { lrn: *self, rectified };
+        nchw(&nhwc(x)?.apply_op2_no_bwd(&nhwc(dy)?, &op)?)
     }
 
     fn check(&self, x: &Tensor) -> Result<()> {
@@ -119,7 +133,8 @@ impl Kernel {
     }
 
     /// `x`, `dy`, `dx`: any number of rows. `s` is computed again: cheaper than memory for it.
-    fn backward(&self, x: &[f32], dy: &[f32], dx: &mut [f32]) {
+    /// `dx` is 0 where `x` is not above `least`.
+    fn backward(&self, x: &[f32], dy: &[f32], least: f32, dx: &mut [f32]) {
         let (power, factor) = (Power::new(self.beta), 2.0 * self.a * self.beta);
         let [mut xs, mut dys, mut window] = [(); 3].map(|()| self.rows.padded());
         let (mut s, mut p) = (self.rows.plain(), self.rows.plain());
@@ -144,8 +159,9 @@ impl Kernel {
                     }
                     self.rows.clear_gaps(&mut window);
                     window_sums(2 * self.radius + 1, 1, &window, &mut s);
-                    for (p, (x, sum)) in p.iter_mut().zip(xs.iter().zip(&s)) {
-                        *p -= factor * x * sum;
+                    for (p, (&x, sum)) in p.iter_mut().zip(xs.iter().zip(&s)) {
+                        let dx = *p - factor * x * sum;
+                        *p = if x <= least { 0.0 } else { dx };
                     }
                     self.rows.collect(&p, dx);
                 }
@@ -184,12 +200,17 @@ impl CustomOp1 for Forward {
     }
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
-        x.apply_op2_no_bwd(&dy.contiguous()?, &Backward(self.0)).map(Some)
+        let backward = Backward { lrn: self.0, rectified: false };
+        x.apply_op2_no_bwd(&dy.contiguous()?, &backward).map(Some)
     }
 }
 
 /// `(x, dy) → dx`, all (B, H, W, C).
-struct Backward(Lrn);
+struct Backward {
+    lrn: Lrn,
+    /// Whether `dx` is 0 where `x` is not above 0.
+    rectified: bool,
+}
 
 impl CustomOp2 for Backward {
     fn name(&self) -> &'static str {
@@ -204,12 +225,13 @@ impl CustomOp2 for Backward {
         dy_l: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (_, h, w, c) = l.shape().dims4()?;
-        let kernel = self.0.kernel(c);
+        let kernel = self.lrn.kernel(c);
+        let least = if self.rectified { 0.0 } else { f32::NEG_INFINITY };
         let (x, dy) = (values::<f32>("lrn", x, l)?, values::<f32>("lrn", dy, dy_l)?);
         produce(l.shape(), |dx| {
             let (x, dy) = (x.par_chunks(h * w * c), dy.par_chunks(h * w * c));
             let images = dx.par_chunks_mut(h * w * c).zip(x).zip(dy);
-            images.for_each(|((dx, x), dy)| kernel.backward(x, dy, dx));
+            images.for_each(|((dx, x), dy)| kernel.backward(x, dy, least, dx));
             Ok(())
         })
     }

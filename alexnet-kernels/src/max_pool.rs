@@ -2,11 +2,13 @@
 //!
 //! ```text
 //!  y[h,w] = max x[h·stride + i, w·stride + j]         0 ≤ i, j < kernel, inside the map
-//! dx[h,w] = Σ dy of the windows whose maximum is (h, w)
+//!  a[h,w] = i·kernel + j of the first maximum
+//! dx[h,w] = Σ dy of the windows whose a is (h, w)
 //! H' = ⌊(H − kernel) / stride⌋ + 1,  or ⌈ ⌉ with `ceil`
 //! ```
 //!
-//! Shapes: `x`, `dx` are `(B, C, H, W)`; `y`, `dy` are `(B, C, H', W')`; f32.
+//! Shapes: `x`, `dx` are `(B, C, H, W)`; `y`, `dy` are `(B, C, H', W')`, f32; `a` too, of u8, or of u32
+//! for kernels of 16 and more, whose largest value stands for "none".
 //! Units: `kernel` and `stride` count pixels.
 //! Errors: rank other than 4, dtype other than f32, no elements, kernel or stride 0, kernel
 //! larger than the map, `dy` of another shape than `y`.
@@ -16,11 +18,19 @@
 //! that would lie outside the map altogether is left out. NaN counts as larger than any number,
 //! so that a diverged run is seen.
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
-use rayon::prelude::*;
+mod kernel;
+
+use std::cell::OnceCell;
+
+use candle_core::op::BackpropOp;
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, DType, Layout, Result, Shape, Storage};
+use candle_core::{Tensor, bail};
 
 use crate::dense::{check_shape, dims4, nchw, nhwc, produce, values};
-use crate::simd::vectorized;
+use crate::gradients::InputGradient;
+use crate::memory::unwritten;
+use crate::relu::rectified;
+use kernel::{Kernel, Place};
 
 /// The window and its steps, the same in both directions.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -63,9 +73,40 @@ impl MaxPool2d {
     ///
     /// See the head of this file: shapes, dtypes and windows that have no meaning.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.apply(x, false)
+    }
+
+    /// [`MaxPool2d::forward`] and [`Relu`](crate::Relu) in one pass.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`MaxPool2d::forward`].
+    pub fn forward_relu(&self, x: &Tensor) -> Result<Tensor> {
+        self.apply(x, true)
+    }
+
+    fn apply(&self, x: &Tensor, relu: bool) -> Result<Tensor> {
         let (_, _, h, w) = dims4("max-pool", "the input", x)?;
         self.output_size((h, w))?;
-        nchw(&nhwc(x)?.apply_op1(Forward(*self))?)
+        nchw(&nhwc(x)?.apply_op1(Forward { pool: *self, relu })?)
+    }
+
+    /// [`MaxPool2d::forward`], or with `relu` [`MaxPool2d::forward_relu`], keeping what
+    /// [`MaxPool2d::backward_argmax`] needs instead of `x`. `input` is the gradient that is to give: with
+    /// [`InputGradient::Rectified`] a window without a value above 0 passes nothing on.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`MaxPool2d::forward`].
+    pub fn forward_argmax(&self, x: &Tensor, relu: bool, input: InputGradient) -> Result<Pooled> {
+        let (_, _, h, w) = dims4("max-pool", "the input", x)?;
+        self.output_size((h, w))?;
+        let rectified = input == InputGradient::Rectified;
+        let op = ForwardArgmax { pool: *self, relu, rectified, argmax: OnceCell::new() };
+        let output = nhwc(x)?.apply_op1_no_bwd(&op)?;
+        let Some(argmax) = op.argmax.into_inner() else { bail!("max-pool: no argmax was made") };
+        let argmax = Tensor::from_storage(argmax, output.shape(), BackpropOp::none(), false);
+        Ok(Pooled { output: nchw(&output)?, argmax: nchw(&argmax)? })
     }
 
     /// The gradient by `x` (B, C, H, W), given that by `y` (B, C, H', W').
@@ -74,98 +115,54 @@ impl MaxPool2d {
     ///
     /// Those of [`MaxPool2d::forward`], and `dy` of another shape than `y`.
     pub fn backward(&self, x: &Tensor, dy: &Tensor) -> Result<Tensor> {
-        let (b, c, h, w) = dims4("max-pool", "the input", x)?;
-        let (out_h, out_w) = self.output_size((h, w))?;
+        let (_, _, h, w) = dims4("max-pool", "the input", x)?;
+        let argmax = self.forward_argmax(x, false, InputGradient::Plain)?.argmax;
+        self.backward_argmax(&argmax, dy, (h, w))
+    }
+
+    /// The gradient by `x` (B, C, H, W), of which `size` is the height and width, given `argmax` and the
+    /// gradient by `y`, both (B, C, H', W').
+    ///
+    /// # Errors
+    ///
+    /// Other ranks or dtypes, shapes that do not fit.
+    pub fn backward_argmax(
+        &self,
+        argmax: &Tensor,
+        dy: &Tensor,
+        size: (usize, usize),
+    ) -> Result<Tensor> {
+        let (b, c, _, _) = dims4("max-pool", "the gradient", dy)?;
+        let (out_h, out_w) = self.output_size(size)?;
         check_shape("max-pool", "the gradient", dy, &[b, c, out_h, out_w])?;
-        nchw(&nhwc(x)?.apply_op2_no_bwd(&nhwc(dy)?, &Backward(*self))?)
+        if argmax.dtype() != self.place_type() || argmax.dims() != dy.dims() {
+            let (dtype, dims) = (argmax.dtype(), argmax.dims());
+            let expected = self.place_type();
+            bail!("max-pool: argmax must be {expected:?} {:?}, got {dtype:?} {dims:?}", dy.dims())
+        }
+        nchw(&nhwc(argmax)?.apply_op2_no_bwd(&nhwc(dy)?, &Backward { pool: *self, size })?)
+    }
+
+    /// The dtype of an argmax.
+    fn place_type(&self) -> DType {
+        if self.kernel < 16 { DType::U8 } else { DType::U32 }
     }
 }
 
-/// The sizes of one image: (H, W, C) in, (H', W', C) out.
-struct Kernel {
-    op: MaxPool2d,
-    input: (usize, usize),
-    output: (usize, usize),
-    c: usize,
-}
-
-impl Kernel {
-    fn new(op: MaxPool2d, (h, w, c): (usize, usize, usize)) -> Result<Self> {
-        Ok(Self { op, input: (h, w), output: op.output_size((h, w))?, c })
-    }
-
-    /// Calls `f` with the offset of each output pixel, and the offsets of its window's pixels.
-    #[inline(always)]
-    fn windows(&self, mut f: impl FnMut(usize, &[usize])) {
-        let Self { op: MaxPool2d { kernel, stride, .. }, input: (h, w), output, c } = *self;
-        let mut window = Vec::with_capacity(kernel * kernel);
-        for out_h in 0..output.0 {
-            for out_w in 0..output.1 {
-                let (top, left) = (out_h * stride, out_w * stride);
-                window.clear();
-                for row in top..(top + kernel).min(h) {
-                    window.extend((left..(left + kernel).min(w)).map(|col| (row * w + col) * c));
-                }
-                f((out_h * output.1 + out_w) * c, &window);
-            }
-        }
-    }
-
-    /// One image: `x` (H, W, C), `y` (H', W', C).
-    fn forward(&self, x: &[f32], y: &mut [f32]) {
-        vectorized(
-            #[inline(always)]
-            || {
-                self.windows(
-                    #[inline(always)]
-                    |at, window| self.maxima(x, window, &mut y[at..][..self.c]),
-                );
-            },
-        );
-    }
-
-    /// One image: `x`, `dx` (H, W, C), `dy` (H', W', C).
-    fn backward(&self, x: &[f32], dy: &[f32], dx: &mut [f32]) {
-        let c = self.c;
-        let (mut max, mut left) = (vec![0.0; c], vec![0.0; c]);
-        vectorized(
-            #[inline(always)]
-            || {
-                dx.fill(0.0);
-                self.windows(
-                    #[inline(always)]
-                    |at, window| {
-                        self.maxima(x, window, &mut max);
-                        // The first pixel that equals the maximum takes the gradient; zero is left.
-                        left.copy_from_slice(&dy[at..][..c]);
-                        for &pixel in window {
-                            let pixels = x[pixel..][..c].iter().zip(&mut dx[pixel..][..c]);
-                            for ((&x, dx), (left, &max)) in pixels.zip(left.iter_mut().zip(&max)) {
-                                let takes = (x == max) | x.is_nan();
-                                *dx += if takes { *left } else { 0.0 };
-                                *left = if takes { 0.0 } else { *left };
-                            }
-                        }
-                    },
-                );
-            },
-        );
-    }
-
-    /// The maximum of each channel over a window; NaN if there is one.
-    #[inline(always)]
-    fn maxima(&self, x: &[f32], window: &[usize], max: &mut [f32]) {
-        max.copy_from_slice(&x[window[0]..][..self.c]);
-        for &pixel in &window[1..] {
-            for (max, &x) in max.iter_mut().zip(&x[pixel..][..self.c]) {
-                *max = if (x > *max) | x.is_nan() { x } else { *max };
-            }
-        }
-    }
+/// What [`MaxPool2d::forward_argmax`] gives, both (B, C, H', W').
+#[derive(Debug, Clone)]
+pub struct Pooled {
+    /// The maxima, f32.
+    pub output: Tensor,
+    /// Where in its window each of them was found, u8 or u32.
+    pub argmax: Tensor,
 }
 
 /// `x` (B, H, W, C) → `y` (B, H', W', C).
-struct Forward(MaxPool2d);
+struct Forward {
+    pool: MaxPool2d,
+    relu: bool,
+}
 
 impl CustomOp1 for Forward {
     fn name(&self) -> &'static str {
@@ -173,24 +170,68 @@ impl CustomOp1 for Forward {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, l: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (b, h, w, c) = l.shape().dims4()?;
-        let kernel = Kernel::new(self.0, (h, w, c))?;
-        let (out_h, out_w) = kernel.output;
+        let kernel = Kernel::new(self.pool, l.shape().dims4()?)?;
         let x = values::<f32>("max-pool", x, l)?;
-        produce((b, out_h, out_w, c), |y| {
-            let images = y.par_chunks_mut(out_h * out_w * c).zip(x.par_chunks(h * w * c));
-            images.for_each(|(y, x)| kernel.forward(x, y));
+        produce(kernel.output_shape(), |y| {
+            kernel.maxima(x, self.relu, y);
             Ok(())
         })
     }
 
-    fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
-        x.apply_op2_no_bwd(&dy.contiguous()?, &Backward(self.0)).map(Some)
+    fn bwd(&self, x: &Tensor, y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        let dy = if self.relu { rectified(y, dy)? } else { dy.contiguous()? };
+        self.pool.backward(&nchw(x)?, &nchw(&dy)?).and_then(|dx| nhwc(&dx)).map(Some)
     }
 }
 
-/// `x` (B, H, W, C), `dy` (B, H', W', C) → `dx` (B, H, W, C).
-struct Backward(MaxPool2d);
+/// `x` (B, H, W, C) → `y` (B, H', W', C), and `argmax`, of the same shape, through this struct: an
+/// operation gives back one storage.
+struct ForwardArgmax {
+    pool: MaxPool2d,
+    relu: bool,
+    rectified: bool,
+    argmax: OnceCell<Storage>,
+}
+
+impl ForwardArgmax {
+    fn run<P: Place>(
+        &self,
+        kernel: &Kernel,
+        x: &[f32],
+        storage: fn(Vec<P>) -> CpuStorage,
+    ) -> Result<(CpuStorage, Shape)> {
+        let shape = kernel.output_shape();
+        // SAFETY: `maxima_and_places` writes all of it.
+        let mut places = unsafe { unwritten::<P>(shape.elem_count())? };
+        let result = produce(shape, |y| {
+            kernel.maxima_and_places(x, self.relu, self.rectified, y, &mut places);
+            Ok(())
+        });
+        _ = self.argmax.set(Storage::Cpu(storage(places)));
+        result
+    }
+}
+
+impl CustomOp1 for ForwardArgmax {
+    fn name(&self) -> &'static str {
+        "max-pool"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, l: &Layout) -> Result<(CpuStorage, Shape)> {
+        let kernel = Kernel::new(self.pool, l.shape().dims4()?)?;
+        let x = values::<f32>("max-pool", x, l)?;
+        match self.pool.place_type() {
+            DType::U8 => self.run(&kernel, x, CpuStorage::U8),
+            _ => self.run(&kernel, x, CpuStorage::U32),
+        }
+    }
+}
+
+/// `argmax`, `dy` (B, H', W', C) → `dx` (B, H, W, C).
+struct Backward {
+    pool: MaxPool2d,
+    size: (usize, usize),
+}
 
 impl CustomOp2 for Backward {
     fn name(&self) -> &'static str {
@@ -199,19 +240,19 @@ impl CustomOp2 for Backward {
 
     fn cpu_fwd(
         &self,
-        x: &CpuStorage,
+        argmax: &CpuStorage,
         l: &Layout,
         dy: &CpuStorage,
         dy_l: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (_, h, w, c) = l.shape().dims4()?;
-        let kernel = Kernel::new(self.0, (h, w, c))?;
-        let (out_h, out_w) = kernel.output;
-        let (x, dy) = (values::<f32>("max-pool", x, l)?, values::<f32>("max-pool", dy, dy_l)?);
-        produce(l.shape(), |dx| {
-            let (x, dy) = (x.par_chunks(h * w * c), dy.par_chunks(out_h * out_w * c));
-            let images = dx.par_chunks_mut(h * w * c).zip(x).zip(dy);
-            images.for_each(|((dx, x), dy)| kernel.backward(x, dy, dx));
+        let (b, _, _, c) = l.shape().dims4()?;
+        let kernel = Kernel::new(self.pool, (b, self.size.0, self.size.1, c))?;
+        let dy = values::<f32>("max-pool", dy, dy_l)?;
+        produce((b, self.size.0, self.size.1, c), |dx| {
+            match self.pool.place_type() {
+                DType::U8 => kernel.gradient(values::<u8>("max-pool", argmax, l)?, dy, dx),
+                _ => kernel.gradient(values::<u32>("max-pool", argmax, l)?, dy, dx),
+            }
             Ok(())
         })
     }

@@ -43,6 +43,17 @@ impl Relu {
     }
 }
 
+/// `max(x, 0)`; NaN stays.
+#[inline(always)]
+pub(crate) fn relu(x: f32) -> f32 {
+    if x <= 0.0 { 0.0 } else { x }
+}
+
+/// `dy` where `y` is above 0, else 0; both as the operations see them.
+pub(crate) fn rectified(y: &Tensor, dy: &Tensor) -> Result<Tensor> {
+    y.apply_op2_no_bwd(&dy.contiguous()?, &Backward)
+}
+
 /// `x → y`.
 struct Forward;
 
@@ -54,18 +65,13 @@ impl CustomOp1 for Forward {
     fn cpu_fwd(&self, x: &CpuStorage, l: &Layout) -> Result<(CpuStorage, Shape)> {
         let x = values::<f32>("relu", x, l)?;
         produce(l.shape(), |y| {
-            map1(
-                x,
-                y,
-                #[inline(always)]
-                |x| if x <= 0.0 { 0.0 } else { x },
-            );
+            map1(x, y, relu);
             Ok(())
         })
     }
 
     fn bwd(&self, _x: &Tensor, y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
-        y.apply_op2_no_bwd(&dy.contiguous()?, &Backward).map(Some)
+        rectified(y, dy).map(Some)
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod common;
 
-use alexnet_kernels::{Conv2d, Padding};
+use alexnet_kernels::{Conv2d, InputGradient, Padding};
 use candle_core::{DType, Device, Result, Tensor};
 use common::{Array, assert_close, assert_same_on_all_thread_counts, cases, check, refusal};
 use proptest::prelude::*;
@@ -43,7 +43,7 @@ fn matches(device: &Device, conv: Conv2d, x: [usize; 4], w: [usize; 4]) -> Resul
         &|inputs| oracle(&conv, inputs),
         &|inputs| conv.forward(&inputs[0], &inputs[1], &inputs[2]),
         &|inputs, _, dy| {
-            let gradients = conv.backward(&inputs[0], &inputs[1], dy, true)?;
+            let gradients = conv.backward(&inputs[0], &inputs[1], dy, InputGradient::Plain)?;
             Ok(vec![gradients.input.expect("asked for"), gradients.weight, gradients.bias])
         },
     )
@@ -110,7 +110,12 @@ fn several_tiles_match_oracle() -> Result<()> {
         assert_close("y", &y, &oracle(&conv, &arrays), 1e-5)?;
         let dy = Array::random(y.dims(), 7);
         let (dx, dw) = adjoint(&conv, x, w, &dy);
-        let got = conv.backward(&tensors[0], &tensors[1], &dy.tensor(&Device::Cpu)?, true)?;
+        let got = conv.backward(
+            &tensors[0],
+            &tensors[1],
+            &dy.tensor(&Device::Cpu)?,
+            InputGradient::Plain,
+        )?;
         assert_close("dx", &got.input.expect("asked for"), &dx, 1e-5)?;
         assert_close("dw", &got.weight, &dw, 1e-5)?;
     }
@@ -147,7 +152,7 @@ fn leaves_the_input_gradient_out_when_not_asked() -> Result<()> {
     let [x, w, _] = inputs([1, 1, 3, 3], [1, 1, 2, 2]);
     let dy = Tensor::ones((1, 1, 2, 2), DType::F32, &Device::Cpu)?;
     let (x, w) = (x.tensor(&Device::Cpu)?, w.tensor(&Device::Cpu)?);
-    assert!(PLAIN.backward(&x, &w, &dy, false)?.input.is_none());
+    assert!(PLAIN.backward(&x, &w, &dy, InputGradient::No)?.input.is_none());
     Ok(())
 }
 
@@ -159,7 +164,7 @@ fn same_bits_on_all_thread_counts() -> Result<()> {
     let (x, w, bias) = (x?, w?, bias?);
     let dy = Array::random(&[7, 24, 19, 17], 5).tensor(&Device::Cpu)?;
     assert_same_on_all_thread_counts(|| {
-        let gradients = conv.backward(&x, &w, &dy, true)?;
+        let gradients = conv.backward(&x, &w, &dy, InputGradient::Plain)?;
         let y = conv.forward(&x, &w, &bias)?;
         Ok(vec![y, gradients.input.expect("asked for"), gradients.weight, gradients.bias])
     })
@@ -193,6 +198,6 @@ fn refuses_what_has_no_meaning() -> Result<()> {
     assert!(forward(PLAIN, &x.to_dtype(DType::F64)?, &w).contains("F64"));
     assert!(forward(PLAIN, &x, &w.to_dtype(DType::U8)?).contains("U8"));
     assert!(refusal(PLAIN.forward(&x, &w, &bias.narrow(0, 0, 5)?)).contains("[6]"));
-    assert!(refusal(PLAIN.backward(&x, &w, &x, true)).contains("[2, 6, 3, 3]"));
+    assert!(refusal(PLAIN.backward(&x, &w, &x, InputGradient::Plain)).contains("[2, 6, 3, 3]"));
     Ok(())
 }

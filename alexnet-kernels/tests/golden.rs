@@ -7,7 +7,8 @@ use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 
 use alexnet_kernels::{
-    Conv2d, Gradients, Linear, Lrn, MapNorm, MaxPool2d, Padding, Relu, Sgd, SoftmaxCrossEntropy,
+    Conv2d, Gradients, InputGradient, Linear, Lrn, MapNorm, MaxPool2d, Padding, Relu, Sgd,
+    SoftmaxCrossEntropy,
 };
 use candle_core::{DType, Device, Result, Tensor};
 use common::{Array, TOLERANCE, assert_close};
@@ -90,7 +91,7 @@ fn conv(golden: &Golden) -> Result<()> {
         golden.check_layer(
             &format!("conv.{i}"),
             |x, w, b| conv.forward(x, w, b),
-            |x, w, dy| conv.backward(x, w, dy, true),
+            |x, w, dy| conv.backward(x, w, dy, InputGradient::Plain),
         )?;
     }
     Ok(())
@@ -162,7 +163,7 @@ fn linear(golden: &Golden) -> Result<()> {
     golden.check_layer(
         "linear.0",
         |x, w, b| Linear.forward(x, w, b),
-        |x, w, dy| Linear.backward(x, w, dy, true),
+        |x, w, dy| Linear.backward(x, w, dy, InputGradient::Plain),
     )
 }
 

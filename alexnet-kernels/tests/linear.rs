@@ -2,7 +2,7 @@
 
 mod common;
 
-use alexnet_kernels::Linear;
+use alexnet_kernels::{InputGradient, Linear};
 use candle_core::{DType, Device, Result, Tensor};
 use common::{Array, assert_close, assert_same_on_all_thread_counts, cases, check, refusal};
 use proptest::prelude::*;
@@ -33,7 +33,7 @@ fn matches(device: &Device, batch: usize, features: usize, out: usize) -> Result
         &oracle,
         &|inputs| Linear.forward(&inputs[0], &inputs[1], &inputs[2]),
         &|inputs, _, dy| {
-            let gradients = Linear.backward(&inputs[0], &inputs[1], dy, true)?;
+            let gradients = Linear.backward(&inputs[0], &inputs[1], dy, InputGradient::Plain)?;
             Ok(vec![gradients.input.expect("asked for"), gradients.weight, gradients.bias])
         },
     )
@@ -73,7 +73,7 @@ fn several_tiles_match_oracle() -> Result<()> {
     let (x, w) = (x?, w?);
     assert_close("y", &Linear.forward(&x, &w, &bias?)?, &oracle(&arrays), 1e-5)?;
     let dy = Array::random(&[37, 331], 4);
-    let got = Linear.backward(&x, &w, &dy.tensor(&Device::Cpu)?, true)?;
+    let got = Linear.backward(&x, &w, &dy.tensor(&Device::Cpu)?, InputGradient::Plain)?;
     let (mut dx, mut dw) = (Array::zeros(&[37, 301]), Array::zeros(&[331, 301]));
     for b in 0..37 {
         for o in 0..331 {
@@ -96,7 +96,10 @@ fn broadcast_weights() -> Result<()> {
     let (w, bias) = (row.broadcast_as((4, 5))?, Tensor::zeros(4, DType::F32, &Device::Cpu)?);
     let dy = Array::random(&[3, 4], 3).tensor(&Device::Cpu)?;
     let results = |w: &Tensor| -> Result<Vec<Vec<f32>>> {
-        let (y, dx) = (Linear.forward(&x, w, &bias)?, Linear.backward(&x, w, &dy, true)?.input);
+        let (y, dx) = (
+            Linear.forward(&x, w, &bias)?,
+            Linear.backward(&x, w, &dy, InputGradient::Plain)?.input,
+        );
         [y, dx.expect("asked for")].iter().map(|t| t.flatten_all()?.to_vec1()).collect()
     };
     for (got, want) in
@@ -110,7 +113,7 @@ fn broadcast_weights() -> Result<()> {
 #[test]
 fn leaves_the_input_gradient_out_when_not_asked() -> Result<()> {
     let x = Tensor::ones((2, 3), DType::F32, &Device::Cpu)?;
-    assert!(Linear.backward(&x, &x, &x.narrow(1, 0, 2)?, false)?.input.is_none());
+    assert!(Linear.backward(&x, &x, &x.narrow(1, 0, 2)?, InputGradient::No)?.input.is_none());
     Ok(())
 }
 
@@ -121,7 +124,7 @@ fn same_bits_on_all_thread_counts() -> Result<()> {
     let (x, w, bias) = (x?, w?, bias?);
     let dy = Array::random(&[37, 331], 4).tensor(&Device::Cpu)?;
     assert_same_on_all_thread_counts(|| {
-        let gradients = Linear.backward(&x, &w, &dy, true)?;
+        let gradients = Linear.backward(&x, &w, &dy, InputGradient::Plain)?;
         let y = Linear.forward(&x, &w, &bias)?;
         Ok(vec![y, gradients.input.expect("asked for"), gradients.weight, gradients.bias])
     })
@@ -137,6 +140,6 @@ fn refuses_what_has_no_meaning() -> Result<()> {
     assert!(refusal(Linear.forward(&bias, &w, &bias)).contains("2 dimensions"));
     assert!(refusal(Linear.forward(&x.narrow(0, 0, 0)?, &w, &bias)).contains("empty"));
     assert!(refusal(Linear.forward(&x, &w.to_dtype(DType::BF16)?, &bias)).contains("BF16"));
-    assert!(refusal(Linear.backward(&x, &w, &x, true)).contains("[2, 4]"));
+    assert!(refusal(Linear.backward(&x, &w, &x, InputGradient::Plain)).contains("[2, 4]"));
     Ok(())
 }

@@ -7,6 +7,7 @@ mod network;
 mod parameters;
 mod presets;
 mod spec;
+mod stage;
 mod suggest;
 mod walk;
 
@@ -14,5 +15,6 @@ pub use error::SpecError;
 pub use layers::{Layer, Layers, Row, Shape, Table};
 pub use network::{Network, Parameter, Role};
 pub use spec::{Init, LayerKind, LayerSpec, NetworkSpec, Normal, Op, Rule, Scale};
+pub use stage::Stage;
 pub use suggest::{explain, nearest};
-pub use walk::{LayerGradients, Mode, Tape};
+pub use walk::{Mode, Saved, StageGradients, StageOutput, Tape};

@@ -6,7 +6,8 @@ use candle_core::{Device, Result, Tensor, bail};
 use candle_nn::VarBuilder;
 
 use crate::parameters::{bias_name, initial, to_disk, to_memory, weight_name};
-use crate::{Layer, Layers, NetworkSpec};
+use crate::stage::stages;
+use crate::{Layer, Layers, NetworkSpec, Stage};
 
 /// What a parameter is; rate and decay hang on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +36,7 @@ pub struct Parameter {
 pub struct Network {
     spec: NetworkSpec,
     layers: Layers,
+    stages: Vec<Stage>,
     /// Weight, bias, weight, bias, … in the order of the layers that have them.
     parameters: Vec<Parameter>,
 }
@@ -105,7 +107,8 @@ impl Network {
             parameters.push(parameter(weight_name(layer), Role::Weight, weight));
             parameters.push(parameter(bias_name(layer), Role::Bias, bias.contiguous()?));
         }
-        Ok(Self { spec: spec.clone(), layers, parameters })
+        let stages = stages(&layers);
+        Ok(Self { spec: spec.clone(), layers, stages, parameters })
     }
 
     /// The description.
@@ -116,6 +119,11 @@ impl Network {
     /// The layers with their shapes.
     pub fn layers(&self) -> &Layers {
         &self.layers
+    }
+
+    /// The layers as they run.
+    pub fn stages(&self) -> &[Stage] {
+        &self.stages
     }
 
     /// The parameters, in the order of the layers, weights before biases.

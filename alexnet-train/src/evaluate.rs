@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use alexnet_data::{Split, Views, test_views};
+use alexnet_kernels::{KeepMemory, recycle};
 use alexnet_model::{Mode, Network};
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,7 @@ pub fn evaluate(
         let view = list[job as usize % list.len()];
         Ok(batch.fill_views(split, records(job), [h, w], view)?)
     };
+    let _memory = KeepMemory::new(); // each batch uses what the one before has given back
     let mut score = Score::default();
     prefetch(loader_threads, jobs, fill, |batches| {
         while score.images < split.len() {
@@ -59,7 +61,9 @@ pub fn evaluate(
             let mut labels = Vec::new();
             for _ in &list {
                 let batch = batches.next().unwrap_or(Err(Error::LoaderGone))?;
-                let logits = network.forward(&input.run(&batch, 1.0)?, Mode::Test)?;
+                let images = input.run(&batch, 1.0)?;
+                let logits = network.forward(&images, Mode::Test)?;
+                recycle(images);
                 add(&mut mean, &probabilities(&logits)?);
                 labels.clone_from(&batch.labels);
                 batches.recycle(batch);

@@ -1,7 +1,7 @@
 //! From a batch of bytes to the network's input on the device.
 
 use alexnet_data::{Batch, Statistics, View};
-use alexnet_kernels::{Input, Window};
+use alexnet_kernels::{Input, Window, recycle, upload};
 use candle_core::{Device, Result, Tensor};
 
 use crate::{InputRecipe, Mean};
@@ -52,15 +52,18 @@ impl InputStage {
     /// A batch whose crops are not of the size this was made for.
     pub fn run(&self, batch: &Batch, divisor: f32) -> Result<Tensor> {
         let (b, h, w) = (batch.labels.len(), batch.height, batch.width);
-        let pixels = Tensor::from_slice(&batch.pixels, (b, h, w, 3), &self.device)?;
+        let pixels = upload(&batch.pixels, (b, h, w, 3), &self.device)?;
         let shift = Tensor::from_slice(batch.color_shift.as_flattened(), (b, 3), &self.device)?;
         let input = Input { scale: self.scale.map(|s| s / divisor) };
-        if !self.aligned {
-            return input.forward(&pixels, &self.mean, &shift);
-        }
-        let window = |v: &View| Window { top: v.top, left: v.left, flip: v.flip };
-        let windows: Vec<Window> = batch.views.iter().map(window).collect();
-        input.forward_aligned(&pixels, &self.mean, &windows, &shift)
+        let images = if self.aligned {
+            let window = |v: &View| Window { top: v.top, left: v.left, flip: v.flip };
+            let windows: Vec<Window> = batch.views.iter().map(window).collect();
+            input.forward_aligned(&pixels, &self.mean, &windows, &shift)?
+        } else {
+            input.forward(&pixels, &self.mean, &shift)?
+        };
+        recycle(pixels);
+        Ok(images)
     }
 }
 

@@ -15,7 +15,6 @@ mod run;
 mod schedule;
 mod train;
 
-pub use alexnet_kernels::keep_freed_memory;
 pub use bench::{BenchDetails, BenchOptions, BenchReport, LayerTimes, bench};
 pub use checkpoint::{Checkpoint, Progress};
 pub use classify::classify;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use alexnet_data::{Dataset, Plan, Split, Views};
-use alexnet_kernels::SoftmaxCrossEntropy;
+use alexnet_kernels::{KeepMemory, SoftmaxCrossEntropy, recycle};
 use alexnet_model::{Mode, Network, NetworkSpec};
 use candle_core::{Device, Tensor};
 
@@ -90,6 +90,7 @@ pub fn train(job: &Job, watch: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluation>
     let classes: Vec<String> = data.manifest().classes.iter().map(|c| c.name.clone()).collect();
     let mean_image = mean_image(statistics, stored)?;
     let context = Context { recipe, classes: &classes, mean_image: &mean_image };
+    let _memory = KeepMemory::new(); // each step uses what the one before has given back
     let mut out = Telling { watch, log: Log::open(&job.run)? };
     out.tell(Event::Start {
         network: config.network.name.clone(),
@@ -137,7 +138,10 @@ pub fn train(job: &Job, watch: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluation>
                     optimizer.update(parameter, gradient, &rates)
                 })?;
 
-                let losses: Vec<f32> = losses.to_vec1()?;
+                recycle(images);
+                let per_image: Vec<f32> = losses.to_vec1()?;
+                recycle(losses);
+                let losses = per_image;
                 let loss = losses.iter().sum::<f32>() / losses.len() as f32;
                 if !loss.is_finite() {
                     return Err(Error::Diverged { loss, epoch: at.epoch, step: at.step });

@@ -4,23 +4,27 @@
 //! the padding that is missing to a full overlap. With any other stride it is the gradient of
 //! each patch, added where the patch was read.
 
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape};
+use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape};
 use rayon::prelude::*;
 
 use super::Padding;
-use super::forward::correlate;
+use super::forward::{Tail, correlate};
 use super::geometry::Geometry;
 use crate::dense::{produce, values};
 use crate::matrix::{Matrix, multiply};
-use crate::memory::with_scratch;
+use crate::memory::{Lent, lend, with_scratch};
 
 /// Floats of a tile of patches: 2 MiB.
 const TILE: usize = 512 * 1024;
 
-/// `(dy (B, H', W', O), w (O, kH, kW, C/groups)) → dx (B, H, W, C)`.
-pub(super) struct InputGradient(pub(super) Geometry);
+/// `(dy (B, H', W', O), w (O, kH, kW, C/groups), x (B, H, W, C)) → dx (B, H, W, C)`.
+pub(super) struct ByInput {
+    pub(super) geometry: Geometry,
+    /// Whether `dx` is 0 where `x` is not above 0. Only then is `x` read.
+    pub(super) rectified: bool,
+}
 
-impl CustomOp2 for InputGradient {
+impl CustomOp3 for ByInput {
     fn name(&self) -> &'static str {
         "conv2d-input-gradient"
     }
@@ -31,15 +35,24 @@ impl CustomOp2 for InputGradient {
         dy_l: &Layout,
         w: &CpuStorage,
         w_l: &Layout,
+        x: &CpuStorage,
+        x_l: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (dy, w) = (values("conv2d", dy, dy_l)?, values("conv2d", w, w_l)?);
-        let g = &self.0;
+        let g = &self.geometry;
+        let tail = match self.rectified {
+            true => Tail::Where(values("conv2d", x, x_l)?),
+            false => Tail::Plain,
+        };
         produce((g.batch, g.input.0, g.input.1, g.channels), |dx| {
             if g.stride == 1 {
-                correlate(&turned(g), dy, &turned_columns(g, w), None, dx);
+                correlate(&turned(g), dy, &turned_columns(g, w)?, tail, dx);
             } else {
                 let images = dx.par_chunks_mut(g.image()).enumerate();
-                images.for_each(|(image, dx)| scattered(g, dy, w, image, dx));
+                images.for_each(|(image, dx)| {
+                    scattered(g, dy, w, image, dx);
+                    tail.apply(image * g.image(), dx);
+                });
             }
             Ok(())
         })
@@ -65,15 +78,16 @@ fn turned(g: &Geometry) -> Geometry {
 }
 
 /// `w` (O, kH, kW, C/groups) to (groups, kH·kW·O/groups, C/groups), with the taps in reverse.
-fn turned_columns(g: &Geometry, w: &[f32]) -> Vec<f32> {
+fn turned_columns(g: &Geometry, w: &[f32]) -> Result<Lent> {
     let (taps, channels, group_out) = (g.taps(), g.group_channels(), g.group_out_channels());
-    let mut columns = vec![0.0; w.len()];
+    // SAFETY: the loop below writes each of its rows.
+    let mut columns = unsafe { lend(w.len())? };
     for (row, column) in columns.chunks_exact_mut(channels).enumerate() {
         let (group, tap, o) = (row / group_out / taps, row / group_out % taps, row % group_out);
         let place = ((group * group_out + o) * taps + taps - 1 - tap) * channels;
         column.copy_from_slice(&w[place..][..channels]);
     }
-    columns
+    Ok(columns)
 }
 
 /// The gradient of one image, `dx` (H, W, C), for any stride.

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use super::geometry::Geometry;
 use crate::dense::{produce, values};
 use crate::matrix::{Matrix, multiply};
-use crate::memory::{unwritten, with_scratch};
+use crate::memory::{lend, with_scratch};
 use crate::simd::vectorized;
 
 /// Floats of a tile of patches: 512 KiB, so that it stays in the second cache beside `dy`.
@@ -80,7 +80,7 @@ fn weight_gradient(g: &Geometry, x: &[f32], dy: &[f32], dw: &mut [f32]) -> Resul
     // Buffers are (chunk, group, block of taps), each (O/groups, taps · C/groups).
     let floats = g.batch.div_ceil(cut.images) * dw.len();
     // SAFETY: the tasks below are all blocks of all buffers, and each writes its block first.
-    let mut buffers = unsafe { unwritten(&Shape::from(floats))? };
+    let mut buffers = unsafe { lend(floats)? };
     let chunks = buffers.par_chunks_mut(dw.len()).enumerate();
     let tasks = chunks.flat_map(|(chunk, buffer)| {
         let groups = buffer.par_chunks_mut(group_out * patch).enumerate();

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use alexnet_model::{Layer, Network};
+use alexnet_kernels::recycle;
+use alexnet_model::{Layer, Network, Saved, StageOutput};
 use serde::Serialize;
 
 use super::{Trainer, mode};
@@ -14,7 +15,7 @@ const TRIES: usize = 3;
 /// One layer's passes over a batch.
 #[derive(Debug, Clone, Serialize)]
 pub struct LayerTimes {
-    /// Its name.
+    /// Its name; `conv2+relu2` where a ReLU runs with it.
     pub name: String,
     /// Its kind, in the word of the presets.
     pub kind: &'static str,
@@ -52,35 +53,57 @@ fn work(index: usize, layer: &Layer) -> [f64; 2] {
     [input + output, 2.0 * input + output]
 }
 
-/// One step, layer by layer.
+/// One step, stage by stage: a layer, with its ReLU where that runs with it.
 pub(super) fn measure(trainer: &Trainer) -> Result<Vec<LayerTimes>, Error> {
     let Trainer { network, optimizer, rates, data: [images, labels] } = trainer;
-    let mode = mode(0);
-    let mut activations = vec![images.clone()];
+    let (mode, layers) = (mode(0), network.layers());
+    let layers: Vec<&Layer> = layers.iter().collect();
+    let batch = images.dim(0)? as f64;
+    let mut passes = vec![StageOutput { output: images.clone(), argmax: None }];
     let mut times = Vec::new();
-    for (index, layer) in network.layers().iter().enumerate() {
-        let x = &activations[index];
-        let (forward_ms, y) = fastest(|| Ok(network.forward_layer(index, x, mode)?))?;
-        activations.push(y);
+    for &stage in network.stages() {
+        let x = &passes[passes.len() - 1].output;
+        let (forward_ms, y) = fastest(
+            || Ok(network.forward_stage(stage, x, mode)?),
+            |pass| {
+                recycle(pass.output);
+                pass.argmax.into_iter().for_each(recycle);
+            },
+        )?;
+        passes.push(y);
+        let layer = layers[stage.layer];
+        let names: Vec<&str> = stage.layers().map(|l| layers[l].spec.name.as_str()).collect();
         times.push(LayerTimes {
-            name: layer.spec.name.clone(),
+            name: names.join("+"),
             kind: layer.spec.kind.word(),
             forward_ms,
             backward_ms: 0.0,
             update_ms: 0.0,
-            forward_rate: 0.0,
+            forward_rate: batch * work(stage.layer, layer)[0] / 1e6 / forward_ms,
             backward_rate: 0.0,
             unit: if layer.weight.is_some() { "GFLOP/s" } else { "GB/s" },
         });
     }
-    let logits = &activations[activations.len() - 1];
+    let logits = &passes[passes.len() - 1].output;
     let (_, mut dy) = alexnet_kernels::SoftmaxCrossEntropy.loss_and_gradient(logits, labels)?;
-    for (index, layer) in network.layers().iter().enumerate().rev() {
-        let (x, y, times) = (&activations[index], &activations[index + 1], &mut times[index]);
-        let (backward_ms, gradients) =
-            fastest(|| Ok(network.backward_layer(index, [x, y], &dy, mode)?))?;
+    for (number, &stage) in network.stages().iter().enumerate().rev() {
+        let (before, behind, times) = (&passes[number], &passes[number + 1], &mut times[number]);
+        let saved = Saved {
+            input: Some(&before.output),
+            output: Some(&behind.output),
+            argmax: behind.argmax.as_ref(),
+        };
+        let (backward_ms, gradients) = fastest(
+            || Ok(network.backward_stage(stage, saved, &dy, mode)?),
+            |gradients| {
+                gradients.input.into_iter().for_each(recycle);
+                gradients.parameters.into_iter().for_each(|[weight, _]| recycle(weight));
+            },
+        )?;
+        times.backward_ms = backward_ms;
+        times.backward_rate = batch * work(stage.layer, layers[stage.layer])[1] / 1e6 / backward_ms;
         if let (Some(parameters), Some(first)) =
-            (&gradients.parameters, network.first_parameter(index))
+            (&gradients.parameters, network.first_parameter(stage.layer))
         {
             let update = || {
                 for (offset, gradient) in parameters.iter().enumerate() {
@@ -88,22 +111,27 @@ pub(super) fn measure(trainer: &Trainer) -> Result<Vec<LayerTimes>, Error> {
                 }
                 Ok(())
             };
-            times.update_ms = fastest(update)?.0;
+            times.update_ms = fastest(update, |()| ())?.0;
         }
-        times.backward_ms = backward_ms;
-        let batch = images.dim(0)? as f64;
-        let [forward, backward] = work(index, layer).map(|work| batch * work / 1e6);
-        times.forward_rate = forward / times.forward_ms;
-        times.backward_rate = backward / times.backward_ms;
         if let Some(dx) = gradients.input {
-            dy = dx;
+            recycle(std::mem::replace(&mut dy, dx));
         }
+        gradients.parameters.into_iter().for_each(|[weight, _]| recycle(weight));
     }
     Ok(times)
 }
 
-/// The milliseconds of the fastest of some runs, and what the last gave.
-fn fastest<T>(run: impl Fn() -> Result<T, Error>) -> Result<(f64, T), Error> {
+/// The part of all layers' time that goes to layers without weights.
+pub(super) fn share_without_weights(layers: &[LayerTimes]) -> f64 {
+    let sum = |which: fn(&&LayerTimes) -> bool| -> f64 {
+        let of = |l: &LayerTimes| l.forward_ms + l.backward_ms + l.update_ms;
+        layers.iter().filter(which).map(of).sum()
+    };
+    sum(|l| l.unit == "GB/s") / sum(|_| true)
+}
+
+/// The milliseconds of the fastest of some runs, and what the last gave; what the others gave is `spent`.
+fn fastest<T>(run: impl Fn() -> Result<T, Error>, spent: impl Fn(T)) -> Result<(f64, T), Error> {
     let timed = || {
         let start = Instant::now();
         let result = run()?;
@@ -112,7 +140,9 @@ fn fastest<T>(run: impl Fn() -> Result<T, Error>) -> Result<(f64, T), Error> {
     let mut best = timed()?;
     for _ in 1..TRIES {
         let next = timed()?;
-        best = (best.0.min(next.0), next.1);
+        let (ms, before) = std::mem::replace(&mut best, next);
+        best.0 = best.0.min(ms);
+        spent(before);
     }
     Ok(best)
 }
