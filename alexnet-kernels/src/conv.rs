@@ -17,15 +17,18 @@
 //! Deviations: the authors' first layer lets windows hang over the right and the lower edge only;
 //! here that is a padding of those sides.
 //!
-//! How: rows of patches are gathered into a scratch tile ([`patches`]), and a product of matrices
-//! does the rest. Tiles and the order of sums follow from the sizes alone, so the result has the
-//! same bits for any number of threads.
+//! How: all three passes sum in tiles of a few pixels by a few vectors of channels, held in registers
+//! ([`micro`]), which read images where they lie; only the weights are packed, once a call. The order of
+//! sums follows from the sizes alone, so the result has the same bits for any number of threads.
 
+mod direct;
 mod forward;
 mod geometry;
 mod input_gradient;
+mod micro;
 mod parameter_gradients;
 mod patches;
+mod tail;
 
 use candle_core::{Result, Tensor, bail};
 

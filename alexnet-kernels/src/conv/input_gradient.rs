@@ -8,11 +8,12 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape};
 use rayon::prelude::*;
 
 use super::Padding;
-use super::forward::{Tail, correlate};
+use super::direct::{Panels, convolve};
 use super::geometry::Geometry;
+use super::tail::Tail;
 use crate::dense::{produce, values};
 use crate::matrix::{Matrix, multiply};
-use crate::memory::{Lent, lend, with_scratch};
+use crate::memory::with_scratch;
 
 /// Floats of a tile of patches: 2 MiB.
 const TILE: usize = 512 * 1024;
@@ -46,7 +47,9 @@ impl CustomOp3 for ByInput {
         };
         produce((g.batch, g.input.0, g.input.1, g.channels), |dx| {
             if g.stride == 1 {
-                correlate(&turned(g), dy, &turned_columns(g, w)?, tail, dx);
+                let turned = turned(g);
+                let panels = Panels::new(&turned, |c, k| turned_weight(g, w, c, k))?;
+                convolve(&turned, dy, &panels, tail, dx);
             } else {
                 let images = dx.par_chunks_mut(g.image()).enumerate();
                 images.for_each(|(image, dx)| {
@@ -77,17 +80,11 @@ fn turned(g: &Geometry) -> Geometry {
     }
 }
 
-/// `w` (O, kH, kW, C/groups) to (groups, kH·kW·O/groups, C/groups), with the taps in reverse.
-fn turned_columns(g: &Geometry, w: &[f32]) -> Result<Lent> {
+/// The weight from element `k` of a patch of `dy`, (kH, kW, O/groups) with the taps in reverse, to channel `c`.
+fn turned_weight(g: &Geometry, w: &[f32], c: usize, k: usize) -> f32 {
     let (taps, channels, group_out) = (g.taps(), g.group_channels(), g.group_out_channels());
-    // SAFETY: the loop below writes each of its rows.
-    let mut columns = unsafe { lend(w.len())? };
-    for (row, column) in columns.chunks_exact_mut(channels).enumerate() {
-        let (group, tap, o) = (row / group_out / taps, row / group_out % taps, row % group_out);
-        let place = ((group * group_out + o) * taps + taps - 1 - tap) * channels;
-        column.copy_from_slice(&w[place..][..channels]);
-    }
-    Ok(columns)
+    let (group, tap, o) = (c / channels, taps - 1 - k / group_out, k % group_out);
+    w[((group * group_out + o) * taps + tap) * channels + c % channels]
 }
 
 /// The gradient of one image, `dx` (H, W, C), for any stride.

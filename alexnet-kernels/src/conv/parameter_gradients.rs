@@ -1,32 +1,28 @@
 //! The gradients by weights and bias: a sum over all output pixels of a batch.
 //!
-//! The weights are cut into blocks, of one group and some taps, and the batch into chunks of
-//! images; each task sums one block over one chunk in its own buffer. Buffers are then added in
-//! the order of the chunks. All cuts follow from the sizes alone.
+//! The batch is cut into chunks of images; a task sums one group's weights over one chunk, in a buffer of its
+//! own. Buffers are then added in the order of the chunks. All cuts follow from the sizes alone.
 
 use std::ops::Range;
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape};
+use pulp::Simd;
 use rayon::prelude::*;
 
 use super::geometry::Geometry;
+use super::micro::{Tile, add_products, load, store, with_tile};
 use crate::dense::{produce, values};
-use crate::matrix::{Matrix, multiply};
 use crate::memory::{lend, with_scratch};
 use crate::simd::vectorized;
 
-/// Floats of a tile of patches: 512 KiB, so that it stays in the second cache beside `dy`.
-const TILE: usize = 128 * 1024;
-
-/// Columns a block of weights has about: enough for `gemm` to be fast, few enough for a tile to
-/// have many pixels.
-const BLOCK: usize = 256;
-
 /// Tasks wanted, for any machine; a chunk of images more is a buffer more.
-const TASKS: usize = 32;
+const TASKS: usize = 16;
 
 /// Floats of all buffers at most, unless one chunk has more: 64 MiB.
 const BUFFERS: usize = 16 * 1024 * 1024;
+
+/// Pixels of a strip about: 24 KiB of 64 channels, which stay in the first cache.
+const STRIP: usize = 96;
 
 /// `(x (B, H, W, C), dy (B, H', W', O)) → dw (O, kH, kW, C/groups), then db (O)`, in one row.
 pub(super) struct ParameterGradients(pub(super) Geometry);
@@ -54,91 +50,165 @@ impl CustomOp2 for ParameterGradients {
     }
 }
 
-/// How the sum is cut.
-struct Cut {
-    /// Taps of a block of weights; the last block may have fewer.
-    taps: usize,
-    /// Images of a chunk; the last chunk may have fewer.
-    images: usize,
-}
-
-impl Cut {
-    fn new(g: &Geometry) -> Self {
-        // As equal as they can be at about `BLOCK` columns.
-        let blocks = g.patch().div_ceil(BLOCK).min(g.taps());
-        let taps = g.taps().div_ceil(blocks);
-        let tasks = g.groups * g.taps().div_ceil(taps);
-        let affordable = (BUFFERS / (g.out_channels * g.patch())).max(1);
-        let chunks = TASKS.div_ceil(tasks).min(affordable).min(g.batch);
-        Self { taps, images: g.batch.div_ceil(chunks) }
-    }
+/// Images of a chunk: a function of the sizes alone.
+fn chunk(g: &Geometry, buffer: usize) -> usize {
+    let affordable = (BUFFERS / buffer).max(1);
+    g.batch.div_ceil(TASKS.div_ceil(g.groups).min(affordable).min(g.batch))
 }
 
 /// `dw` (O, kH·kW·C/groups).
 fn weight_gradient(g: &Geometry, x: &[f32], dy: &[f32], dw: &mut [f32]) -> Result<()> {
-    let (cut, patch, group_out) = (Cut::new(g), g.patch(), g.group_out_channels());
-    // Buffers are (chunk, group, block of taps), each (O/groups, taps · C/groups).
-    let floats = g.batch.div_ceil(cut.images) * dw.len();
-    // SAFETY: the tasks below are all blocks of all buffers, and each writes its block first.
+    let (patch, group_out) = (g.patch(), g.group_out_channels());
+    let tile = Tile::new(group_out);
+    let panel = patch * tile.width;
+    let group_floats = group_out.div_ceil(tile.width) * panel;
+    let images = chunk(g, g.groups * group_floats);
+    // (chunks, groups, panels, patch, width)
+    let floats = g.batch.div_ceil(images) * g.groups * group_floats;
+    // SAFETY: the tasks below fill all of it.
     let mut buffers = unsafe { lend(floats)? };
-    let chunks = buffers.par_chunks_mut(dw.len()).enumerate();
-    let tasks = chunks.flat_map(|(chunk, buffer)| {
-        let groups = buffer.par_chunks_mut(group_out * patch).enumerate();
-        groups.flat_map(move |(group, buffer)| {
-            let block = group_out * cut.taps * g.group_channels();
-            let blocks = buffer.par_chunks_mut(block).enumerate();
-            blocks.map(move |(block, buffer)| (chunk, group, block, buffer))
-        })
-    });
-    tasks.for_each(|(chunk, group, block, buffer)| {
-        let images = chunk * cut.images..((chunk + 1) * cut.images).min(g.batch);
-        let taps = block * cut.taps..((block + 1) * cut.taps).min(g.taps());
-        block_gradient(g, (x, dy), images, taps, group, buffer);
+    buffers.par_chunks_mut(group_floats).enumerate().for_each(|(task, sums)| {
+        let (chunk, group) = (task / g.groups, task % g.groups);
+        let end = ((chunk + 1) * images).min(g.batch);
+        sums.fill(0.0);
+        for image in chunk * images..end {
+            let x = &x[image * g.image()..][..g.image()];
+            let dy = &dy[image * g.out_pixels() * g.out_channels..];
+            add_image(&Image { g, tile, group, x, dy }, sums);
+        }
     });
 
-    let rows = dw.par_chunks_exact_mut(patch).enumerate();
-    rows.for_each(|(o, dw)| {
-        dw.fill(0.0);
-        let (group, row) = (o / group_out, o % group_out);
-        for buffer in buffers.chunks_exact(g.out_channels * patch) {
-            let buffer = &buffer[group * group_out * patch..][..group_out * patch];
-            let columns = cut.taps * g.group_channels();
-            let blocks = buffer.chunks(group_out * columns);
-            for (dw, block) in dw.chunks_mut(columns).zip(blocks) {
-                let block = &block[row * dw.len()..][..dw.len()];
-                for (dw, block) in dw.iter_mut().zip(block) {
-                    *dw += block;
+    // Each task writes the rows of a panel's channels: the sum of the chunks, turned around.
+    let in_group = group_out.div_ceil(tile.width);
+    dw.par_chunks_mut(group_out * patch).enumerate().for_each(|(group, dw)| {
+        dw.par_chunks_mut(tile.width * patch).enumerate().for_each(|(number, dw)| {
+            let first = (group * in_group + number) * panel;
+            let mut total = vec![0.0; tile.width];
+            for k in 0..patch {
+                total.fill(0.0);
+                for chunk in buffers.chunks_exact(g.groups * group_floats) {
+                    let part = &chunk[first + k * tile.width..][..tile.width];
+                    total.iter_mut().zip(part).for_each(|(total, part)| *total += part);
+                }
+                for (dw, total) in dw[k..].iter_mut().step_by(patch).zip(&total) {
+                    *dw = *total;
                 }
             }
-        }
+        });
     });
     Ok(())
 }
 
-/// The gradient of one block of weights over some images, (O/groups, taps · C/groups).
-fn block_gradient(
-    g: &Geometry,
-    (x, dy): (&[f32], &[f32]),
-    images: Range<usize>,
-    taps: Range<usize>,
+/// One image's part in the gradient of one group's weights.
+#[derive(Clone, Copy)]
+struct Image<'a> {
+    g: &'a Geometry,
+    tile: Tile,
     group: usize,
-    dw: &mut [f32],
-) {
-    let (out, group_out) = (g.out_channels, g.group_out_channels());
-    let columns = taps.len() * g.group_channels();
-    let (first, end) = (images.start * g.out_pixels(), images.end * g.out_pixels());
-    let tile_pixels = (TILE / columns).max(8);
-    for tile in (first..end).step_by(tile_pixels) {
-        let pixels = tile_pixels.min(end - tile);
-        with_scratch(pixels * columns, |patches| {
-            g.gather(x, tile..tile + pixels, taps.clone(), group, patches);
-            let dy = &dy[tile * out + group * group_out..];
-            let (dy, patches) = (
-                Matrix::new(dy, (pixels, group_out), (out, 1)).transposed(),
-                Matrix::row_major(patches, pixels, columns),
-            );
-            multiply(dw, columns, dy, patches, tile > first);
-        });
+    /// (H, W, C)
+    x: &'a [f32],
+    /// (H', W', O), and what lies behind it.
+    dy: &'a [f32],
+}
+
+/// Adds an image's part to `sums`, (panels, patch, width): strip by strip, so that `dy` stays in the first
+/// cache while the patch is gone through.
+fn add_image(image: &Image<'_>, sums: &mut [f32]) {
+    let Image { g, tile, group, dy, .. } = *image;
+    let ((out_h, out_w), group_out) = (g.output, g.group_out_channels());
+    let strip = (STRIP / out_w).clamp(1, out_h);
+    with_scratch(strip * out_w * tile.width, |packed| {
+        for first in (0..out_h).step_by(strip) {
+            let rows = first..(first + strip).min(out_h);
+            for (panel, sums) in sums.chunks_exact_mut(g.patch() * tile.width).enumerate() {
+                let channel = panel * tile.width;
+                let width = tile.width.min(group_out - channel);
+                let packed = &mut packed[..rows.len() * out_w * tile.width];
+                let pixels = packed.chunks_exact_mut(tile.width);
+                for (p, row) in (rows.start * out_w..).zip(pixels) {
+                    let start = p * g.out_channels + group * group_out + channel;
+                    row[..width].copy_from_slice(&dy[start..start + width]);
+                    row[width..].fill(0.0);
+                }
+                let rows = rows.clone();
+                pulp::Arch::new().dispatch(Strip { image: *image, rows, dy: packed, sums });
+            }
+        }
+    });
+}
+
+/// Some rows of an image's output, and one panel of channels.
+struct Strip<'a> {
+    image: Image<'a>,
+    rows: Range<usize>,
+    /// (rows, W', width)
+    dy: &'a [f32],
+    /// (patch, width)
+    sums: &'a mut [f32],
+}
+
+impl pulp::WithSimd for Strip<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let Image { g, tile, .. } = self.image;
+        let (kernel_w, channels) = (g.kernel.1, g.group_channels());
+        for tap in 0..g.taps() {
+            for channel in (0..channels).step_by(tile.rows) {
+                let at = Place { tap: (tap / kernel_w, tap % kernel_w), channel };
+                let rows = tile.rows.min(channels - channel);
+                with_tile!(tile, rows, add_tile::<S>(simd, &mut self, at));
+            }
+        }
+    }
+}
+
+/// Where in the patch a tile begins.
+#[derive(Clone, Copy)]
+struct Place {
+    tap: (usize, usize),
+    channel: usize,
+}
+
+/// Adds to the sums of `R` neighbouring elements of the patch.
+#[inline(always)]
+fn add_tile<S: Simd, const R: usize, const V: usize>(simd: S, strip: &mut Strip<'_>, at: Place) {
+    let Strip { image: Image { g, tile, group, x, .. }, rows, dy, sums } = strip;
+    let ((h, w), (_, out_w), width) = (g.input, g.output, tile.width);
+    let k = (at.tap.0 * g.kernel.1 + at.tap.1) * g.group_channels() + at.channel;
+    assert!(width == V * S::F32_LANES && at.channel + R <= g.group_channels());
+    let sums = &mut sums[k * width..][..R * width];
+    // SAFETY: `sums` is R rows of V vectors.
+    let row = |m: usize| unsafe { sums.as_ptr().add(m * width) };
+    // SAFETY: as `row`.
+    let mut totals: [[S::f32s; V]; R] = std::array::from_fn(|m| unsafe { load(row(m)) });
+    // Pixels whose window has this tap inside the map.
+    let inside = |tap: usize, padding: usize, input: usize, output: usize| {
+        let first = padding.saturating_sub(tap).div_ceil(g.stride);
+        let end = (input + padding).saturating_sub(tap).div_ceil(g.stride).min(output);
+        first.min(end)..end
+    };
+    let columns = inside(at.tap.1, g.padding.left, w, out_w);
+    let wanted = inside(at.tap.0, g.padding.top, h, g.output.0);
+    if columns.is_empty() {
+        return;
+    }
+    for out_h in rows.start.max(wanted.start)..rows.end.min(wanted.end) {
+        let pixel = (out_h * g.stride + at.tap.0 - g.padding.top) * w
+            + (columns.start * g.stride + at.tap.1 - g.padding.left);
+        let step = g.stride * g.channels;
+        let first = pixel * g.channels + *group * g.group_channels() + at.channel;
+        let x = &x[first..first + (columns.len() - 1) * step + R];
+        let dy = &dy[((out_h - rows.start) * out_w + columns.start) * width..];
+        let dy = &dy[..columns.len() * width];
+        let a = |m: usize, k: usize| x.as_ptr().wrapping_add(k * step + m);
+        // SAFETY: `x` reaches to the R floats of the last column, `dy` to its row.
+        unsafe { add_products(simd, &mut totals, a, (dy.as_ptr(), width), columns.len()) };
+    }
+    for (m, totals) in totals.into_iter().enumerate() {
+        // SAFETY: `sums` is R rows of V vectors.
+        unsafe { store(totals, sums.as_mut_ptr().add(m * width)) };
     }
 }
 

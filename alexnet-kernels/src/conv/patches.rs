@@ -54,58 +54,6 @@ impl Geometry {
         }
     }
 
-    /// Writes all of `patches`, (pixels, taps · group channels), from `x` (B, H, W, C).
-    pub(super) fn gather(
-        &self,
-        x: &[f32],
-        pixels: Range<usize>,
-        taps: Range<usize>,
-        group: usize,
-        patches: &mut [f32],
-    ) {
-        vectorized(
-            #[inline(always)]
-            || self.gather_runs(x, pixels, taps, group, patches),
-        );
-    }
-
-    #[inline(always)]
-    fn gather_runs(
-        &self,
-        x: &[f32],
-        pixels: Range<usize>,
-        taps: Range<usize>,
-        group: usize,
-        patches: &mut [f32],
-    ) {
-        let (channels, group_channels) = (self.channels, self.group_channels());
-        let rows = patches.chunks_exact_mut(taps.len() * group_channels);
-        for (p, patch) in pixels.zip(rows) {
-            self.runs(
-                p,
-                &taps,
-                #[inline(always)]
-                |run| {
-                    let (before, inside) =
-                        (run.before * group_channels, run.inside * group_channels);
-                    let (zeros, patch) = patch[run.at..].split_at_mut(before);
-                    zeros.fill(0.0);
-                    let (place, patch) = patch.split_at_mut(inside);
-                    let x = &x[run.pixel * channels..];
-                    if self.groups == 1 {
-                        copy(&x[..inside], place);
-                    } else {
-                        let taps = x[group * group_channels..].chunks(channels);
-                        for (place, x) in place.chunks_exact_mut(group_channels).zip(taps) {
-                            copy(&x[..group_channels], place);
-                        }
-                    }
-                    patch[..run.after * group_channels].fill(0.0);
-                },
-            );
-        }
-    }
-
     /// Adds `patches`, (pixels, kH·kW · group channels), to where [`Self::gather`] reads them:
     /// `x` holds the images from number `first_image` on.
     pub(super) fn scatter_add(
@@ -155,20 +103,4 @@ impl Geometry {
             );
         }
     }
-}
-
-/// `to = from`, without a call: most runs are a few vectors long.
-#[inline(always)]
-fn copy(from: &[f32], to: &mut [f32]) {
-    const VECTOR: usize = 16;
-    let len = to.len();
-    if len < VECTOR {
-        to.copy_from_slice(from);
-        return;
-    }
-    for (from, to) in from.chunks_exact(VECTOR).zip(to.chunks_exact_mut(VECTOR)) {
-        to.copy_from_slice(from);
-    }
-    // The rest, together with some that are there already.
-    to[len - VECTOR..].copy_from_slice(&from[len - VECTOR..]);
 }

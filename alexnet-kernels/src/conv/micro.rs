@@ -1,0 +1,132 @@
+//! The innermost loop of a convolution: a small tile of results, all in registers.
+//!
+//! ```text
+//! tile[m][n] += Σ a(m, k) · b[k · step + n]        0 ≤ k < count, 0 ≤ m < rows, 0 ≤ n < width
+//! ```
+//!
+//! A row of `b` is `VECTORS` vectors wide; each `a` is one float that all lanes share. With AVX-512 that
+//! is 24 products for 10 or 11 loads, so the products set the pace and nothing has to be rearranged
+//! before: `a` is read where it lies in the images.
+
+use pulp::Simd;
+
+/// Vectors of the widest tile.
+const MOST_VECTORS: usize = 4;
+
+/// Rows of the highest tile.
+pub(super) const MOST_ROWS: usize = 8;
+
+/// How large tiles are on this machine, for a number of output channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tile {
+    /// Vectors of a row.
+    pub(super) vectors: usize,
+    /// Rows, as many as registers allow.
+    pub(super) rows: usize,
+    /// Floats of a row.
+    pub(super) width: usize,
+}
+
+impl Tile {
+    /// For `channels` results next to each other.
+    pub(super) fn new(channels: usize) -> Self {
+        struct Lanes;
+        impl pulp::WithSimd for Lanes {
+            type Output = (usize, usize);
+
+            #[inline(always)]
+            fn with_simd<S: Simd>(self, _: S) -> (usize, usize) {
+                (S::F32_LANES, S::REGISTER_COUNT)
+            }
+        }
+        let (lanes, registers) = pulp::Arch::new().dispatch(Lanes);
+        let tile = |vectors, rows| Self { vectors, rows, width: vectors * lanes };
+        if registers < 32 {
+            return tile(2, 6);
+        }
+        // The one that leaves fewer lanes empty, the wider if both do.
+        let (wide, narrow) = (tile(4, 6), tile(3, 8));
+        let padded = |tile: Self| channels.next_multiple_of(tile.width);
+        if padded(narrow) < padded(wide) { narrow } else { wide }
+    }
+}
+
+/// Adds the products of `count` rows of `b` to a tile of `R × V` vectors.
+///
+/// # Safety
+///
+/// `a(m, k)` can be read for all `m < R`, `k < count`, and so can `V` vectors at each `b + k · step`.
+#[inline(always)]
+pub(super) unsafe fn add_products<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    tile: &mut [[S::f32s; V]; R],
+    a: impl Fn(usize, usize) -> *const f32,
+    (b, step): (*const f32, usize),
+    count: usize,
+) {
+    for k in 0..count {
+        // SAFETY: `k < count`: the caller's promise.
+        let b: [S::f32s; V] = unsafe { load(b.add(k * step)) };
+        for (m, row) in tile.iter_mut().enumerate() {
+            // SAFETY: `m < R`, `k < count`: the caller's promise.
+            let a = simd.splat_f32s(unsafe { *a(m, k) });
+            for (sum, b) in row.iter_mut().zip(b) {
+                *sum = simd.mul_add_e_f32s(a, b, *sum);
+            }
+        }
+    }
+}
+
+/// `V` vectors from any address.
+///
+/// # Safety
+///
+/// They can be read there.
+#[inline(always)]
+pub(super) unsafe fn load<V: Copy, const N: usize>(from: *const f32) -> [V; N] {
+    const { assert!(N <= MOST_VECTORS) };
+    // SAFETY: `V` is a vector of floats; the rest is the caller's promise.
+    std::array::from_fn(|n| unsafe { from.cast::<V>().add(n).read_unaligned() })
+}
+
+/// `V` vectors to any address.
+///
+/// # Safety
+///
+/// They can be written there.
+#[inline(always)]
+pub(super) unsafe fn store<V: Copy, const N: usize>(vectors: [V; N], to: *mut f32) {
+    for (n, vector) in vectors.into_iter().enumerate() {
+        // SAFETY: `V` is a vector of floats; the rest is the caller's promise.
+        unsafe { to.cast::<V>().add(n).write_unaligned(vector) };
+    }
+}
+
+/// Calls `$f::<S, R, V>($($argument),*)` with the constants of a tile of `$rows` rows.
+macro_rules! with_tile {
+    ($tile:expr, $rows:expr, $f:ident::<$simd:ident>($($argument:expr),* $(,)?)) => {
+        match ($tile.vectors, $rows) {
+            (2, 1) => $f::<$simd, 1, 2>($($argument),*),
+            (2, 2) => $f::<$simd, 2, 2>($($argument),*),
+            (2, 3) => $f::<$simd, 3, 2>($($argument),*),
+            (2, 4) => $f::<$simd, 4, 2>($($argument),*),
+            (2, 5) => $f::<$simd, 5, 2>($($argument),*),
+            (2, _) => $f::<$simd, 6, 2>($($argument),*),
+            (3, 1) => $f::<$simd, 1, 3>($($argument),*),
+            (3, 2) => $f::<$simd, 2, 3>($($argument),*),
+            (3, 3) => $f::<$simd, 3, 3>($($argument),*),
+            (3, 4) => $f::<$simd, 4, 3>($($argument),*),
+            (3, 5) => $f::<$simd, 5, 3>($($argument),*),
+            (3, 6) => $f::<$simd, 6, 3>($($argument),*),
+            (3, 7) => $f::<$simd, 7, 3>($($argument),*),
+            (3, _) => $f::<$simd, 8, 3>($($argument),*),
+            (_, 1) => $f::<$simd, 1, 4>($($argument),*),
+            (_, 2) => $f::<$simd, 2, 4>($($argument),*),
+            (_, 3) => $f::<$simd, 3, 4>($($argument),*),
+            (_, 4) => $f::<$simd, 4, 4>($($argument),*),
+            (_, 5) => $f::<$simd, 5, 4>($($argument),*),
+            (_, _) => $f::<$simd, 6, 4>($($argument),*),
+        }
+    };
+}
+pub(super) use with_tile;
