@@ -137,7 +137,7 @@ impl Kernel {
     fn backward(&self, x: &[f32], dy: &[f32], least: f32, dx: &mut [f32]) {
         let (power, factor) = (Power::new(self.beta), 2.0 * self.a * self.beta);
         let [mut xs, mut dys, mut window] = [(); 3].map(|()| self.rows.padded());
-        let (mut s, mut p) = (self.rows.plain(), self.rows.plain());
+        let (mut s, mut p) = (self.rows.plain(), self.rows.plain()); // s is 1/s, then sums
         vectorized(
             #[inline(always)]
             || {
@@ -146,16 +146,15 @@ impl Kernel {
                 for ((x, dy), dx) in chunks.zip(dx.chunks_mut(together)) {
                     self.rows.spread(x, &mut xs);
                     self.rows.spread(dy, &mut dys);
-                    self.scales(&xs, &mut window, &mut s);
-                    p.copy_from_slice(&s);
-                    power.apply(&mut p);
+                    self.scales(&xs, &mut window, &mut p);
+                    power.apply_with_inverse(&mut p, &mut s);
                     // dy·s^−β, and from it each channel's share in the gradient of its neighbours.
                     let (xs, dys) = (&xs[self.radius..], &dys[self.radius..]);
                     let results = p.iter_mut().zip(&mut window[self.radius..]);
                     for ((p, share), (s, (x, dy))) in results.zip(s.iter().zip(xs.iter().zip(dys)))
                     {
                         *p *= dy;
-                        *share = *p * x / s;
+                        *share = *p * x * s;
                     }
                     self.rows.clear_gaps(&mut window);
                     window_sums(2 * self.radius + 1, 1, &window, &mut s);

@@ -40,12 +40,6 @@ impl<'a> Matrix<'a> {
         }
     }
 
-    /// Rows `first .. first + rows`.
-    pub(crate) fn rows(self, first: usize, rows: usize) -> Self {
-        let values = &self.values[first * self.row_stride..];
-        Self::new(values, (rows, self.columns), (self.row_stride, self.column_stride))
-    }
-
     /// Elements of the slice from the first to the last of the matrix.
     fn span(&self) -> usize {
         if self.rows == 0 || self.columns == 0 {
@@ -55,16 +49,28 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// `c ← a · b`, or `c ← c + a · b` if `accumulate`, on the calling thread.
-///
-/// Row `i` of `c` begins at `c[i · c_stride]` and is contiguous. What `c` held is not read unless
-/// `accumulate`. The sum over the inner dimension has one order for given sizes.
+/// `c ← a · b`, or `c ← c + a · b` if `accumulate`, on the calling thread: see [`product`].
 pub(crate) fn multiply(
     c: &mut [f32],
     c_stride: usize,
     a: Matrix<'_>,
     b: Matrix<'_>,
     accumulate: bool,
+) {
+    product(c, c_stride, a, b, accumulate, Parallelism::None);
+}
+
+/// `c ← a · b`, or `c ← c + a · b` if `accumulate`.
+///
+/// Row `i` of `c` begins at `c[i · c_stride]` and is contiguous. What `c` held is not read unless
+/// `accumulate`. The sum over the inner dimension has one order for given sizes.
+fn product(
+    c: &mut [f32],
+    c_stride: usize,
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    accumulate: bool,
+    parallelism: Parallelism,
 ) {
     assert_eq!(a.columns, b.rows, "the inner dimensions of a product differ");
     assert!(b.columns <= c_stride, "the rows of a product overlap");
@@ -94,20 +100,15 @@ pub(crate) fn multiply(
             false,
             false,
             false,
-            Parallelism::None,
+            parallelism,
         );
     }
 }
 
-/// `c ← a · b` on all threads, `c` row-major. Each task computes `ROWS` rows, so the result does
-/// not depend on the number of threads.
+/// `c ← a · b` on all threads, `c` row-major. `gemm` shares rows and columns out, never the inner dimension, so
+/// the result does not depend on the number of threads.
 pub(crate) fn multiply_parallel(c: &mut [f32], a: Matrix<'_>, b: Matrix<'_>) {
-    const ROWS: usize = 128;
-    let tiles = c.par_chunks_mut(ROWS * b.columns).enumerate();
-    tiles.for_each(|(tile, c)| {
-        let rows = c.len() / b.columns;
-        multiply(c, b.columns, a.rows(tile * ROWS, rows), b, false);
-    });
+    product(c, b.columns, a, b, false, Parallelism::Rayon(0));
 }
 
 /// The transpose of `x`, row-major, with `f(value, row of x)` applied to each element.

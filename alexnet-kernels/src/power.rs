@@ -3,7 +3,7 @@
 /// How `s^−β` is computed.
 #[derive(Clone, Copy)]
 pub(crate) enum Power {
-    /// β = ¾ by square roots: `s^−¾ = 1 / (√s · √√s)`.
+    /// β = ¾, as the cube of `s^−¼`.
     ThreeQuarters,
     /// Any other β.
     General(f32),
@@ -18,11 +18,86 @@ impl Power {
     #[inline(always)]
     pub(crate) fn apply(self, s: &mut [f32]) {
         match self {
+            Self::ThreeQuarters if ordinary(s) => s.iter_mut().for_each(|s| {
+                let root = inverse_fourth_root(*s);
+                *s = root * root * root;
+            }),
             Self::ThreeQuarters => s.iter_mut().for_each(|s| {
                 let root = s.sqrt();
                 *s = 1.0 / (root * root.sqrt());
             }),
             Self::General(beta) => s.iter_mut().for_each(|s| *s = s.powf(-beta)),
         }
+    }
+
+    /// The same, and `1 / s` besides.
+    #[inline(always)]
+    pub(crate) fn apply_with_inverse(self, s: &mut [f32], inverse: &mut [f32]) {
+        match self {
+            Self::ThreeQuarters if ordinary(s) => {
+                for (s, inverse) in s.iter_mut().zip(inverse) {
+                    let root = inverse_fourth_root(*s);
+                    let square = root * root;
+                    (*s, *inverse) = (square * root, square * square);
+                }
+            }
+            _ => {
+                inverse.iter_mut().zip(&*s).for_each(|(inverse, s)| *inverse = 1.0 / s);
+                self.apply(s);
+            }
+        }
+    }
+}
+
+/// Whether all of `s` are far from where the arithmetic below would overflow; zero, infinity and NaN are not.
+#[inline(always)]
+fn ordinary(s: &[f32]) -> bool {
+    s.iter().fold(true, |all, s| all & (*s > 1e-30) & (*s < 1e30))
+}
+
+/// `s^−¼` to a few units in the last place, for ordinary `s`: products and sums only, a third of the time
+/// that two square roots and a division take.
+///
+/// A quarter of the bits of a float, subtracted from a constant, is `s^−¼` within 3.2 %; each step of Newton's
+/// method for `y⁻⁴ = s` squares that error, times 2.5.
+#[inline(always)]
+fn inverse_fourth_root(s: f32) -> f32 {
+    let mut y = f32::from_bits(GUESS - (s.to_bits() >> 2));
+    for _ in 0..3 {
+        let square = y * y;
+        y *= 1.25 - 0.25 * s * (square * square);
+    }
+    y
+}
+
+/// 5/4 of the bits of 1, less what makes the largest error of the guess smallest.
+const GUESS: u32 = 0x4f58_6000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All magnitudes, and every fraction within two powers of two, which the guess repeats after four.
+    #[test]
+    fn roots_are_good_to_a_few_units_in_the_last_place() {
+        let check = |s: f32| {
+            let mut got = [s];
+            Power::ThreeQuarters.apply(&mut got);
+            let want = f64::from(s).powf(-0.75);
+            let error = (f64::from(got[0]) / want - 1.0).abs();
+            assert!(error < 8.0 * f64::from(f32::EPSILON), "{s}: {error}");
+        };
+        (0..1 << 18).for_each(|i| check(1.0 + i as f32 * (15.0 / 262_144.0)));
+        (-29..30).for_each(|power| check(1.7 * 10f32.powi(power)));
+    }
+
+    #[test]
+    fn what_is_not_ordinary_is_what_roots_make_of_it() {
+        let mut s = [f32::INFINITY, 0.0, f32::NAN, 16.0];
+        Power::ThreeQuarters.apply(&mut s);
+        assert_eq!((s[0], s[1], s[2].is_nan(), s[3]), (0.0, f32::INFINITY, true, 0.125));
+        let (mut s, mut inverse) = ([f32::INFINITY, 4.0], [0.0; 2]);
+        Power::ThreeQuarters.apply_with_inverse(&mut s, &mut inverse);
+        assert_eq!(inverse, [0.0, 0.25]);
     }
 }

@@ -1,8 +1,8 @@
-//! Patches: what each output pixel sees, gathered into rows of a matrix, or added back.
+//! Patches: what each output pixel sees, as rows of a matrix, added back to where it was seen.
 //!
 //! Output pixels of a batch are numbered `p = (b·H' + h)·W' + w`, positions in the kernel (taps)
-//! `t = i·kW + j`. Row `p` of a patch matrix holds, for each of a range of taps, the channels of
-//! one group. Since images are channels-last, the taps of one kernel row are neighbours in memory.
+//! `t = i·kW + j`. Row `p` of a patch matrix holds, for each tap, the channels of one group. Since images
+//! are channels-last, the taps of one kernel row are neighbours in memory.
 
 use std::ops::Range;
 
@@ -18,8 +18,6 @@ struct Run {
     /// Taps inside the map, and the pixel of the input batch where the first of them lies.
     inside: usize,
     pixel: usize,
-    /// Taps behind the right edge.
-    after: usize,
 }
 
 impl Geometry {
@@ -45,10 +43,9 @@ impl Geometry {
                     before: from - (left + j),
                     inside: to - from,
                     pixel: (image * h + y) * w + (from - first_column),
-                    after: left + j + count - to,
                 });
             } else {
-                f(Run { at, before: count, inside: 0, pixel: 0, after: 0 });
+                f(Run { at, before: count, inside: 0, pixel: 0 });
             }
             tap += count;
         }

@@ -172,29 +172,21 @@ impl Kernel {
         let windows = |at: usize, out: usize| {
             (at + 1).saturating_sub(kernel).div_ceil(stride)..(at / stride + 1).min(out)
         };
-        let mut window = Vec::new();
+        let mut pixels = dx.chunks_exact_mut(c);
         for row in 0..h {
             for column in 0..w {
-                window.clear();
+                let Some(dx) = pixels.next() else { return };
+                dx.fill(0.0);
                 for out_h in windows(row, output.0) {
-                    let place = |out_w| {
-                        P::of(((row - out_h * stride) * kernel + column - out_w * stride) as u32)
-                    };
-                    let columns = windows(column, output.1);
-                    window.extend(
-                        columns.map(|out_w| ((out_h * output.1 + out_w) * c, place(out_w))),
-                    );
+                    for out_w in windows(column, output.1) {
+                        let place = (row - out_h * stride) * kernel + column - out_w * stride;
+                        let (at, place) = ((out_h * output.1 + out_w) * c, P::of(place as u32));
+                        let (places, dy) = (&places[at..][..c], &dy[at..][..c]);
+                        for ((dx, dy), here) in dx.iter_mut().zip(dy).zip(places) {
+                            *dx += if *here == place { *dy } else { 0.0 };
+                        }
+                    }
                 }
-                let dx = &mut dx[(row * w + column) * c..][..c];
-                blocks(
-                    c,
-                    #[inline(always)]
-                    |c, whole| match whole {
-                        true => dx[c..][..BLOCK]
-                            .copy_from_slice(&collect::<P, BLOCK>(places, dy, &window, c)),
-                        false => dx[c] = collect::<P, 1>(places, dy, &window, c)[0],
-                    },
-                );
             }
         }
     }
@@ -247,22 +239,4 @@ fn max<const N: usize>(
         max = max.map(relu);
     }
     (max, places)
-}
-
-/// What `N` channels of a pixel from `c` on get from its windows.
-#[inline(always)]
-fn collect<P: Place, const N: usize>(
-    places: &[P],
-    dy: &[f32],
-    window: &[(usize, P)],
-    c: usize,
-) -> [f32; N] {
-    let mut sums = [0.0; N];
-    for &(at, place) in window {
-        let (places, dy) = (&places[at + c..][..N], &dy[at + c..][..N]);
-        for i in 0..N {
-            sums[i] += if places[i] == place { dy[i] } else { 0.0 };
-        }
-    }
-    sums
 }
