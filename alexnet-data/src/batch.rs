@@ -21,6 +21,23 @@ pub struct Batch {
     pub height: usize,
     /// w.
     pub width: usize,
+    scratch: Scratch,
+}
+
+/// Where a JPEG record is decoded before it is cropped; no part of what a batch is.
+#[derive(Debug, Default)]
+struct Scratch(Vec<u8>);
+
+impl Clone for Scratch {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for Scratch {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 impl Batch {
@@ -44,7 +61,7 @@ impl Batch {
     /// shift.
     ///
     /// # Errors
-    /// [`Error::NoSuchRecord`], [`Error::Crop`], [`Error::DamagedRecord`].
+    /// [`Error::NoSuchRecord`], [`Error::Crop`], [`Error::DamagedRecord`], [`Error::BadRecord`].
     pub fn fill_views(
         &mut self,
         split: &Split,
@@ -104,8 +121,8 @@ impl Batch {
         self.pixels.resize(views.len() * size, 0);
         for (out, (view, shift)) in self.pixels.chunks_exact_mut(size).zip(views) {
             check_crop(stored, crop, view.top, view.left)?;
-            let record = split.record(view.record)?;
-            copy_crop(record.pixels, stored[1], crop[1], view, out);
+            let record = split.record_with(view.record, &mut self.scratch.0)?;
+            copy_crop(&record.pixels, stored[1], crop[1], view, out);
             self.labels.push(record.label);
             self.color_shift.push(shift);
             self.views.push(view);

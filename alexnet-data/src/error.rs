@@ -68,6 +68,23 @@ pub enum Error {
         /// The checksum of the bytes.
         got: u32,
     },
+    /// A record whose checksum is right, but which is no picture of the stored size.
+    #[error(
+        "{}: record {record} has the right checksum, but is no JPEG of {height}×{width} pixels ({reason}): it was written so; prepare the dataset again",
+        path.display()
+    )]
+    BadRecord {
+        /// The shard.
+        path: PathBuf,
+        /// The record's number inside the shard.
+        record: usize,
+        /// Rows of every image of the dataset.
+        height: usize,
+        /// Columns of every image of the dataset.
+        width: usize,
+        /// What the decoder says.
+        reason: String,
+    },
     /// There is no split of that name.
     #[error("there is no split `{name}` in {}; it has: {}", path.display(), present.join(", "))]
     UnknownSplit {

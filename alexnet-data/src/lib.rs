@@ -17,6 +17,7 @@ mod manifest;
 mod map;
 mod plan;
 mod prepare;
+mod record;
 mod shard;
 mod statistics;
 mod verify;
@@ -24,7 +25,7 @@ mod whole;
 
 pub use augment::{Augmentation, ColorNoise, ColorScale, Offsets, View, Views, test_views};
 pub use batch::Batch;
-pub use dataset::{Dataset, Record, Split};
+pub use dataset::{Amount, Dataset, Record, Split};
 pub use decode::{Exif, MAX_PIXELS, Pixels, decode, decode_with};
 pub use demo::{DemoOptions, draw_demo};
 pub use error::{DecodeError, Error};

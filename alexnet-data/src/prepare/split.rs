@@ -6,7 +6,7 @@ use super::report::{Action, Odd};
 use super::shards::ShardWriter;
 use super::{Images, Progress, Stage};
 use crate::Error;
-use crate::header::RAW;
+use crate::record::RAW;
 use crate::statistics::Sums;
 use crossbeam::channel::{Receiver, Sender, bounded};
 use std::path::Path;
