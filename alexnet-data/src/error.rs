@@ -1,5 +1,6 @@
 //! Everything that can go wrong, each as one line a person can act on.
 
+use crate::prepare::in_words;
 use std::path::PathBuf;
 
 /// An error of this crate. Its text is one line: the thing, what was expected, what to do.
@@ -222,6 +223,29 @@ pub enum Error {
     Interrupted {
         /// The output folder.
         path: PathBuf,
+    },
+    /// A budget that the dataset cannot keep to.
+    #[error(
+        "a budget of {} is too small: with every record a JPEG of quality {quality} the dataset takes about {}; allow that much, or give {advice}, or a smaller size",
+        in_words(*budget), in_words(*needed)
+    )]
+    Budget {
+        /// Bytes allowed.
+        budget: u64,
+        /// The quality asked for.
+        quality: u8,
+        /// Bytes it would take, as far as they are known.
+        needed: u64,
+        /// What else would do.
+        advice: String,
+    },
+    /// A shard whose images need far more bytes than those the budget was settled on.
+    #[error(
+        "{shard} does not keep to its share of the budget even at the lowest quality: give a larger budget, or put images that take so many bytes elsewhere"
+    )]
+    Share {
+        /// The shard's file name.
+        shard: String,
     },
     /// Not one image of the train split could be read.
     #[error("no image of the train split could be read: see to the input")]

@@ -1,5 +1,6 @@
 //! Preparation: a source of images in, a finished dataset out.
 
+mod budget;
 mod finish;
 mod job;
 mod options;
@@ -12,7 +13,9 @@ mod source;
 mod split;
 
 use crate::demo::{DemoOptions, draw_demo};
-use crate::{Error, Manifest};
+use crate::{Encoding, Error, Manifest, Mixture};
+pub(crate) use budget::in_words;
+use budget::settle;
 use finish::{finish, summary};
 use job::{JobFile, SHARD_BYTES};
 pub use options::{PrepareOptions, Progress, Stage, Summary};
@@ -23,6 +26,7 @@ pub use repair::repair;
 pub use source::Source;
 use source::{Images, Listing, list};
 use split::{Work, write_split};
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 /// The report's file name: one JSON object a line, `split`, `path`, `action`, `reason`.
@@ -96,6 +100,7 @@ fn write(
     let record = options.size * options.size * 3;
     let shard_records = options.shard_records.unwrap_or(SHARD_BYTES / record).max(1);
     let job = JobFile::new(options, shard_records, &listing);
+    let job = settled(job, options, &listing, output.dir(), stop)?;
     output.begin(&job)?;
     for (plan, (stage, images)) in job.splits.iter().zip(&listing.splits) {
         let done = |shard: usize| Piece::load(output.dir(), &plan.shard(shard)).is_some();
@@ -106,11 +111,13 @@ fn write(
             stage: *stage,
             images: &**images,
             threads: threads(options.threads),
+            total: plan.images as u64,
             before: whole.iter().map(|&s| job.positions(plan, s).len() as u64).sum(),
+            dir: output.dir(),
             progress,
             stop,
         };
-        write_split(&work, &todo, output.dir())?;
+        write_split(&work, &todo)?;
     }
     finish(&job, options.strict, output).map_err(|error| match error {
         Error::NoImages => {
@@ -119,4 +126,29 @@ fn write(
         }
         error => error,
     })
+}
+
+/// The job with its share of raw records: that of an earlier run, or one measured now.
+fn settled(
+    job: JobFile,
+    options: &PrepareOptions,
+    listing: &Listing,
+    dir: &Path,
+    stop: &AtomicBool,
+) -> Result<JobFile, Error> {
+    let Encoding::Budget { bytes, quality } = options.encoding else { return Ok(job) };
+    let begun = JobFile::read(dir);
+    if let Some(job) = begun.and_then(|begun| job.settled_as(&begun)) {
+        return Ok(job);
+    }
+    let (Some(plan), Some((stage, images))) = (job.splits.first(), listing.splits.first()) else {
+        return Ok(job);
+    };
+    let threads = threads(options.threads);
+    let (stage, images, progress) = (*stage, &**images, &|_| ());
+    let total = plan.images as u64;
+    let work =
+        Work { job: &job, plan, stage, images, threads, total, before: 0, dir, progress, stop };
+    let raw_per_million = settle(&work, bytes, quality)?;
+    Ok(JobFile { encoding: Mixture { raw_per_million, ..job.encoding }, ..job })
 }
