@@ -218,6 +218,53 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// Another process is preparing the same part.
+    #[error("another process is preparing part {part} into {}: wait for its end", path.display())]
+    PartBusy {
+        /// The folder.
+        path: PathBuf,
+        /// The part, as `3/16`.
+        part: String,
+    },
+    /// A folder that was to be merged holds no part of a dataset.
+    #[error(
+        "{} holds no part of a dataset: give the output folders of preparations with `--part`",
+        path.display()
+    )]
+    NotAPart {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Two parts that do not belong together.
+    #[error(
+        "{} and {} hold parts of different datasets ({difference}): prepare both from the same input with the same options",
+        first.display(), path.display()
+    )]
+    OtherPart {
+        /// The folder that differs.
+        path: PathBuf,
+        /// The folder it differs from.
+        first: PathBuf,
+        /// In what.
+        difference: String,
+    },
+    /// Parts that have not been made, or not to their end.
+    #[error(
+        "{missing} of {shards} shards are missing for {} ({names}): make them with {advice}, then merge again",
+        path.display()
+    )]
+    MissingShards {
+        /// The folder of the dataset.
+        path: PathBuf,
+        /// How many are missing.
+        missing: usize,
+        /// How many there are.
+        shards: usize,
+        /// The first of them.
+        names: String,
+        /// With what they are made.
+        advice: String,
+    },
     /// The preparation was asked to stop.
     #[error("interrupted; the same command goes on from the last whole shard in {}", path.display())]
     Interrupted {

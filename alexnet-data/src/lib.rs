@@ -35,7 +35,8 @@ pub use inspect::{contact_sheet, mean_picture, write_png};
 pub use manifest::{Checksum, Class, FileInfo, Manifest, ShardInfo, SplitInfo, StoredOrder};
 pub use plan::{Order, Plan};
 pub use prepare::{
-    PrepareOptions, Progress, Source, Stage, Summary, prepare, prepare_until, repair,
+    Part, PartSummary, PrepareOptions, Progress, Source, Stage, Summary, merge, prepare,
+    prepare_part, prepare_until, repair,
 };
 pub use statistics::Statistics;
 pub use verify::{Fault, verify};

@@ -7,6 +7,7 @@ use super::report::Odd;
 use super::{Listing, ORDER_SEED, PrepareOptions, Stage};
 use crate::draws::{Purpose, draws, shuffle};
 use crate::manifest::Checksum;
+use crate::whole::WholeFile;
 use crate::{Class, Error, Exif, Mixture, StoredOrder, write_whole};
 use serde::{Deserialize, Serialize};
 use std::io::Write;
@@ -98,6 +99,15 @@ impl JobFile {
         write_whole(&dir.join(JOB), |file| file.write_all(&text))
     }
 
+    /// Writes it where there is none yet; what another process has written first stays.
+    pub(super) fn write_new(&self, dir: &Path) -> Result<(), Error> {
+        let path = dir.join(JOB);
+        let text = serde_json::to_vec(self).expect("plain data is always JSON");
+        let mut file = WholeFile::create(&path)?;
+        file.file().write_all(&text).map_err(Error::io("write", path))?;
+        file.commit_new()
+    }
+
     /// The first thing in which another job differs, as words.
     pub(super) fn difference(&self, other: &Self) -> Option<String> {
         let differ = |what: &str, a: &dyn ToString, b: &dyn ToString| {
@@ -132,6 +142,11 @@ impl JobFile {
     /// The number of shards of a split.
     pub(super) fn shards(&self, plan: &SplitPlan) -> usize {
         plan.images.div_ceil(self.shard_records)
+    }
+
+    /// The file names of all shards, in the order of the splits.
+    pub(super) fn shard_names(&self) -> impl Iterator<Item = String> {
+        self.splits.iter().flat_map(|plan| (0..self.shards(plan)).map(|shard| plan.shard(shard)))
     }
 
     /// The part of the order that shard number `shard` holds.

@@ -5,6 +5,7 @@ mod finish;
 mod job;
 mod options;
 mod output;
+mod part;
 mod piece;
 mod repair;
 mod report;
@@ -21,6 +22,7 @@ use job::{JobFile, SHARD_BYTES};
 pub use options::{PrepareOptions, Progress, Stage, Summary};
 use options::{check, threads};
 use output::Output;
+pub use part::{Part, PartSummary, merge, prepare_part};
 use piece::Piece;
 pub use repair::repair;
 pub use source::Source;
@@ -96,29 +98,9 @@ fn write(
     if options.source == Source::Demo {
         draw_demo(&options.input, &DemoOptions::STANDARD, progress)?;
     }
-    let listing = list(options, progress)?;
-    let record = options.size * options.size * 3;
-    let shard_records = options.shard_records.unwrap_or(SHARD_BYTES / record).max(1);
-    let job = JobFile::new(options, shard_records, &listing);
-    let job = settled(job, options, &listing, output.dir(), stop)?;
+    let (listing, job) = begin(options, output.dir(), progress, stop)?;
     output.begin(&job)?;
-    for (plan, (stage, images)) in job.splits.iter().zip(&listing.splits) {
-        let done = |shard: usize| Piece::load(output.dir(), &plan.shard(shard)).is_some();
-        let (whole, todo): (Vec<_>, Vec<_>) = (0..job.shards(plan)).partition(|&s| done(s));
-        let work = Work {
-            job: &job,
-            plan,
-            stage: *stage,
-            images: &**images,
-            threads: threads(options.threads),
-            total: plan.images as u64,
-            before: whole.iter().map(|&s| job.positions(plan, s).len() as u64).sum(),
-            dir: output.dir(),
-            progress,
-            stop,
-        };
-        write_split(&work, &todo)?;
-    }
+    write_shards(options, &job, &listing, &|_| true, output.dir(), progress, stop)?;
     finish(&job, options.strict, output).map_err(|error| match error {
         Error::NoImages => {
             let problem = "no image of the train split could be read".into();
@@ -126,6 +108,58 @@ fn write(
         }
         error => error,
     })
+}
+
+/// Lists the input and settles what is to be made of it.
+fn begin(
+    options: &PrepareOptions,
+    dir: &Path,
+    progress: &(dyn Fn(Progress) + Sync),
+    stop: &AtomicBool,
+) -> Result<(Listing, JobFile), Error> {
+    let listing = list(options, progress)?;
+    let record = options.size * options.size * 3;
+    let shard_records = options.shard_records.unwrap_or(SHARD_BYTES / record).max(1);
+    let job = JobFile::new(options, shard_records, &listing);
+    let job = settled(job, options, &listing, dir, stop)?;
+    Ok((listing, job))
+}
+
+/// Makes those shards that are `mine`, by their number among those of all splits, and not whole yet.
+fn write_shards(
+    options: &PrepareOptions,
+    job: &JobFile,
+    listing: &Listing,
+    mine: &dyn Fn(usize) -> bool,
+    dir: &Path,
+    progress: &(dyn Fn(Progress) + Sync),
+    stop: &AtomicBool,
+) -> Result<(), Error> {
+    let mut first = 0;
+    for (plan, (stage, images)) in job.splits.iter().zip(&listing.splits) {
+        let shards = job.shards(plan);
+        let whole = |shard: usize| Piece::load(dir, &plan.shard(shard)).is_some();
+        let own = (0..shards).filter(|shard| mine(first + shard));
+        let (whole, todo): (Vec<_>, Vec<_>) = own.partition(|&shard| whole(shard));
+        let count = |shards: &[usize]| -> u64 {
+            shards.iter().map(|&s| job.positions(plan, s).len() as u64).sum()
+        };
+        let work = Work {
+            job,
+            plan,
+            stage: *stage,
+            images: &**images,
+            threads: threads(options.threads),
+            total: count(&whole) + count(&todo),
+            before: count(&whole),
+            dir,
+            progress,
+            stop,
+        };
+        write_split(&work, &todo)?;
+        first += shards;
+    }
+    Ok(())
 }
 
 /// The job with its share of raw records: that of an earlier run, or one measured now.
