@@ -7,7 +7,7 @@
 
 use alexnet_data::{Augmentation, Batch, ColorNoise, ColorScale, Dataset, Offsets, Order, Plan};
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args_os().skip(1);
@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for epoch in 0..6 {
         // Small datasets go round until there is something to measure.
         let (start, mut images) = (Instant::now(), 0);
-        while images < 20_000 {
+        while images < 20_000 && start.elapsed() < Duration::from_secs(5) {
             for step in 0..plan.steps_per_epoch() {
                 plan.fill(train, statistics, epoch, step, &mut batch)?;
                 images += batch.len();

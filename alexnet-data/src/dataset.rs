@@ -216,6 +216,13 @@ impl Split {
         Ok(Record { label: entry.label, pixels: Cow::Borrowed(buffer) })
     }
 
+    /// Asks the system to begin reading record `i` from disk, where there is such a record.
+    pub(crate) fn will_need(&self, i: usize, known: bool) {
+        if let Ok((shard, i)) = self.find(i) {
+            shard.will_need(i, known);
+        }
+    }
+
     /// The shard that holds record `i`, and the record's number in it.
     fn find(&self, i: usize) -> Result<(&Shard, usize), Error> {
         if i >= self.len {

@@ -129,6 +129,16 @@ impl Shard {
         })
     }
 
+    /// Asks the system to begin reading record `i < len` from disk; `known` records, which have been read
+    /// before, are in memory as a rule, and asking costs a twentieth of copying them from there.
+    pub(crate) fn will_need(&self, i: usize, known: bool) {
+        let read = self.checked[i / 64].load(Ordering::Relaxed) & 1 << (i % 64) != 0;
+        if known || !read {
+            let entry = self.entry(i);
+            crate::map::will_need(&self.map, entry.offset as usize, entry.length as usize);
+        }
+    }
+
     /// The index entry and the bytes of record `i < len`, their checksum compared the first time.
     pub(crate) fn stored(&self, i: usize) -> Result<(Entry, &[u8]), Error> {
         let entry = self.entry(i);
