@@ -217,9 +217,9 @@ impl Split {
     }
 
     /// Asks the system to begin reading record `i` from disk, where there is such a record.
-    pub(crate) fn will_need(&self, i: usize, known: bool) {
+    pub(crate) fn will_need(&self, i: usize, again: bool) {
         if let Ok((shard, i)) = self.find(i) {
-            shard.will_need(i, known);
+            shard.will_need(i, again);
         }
     }
 

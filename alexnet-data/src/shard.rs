@@ -129,11 +129,11 @@ impl Shard {
         })
     }
 
-    /// Asks the system to begin reading record `i < len` from disk; `known` records, which have been read
-    /// before, are in memory as a rule, and asking costs a twentieth of copying them from there.
-    pub(crate) fn will_need(&self, i: usize, known: bool) {
+    /// Asks the system to begin reading record `i < len` from disk. One that has been read before is in
+    /// memory as a rule, and then a call of the system for nothing is spared, unless `again` says not to.
+    pub(crate) fn will_need(&self, i: usize, again: bool) {
         let read = self.checked[i / 64].load(Ordering::Relaxed) & 1 << (i % 64) != 0;
-        if known || !read {
+        if again || !read {
             let entry = self.entry(i);
             crate::map::will_need(&self.map, entry.offset as usize, entry.length as usize);
         }
