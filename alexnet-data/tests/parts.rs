@@ -186,7 +186,7 @@ fn missing_parts_are_named() {
         files.iter().map(|f| f.0.clone()).filter(|n| n != ".prepare.lock").collect()
     };
     assert_eq!(names(&contents(&shared)), names(&before));
-    let text = merge(&[shared.clone()], &output, false).unwrap_err().to_string();
+    let text = merge(std::slice::from_ref(&shared), &output, false).unwrap_err().to_string();
     assert!(text.contains("--part 2/4") && !output.exists(), "{text}");
     // A damaged shard is a missing one.
     make(&options, "2/4").unwrap();
