@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use alexnet_data::{Dataset, contact_sheet, mean_picture, write_png};
+use alexnet_data::{Amount, Dataset, Mixture, contact_sheet, mean_picture, write_png};
 use anyhow::Result;
 
 use crate::describe::grouped;
@@ -41,6 +41,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             grouped(split.skipped),
             grouped(bytes)
         );
+    }
+    let Mixture { raw_per_million, quality, budget } = manifest.encoding;
+    let quality = quality.map_or(String::new(), |q| format!(", jpeg of quality {q}"));
+    let budget =
+        budget.map_or(String::new(), |b| format!(", within a budget of {} bytes", grouped(b)));
+    println!("encoding: {:.1} % raw{quality}{budget}", f64::from(raw_per_million) / 1e4);
+    for split in data.splits() {
+        for (name, Amount { records, bytes }) in [("raw", split.raw()), ("jpeg", split.jpeg())] {
+            if records > 0 {
+                let (mean, name) = (bytes / records, format!("{} {name}", split.name()));
+                println!("{name:<12} {:>6} records, {mean} bytes each", grouped(records));
+            }
+        }
     }
     let statistics = &manifest.statistics;
     let [r, g, b] = statistics.channel_mean;

@@ -1,15 +1,18 @@
 //! Opening a dataset, and reading its records.
 
 use crate::manifest::FILE;
+use crate::record::RAW;
 use crate::shard::{Expected, Shard};
 use crate::{Error, Manifest, SplitInfo};
+use std::borrow::Cow;
+use std::ops::AddAssign;
 use std::path::{Path, PathBuf};
 
 /// An opened dataset: a folder of memory-mapped shards with its manifest.
 ///
 /// Opening checks versions, lengths, and the checksums of manifest, report, headers and indices;
 /// the checksum of a record is compared when the record is first read. Nothing is decoded or
-/// copied. A dataset is `Sync`: share one between loader threads.
+/// copied then. A dataset is `Sync`: share one between loader threads.
 ///
 /// No file of it may be changed or shortened while it is open; nothing in this crate does so.
 #[derive(Debug)]
@@ -29,15 +32,33 @@ pub struct Split {
     /// The number of the first record of each shard.
     starts: Vec<usize>,
     len: usize,
+    amounts: [Amount; 2],
 }
 
-/// One image with its label, borrowed from the mapping.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How many records there are of a kind, and the bytes they take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Amount {
+    /// Records.
+    pub records: u64,
+    /// Bytes of the record area.
+    pub bytes: u64,
+}
+
+impl AddAssign for Amount {
+    fn add_assign(&mut self, other: Self) {
+        self.records += other.records;
+        self.bytes += other.bytes;
+    }
+}
+
+/// One image with its label.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record<'a> {
     /// A place in [`Manifest::classes`].
     pub label: u32,
-    /// height × width × 3 bytes: rows first, then columns, then R, G, B.
-    pub pixels: &'a [u8],
+    /// height × width × 3 bytes: rows first, then columns, then R, G, B. Borrowed from the mapping or
+    /// from the caller's buffer; owned where neither would do.
+    pub pixels: Cow<'a, [u8]>,
 }
 
 impl Dataset {
@@ -91,11 +112,13 @@ impl Split {
         let mut shards = Vec::new();
         let mut starts = Vec::new();
         let mut len = 0usize;
+        let mut amounts = [Amount::default(); 2];
         let mut counts = vec![0u64; expected.classes];
         for shard in &info.shards {
             let opened = Shard::open(&dir.join(&shard.file), shard, expected)?;
             // In range: Shard::open has compared every label with the number of classes.
             (0..opened.len()).for_each(|i| counts[opened.entry(i).label as usize] += 1);
+            amounts.iter_mut().zip(opened.amounts()).for_each(|(sum, part)| *sum += part);
             starts.push(len);
             len += opened.len();
             shards.push(opened);
@@ -106,7 +129,7 @@ impl Split {
             return Err(Error::damaged(dir.join(FILE), "images_per_class", expected, got));
         }
         let (height, width) = (expected.height, expected.width);
-        Ok(Self { info: info.clone(), height, width, shards, starts, len })
+        Ok(Self { info: info.clone(), height, width, shards, starts, len, amounts })
     }
 
     /// Its name: `train` or `val`.
@@ -139,6 +162,16 @@ impl Split {
         &self.info.images_per_class
     }
 
+    /// Its records of raw pixels.
+    pub fn raw(&self) -> Amount {
+        self.amounts[0]
+    }
+
+    /// Its records that are JPEG pictures.
+    pub fn jpeg(&self) -> Amount {
+        self.amounts[1]
+    }
+
     /// The label of record `i`, without touching its pixels.
     ///
     /// # Errors
@@ -148,14 +181,46 @@ impl Split {
         Ok(shard.entry(i).label)
     }
 
-    /// Record `i`. Its checksum is compared the first time it is read.
+    /// Record `i`, its pixels borrowed from the mapping, or decoded into memory of their own where
+    /// they are stored as JPEG. Its checksum is compared the first time it is read.
     ///
     /// # Errors
-    /// [`Error::NoSuchRecord`] beyond the end, [`Error::DamagedRecord`] for a wrong checksum.
+    /// [`Error::NoSuchRecord`] beyond the end, [`Error::DamagedRecord`] for a wrong checksum,
+    /// [`Error::BadRecord`] for a right one over a JPEG that is not one of the stored size.
     pub fn record(&self, i: usize) -> Result<Record<'_>, Error> {
         let (shard, i) = self.find(i)?;
-        let (label, pixels) = shard.record(i)?;
-        Ok(Record { label, pixels })
+        let (entry, bytes) = shard.stored(i)?;
+        if entry.encoding == RAW {
+            return Ok(Record { label: entry.label, pixels: bytes.into() });
+        }
+        let mut pixels = Vec::new();
+        shard.decode(i, bytes, &mut pixels)?;
+        Ok(Record { label: entry.label, pixels: pixels.into() })
+    }
+
+    /// As [`record`](Self::record); a JPEG record is decoded into `buffer`, whose memory is used again.
+    ///
+    /// # Errors
+    /// Those of [`record`](Self::record).
+    pub fn record_with<'a>(
+        &'a self,
+        i: usize,
+        buffer: &'a mut Vec<u8>,
+    ) -> Result<Record<'a>, Error> {
+        let (shard, i) = self.find(i)?;
+        let (entry, bytes) = shard.stored(i)?;
+        if entry.encoding == RAW {
+            return Ok(Record { label: entry.label, pixels: bytes.into() });
+        }
+        shard.decode(i, bytes, buffer)?;
+        Ok(Record { label: entry.label, pixels: Cow::Borrowed(buffer) })
+    }
+
+    /// Asks the system to begin reading record `i` from disk, where there is such a record.
+    pub(crate) fn will_need(&self, i: usize, again: bool) {
+        if let Ok((shard, i)) = self.find(i) {
+            shard.will_need(i, again);
+        }
     }
 
     /// The shard that holds record `i`, and the record's number in it.

@@ -1,5 +1,6 @@
 //! Everything that can go wrong, each as one line a person can act on.
 
+use crate::prepare::in_words;
 use std::path::PathBuf;
 
 /// An error of this crate. Its text is one line: the thing, what was expected, what to do.
@@ -67,6 +68,23 @@ pub enum Error {
         expected: u32,
         /// The checksum of the bytes.
         got: u32,
+    },
+    /// A record whose checksum is right, but which is no picture of the stored size.
+    #[error(
+        "{}: record {record} has the right checksum, but is no JPEG of {height}×{width} pixels ({reason}): it was written so; prepare the dataset again",
+        path.display()
+    )]
+    BadRecord {
+        /// The shard.
+        path: PathBuf,
+        /// The record's number inside the shard.
+        record: usize,
+        /// Rows of every image of the dataset.
+        height: usize,
+        /// Columns of every image of the dataset.
+        width: usize,
+        /// What the decoder says.
+        reason: String,
     },
     /// There is no split of that name.
     #[error("there is no split `{name}` in {}; it has: {}", path.display(), present.join(", "))]
@@ -200,11 +218,81 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// Another process is preparing the same part.
+    #[error("another process is preparing part {part} into {}: wait for its end", path.display())]
+    PartBusy {
+        /// The folder.
+        path: PathBuf,
+        /// The part, as `3/16`.
+        part: String,
+    },
+    /// A folder that was to be merged holds no part of a dataset.
+    #[error(
+        "{} holds no part of a dataset: give the output folders of preparations with `--part`",
+        path.display()
+    )]
+    NotAPart {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Two parts that do not belong together.
+    #[error(
+        "{} and {} hold parts of different datasets ({difference}): prepare both from the same input with the same options",
+        first.display(), path.display()
+    )]
+    OtherPart {
+        /// The folder that differs.
+        path: PathBuf,
+        /// The folder it differs from.
+        first: PathBuf,
+        /// In what.
+        difference: String,
+    },
+    /// Parts that have not been made, or not to their end.
+    #[error(
+        "{missing} of {shards} shards are missing for {} ({names}): make them with {advice}, then merge again",
+        path.display()
+    )]
+    MissingShards {
+        /// The folder of the dataset.
+        path: PathBuf,
+        /// How many are missing.
+        missing: usize,
+        /// How many there are.
+        shards: usize,
+        /// The first of them.
+        names: String,
+        /// With what they are made.
+        advice: String,
+    },
     /// The preparation was asked to stop.
     #[error("interrupted; the same command goes on from the last whole shard in {}", path.display())]
     Interrupted {
         /// The output folder.
         path: PathBuf,
+    },
+    /// A budget that the dataset cannot keep to.
+    #[error(
+        "a budget of {} is too small: with every record a JPEG of quality {quality} the dataset takes about {}; allow that much, or give {advice}, or a smaller size",
+        in_words(*budget), in_words(*needed)
+    )]
+    Budget {
+        /// Bytes allowed.
+        budget: u64,
+        /// The quality asked for.
+        quality: u8,
+        /// Bytes it would take, as far as they are known.
+        needed: u64,
+        /// What else would do.
+        advice: String,
+    },
+    /// A shard whose images need far more bytes than those the budget was settled on.
+    #[error(
+        "{shard} does not keep to its share of the budget even at the lowest quality: give a larger budget, or put images that take so many bytes elsewhere"
+    )]
+    Share {
+        /// The shard's file name.
+        shard: String,
     },
     /// Not one image of the train split could be read.
     #[error("no image of the train split could be read: see to the input")]

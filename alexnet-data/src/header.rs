@@ -9,8 +9,6 @@ pub(crate) const HEADER: usize = 4096;
 pub(crate) const ENTRY: usize = 24;
 /// The format's version, of shards and of the manifest.
 pub(crate) const VERSION: u32 = 1;
-/// Pixels as they are, height × width × 3 bytes.
-pub(crate) const RAW: u32 = 0;
 /// Colour channels of every record.
 pub(crate) const CHANNELS: usize = 3;
 

@@ -10,6 +10,7 @@ mod decode;
 mod demo;
 mod draws;
 mod eigen;
+mod encoding;
 mod error;
 mod header;
 mod inspect;
@@ -17,6 +18,7 @@ mod manifest;
 mod map;
 mod plan;
 mod prepare;
+mod record;
 mod shard;
 mod statistics;
 mod verify;
@@ -24,15 +26,17 @@ mod whole;
 
 pub use augment::{Augmentation, ColorNoise, ColorScale, Offsets, View, Views, test_views};
 pub use batch::Batch;
-pub use dataset::{Dataset, Record, Split};
+pub use dataset::{Amount, Dataset, Record, Split};
 pub use decode::{Exif, MAX_PIXELS, Pixels, decode, decode_with};
 pub use demo::{DemoOptions, draw_demo};
+pub use encoding::{Encoding, Mixture};
 pub use error::{DecodeError, Error};
 pub use inspect::{contact_sheet, mean_picture, write_png};
 pub use manifest::{Checksum, Class, FileInfo, Manifest, ShardInfo, SplitInfo, StoredOrder};
 pub use plan::{Order, Plan};
 pub use prepare::{
-    PrepareOptions, Progress, Source, Stage, Summary, prepare, prepare_until, repair,
+    Part, PartSummary, PrepareOptions, Progress, Source, Stage, Summary, merge, prepare,
+    prepare_part, prepare_until, repair,
 };
 pub use statistics::Statistics;
 pub use verify::{Fault, verify};

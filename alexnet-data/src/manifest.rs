@@ -1,7 +1,7 @@
 //! `manifest.json`: what a dataset holds, its statistics, and the checksums of its files.
 
 use crate::header::VERSION;
-use crate::{Error, Exif, Statistics, write_whole};
+use crate::{Error, Exif, Mixture, Statistics, write_whole};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fmt;
@@ -33,6 +33,9 @@ pub struct Manifest {
     /// Whether pictures were turned as their EXIF data say.
     #[serde(default)]
     pub exif: Exif,
+    /// How the records are stored.
+    #[serde(default)]
+    pub encoding: Mixture,
     /// Files of the input that were no images, and were not read.
     pub ignored: u64,
     /// The classes; a label is a place in this list.
@@ -208,6 +211,10 @@ impl Manifest {
         let (height, width) = (self.height, self.width);
         if ![height, width].iter().all(|side| (1..=MAX_SIDE).contains(side)) {
             return bad("the image size", "1 to 4096 a side", format!("{height}×{width}"));
+        }
+        if !self.encoding.is_valid() {
+            let want = "raw records, or a quality of 1 to 100";
+            return bad("the encoding", want, format!("{:?}", self.encoding));
         }
         if self.statistics.mean_image.len() != height * width * 3 {
             let got = self.statistics.mean_image.len().to_string();

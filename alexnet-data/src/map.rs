@@ -1,4 +1,4 @@
-//! The one place that maps files into memory.
+//! The one place that maps files into memory, and asks for parts of them ahead.
 
 use crate::Error;
 use memmap2::Mmap;
@@ -17,4 +17,13 @@ pub(crate) fn map(path: &Path) -> Result<Mmap, Error> {
     // shards are written under another name, renamed when whole, and never opened for writing
     // again; FORMAT.md and the crate's documentation lay the same on everyone else.
     unsafe { Mmap::map(&file) }.map_err(Error::io("map", path))
+}
+
+/// Asks the system to begin reading a range of the file from disk. A hint: nothing waits for it, and
+/// where it is refused, the first touch of the bytes reads them.
+pub(crate) fn will_need(map: &Mmap, offset: usize, length: usize) {
+    #[cfg(unix)]
+    let _ = map.advise_range(memmap2::Advice::WillNeed, offset, length);
+    #[cfg(not(unix))]
+    let _ = (map, offset, length);
 }

@@ -83,7 +83,8 @@ impl Plan {
     ///
     /// # Errors
     /// [`Error::PlanLength`] for a split of another length, [`Error::NoSuchStep`],
-    /// [`Error::Crop`] where the crop is larger than the images, [`Error::DamagedRecord`].
+    /// [`Error::Crop`] where the crop is larger than the images, [`Error::DamagedRecord`],
+    /// [`Error::BadRecord`].
     pub fn fill(
         &self,
         split: &Split,

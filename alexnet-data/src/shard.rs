@@ -1,7 +1,9 @@
 //! One shard, mapped: the checks made when it is opened and when a record is first read.
 
-use crate::header::{ENTRY, Entry, HEADER, Header, RAW};
+use crate::dataset::Amount;
+use crate::header::{ENTRY, Entry, HEADER, Header};
 use crate::map::map;
+use crate::record::{self, JPEG, RAW};
 use crate::{Error, Manifest, ShardInfo};
 use memmap2::Mmap;
 use std::path::Path;
@@ -14,6 +16,9 @@ pub(crate) struct Shard {
     map: Mmap,
     records: usize,
     index: usize,
+    size: [usize; 2],
+    /// Raw records and JPEG records.
+    amounts: [Amount; 2],
     /// One bit a record: its checksum has been found right in this mapping. A second check of the
     /// same mapped bytes buys nothing (they are read-only pages of a file no one changes), and
     /// costs more than the crop itself: it would halve the loader's rate.
@@ -74,22 +79,32 @@ impl Shard {
             let want = format!("{:08x}", header.index_crc);
             return bad("the index's checksum", &want, &format!("{got:08x}"));
         }
-        if Some(index) != records.checked_mul(expected.record).and_then(|n| n.checked_add(HEADER)) {
-            return bad("the record area", &"records of one size", &"another length");
-        }
-        for (i, entry) in map[index..].chunks_exact(ENTRY).map(Entry::parse).enumerate() {
-            let offset = (HEADER + i * expected.record) as u64;
-            let place = (offset, expected.record as u64, RAW);
-            if (entry.offset, entry.length.into(), entry.encoding) != place {
-                return bad("an index entry", &"raw pixels in their place", &format!("{entry:?}"));
+        let (mut end, mut amounts) = (HEADER as u64, [Amount::default(); 2]);
+        for entry in map[index..].chunks_exact(ENTRY).map(Entry::parse) {
+            let length = u64::from(entry.length);
+            let fits = match entry.encoding {
+                RAW => length == expected.record as u64,
+                JPEG => length > 0,
+                _ => return bad("an encoding", &"0 (raw) or 1 (JPEG)", &entry.encoding),
+            };
+            if entry.offset != end || !fits {
+                let want = "a record that starts where the one before it ends";
+                return bad("an index entry", &want, &format!("{entry:?}"));
             }
+            end += length; // below 2⁶⁴: there are fewer than 2⁴⁰ entries of less than 2³² each
+            amounts[entry.encoding as usize] += Amount { records: 1, bytes: length };
             if entry.label as usize >= expected.classes {
                 let want = format!("less than {}", expected.classes);
                 return bad("a label", &want, &entry.label);
             }
         }
+        if end != index as u64 {
+            let want = format!("{} bytes, as its index says", end - HEADER as u64);
+            return bad("the record area", &want, &(index - HEADER));
+        }
         let checked = (0..records.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-        Ok(Self { path: path.into(), map, records, index, checked })
+        let size = [expected.height, expected.width];
+        Ok(Self { path: path.into(), map, records, index, size, amounts, checked })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -101,8 +116,31 @@ impl Shard {
         Entry::parse(&self.map[self.index + i * ENTRY..])
     }
 
-    /// The label and the bytes of record `i < len`, their checksum compared the first time.
-    pub(crate) fn record(&self, i: usize) -> Result<(u32, &[u8]), Error> {
+    /// Raw records and JPEG records in it.
+    pub(crate) fn amounts(&self) -> [Amount; 2] {
+        self.amounts
+    }
+
+    /// Decodes `bytes`, those of the JPEG record `i`, into `buffer`.
+    pub(crate) fn decode(&self, i: usize, bytes: &[u8], buffer: &mut Vec<u8>) -> Result<(), Error> {
+        record::decode(bytes, self.size, buffer).map_err(|reason| {
+            let (path, [height, width]) = (self.path.to_path_buf(), self.size);
+            Error::BadRecord { path, record: i, height, width, reason }
+        })
+    }
+
+    /// Asks the system to begin reading record `i < len` from disk. One that has been read before is in
+    /// memory as a rule, and then a call of the system for nothing is spared, unless `again` says not to.
+    pub(crate) fn will_need(&self, i: usize, again: bool) {
+        let read = self.checked[i / 64].load(Ordering::Relaxed) & 1 << (i % 64) != 0;
+        if again || !read {
+            let entry = self.entry(i);
+            crate::map::will_need(&self.map, entry.offset as usize, entry.length as usize);
+        }
+    }
+
+    /// The index entry and the bytes of record `i < len`, their checksum compared the first time.
+    pub(crate) fn stored(&self, i: usize) -> Result<(Entry, &[u8]), Error> {
         let entry = self.entry(i);
         let start = entry.offset as usize;
         let bytes = &self.map[start..start + entry.length as usize];
@@ -116,6 +154,6 @@ impl Shard {
             }
             word.fetch_or(bit, Ordering::Relaxed);
         }
-        Ok((entry.label, bytes))
+        Ok((entry, bytes))
     }
 }

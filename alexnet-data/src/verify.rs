@@ -1,6 +1,7 @@
 //! Checks every byte of a dataset with all cores, and names each fault.
 
 use crate::dataset::check_report;
+use crate::record::RAW;
 use crate::shard::{Expected, Shard};
 use crate::{Error, Manifest, ShardInfo};
 use std::fmt;
@@ -35,8 +36,8 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Checks lengths, headers, indices and the checksum of every record of the dataset in `dir`, and
-/// returns what is wrong, in the order of the files. `progress` gets records done and their number.
+/// Checks lengths, headers, indices and the checksum of every record of the dataset in `dir`, and that
+/// every JPEG record is a picture of the stored size; returns what is wrong, in the order of the files. `progress` gets records done and their number.
 ///
 /// # Errors
 /// As [`Dataset::open`](crate::Dataset::open) where the manifest itself cannot be read: nothing can
@@ -95,9 +96,13 @@ fn check(
             return vec![Fault { file, record: None, problem: error.to_string() }];
         }
     };
-    let mut faults = Vec::new();
+    let (mut faults, mut buffer) = (Vec::new(), Vec::new());
     for i in 0..shard.len() {
-        if let Err(error) = shard.record(i) {
+        let checked = shard.stored(i).and_then(|(entry, bytes)| match entry.encoding {
+            RAW => Ok(()),
+            _ => shard.decode(i, bytes, &mut buffer),
+        });
+        if let Err(error) = checked {
             // In range: `Shard::open` has compared every label with the number of classes.
             let class = manifest.classes[shard.entry(i).label as usize].name.clone();
             let record = Some((i, first + i as u64, class));

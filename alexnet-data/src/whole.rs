@@ -68,6 +68,17 @@ impl WholeFile {
         file.persist(&path).map_err(|e| Error::io("write", &path)(e.error))?;
         sync_folder(folder(&path))
     }
+
+    /// As `commit`, but leaves a file that is there already as it is.
+    pub(crate) fn commit_new(self) -> Result<(), Error> {
+        let Self { file, path } = self;
+        file.as_file().sync_all().map_err(Error::io("write", &path))?;
+        match file.persist_noclobber(&path) {
+            Err(e) if e.error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            Err(e) => Err(Error::io("write", path)(e.error)),
+            Ok(_) => sync_folder(folder(&path)),
+        }
+    }
 }
 
 /// The folder of `path`; `.` for a bare name.

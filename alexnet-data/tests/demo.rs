@@ -80,7 +80,7 @@ fn mean_colours_do_not_tell_the_class() {
     let dataset = Dataset::open(&output).unwrap();
     let all = |split: &Split| -> Vec<(usize, [f64; 10])> {
         let record = |i| split.record(i).unwrap();
-        (0..split.len()).map(|i| (record(i).label as usize, features(record(i).pixels))).collect()
+        (0..split.len()).map(|i| (record(i).label as usize, features(&record(i).pixels))).collect()
     };
     let (mut a, mut b) = ([[0.0; 10]; 10], [[0.0; 10]; 10]);
     (0..10).for_each(|i| a[i][i] = 1e-3);

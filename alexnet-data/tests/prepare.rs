@@ -55,7 +55,7 @@ fn statistics_are_those_of_train() {
     let mut mean = vec![0.0; 6 * 6 * 3];
     for i in 0..train.len() {
         let record = train.record(i).unwrap();
-        mean.iter_mut().zip(record.pixels).for_each(|(m, &v)| *m += f64::from(v) / n);
+        mean.iter_mut().zip(record.pixels.iter()).for_each(|(m, &v)| *m += f64::from(v) / n);
     }
     assert_eq!(got.mean_image.len(), mean.len());
     assert!(got.mean_image.iter().zip(&mean).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-4));

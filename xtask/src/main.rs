@@ -4,8 +4,10 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)] // this program talks to people
 
 mod bench;
+mod part;
 mod prepare;
 mod progress;
+mod size;
 
 use clap::Parser;
 use std::process::ExitCode;

@@ -1,8 +1,12 @@
 //! `cargo xtask prepare-data`: arguments in, a progress bar and one line of counts out.
 
 use crate::progress::Show;
-use alexnet_data::{Exif, PrepareOptions, Source, prepare_until};
-use anyhow::{Context, Result, bail};
+use crate::{part, size};
+use alexnet_data::{
+    Encoding, Exif, PartSummary, PrepareOptions, Source, Summary, merge, prepare_part,
+    prepare_until,
+};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use std::path::PathBuf;
@@ -10,6 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Turns images on disk into a dataset: memory-mapped, checksummed shards with their statistics.
+///
+/// After a kill, a full disk or Ctrl-C, the same command goes on behind the last whole shard.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// What the input is [default: told by the names of its files]:
@@ -38,7 +44,7 @@ pub(crate) struct Arguments {
     /// Fail where an image cannot be read, instead of skipping and reporting it.
     #[arg(long)]
     strict: bool,
-    /// Records a shard [default: as many as fit into 1 GiB].
+    /// Images a shard [default: as many as make 1 GiB of raw pixels].
     #[arg(long, value_name = "N")]
     shard_records: Option<usize>,
     /// What becomes of the orientation a camera noted: ignore it, as in 2012, or apply it.
@@ -50,9 +56,73 @@ pub(crate) struct Arguments {
     /// Progress and summary as lines of JSON on standard output.
     #[arg(long, conflicts_with = "quiet")]
     json: bool,
+    #[command(flatten)]
+    stored: Stored,
+    #[command(flatten)]
+    machines: Machines,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "How images are stored")]
+struct Stored {
+    /// raw (pixels, read at memory speed) or jpeg (about a quarter of the bytes, decoded by the
+    /// loader's threads).
+    #[arg(long, value_name = "HOW", default_value = "raw", value_parser = PossibleValuesParser::new(["raw", "jpeg"]))]
+    encoding: String,
+    /// The most bytes the dataset may take, as 100GB, 100GiB or 500MB: as many images raw as fit,
+    /// evenly spread, the others jpeg.
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, conflicts_with = "encoding")]
+    budget: Option<u64>,
+    /// The quality of jpeg images, 1 to 100 [default: 95].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=100))]
+    quality: Option<u8>,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Several machines")]
+struct Machines {
+    /// Make one part of several, counted from 1: --part 3/16 is the third of sixteen. auto takes the
+    /// rank that Slurm, Open MPI, PMI or PMIx gave the process: rank 0 of 16 makes part 1/16. The
+    /// parts may share one output folder, or have one each.
+    #[arg(long, value_name = "N/OF|auto", conflicts_with = "merge")]
+    part: Option<String>,
+    /// Join all parts to the dataset that one undivided run makes: those in the folders given, and
+    /// those in --output itself. Other folders stay as they are; their shards become hard links, or
+    /// copies on another file system.
+    #[arg(
+        long, value_name = "DIR", num_args = 0..,
+        conflicts_with_all = ["source", "input", "val", "size", "threads", "shard_records", "exif", "encoding", "budget", "quality"]
+    )]
+    merge: Option<Vec<PathBuf>>,
+}
+
+impl Stored {
+    fn encoding(&self) -> Result<Encoding> {
+        let quality = self.quality.unwrap_or(95);
+        match (self.budget, self.encoding.as_str()) {
+            (Some(bytes), _) => Ok(Encoding::Budget { bytes, quality }),
+            (None, "jpeg") => Ok(Encoding::Jpeg { quality }),
+            (None, _) if self.quality.is_some() => {
+                bail!("--quality is of jpeg images: give --encoding jpeg or --budget with it")
+            }
+            (None, _) => Ok(Encoding::Raw),
+        }
+    }
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    if let Some(parts) = &arguments.machines.merge {
+        let summary = merge(parts, &arguments.output, arguments.strict)?;
+        tell(arguments, &summary);
+        return Ok(());
+    }
+    let part = match &arguments.machines.part {
+        Some(text) => {
+            Some(part::part(text, &|name| std::env::var(name).ok()).map_err(|e| anyhow!(e))?)
+        }
+        None => None,
+    };
+    let encoding = arguments.stored.encoding()?;
     let (source, input) = source_and_input(arguments)?;
     let options = PrepareOptions {
         val: arguments.val.clone(),
@@ -61,15 +131,44 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         strict: arguments.strict,
         shard_records: arguments.shard_records,
         exif: if arguments.exif == "apply" { Exif::Apply } else { Exif::Ignore },
+        encoding,
         ..PrepareOptions::new(source, input, &arguments.output)
     };
     let bar = Show::new(arguments.quiet, arguments.json);
     let stop = stop_on_signal()?;
-    let summary = prepare_until(&options, &|progress| bar.show(progress), &stop);
-    bar.clear();
-    let summary = summary?;
+    let show = |progress| bar.show(progress);
+    if let Some(part) = part {
+        let summary = prepare_part(&options, part, &show, &stop);
+        bar.clear();
+        tell_part(arguments, &part.to_string(), summary?);
+    } else {
+        let summary = prepare_until(&options, &show, &stop);
+        bar.clear();
+        tell(arguments, &summary?);
+    }
+    Ok(())
+}
+
+/// What a part has made, and what remains.
+fn tell_part(arguments: &Arguments, part: &str, summary: PartSummary) {
+    let PartSummary { shards: [own, all], images, skipped, damaged } = summary;
+    if arguments.json {
+        let line = serde_json::json!({
+            "part": part, "shards": own, "shards_of_all": all,
+            "images": images, "skipped": skipped, "damaged": damaged,
+        });
+        println!("{line}");
+    } else if !arguments.quiet {
+        println!(
+            "part {part}: {own} of {all} shards, {images} images, {skipped} unreadable and skipped, {damaged} damaged; when all parts are there, join them with --merge"
+        );
+    }
+}
+
+/// The counts of a finished dataset.
+fn tell(arguments: &Arguments, summary: &Summary) {
     if arguments.quiet {
-        return Ok(());
+        return;
     }
     if arguments.json {
         let splits: serde_json::Map<_, _> =
@@ -80,7 +179,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             "report": summary.report,
         });
         println!("{line}");
-        return Ok(());
+        return;
     }
     let splits: Vec<_> = summary.splits.iter().map(|(name, n)| format!("{n} {name}")).collect();
     println!(
@@ -93,7 +192,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         summary.ignored,
         summary.report.display()
     );
-    Ok(())
 }
 
 /// The source and its input: the one named, or the one the input looks like, which is said.

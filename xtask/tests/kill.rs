@@ -23,6 +23,9 @@ fn input(dir: &Path, records: usize) {
     }
 }
 
+/// Records of every encoding: at this budget about half are JPEG.
+const BUDGET: [&str; 4] = ["--budget", "3MB", "--quality", "40"];
+
 fn command(input: &Path, output: &Path, threads: usize) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
     command.args(["prepare-data", "--source", "cifar10", "--shard-records", "40"]);
@@ -75,6 +78,52 @@ fn kills(kills: usize) {
 #[test]
 fn a_killed_preparation_goes_on() {
     kills(8);
+}
+
+/// Two parts in one folder, killed in turns with a budget to keep, then joined by merges that are
+/// killed too: the bytes of an undivided run.
+#[test]
+fn killed_parts_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    input(dir.path(), 200);
+    let (whole, output) = (dir.path().join("whole"), dir.path().join("out"));
+    let start = Instant::now();
+    assert!(command(dir.path(), &whole, 2).args(BUDGET).status().unwrap().success());
+    let (want, undisturbed) = (contents(&whole), start.elapsed());
+    let mut state = 7u64;
+    let mut run = |mut command: Command, kill: bool| -> bool {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        if kill {
+            let wait = undisturbed.as_micros() as u64 * (state >> 33) / (1 << 31) * 6 / 10;
+            std::thread::sleep(Duration::from_micros(wait));
+            child.kill().unwrap();
+        }
+        let end = child.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&end.stderr).into_owned();
+        let over = end.status.success() || text.contains("already holds");
+        assert!(over || end.status.code().is_none(), "{text}");
+        over
+    };
+    for round in 0..3 {
+        for part in ["1/2", "2/2", "1/2", "2/2", "1/2", "2/2"] {
+            let mut command = command(dir.path(), &output, 1 + round);
+            command.args(BUDGET).args(["--part", part]);
+            run(command, true);
+        }
+        for part in ["1/2", "2/2"] {
+            let mut command = command(dir.path(), &output, 2);
+            command.args(BUDGET).args(["--part", part]);
+            assert!(run(command, false));
+        }
+        for kill in [true, true, true, false] {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+            command.args(["prepare-data", "--merge", "--output"]).arg(&output);
+            assert!(run(command, kill) || kill);
+        }
+        assert_eq!(contents(&output), want);
+        fs::remove_dir_all(&output).unwrap();
+    }
 }
 
 /// `cargo test --release -p xtask --test kill -- --ignored --nocapture`

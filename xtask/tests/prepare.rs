@@ -62,6 +62,88 @@ fn machines() {
     assert!(end.status.success() && end.stdout.is_empty() && end.stderr.is_empty());
 }
 
+/// A CIFAR-10 folder of 60 records, each its own picture.
+fn cifar(dir: &Path) {
+    for (f, file) in
+        ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5"]
+            .into_iter()
+            .chain(["test_batch"])
+            .enumerate()
+    {
+        let record = |r: usize| {
+            let wave =
+                move |i: usize| (128.0 + 99.0 * ((i % 32 * (r + 1) + f) as f64 / 9.0).sin()) as u8;
+            std::iter::once((r % 10) as u8).chain((0..3072).map(wave))
+        };
+        let bytes: Vec<u8> = (0..10).flat_map(record).collect();
+        fs::write(dir.join(format!("{file}.bin")), bytes).unwrap();
+    }
+}
+
+fn files(dir: &Path) -> Vec<(std::ffi::OsString, Vec<u8>)> {
+    let entries = fs::read_dir(dir).unwrap().map(|e| e.unwrap());
+    let mut files: Vec<_> = entries.map(|e| (e.file_name(), fs::read(e.path()).unwrap())).collect();
+    files.sort();
+    files
+}
+
+/// Encodings and budgets by their options; parts by number and by rank, joined from one folder and
+/// from two: the bytes of one run.
+#[test]
+fn encodings_and_parts() {
+    let dir = tempfile::tempdir().unwrap();
+    cifar(dir.path());
+    let run = |output: &str, more: &[&str], rank: Option<&str>| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.args(["prepare-data", "--shard-records", "7", "--input"]).arg(dir.path());
+        command.arg("--output").arg(dir.path().join(output)).args(more);
+        rank.map(|rank| command.env("PMI_RANK", rank).env("PMI_SIZE", "2"));
+        command.output().unwrap()
+    };
+    let fails = |more: &[&str], word: &str| {
+        let end = run("never", more, None);
+        let text = String::from_utf8(end.stderr).unwrap();
+        assert!(!end.status.success() && text.contains(word), "{text}");
+        assert!(!dir.path().join("never").exists());
+    };
+    let size = |name: &str| -> u64 {
+        files(&dir.path().join(name)).iter().map(|f| f.1.len() as u64).sum()
+    };
+    assert!(run("raw", &[], None).status.success());
+    assert!(run("jpeg", &["--encoding", "jpeg", "--quality", "70"], None).status.success());
+    assert!(size("jpeg") < size("raw") * 2 / 3, "{} of {}", size("jpeg"), size("raw"));
+    let budget = ["--budget", "0.2MB", "--quality", "70"];
+    assert!(run("whole", &budget, None).status.success());
+    assert!((150_000..=200_000).contains(&size("whole")), "{}", size("whole"));
+    fails(&["--budget", "100G"], "100GB");
+    fails(&["--budget", "90kB"], "too small");
+    fails(&["--budget", "1GB", "--encoding", "jpeg"], "--encoding");
+    fails(&["--quality", "90"], "--encoding jpeg");
+    fails(&["--encoding", "jpeg", "--quality", "101"], "101");
+    fails(&["--part", "0/2"], "3/16");
+    fails(&["--part", "auto"], "srun");
+
+    let part = |output: &str, part: &str, rank| {
+        run(output, &[&budget[..], &["--part", part]].concat(), rank)
+    };
+    let end = part("shared", "auto", Some("0"));
+    let text = String::from_utf8(end.stdout).unwrap();
+    assert!(text.starts_with("part 1/2: 5 of 10 shards") && text.lines().count() == 1, "{text}");
+    let merge = |output: &str, from: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.args(["prepare-data", "--merge"]).args(from.iter().map(|d| dir.path().join(d)));
+        command.arg("--output").arg(dir.path().join(output)).output().unwrap()
+    };
+    let text = String::from_utf8(merge("shared", &[]).stderr).unwrap();
+    assert!(text.contains("--part 2/2") && text.lines().count() == 1, "{text}");
+    assert!(part("shared", "auto", Some("1")).status.success());
+    assert!(merge("shared", &[]).status.success());
+    assert!(part("a", "1/2", None).status.success() && part("b", "2/2", None).status.success());
+    assert!(merge("joined", &["a", "b"]).status.success());
+    let want = files(&dir.path().join("whole"));
+    assert!(files(&dir.path().join("shared")) == want && files(&dir.path().join("joined")) == want);
+}
+
 /// A missing input and an unknown source: not 0, and said.
 #[test]
 fn errors_have_exit_codes() {

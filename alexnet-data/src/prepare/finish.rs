@@ -55,6 +55,7 @@ pub(super) fn finish(job: &JobFile, strict: bool, output: &Output) -> Result<Man
         order_seed: job.order_seed,
         shard_images: Some(job.shard_records),
         exif: job.exif,
+        encoding: job.encoding,
         ignored: job.ignored,
         classes: job.classes.clone(),
         splits,

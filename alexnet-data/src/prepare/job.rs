@@ -7,7 +7,8 @@ use super::report::Odd;
 use super::{Listing, ORDER_SEED, PrepareOptions, Stage};
 use crate::draws::{Purpose, draws, shuffle};
 use crate::manifest::Checksum;
-use crate::{Class, Error, Exif, StoredOrder, write_whole};
+use crate::whole::WholeFile;
+use crate::{Class, Error, Exif, Mixture, StoredOrder, write_whole};
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::ops::Range;
@@ -15,7 +16,7 @@ use std::path::Path;
 
 /// The file's name.
 pub(super) const JOB: &str = ".prepare.json";
-/// Shards are filled up to this many bytes of records, and hold at least one.
+/// Shards are made of as many images as have this many bytes of raw pixels, and of at least one.
 pub(super) const SHARD_BYTES: usize = 1 << 30;
 /// The most records a shard may have: the sums over it then fit into 32 bits.
 pub(super) const MAX_SHARD_RECORDS: usize = 1 << 24;
@@ -29,6 +30,7 @@ pub(super) struct JobFile {
     pub(super) order_seed: u64,
     pub(super) shard_records: usize,
     pub(super) exif: Exif,
+    pub(super) encoding: Mixture,
     pub(super) ignored: u64,
     pub(super) classes: Vec<Class>,
     pub(super) splits: Vec<SplitPlan>,
@@ -71,11 +73,20 @@ impl JobFile {
             order_seed: ORDER_SEED,
             shard_records,
             exif: options.exif,
+            encoding: Mixture::asked(options.encoding),
             ignored: listing.ignored,
             classes: listing.classes.clone(),
             splits: listing.splits.iter().map(plan).collect(),
             odd: listing.odd.clone(),
         }
+    }
+
+    /// This job with the share of raw records that `begun` has settled on, where that was for the
+    /// same: the measuring need not be done again.
+    pub(super) fn settled_as(&self, begun: &Self) -> Option<Self> {
+        let mut job = self.clone();
+        job.encoding.raw_per_million = begun.encoding.raw_per_million;
+        (job == *begun).then_some(job)
     }
 
     /// The job in the folder `dir`; `None` where there is none, or none that can be read.
@@ -86,6 +97,15 @@ impl JobFile {
     pub(super) fn write(&self, dir: &Path) -> Result<(), Error> {
         let text = serde_json::to_vec(self).expect("plain data is always JSON");
         write_whole(&dir.join(JOB), |file| file.write_all(&text))
+    }
+
+    /// Writes it where there is none yet; what another process has written first stays.
+    pub(super) fn write_new(&self, dir: &Path) -> Result<(), Error> {
+        let path = dir.join(JOB);
+        let text = serde_json::to_vec(self).expect("plain data is always JSON");
+        let mut file = WholeFile::create(&path)?;
+        file.file().write_all(&text).map_err(Error::io("write", path))?;
+        file.commit_new()
     }
 
     /// The first thing in which another job differs, as words.
@@ -102,12 +122,31 @@ impl JobFile {
                 let (then, now) = (format!("{:?}", images(other)), format!("{:?}", images(self)));
                 differ("the number of images", &then, &now)
             })
+            .or_else(|| {
+                let (then, now) = (format!("{:?}", other.exif), format!("{:?}", self.exif));
+                differ("EXIF orientation", &then, &now)
+            })
+            .or_else(|| {
+                let quality =
+                    |job: &Self| job.encoding.quality.map_or("none".into(), |q| q.to_string());
+                differ("the JPEG quality", &quality(other), &quality(self))
+            })
+            .or_else(|| {
+                let budget =
+                    |job: &Self| job.encoding.budget.map_or("none".into(), |b| b.to_string());
+                differ("the budget", &budget(other), &budget(self))
+            })
             .or_else(|| (self != other).then(|| "the list of images is another".into()))
     }
 
     /// The number of shards of a split.
     pub(super) fn shards(&self, plan: &SplitPlan) -> usize {
         plan.images.div_ceil(self.shard_records)
+    }
+
+    /// The file names of all shards, in the order of the splits.
+    pub(super) fn shard_names(&self) -> impl Iterator<Item = String> {
+        self.splits.iter().flat_map(|plan| (0..self.shards(plan)).map(|shard| plan.shard(shard)))
     }
 
     /// The part of the order that shard number `shard` holds.

@@ -3,7 +3,7 @@
 use super::Source;
 use super::job::MAX_SHARD_RECORDS;
 use crate::manifest::MAX_SIDE;
-use crate::{Error, Exif};
+use crate::{Encoding, Error, Exif};
 use std::path::PathBuf;
 
 /// What to prepare, and how.
@@ -24,11 +24,13 @@ pub struct PrepareOptions {
     pub threads: usize,
     /// Whether an image that is unreadable or damaged is an error.
     pub strict: bool,
-    /// Images of the input a shard, less those that cannot be read; `None` for as many as fit into
-    /// 1 GiB.
+    /// Images of the input a shard, less those that cannot be read; `None` for as many as make 1 GiB
+    /// of raw pixels.
     pub shard_records: Option<usize>,
     /// What becomes of EXIF orientation; ignored by default, as in 2012.
     pub exif: Exif,
+    /// Raw pixels, JPEG, or as much of each as a budget allows.
+    pub encoding: Encoding,
 }
 
 /// How far a preparation is.
@@ -104,6 +106,7 @@ impl PrepareOptions {
             strict: false,
             shard_records: None,
             exif: Exif::Ignore,
+            encoding: Encoding::Raw,
         }
     }
 }
@@ -121,6 +124,11 @@ pub(super) fn check(options: &PrepareOptions) -> Result<(), Error> {
         && !(1..=MAX_SHARD_RECORDS).contains(&n)
     {
         return setting("shard_records", "1 to 16777216", n.to_string());
+    }
+    if let Encoding::Jpeg { quality } | Encoding::Budget { quality, .. } = options.encoding
+        && !(1..=100).contains(&quality)
+    {
+        return setting("quality", "1 to 100", quality.to_string());
     }
     if let (false, Some(val)) = (options.source == Source::Folder, &options.val) {
         let expected = "nothing: this source has its own val split";

@@ -1,5 +1,9 @@
 //! The output folder of a preparation: who may write, what is left of an earlier run, what stays.
+//!
+//! Whoever makes or joins a whole dataset holds the folder's lock alone; parts share it, and each
+//! holds a lock of its own besides.
 
+use super::Part;
 use super::job::{JOB, JobFile};
 use crate::Error;
 use crate::manifest::FILE;
@@ -22,7 +26,9 @@ pub(super) struct Output {
     resumed: bool,
     renew: bool,
     /// Held as long as this lives; the system lets go of it even after a kill.
-    _lock: File,
+    lock: File,
+    /// That of a part, and its file's name.
+    own: Option<(File, String)>,
 }
 
 /// What a folder turned out to be.
@@ -52,7 +58,7 @@ impl Output {
         let names = entries(dir)?;
         let has = |test: fn(&str) -> bool| names.iter().any(|name| test(name));
         let resumed = has(|name| name == JOB);
-        let output = Self { dir: dir.into(), made, resumed, renew, _lock: lock };
+        let output = Self { dir: dir.into(), made, resumed, renew, lock, own: None };
         if has(|name| name == FILE) {
             return Ok(Opened::Finished(output));
         }
@@ -63,6 +69,33 @@ impl Output {
         }
         output.remove(|name| name.ends_with(".partial"))?;
         Ok(Opened::Ready(output))
+    }
+
+    /// Takes the folder for one part, beside others that may be under way in it.
+    pub(super) fn open_part(dir: &Path, part: Part) -> Result<Self, Error> {
+        if dir.join(FILE).exists() {
+            return Err(Error::AlreadyPrepared { path: dir.into() });
+        }
+        if dir.exists() {
+            refuse_others(dir)?;
+        }
+        let missing = |d: &&Path| !d.as_os_str().is_empty() && !d.exists();
+        let mut made: Vec<_> = dir.ancestors().take_while(missing).map(PathBuf::from).collect();
+        made.reverse();
+        fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
+        let busy = || Error::Busy { path: dir.into() };
+        let lock = take(&dir.join(LOCK), File::try_lock_shared)?.ok_or_else(busy)?;
+        let name = part_name(part);
+        let busy = || Error::PartBusy { path: dir.into(), part: part.to_string() };
+        let own = take(&dir.join(&name), File::try_lock)?.ok_or_else(busy)?;
+        let shards = entries(dir)?.iter().any(|name| is_shard(name));
+        // Asked after the shards were listed: a part that began meanwhile wrote the job first.
+        let resumed = dir.join(JOB).exists();
+        if shards && !resumed {
+            return Err(Error::Unfinished { path: dir.into() });
+        }
+        let (dir, own) = (dir.into(), Some((own, name)));
+        Ok(Self { dir, made, resumed, renew: false, lock, own })
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -79,6 +112,44 @@ impl Output {
         }
         self.remove(|name| name != LOCK)?;
         job.write(&self.dir)
+    }
+
+    /// As `begin`, beside other parts: one of them may be writing the same. What an earlier run of this
+    /// part had under way is removed; `shards` are those of this part.
+    pub(super) fn begin_part(&self, job: &JobFile, shards: &[&String]) -> Result<(), Error> {
+        job.write_new(&self.dir)?;
+        let path = || self.dir.clone();
+        let begun = JobFile::read(&self.dir).ok_or_else(|| Error::Unfinished { path: path() })?;
+        if let Some(difference) = job.difference(&begun) {
+            return Err(Error::OtherPreparation { path: path(), difference });
+        }
+        let own = |name: &str| {
+            let name = name.trim_start_matches('.');
+            let shard = name.find(".shard").map(|end| &name[..end + ".shard".len()]);
+            name.ends_with(".partial") && shards.iter().any(|s| shard == Some(s.as_str()))
+        };
+        self.remove(own)
+    }
+
+    /// A part has failed: what is whole stays. Where nothing has been begun, nothing is left.
+    pub(super) fn after_part(&self) {
+        if self.dir.join(JOB).exists() {
+            return;
+        }
+        if let Some((_, name)) = &self.own {
+            let _ = fs::remove_file(self.dir.join(name));
+        }
+        // Only where no other part holds the lock.
+        let alone = self.lock.unlock().and_then(|()| Ok(self.lock.try_lock()?));
+        if alone.is_ok() {
+            self.unlock();
+            self.made.iter().rev().for_each(|dir| _ = fs::remove_dir(dir));
+        }
+    }
+
+    /// Joining has failed: the parts stay, whatever the error.
+    pub(super) fn after_merge(&self, error: &Error) {
+        if self.dir.join(JOB).exists() { self.unlock() } else { self.after(error) }
     }
 
     /// The preparation has succeeded: only the dataset stays.
@@ -125,27 +196,46 @@ impl Output {
 
 /// Takes the lock of the folder, or says that another process has it.
 pub(super) fn lock(dir: &Path) -> Result<File, Error> {
-    let path = dir.join(LOCK);
+    take(&dir.join(LOCK), File::try_lock)?.ok_or_else(|| Error::Busy { path: dir.into() })
+}
+
+/// Locks the file `path`, made if need be; `None` where another process has a lock against it.
+fn take(path: &Path, lock: fn(&File) -> Result<(), TryLockError>) -> Result<Option<File>, Error> {
     loop {
+        // For reading too: over a network, a shared lock wants it.
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
+            .read(true)
             .write(true)
-            .open(&path)
-            .map_err(Error::io("create", &path))?;
-        match file.try_lock() {
+            .open(path)
+            .map_err(Error::io("create", path))?;
+        match lock(&file) {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(Error::Busy { path: dir.into() }),
+            Err(TryLockError::WouldBlock) => return Ok(None),
             // A file system without locks: there, two runs at once are the user's to avoid.
-            Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => return Ok(file),
+            Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => {
+                return Ok(Some(file));
+            }
             Err(TryLockError::Error(e)) => return Err(Error::io("lock", path)(e)),
         }
         // The holder before may have removed the file between our opening and our locking it.
         let ours = file.try_clone().and_then(Handle::from_file);
-        if ours.and_then(|ours| Ok(ours == Handle::from_path(&path)?)).unwrap_or(false) {
-            return Ok(file);
+        if ours.and_then(|ours| Ok(ours == Handle::from_path(path)?)).unwrap_or(false) {
+            return Ok(Some(file));
         }
     }
+}
+
+/// The name of a part's lock. The file stays until the parts are joined: it tells how many there are.
+fn part_name(part: Part) -> String {
+    format!(".part-{}.lock", part.to_string().replace('/', "-of-"))
+}
+
+/// The part whose lock has that name.
+pub(super) fn part_of(name: &str) -> Option<Part> {
+    let part = name.strip_prefix(".part-")?.strip_suffix(".lock")?;
+    part.replace("-of-", "/").parse().ok()
 }
 
 fn entries(dir: &Path) -> Result<Vec<String>, Error> {
@@ -170,6 +260,7 @@ fn is_shard(name: &str) -> bool {
 fn is_state(name: &str) -> bool {
     name == JOB
         || name == LOCK
+        || part_of(name).is_some()
         || name.starts_with('.') && (name.ends_with(".partial") || name.ends_with(".done"))
 }
 

@@ -46,7 +46,8 @@ pub fn repair(
     let record = manifest.height * manifest.width * 3;
     let shard_records = manifest.shard_images.unwrap_or(SHARD_BYTES / record).max(1);
     let listing = list(&options, progress)?;
-    let job = JobFile::new(&options, shard_records, &listing);
+    let mut job = JobFile::new(&options, shard_records, &listing);
+    job.encoding = manifest.encoding;
     let other = |problem: String| Error::Source { path: input.into(), problem };
     let shards: Vec<_> = manifest.splits.iter().map(|s| s.shards.len()).collect();
     let listed: Vec<_> = job.splits.iter().map(|plan| job.shards(plan)).collect();
@@ -69,11 +70,13 @@ pub fn repair(
                 stage: *stage,
                 images: &**images,
                 threads: threads(0),
+                total: plan.images as u64,
                 before: 0,
+                dir: &scratch,
                 progress,
                 stop: &AtomicBool::new(false),
             };
-            let made = write_split(&work, &[shard], &scratch).and_then(|()| {
+            let made = write_split(&work, &[shard]).and_then(|()| {
                 let piece = Piece::load(&scratch, &info.file);
                 if piece.is_none_or(|piece| piece.facts.shard != *info) {
                     let name = &info.file;

@@ -40,6 +40,11 @@ impl ShardWriter {
         write(&mut self.file, bytes)
     }
 
+    /// Bytes of the whole file, as it stands.
+    pub(super) fn bytes(&self) -> u64 {
+        HEADER as u64 + self.length + self.index.len() as u64
+    }
+
     /// Puts the shard into its folder.
     pub(super) fn finish(mut self) -> Result<ShardInfo, Error> {
         write(&mut self.file, &self.index)?;
@@ -50,7 +55,7 @@ impl ShardWriter {
             records_length: self.length,
             index_crc: crc32fast::hash(&self.index),
         };
-        let path = self.file.path().to_path_buf();
+        let (path, length) = (self.file.path().to_path_buf(), self.bytes());
         self.file.file().seek(SeekFrom::Start(0)).map_err(Error::io("write", path))?;
         let bytes = header.to_bytes();
         write(&mut self.file, &bytes)?;
@@ -58,7 +63,7 @@ impl ShardWriter {
         Ok(ShardInfo {
             file: self.name,
             records: self.records,
-            bytes: HEADER as u64 + self.length + self.index.len() as u64,
+            bytes: length,
             checksum: Checksum(header_checksum(&bytes)),
         })
     }

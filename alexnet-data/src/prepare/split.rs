@@ -1,13 +1,14 @@
 //! Writes shards of one split: decoded by many threads, written in order by one.
 
+use super::budget::{self, line, rungs};
 use super::job::{JobFile, SplitPlan};
 use super::piece::{Facts, Piece};
 use super::report::{Action, Odd};
 use super::shards::ShardWriter;
 use super::{Images, Progress, Stage};
-use crate::Error;
-use crate::header::RAW;
+use crate::record::{self, JPEG, RAW};
 use crate::statistics::Sums;
+use crate::{Error, Mixture, Pixels};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,8 +24,11 @@ pub(super) struct Work<'a> {
     pub(super) stage: Stage,
     pub(super) images: &'a dyn Images,
     pub(super) threads: usize,
-    /// Images in shards that were whole already.
+    /// Images of all shards that are to be whole in the end, and of those that were so already.
+    pub(super) total: u64,
     pub(super) before: u64,
+    /// Where the shards are made.
+    pub(super) dir: &'a Path,
     pub(super) progress: &'a (dyn Fn(Progress) + Sync),
     pub(super) stop: &'a AtomicBool,
 }
@@ -43,24 +47,45 @@ struct Ready {
     damage: Option<String>,
 }
 
-/// Writes the shards `todo` of a split, and the piece of each.
+/// Writes the shards `todo` of a split, and the piece of each. One that exceeds its share of a budget
+/// is made again after the others, in a smaller way.
+pub(super) fn write_split(work: &Work<'_>, todo: &[usize]) -> Result<(), Error> {
+    let (stage, done, total) = (work.stage, work.before, work.total);
+    let mut progress = Progress { stage, done, total, skipped: 0, bytes: 0 };
+    let mut todo = todo.to_vec();
+    for mixture in rungs(work.job.encoding) {
+        todo = write_as(work, &todo, mixture, &mut progress)?;
+    }
+    match todo.first() {
+        None => Ok(()),
+        Some(&shard) => Err(Error::Share { shard: work.plan.shard(shard) }),
+    }
+}
+
+/// Writes the shards `todo` with records of one mixture; returns those that exceed their share.
 ///
 /// Thread t of T decodes images t, t + T, t + 2T … of each shard and sends them, in that order, down
 /// its own bounded queue; the writer takes from the queues in turn. So records are written in order
 /// with no buffer to sort, and memory is bounded by threads × [`AHEAD`] images.
-pub(super) fn write_split(work: &Work<'_>, todo: &[usize], dir: &Path) -> Result<(), Error> {
+fn write_as(
+    work: &Work<'_>,
+    todo: &[usize],
+    mixture: Mixture,
+    progress: &mut Progress,
+) -> Result<Vec<usize>, Error> {
     if todo.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let order = &work.job.order(work.plan);
     thread::scope(|scope| {
         let (mut queues, mut threads) = (Vec::new(), Vec::new());
         for first in 0..work.threads {
             let (sender, receiver) = bounded(AHEAD);
-            threads.push(scope.spawn(move || decode_all(work, todo, order, first, &sender)));
+            threads
+                .push(scope.spawn(move || decode_all(work, todo, order, mixture, first, &sender)));
             queues.push(receiver);
         }
-        let written = write_all(work, todo, order, queues, dir);
+        let written = write_all(work, todo, order, mixture, queues, progress);
         // The queues are gone: threads still at work after an error end at their next image.
         let joined = threads.into_iter().map(|t| t.join().map_err(|_| Error::Worker));
         joined.collect::<Result<(), _>>().and(written)
@@ -72,20 +97,19 @@ fn decode_all(
     work: &Work<'_>,
     todo: &[usize],
     order: &[usize],
+    mixture: Mixture,
     first: usize,
     sender: &Sender<Message>,
 ) {
-    let size = work.job.size;
+    let (size, mut decoded) = (work.job.size, Vec::new());
     for &shard in todo {
         let mut sums = Sums::new(size * size * 3);
         let positions = work.job.positions(work.plan, shard);
-        for &i in order[positions].iter().skip(first).step_by(work.threads) {
-            let image = work.images.load(i, size, work.job.exif).map(|pixels| {
-                if work.stage == Stage::Train {
-                    sums.add(&pixels.data);
-                }
-                let crc = crc32fast::hash(&pixels.data);
-                Ready { bytes: pixels.data, crc, encoding: RAW, damage: pixels.damage }
+        for position in positions.skip(first).step_by(work.threads) {
+            let image = work.images.load(order[position], size, work.job.exif);
+            let image = image.and_then(|pixels| {
+                let seen = Some(&mut sums).filter(|_| work.stage == Stage::Train);
+                ready(pixels, mixture.quality_at(position), seen, &mut decoded)
             });
             if sender.send(Message::Image(image)).is_err() {
                 return; // the writer has met an error
@@ -97,21 +121,48 @@ fn decode_all(
     }
 }
 
+/// One image as a record. Statistics are taken of the pixels that a reader will get, and so whatever
+/// is written has been read once.
+fn ready(
+    pixels: Pixels,
+    quality: Option<u8>,
+    sums: Option<&mut Sums>,
+    decoded: &mut Vec<u8>,
+) -> Result<Ready, String> {
+    let Pixels { height, width, data, damage } = pixels;
+    let (bytes, encoding) = match quality {
+        None => (data, RAW),
+        Some(quality) => {
+            let bytes = record::encode(&data, height, quality)?;
+            record::decode(&bytes, [height, width], decoded)?;
+            (bytes, JPEG)
+        }
+    };
+    if let Some(sums) = sums {
+        sums.add(if encoding == RAW { &bytes } else { decoded });
+    }
+    Ok(Ready { crc: crc32fast::hash(&bytes), bytes, encoding, damage })
+}
+
 fn write_all(
     work: &Work<'_>,
     todo: &[usize],
     order: &[usize],
+    mixture: Mixture,
     queues: Vec<Receiver<Message>>,
-    dir: &Path,
-) -> Result<(), Error> {
-    let Work { job, plan, .. } = work;
-    let total =
-        work.before + todo.iter().map(|&s| job.positions(plan, s).len() as u64).sum::<u64>();
-    let mut progress =
-        Progress { stage: work.stage, done: work.before, total, skipped: 0, bytes: 0 };
+    progress: &mut Progress,
+) -> Result<Vec<usize>, Error> {
+    let Work { job, plan, dir, .. } = *work;
+    let mut too_large = Vec::new();
     for &shard in todo {
-        let mut writer = ShardWriter::create(dir, plan.shard(shard), job.size)?;
+        let (start, name) = (*progress, plan.shard(shard));
+        let mut writer = ShardWriter::create(dir, name.clone(), job.size)?;
         let (mut counts, mut skipped, mut odd) = (vec![0; job.classes.len()], 0, Vec::new());
+        if mixture.quality != job.encoding.quality {
+            let quality = mixture.quality.unwrap_or_default();
+            let reason = format!("its records have JPEG quality {quality}, to keep to the budget");
+            odd.push(Odd::new(&plan.name, name, Action::Noted, reason));
+        }
         let mut note = |i, action, reason| {
             odd.push(Odd::new(&plan.name, work.images.name(i), action, reason));
         };
@@ -137,16 +188,22 @@ fn write_all(
                 }
             }
             progress.done += 1;
-            (work.progress)(progress);
+            (work.progress)(*progress);
         }
         let mut sums = Sums::new(job.size * job.size * 3);
         for queue in &queues {
             let Ok(Message::Sums(part)) = queue.recv() else { return Err(Error::Worker) };
             sums.merge(&part);
         }
+        let share = budget::share(job, plan, shard).unwrap_or(u64::MAX);
+        if writer.bytes() + odd.iter().map(line).sum::<u64>() > share {
+            *progress = start; // made again, and counted then
+            too_large.push(shard);
+            continue;
+        }
         let facts = Facts { shard: writer.finish()?, counts, skipped, odd };
         let sums = (work.stage == Stage::Train).then_some(sums);
         Piece { facts, sums }.write(dir)?;
     }
-    Ok(())
+    Ok(too_large)
 }
