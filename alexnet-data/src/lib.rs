@@ -11,6 +11,8 @@ mod demo;
 mod draws;
 mod eigen;
 mod error;
+#[doc(hidden)]
+pub mod fuzz;
 mod header;
 mod inspect;
 mod manifest;

@@ -21,6 +21,7 @@ use output::Output;
 use piece::Piece;
 pub use repair::repair;
 pub use source::Source;
+pub(crate) use source::fuzz;
 use source::{Images, Listing, list};
 use split::{Work, write_split};
 use std::sync::atomic::AtomicBool;
