@@ -10,6 +10,8 @@ mod report;
 mod shards;
 mod source;
 mod split;
+#[cfg(test)]
+mod worker_tests;
 
 use crate::demo::{DemoOptions, draw_demo};
 use crate::{Error, Manifest};
