@@ -48,7 +48,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         faults = check()?;
     }
     if !faults.is_empty() {
-        bail!("{} has {} faults: repair it with --repair --input", dir.display(), faults.len());
+        let (dir, n) = (dir.display(), faults.len());
+        let faults = if n == 1 { "fault" } else { "faults" };
+        bail!("{dir} has {n} {faults}: repair it with --repair --input");
     }
     println!("{}: every checksum is right", dir.display());
     Ok(())

@@ -12,6 +12,8 @@ mod draws;
 mod eigen;
 mod encoding;
 mod error;
+#[doc(hidden)]
+pub mod fuzz;
 mod header;
 mod inspect;
 mod manifest;

@@ -180,7 +180,7 @@ impl Manifest {
         Self::parse(&bytes, &path)
     }
 
-    fn parse(bytes: &[u8], path: &Path) -> Result<Self, Error> {
+    pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Self, Error> {
         // The version comes first: another version may have its checksum elsewhere.
         if let Ok(AnyVersion { version }) = serde_json::from_slice(bytes)
             && version != u64::from(VERSION)
@@ -255,6 +255,6 @@ impl Manifest {
 }
 
 /// The one possible first line above `rest`, so that a flip in the line itself is seen too.
-fn first_line(rest: &[u8]) -> String {
+pub(crate) fn first_line(rest: &[u8]) -> String {
     format!("{{\"checksum\":\"{}\",\n", Checksum(crc32fast::hash(rest)))
 }

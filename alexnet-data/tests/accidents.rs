@@ -1,9 +1,12 @@
 //! Accidents: interrupted, killed or crowded preparations end in the bytes of an undisturbed one.
 
+#![allow(clippy::print_stdout)] // a test that is skipped says so
+
 mod common;
 
-use alexnet_data::{Error, PrepareOptions, Progress, prepare_until};
-use common::{contents, options, put, run, tree};
+use alexnet_data::{Error, PrepareOptions, Progress, Source, prepare_until};
+use common::archives::tar_of;
+use common::{contents, jpeg, options, picture, put, run, tree};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -150,4 +153,63 @@ fn one_at_a_time() {
     alexnet_data::prepare(&five(&input, &output), &on_first).unwrap();
     assert!(second.get().unwrap().contains("another process"), "{second:?}");
     assert!(!output.join(".prepare.lock").exists());
+}
+
+/// An output that cannot be written: an error that names it, at once.
+#[test]
+fn read_only_folders() {
+    let (dir, input) = input();
+    let refused = |output: &Path| {
+        let error = run(&five(&input, output)).unwrap_err();
+        assert!(matches!(error, Error::Io { .. }), "{error}");
+        let text = error.to_string();
+        assert!(text.contains(&*output.to_string_lossy()) && !text.contains('\n'), "{text}");
+    };
+    // Below a file there is no folder, whoever asks.
+    let file = put(dir.path(), "file", b"mine");
+    refused(&file.join("out"));
+    assert_eq!(fs::read(&file).unwrap(), b"mine");
+    let closed = dir.path().join("closed");
+    fs::create_dir(&closed).unwrap();
+    let mut permissions = fs::metadata(&closed).unwrap().permissions();
+    permissions.set_readonly(true);
+    fs::set_permissions(&closed, permissions).unwrap();
+    if fs::write(closed.join("probe"), b"").is_ok() {
+        println!("skipped: this user may write into read-only folders");
+        return;
+    }
+    refused(&closed);
+    refused(&closed.join("out"));
+}
+
+/// An archive that is cut short between a run and the next: the error says so, what is done stays,
+/// and with the archive whole again it goes on to the same bytes.
+#[test]
+fn an_archive_cut_short() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = dir.path().join("in");
+    let files: Vec<_> = (0..20)
+        .flat_map(|i| {
+            let image = jpeg(&picture(8, 8, i), 8, 8);
+            [(format!("{i:03}.jpg"), image), (format!("{i:03}.cls"), (i % 2).to_string().into())]
+        })
+        .collect();
+    let tar = tar_of(&files);
+    let path = put(&input, "train.tar", &tar);
+    let (whole, output) = (dir.path().join("whole"), dir.path().join("out"));
+    let options =
+        |output: &Path| PrepareOptions { source: Source::WebDataset, ..five(&input, output) };
+    run(&options(&whole)).unwrap();
+    interrupted(&options(&output), 13).unwrap_err();
+    let left = contents(&output);
+    assert!(left.iter().any(|(name, _)| name.ends_with(".shard")));
+    for cut in [0, 100, 512, tar.len() / 2, tar.len() - 1024, tar.len() - 1500] {
+        fs::write(&path, &tar[..cut]).unwrap();
+        let text = run(&options(&output)).unwrap_err().to_string();
+        assert!(text.contains("train.tar") && text.contains("cut short"), "{cut}: {text}");
+        assert_eq!(contents(&output), left);
+    }
+    fs::write(&path, &tar).unwrap();
+    run(&options(&output)).unwrap();
+    assert_eq!(contents(&output), contents(&whole));
 }

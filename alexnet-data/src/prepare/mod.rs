@@ -12,6 +12,8 @@ mod report;
 mod shards;
 mod source;
 mod split;
+#[cfg(test)]
+mod worker_tests;
 
 use crate::demo::{DemoOptions, draw_demo};
 use crate::{Encoding, Error, Manifest, Mixture};
@@ -26,6 +28,7 @@ pub use part::{Part, PartSummary, merge, prepare_part};
 use piece::Piece;
 pub use repair::repair;
 pub use source::Source;
+pub(crate) use source::fuzz;
 use source::{Images, Listing, list};
 use split::{Work, write_split};
 use std::path::Path;

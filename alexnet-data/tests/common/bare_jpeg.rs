@@ -27,13 +27,16 @@ impl Bits {
     }
 }
 
-/// A baseline JPEG of `units` × 1 minimum coded units of three components, whose block number `b`
-/// (over the whole component, in coding order) has the value `value(component, b)` all over.
+/// A baseline JPEG of `units` × 1 minimum coded units of up to four components, whose block number `b`
+/// (over the whole component, in coding order) has the value `value(component, b)` all over. With
+/// `adobe`, it has Adobe's marker with that colour transform: 0 none, 1 YCbCr, 2 YCCK.
 pub(crate) fn jpeg(
-    sampling: [Sampling; 3],
+    sampling: &[Sampling],
     units: u16,
+    adobe: Option<u8>,
     value: impl Fn(usize, usize) -> u8,
 ) -> Vec<u8> {
+    let count = sampling.len() as u8;
     let (h, v) = sampling.iter().fold((1, 1), |(h, v), s| (h.max(s.0), v.max(s.1)));
     let mut out = vec![0xff, 0xd8];
     let mut segment = |marker: u8, content: &[u8]| {
@@ -41,11 +44,14 @@ pub(crate) fn jpeg(
         out.extend((content.len() as u16 + 2).to_be_bytes());
         out.extend(content);
     };
+    if let Some(transform) = adobe {
+        segment(0xee, &[b"Adobe\0\x64\0\0\0\0", &[transform][..]].concat());
+    }
     segment(0xdb, &[&[0][..], &[1; 64]].concat()); // every value is stored as it is
     let (height, width) = (u16::from(v) * 8, u16::from(h) * 8 * units);
     let mut frame = vec![8];
     frame.extend([height, width].map(u16::to_be_bytes).concat());
-    frame.push(3);
+    frame.push(count);
     (1..).zip(sampling).for_each(|(id, (h, v))| frame.extend([id, h << 4 | v, 0]));
     segment(0xc0, &frame);
     // DC: twelve codes of four bits, the code is the number of bits that follow. AC: `0` ends the block.
@@ -55,10 +61,12 @@ pub(crate) fn jpeg(
     let mut lengths = [0; 16];
     lengths[0] = 1;
     segment(0xc4, &[&[0x10][..], &lengths, &[0]].concat());
-    segment(0xda, &[3, 1, 0, 2, 0, 3, 0, 0, 63, 0]);
-    let (mut bits, mut before, mut blocks) = (Bits::default(), [0; 3], [0; 3]);
+    let mut scan = vec![count];
+    (1..=count).for_each(|id| scan.extend([id, 0]));
+    segment(0xda, &[&scan[..], &[0, 63, 0]].concat());
+    let (mut bits, mut before, mut blocks) = (Bits::default(), [0; 4], [0; 4]);
     for _ in 0..units {
-        for (c, (h, v)) in sampling.into_iter().enumerate() {
+        for (c, (h, v)) in sampling.iter().copied().enumerate() {
             for _ in 0..h * v {
                 let level = (i32::from(value(c, blocks[c])) - 128) * 8;
                 let difference = level - before[c];

@@ -18,11 +18,17 @@ pub(super) struct Member {
 }
 
 /// A range of an archive, as a file of its own.
-struct Window<'a> {
+pub(super) struct Window<'a> {
     archive: &'a Archive,
     start: u64,
     length: u64,
     position: u64,
+}
+
+impl<'a> Window<'a> {
+    pub(super) fn whole(archive: &'a Archive) -> Self {
+        Self { archive, start: 0, length: archive.length, position: 0 }
+    }
 }
 
 impl Read for Window<'_> {

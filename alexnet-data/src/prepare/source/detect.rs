@@ -2,7 +2,7 @@
 
 use super::archive::is_wnid;
 use super::ilsvrc::{Y2010, Y2012};
-use super::{Source, wrong};
+use super::{Source, kaggle, kaggle_zip, wrong};
 use crate::Error;
 use std::fs;
 use std::path::Path;
@@ -17,6 +17,7 @@ pub(super) fn detect(input: &Path) -> Result<Source, Error> {
                 Ok(Source::Fall2011)
             }
             true => Ok(Source::WebDataset),
+            false if kaggle_zip::zip_of(input).is_some() => Ok(Source::Kaggle),
             false => Err(unknown(input)),
         };
     }
@@ -32,6 +33,10 @@ pub(super) fn detect(input: &Path) -> Result<Source, Error> {
         let entries = fs::read_dir(input.join(folder)).into_iter().flatten().flatten();
         entries.into_iter().any(|e| is_tar(&e.file_name().to_string_lossy()))
     };
+    let kaggle = file("LOC_synset_mapping.txt")
+        || input.join(kaggle::IMAGES).is_dir()
+        || kaggle_zip::zip_of(input).is_some()
+        || kaggle_zip::packed(input).is_some();
     let source = if file(Y2012.train) {
         Source::Ilsvrc2012
     } else if file(Y2010.train) {
@@ -40,7 +45,7 @@ pub(super) fn detect(input: &Path) -> Result<Source, Error> {
         Source::Cifar10
     } else if file("train.bin") && file("test.bin") || folder("cifar-100-binary") {
         Source::Cifar100
-    } else if file("LOC_synset_mapping.txt") || input.join("ILSVRC/Data/CLS-LOC").is_dir() {
+    } else if kaggle {
         Source::Kaggle
     } else if files.iter().any(|f| f.strip_suffix(".tar").is_some_and(is_wnid)) {
         Source::Fall2011

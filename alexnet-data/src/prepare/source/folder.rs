@@ -140,7 +140,7 @@ fn only_folders(path: &Path) -> bool {
     entries().any(|e| e.path().is_dir()) && !entries().any(|e| is_image_name(&e.path()))
 }
 
-fn is_image_name(path: &Path) -> bool {
+pub(super) fn is_image_name(path: &Path) -> bool {
     let extension = path.extension().unwrap_or_default();
     EXTENSIONS.iter().any(|e| extension.eq_ignore_ascii_case(e))
 }

@@ -1,8 +1,8 @@
-//! ILSVRC 2012 as Kaggle delivers it, unpacked: a train tree, a flat val folder, two tables.
+//! ILSVRC 2012 as Kaggle delivers it: a train tree, a flat val folder, two tables; unpacked or zipped.
 
 use super::archive::is_wnid;
 use super::folder::{Scan, Tree};
-use super::{Listing, wrong};
+use super::{Listing, kaggle_zip, wrong};
 use crate::prepare::report::{Action, Odd};
 use crate::prepare::{Progress, Stage};
 use crate::{Class, Error};
@@ -11,11 +11,17 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const IMAGES: &str = "ILSVRC/Data/CLS-LOC";
-const CLASSES: &str = "LOC_synset_mapping.txt";
-const SOLUTION: &str = "LOC_val_solution.csv";
+pub(super) const IMAGES: &str = "ILSVRC/Data/CLS-LOC";
+pub(super) const CLASSES: &str = "LOC_synset_mapping.txt";
+pub(super) const SOLUTION: &str = "LOC_val_solution.csv";
 
 pub(super) fn list(input: &Path, progress: &(dyn Fn(Progress) + Sync)) -> Result<Listing, Error> {
+    if let Some(zip) = kaggle_zip::zip_of(input) {
+        return kaggle_zip::list(&zip, progress);
+    }
+    if let Some(error) = kaggle_zip::packed(input) {
+        return Err(error);
+    }
     let table = |name: &str| {
         let path = input.join(name);
         match fs::read(&path) {
@@ -64,7 +70,7 @@ pub(super) fn list(input: &Path, progress: &(dyn Fn(Progress) + Sync)) -> Result
 }
 
 /// Lines of a WordNet id and its words, ids ascending.
-fn classes(text: &str, path: &Path) -> Result<Vec<Class>, Error> {
+pub(super) fn classes(text: &str, path: &Path) -> Result<Vec<Class>, Error> {
     let mut classes = Vec::new();
     for (n, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
         let (id, words) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
@@ -84,7 +90,7 @@ fn classes(text: &str, path: &Path) -> Result<Vec<Class>, Error> {
 }
 
 /// Lines `ILSVRC2012_val_00048981,n03995372 85 1 499 272 …`: an image, its class, its boxes.
-fn solution(
+pub(super) fn solution(
     text: &str,
     labels: &HashMap<&str, u32>,
     path: &Path,

@@ -5,11 +5,14 @@ mod cifar;
 mod detect;
 mod devkit;
 mod folder;
+pub(crate) mod fuzz;
 mod ilsvrc;
 mod kaggle;
+mod kaggle_zip;
 mod mat;
 mod packed;
 mod web;
+mod zipped;
 
 use super::report::Odd;
 use super::{PrepareOptions, Progress, Stage};
@@ -27,7 +30,7 @@ pub enum Source {
     Ilsvrc2012,
     /// ILSVRC 2010 as it is delivered: train, val, and the test images with their labels.
     Ilsvrc2010,
-    /// ILSVRC 2012 as Kaggle delivers it, unpacked.
+    /// ILSVRC 2012 as Kaggle delivers it: the zip itself, the folder it lies in, or unpacked.
     Kaggle,
     /// One tar for each WordNet id, as the Fall 2011 release of ImageNet; or a tar of them.
     Fall2011,

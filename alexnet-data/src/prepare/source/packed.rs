@@ -6,7 +6,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// Images longer than this are not read: none of 100 million pixels needs it.
-const MAX_BYTES: u64 = 1 << 28;
+pub(super) const MAX_BYTES: u64 = 1 << 28;
 
 /// An archive open for reading at any place, by many threads.
 #[derive(Debug)]

@@ -1,0 +1,54 @@
+//! How fast one core turns image files into records: `cargo run --release --example decode -- FOLDER`.
+//!
+//! Every file below the folder is read first; then each is decoded, resized and cropped to 256 × 256,
+//! in rounds. Rates are by the CPU time of the thread where the system tells it (Linux), else by the
+//! clock. `bench/peers/pillow_decode.py` does the same with Pillow.
+
+#![allow(clippy::print_stdout)] // this program talks to people
+
+use alexnet_data::decode;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args_os().skip(1);
+    let dir: PathBuf = arguments.next().ok_or("expected a folder of images")?.into();
+    let rounds = arguments.next().and_then(|a| a.to_str()?.parse().ok()).unwrap_or(5);
+    let mut files = Vec::new();
+    read(&dir, &mut files)?;
+    for round in 0..rounds {
+        let (start, cpu) = (Instant::now(), cpu_time());
+        let (mut good, mut sum) = (0, 0u64);
+        for bytes in &files {
+            if let Ok(pixels) = decode(bytes, 256) {
+                good += 1;
+                sum += pixels.data.iter().map(|&v| u64::from(v)).sum::<u64>();
+            }
+        }
+        let time = cpu.and_then(|before| cpu_time()?.checked_sub(before));
+        let rate = f64::from(good) / time.unwrap_or(start.elapsed()).as_secs_f64();
+        let mean = sum as f64 / f64::from(good) / (256.0 * 256.0 * 3.0);
+        println!("round {round}: {rate:.1} images/s ({good} images, mean value {mean:.3})");
+    }
+    Ok(())
+}
+
+/// The bytes of every file below `dir`.
+fn read(dir: &Path, files: &mut Vec<Vec<u8>>) -> std::io::Result<()> {
+    let mut entries = std::fs::read_dir(dir)?.collect::<Result<Vec<_>, _>>()?;
+    entries.sort_by_key(|e| e.path());
+    for entry in entries {
+        if entry.path().is_dir() {
+            read(&entry.path(), files)?;
+        } else {
+            files.push(std::fs::read(entry.path())?);
+        }
+    }
+    Ok(())
+}
+
+/// What this thread has used of the processor.
+fn cpu_time() -> Option<Duration> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
+}
