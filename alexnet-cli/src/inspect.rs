@@ -49,8 +49,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     println!("encoding: {:.1} % raw{quality}{budget}", f64::from(raw_per_million) / 1e4);
     for split in data.splits() {
         for (name, Amount { records, bytes }) in [("raw", split.raw()), ("jpeg", split.jpeg())] {
-            if records > 0 {
-                let (mean, name) = (bytes / records, format!("{} {name}", split.name()));
+            if let Some(mean) = bytes.checked_div(records) {
+                let name = format!("{} {name}", split.name());
                 println!("{name:<12} {:>6} records, {mean} bytes each", grouped(records));
             }
         }

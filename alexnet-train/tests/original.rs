@@ -39,7 +39,8 @@ fn weights(p: u32, n: usize, std: f64) -> Vec<f32> {
 
 /// The images and labels of step `s`: noise over a checkerboard that tells the class.
 fn batch(s: usize) -> Batch {
-    let mut batch = Batch { height: SIDE, width: SIDE, ..Batch::new() };
+    let mut batch = Batch::new();
+    (batch.height, batch.width) = (SIDE, SIDE);
     for b in 0..8 {
         let image = (s % 4) * 8 + b;
         let label = image * 37 % 10;

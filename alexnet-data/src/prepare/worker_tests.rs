@@ -58,11 +58,13 @@ fn run(dir: &Path, dies_at: usize, threads: usize) -> (Result<(), Error>, usize)
         stage: Stage::Train,
         images: &images,
         threads,
+        total: plan.images as u64,
         before: 0,
+        dir,
         progress: &|_| (),
         stop: &AtomicBool::new(false),
     };
-    let result = write_split(&work, &todo, dir);
+    let result = write_split(&work, &todo);
     (result, images.calls.into_inner())
 }
 
