@@ -4,8 +4,8 @@
 
 mod common;
 
-use alexnet_data::Dataset;
-use common::small_dataset;
+use alexnet_data::{Dataset, Encoding, PrepareOptions, prepare};
+use common::{options, small_dataset, tree};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -58,4 +58,34 @@ fn python_reads_the_same() {
         assert!(!output.status.success() && text.contains(file), "{file}, {at}: {text}");
         fs::write(&path, good).unwrap();
     }
+}
+
+/// JPEG records too, to what two decoders may differ by.
+#[test]
+fn python_reads_jpeg_records() {
+    let pillow = python().args(["-c", "import numpy, PIL"]).output();
+    if !Path::new(READER).exists() || !pillow.is_ok_and(|output| output.status.success()) {
+        return println!("skipped: no python3 with numpy and Pillow, or no {READER}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (input, output) = (dir.path().join("in"), dir.path().join("out"));
+    tree(&input, "train", &["a", "b"], 3, 40);
+    tree(&input, "val", &["a", "b"], 1, 40);
+    let encoding = Encoding::Jpeg { quality: 95 };
+    prepare(&PrepareOptions { encoding, ..options(&input, &output, 32) }, &|_| ()).unwrap();
+    let dataset = Dataset::open(&output).unwrap();
+    let split = dataset.split("train").unwrap();
+    let ours: Vec<u8> =
+        (0..split.len()).flat_map(|i| split.record(i).unwrap().pixels.to_vec()).collect();
+    let script = "import sys; sys.path.insert(0, sys.argv[1]); from read_shards import Split; \
+                  s = Split(sys.argv[2], 'train'); \
+                  sys.stdout.buffer.write(b''.join(s[i].tobytes() for i in range(len(s))))";
+    let folder = Path::new(READER).parent().unwrap();
+    let theirs = python().args(["-B", "-c", script]).args([folder, &output]).output().unwrap();
+    assert!(theirs.status.success(), "{}", String::from_utf8_lossy(&theirs.stderr));
+    assert_eq!(theirs.stdout.len(), ours.len());
+    let apart = |(a, b): (&u8, &u8)| u32::from(a.abs_diff(*b));
+    let apart: Vec<u32> = theirs.stdout.iter().zip(&ours).map(apart).collect();
+    assert!(apart.iter().max() <= Some(&8), "{:?}", apart.iter().max());
+    assert!(apart.iter().sum::<u32>() <= apart.len() as u32, "more than a level apart in the mean");
 }
