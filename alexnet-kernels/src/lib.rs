@@ -2,11 +2,16 @@
 
 mod aligned;
 mod conv;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod dense;
+mod device;
 mod dropout;
 mod elementwise;
 mod gradients;
 mod input;
+#[doc(hidden)] // for the tests that run the kernels on the host
+pub mod launch;
 mod linear;
 mod lrn;
 mod map_norm;
@@ -24,6 +29,7 @@ mod window;
 pub use aligned::Window;
 pub use conv::{Conv2d, Padding};
 pub use dense::channels_last;
+pub use device::{DeviceError, DeviceName, DeviceOptions, Precision};
 pub use dropout::{Dropout, DropoutKey, DropoutMode, DropoutScale};
 pub use gradients::{ConvGradients, Gradients, InputGradient, LinearGradients};
 pub use input::Input;

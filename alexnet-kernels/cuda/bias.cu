@@ -1,0 +1,73 @@
+// The bias of a convolution or a dense layer: added in place with the ReLU behind it, and its gradient, the sums of
+// columns. Tensors are rows of C channels.
+#include "common.cuh"
+
+template <class T, int V> __device__ void add(Out<T> y, In<float> bias, u32 vectors, u32 channels, u32 relu) {
+  const u32 i = thread_number();
+  if (i >= vectors) return;
+  float values[V], shift[V];
+  load_own<V, T>(values, y, (u64)i * V);
+  const u32 c = i % (channels / V) * V;
+#pragma unroll
+  for (int j = 0; j < V; ++j) {
+    float one[1];
+    load<1, float>(one, bias, c + j);
+    shift[j] = one[0];
+  }
+#pragma unroll
+  for (int j = 0; j < V; ++j) {
+    values[j] += shift[j];
+    if (relu && values[j] <= 0.0f) values[j] = 0.0f;
+  }
+  store<V, T>(y, (u64)i * V, values);
+}
+
+static const u32 COLUMNS = 32, LANES = 8; // of a block: vectors of columns, and rows at a time
+
+// sums[part, c] = the sum of column c over the rows of a part. Block (x, y) has COLUMNS vectors of columns of part y;
+// each thread sums every LANESth row, and then the lanes meet in order. Called with one part to sum the parts.
+template <class T, int V>
+__device__ void column_sums(In<T> rows, Out<float> sums, u32 count, u32 channels, u32 rows_per_part) {
+  __shared__ float shared[LANES][COLUMNS][V];
+  const u32 column = threadIdx.x % COLUMNS, lane = threadIdx.x / COLUMNS;
+  const u32 c = (blockIdx.x * COLUMNS + column) * V;
+  const u64 first = (u64)blockIdx.y * rows_per_part;
+  const u64 end = first + rows_per_part < count ? first + rows_per_part : count;
+  float mine[V];
+#pragma unroll
+  for (int j = 0; j < V; ++j) mine[j] = 0.0f;
+  if (c < channels)
+    for (u64 row = first + lane; row < end; row += LANES) {
+      float values[V];
+      load<V, T>(values, rows, row * channels + c);
+#pragma unroll
+      for (int j = 0; j < V; ++j) mine[j] += values[j];
+    }
+#pragma unroll
+  for (int j = 0; j < V; ++j) shared[lane][column][j] = mine[j];
+  __syncthreads();
+  if (lane != 0 || c >= channels) return;
+  for (u32 other = 1; other < LANES; ++other)
+#pragma unroll
+    for (int j = 0; j < V; ++j) mine[j] += shared[other][column][j];
+  for (int j = 0; j < V; ++j) {
+    const float one[1] = {mine[j]};
+    store<1, float>(sums, (u64)blockIdx.y * channels + c + j, one);
+  }
+}
+
+#define KERNELS(T, V)                                                                                               \
+  extern "C" __global__ void bias_##T##_v##V(Out<T> y, In<float> bias, u32 vectors, u32 channels, u32 relu) {       \
+    add<T, V>(y, bias, vectors, channels, relu);                                                                    \
+  }                                                                                                                 \
+  HOST_ENTRY(bias_##T##_v##V)                                                                                       \
+  extern "C" __global__ void __launch_bounds__(256)                                                                 \
+      column_sums_##T##_v##V(In<T> rows, Out<float> sums, u32 count, u32 channels, u32 rows_per_part) {             \
+    column_sums<T, V>(rows, sums, count, channels, rows_per_part);                                                  \
+  }                                                                                                                 \
+  HOST_ENTRY_COOPERATIVE(column_sums_##T##_v##V)
+
+KERNELS(float, 4)
+KERNELS(float, 1)
+KERNELS(bf16, 8)
+KERNELS(bf16, 1)

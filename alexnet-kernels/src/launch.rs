@@ -1,0 +1,166 @@
+//! What to launch for each operation: the kernel, its grid and its arguments, and nothing of a driver.
+//!
+//! Plain data, so the same description runs on a card (feature `cuda`) and, in a test, on the kernels built for the
+//! host with every access checked. A wrong order of arguments or a grid that is too small shows there, without a card.
+//!
+//! Kernels are in `cuda/*.cu`. Tensors are rows of channels, row-major `(B, H, W, C)`.
+
+mod bias;
+mod elementwise;
+mod input;
+mod loss;
+mod norms;
+mod pool;
+mod sgd;
+
+use candle_core::{Result, bail};
+
+pub use bias::{ColumnSums, add_bias};
+pub use elementwise::{dropout, relu, relu_backward, scaled};
+pub use input::{input, input_aligned, place};
+pub use loss::{mean_loss, softmax};
+pub use norms::{
+    LrnConstants, MapConstants, MapSize, lrn, lrn_backward, map_norm, map_norm_backward,
+    map_norm_shares,
+};
+pub use pool::{PoolSize, max_pool, max_pool_backward};
+pub use sgd::sgd;
+
+/// How an activation or a gradient is stored. All arithmetic is in f32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Storage {
+    /// 32-bit floats.
+    F32,
+    /// 16-bit floats with the exponent of 32-bit ones.
+    Bf16,
+}
+
+impl Storage {
+    /// Bytes of an element.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::Bf16 => 2,
+        }
+    }
+
+    /// As the kernels' names have it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "float",
+            Self::Bf16 => "bf16",
+        }
+    }
+
+    /// Elements in the 16 bytes that one thread moves at a time.
+    fn vector(self) -> usize {
+        16 / self.bytes()
+    }
+}
+
+/// A buffer: where it begins and how many elements it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+pub struct Span {
+    /// Address of the first element.
+    pub address: u64,
+    /// Elements, of whatever size the kernel takes.
+    pub length: u64,
+}
+
+impl Span {
+    /// Whether accesses of `bytes` at its start are aligned.
+    fn aligned(self, bytes: usize) -> bool {
+        self.address.is_multiple_of(bytes as u64)
+    }
+
+    /// Refuses another length than `expected`: a kernel would leave the buffer.
+    fn check(self, what: &str, expected: usize) -> Result<()> {
+        if self.length != expected as u64 {
+            bail!("{what} has {} elements, {expected} are needed", self.length)
+        }
+        Ok(())
+    }
+}
+
+/// One argument of a kernel.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Argument {
+    /// A buffer.
+    Span(Span),
+    /// A number of something, a flag, or a word of a random generator's key.
+    U32(u32),
+    /// An offset.
+    I32(i32),
+    /// A constant.
+    F32(f32),
+}
+
+/// One kernel over one grid.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Launch {
+    /// The file in `cuda/` without its ending.
+    pub module: &'static str,
+    /// The kernel's name.
+    pub kernel: String,
+    /// Blocks in x and y.
+    pub grid: [u32; 2],
+    /// Threads of a block.
+    pub block: u32,
+    /// In the kernel's order.
+    pub arguments: Vec<Argument>,
+}
+
+/// Threads of a block of kernels whose threads know nothing of each other.
+const BLOCK: usize = 256;
+
+impl Launch {
+    /// One thread for each of `threads`, with `spans` and then `threads` as the first arguments.
+    fn each(module: &'static str, kernel: String, spans: &[Span], threads: usize) -> Result<Self> {
+        let Ok(count) = u32::try_from(threads) else {
+            bail!(
+                "{kernel}: {threads} threads are more than the kernels count; use a smaller batch"
+            )
+        };
+        let mut arguments: Vec<Argument> = spans.iter().copied().map(Argument::Span).collect();
+        arguments.push(Argument::U32(count));
+        let grid = [threads.div_ceil(BLOCK) as u32, 1];
+        Ok(Self { module, kernel, grid, block: BLOCK as u32, arguments })
+    }
+
+    /// The next arguments, sizes and flags.
+    fn sizes(mut self, sizes: &[usize]) -> Result<Self> {
+        for &size in sizes {
+            let Ok(size) = u32::try_from(size) else {
+                bail!("{}: a size of {size} is more than the kernels count", self.kernel)
+            };
+            self.arguments.push(Argument::U32(size));
+        }
+        Ok(self)
+    }
+
+    /// The next arguments, words.
+    fn words(mut self, words: &[u32]) -> Self {
+        self.arguments.extend(words.iter().copied().map(Argument::U32));
+        self
+    }
+
+    /// The next arguments, constants.
+    fn floats(mut self, floats: &[f32]) -> Self {
+        self.arguments.extend(floats.iter().copied().map(Argument::F32));
+        self
+    }
+
+    /// The next arguments, offsets.
+    fn offsets(mut self, offsets: &[i32]) -> Self {
+        self.arguments.extend(offsets.iter().copied().map(Argument::I32));
+        self
+    }
+}
+
+/// `vector` neighbours a thread where rows of `row` elements divide into them and every buffer, given with the bytes
+/// of its elements, allows such accesses; else one.
+fn width(vector: usize, row: usize, spans: &[(Span, usize)]) -> usize {
+    let aligned = spans.iter().all(|(span, bytes)| span.aligned(vector * bytes));
+    if row.is_multiple_of(vector) && aligned { vector } else { 1 }
+}

@@ -1,0 +1,106 @@
+//! ReLU, dropout and both together; the masks are the CPU's, bit by bit.
+
+use alexnet_kernels::launch::{self, Storage};
+use alexnet_kernels::{Dropout, DropoutKey, DropoutMode, DropoutScale, Relu};
+use candle_core::{Device, Result, Tensor};
+
+use crate::emulation::run;
+use crate::memory::Memory;
+use crate::{assert_close, for_each_way, maps, values};
+
+#[test]
+fn relu() -> Result<()> {
+    for_each_way(12, |storage, shifted, random| {
+        let n = random.pick(&[1, 3, 8, 64, 1000, 2048, 2051]);
+        let (mut x, dy) = (random.floats(n), random.floats(n));
+        x[n / 2] = f32::NAN;
+        let row = |v: &[f32]| Tensor::from_slice(v, n, &Device::Cpu);
+        let want_y = values(&Relu.forward(&row(&x)?)?)?;
+        let [x_memory, dy_memory] = [&x, &dy].map(|v| Memory::of(v, storage, shifted));
+        let mut y = Memory::unwritten(storage, n, shifted);
+        run(&[launch::relu(storage, [x_memory.span(), y.span()])?], &mut [&mut y]);
+        assert_close("y", &y, &want_y, 0.0);
+
+        let want = values(&(Relu.backward(&row(&want_y)?, &row(&dy)?)? * 2.0)?)?;
+        let mut dx = Memory::unwritten(storage, n, shifted);
+        let spans = [y.span(), dy_memory.span(), dx.span()];
+        run(&[launch::relu_backward(storage, spans, 2.0)?], &mut [&mut dx]);
+        assert_close("dx", &dx, &want, 0.0);
+        let mut in_place = dy_memory.clone();
+        let spans = [y.span(), in_place.span(), in_place.span()];
+        run(&[launch::relu_backward(storage, spans, 2.0)?], &mut [&mut in_place]);
+        assert_close("dx in place", &in_place, &want, 0.0);
+
+        let mut half = Memory::unwritten(storage, n, shifted);
+        let launch = launch::scaled(storage, [dy_memory.span(), half.span()], 0.5)?;
+        run(&[launch], &mut [&mut half]);
+        let want: Vec<f32> = dy.iter().map(|x| 0.5 * x).collect();
+        assert_close("scaled", &half, &want, 0.0);
+        Ok(())
+    })
+}
+
+#[test]
+fn dropout() -> Result<()> {
+    for_each_way(12, |storage, shifted, random| {
+        let shape = [random.size(1, 3), random.size(1, 5), random.size(1, 4), random.size(1, 9)];
+        let [b, h, w, c] = shape;
+        let key = DropoutKey { seed: random.word(), step: random.word(), layer: 7 };
+        let scale = random.pick(&[DropoutScale::AtTest, DropoutScale::AtTraining]);
+        let op = Dropout { keep: 0.5, scale };
+        let factor = if scale == DropoutScale::AtTest { 1.0 } else { 2.0 };
+        let n = shape.iter().product();
+        let x = random.floats(n);
+        let x_memory = Memory::of(&x, storage, shifted);
+        let run_as = |pixels| -> Result<Memory> {
+            let mut y = Memory::unwritten(storage, n, shifted);
+            let spans = [x_memory.span(), y.span()];
+            let launch = launch::dropout(storage, spans, pixels, key, (op.keep, factor))?;
+            run(&[launch], &mut [&mut y]);
+            Ok(y)
+        };
+        let mode = DropoutMode::Train(key);
+        let rows = Tensor::from_slice(&x, (b, h * w * c), &Device::Cpu)?;
+        assert_close("rows", &run_as(None)?, &values(&op.forward(&rows, mode)?)?, 0.0);
+        let want = values(&op.forward(&maps(&x, shape)?, mode)?)?;
+        assert_close("maps", &run_as(Some([h * w, c]))?, &want, 0.0);
+        Ok(())
+    })
+}
+
+/// The gradient of a ReLU with dropout behind it needs the mask no more: it shows in the output.
+#[test]
+fn relu_and_dropout_backward() -> Result<()> {
+    for_each_way(4, |storage, shifted, random| {
+        let n = random.pick(&[5, 64, 1000]);
+        let key = DropoutKey { seed: 1, step: random.word(), layer: 3 };
+        let (op, mode) =
+            (Dropout { keep: 0.5, scale: DropoutScale::AtTraining }, DropoutMode::Train(key));
+        let row = |v: &[f32]| Tensor::from_slice(v, n, &Device::Cpu);
+        let (x, dy) = (random.floats(n), random.floats(n));
+        let rectified = Relu.forward(&row(&x)?)?;
+        let y = values(&op.forward(&rectified, mode)?)?;
+        let want = values(&Relu.backward(&rectified, &op.backward(&row(&dy)?, mode)?)?)?;
+        let [y, dy] = [&y, &dy].map(|v| Memory::of(v, storage, shifted));
+        let mut dx = Memory::unwritten(storage, n, shifted);
+        let spans = [y.span(), dy.span(), dx.span()];
+        run(&[launch::relu_backward(storage, spans, 2.0)?], &mut [&mut dx]);
+        assert_close("dx", &dx, &want, 0.0);
+        Ok(())
+    })
+}
+
+/// Layers of AlexNet's sizes take the kernels of many elements a thread.
+#[test]
+fn even_sizes_are_vectors() -> Result<()> {
+    for (storage, vector) in [(Storage::F32, 4), (Storage::Bf16, 8)] {
+        let memory = Memory::unwritten(storage, 4096, false);
+        let launch = launch::relu(storage, [memory.span(); 2])?;
+        assert_eq!(
+            launch.kernel,
+            format!("relu_forward_{}_v{vector}", ["float", "bf16"][vector / 8])
+        );
+        assert_eq!(launch.grid[0] as usize, 4096 / vector / 256);
+    }
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! `cuda/*.cu` built for the host and called as a driver would.
+
+use std::ffi::{CStr, CString, c_char, c_void};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use alexnet_kernels::launch::{Argument, Launch};
+
+use crate::memory::Memory;
+
+/// The shared object with all kernels.
+pub struct Kernels(*mut c_void);
+// SAFETY: the handle is only used to look names up, which dlsym allows from any thread.
+unsafe impl Send for Kernels {}
+// SAFETY: as above.
+unsafe impl Sync for Kernels {}
+
+/// `Launch` of `cuda/host/host.h`.
+#[repr(C)]
+struct HostLaunch {
+    grid: [u32; 3],
+    block: [u32; 3],
+    backwards: bool,
+}
+
+type Entry = unsafe extern "C" fn(*const HostLaunch, *const *const c_void, u32) -> *const c_char;
+
+/// Built once a process; `None`, with a line that says so, where there is no C++ compiler.
+pub fn kernels() -> Option<&'static Kernels> {
+    static KERNELS: OnceLock<Option<Kernels>> = OnceLock::new();
+    KERNELS.get_or_init(build).as_ref()
+}
+
+fn build() -> Option<Kernels> {
+    let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
+    if Command::new(&compiler).arg("--version").output().is_err() {
+        assert!(std::env::var_os("ALEXNET_NEEDS_CXX").is_none(), "there is no `{compiler}`");
+        println!(
+            "skipped: there is no C++ compiler `{compiler}` to build the kernels for the host"
+        );
+        return None;
+    }
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("cuda");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cuda_host");
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut objects: Vec<PathBuf> = Vec::new();
+    let mut running = Vec::new();
+    for source in std::fs::read_dir(&sources).unwrap().map(|e| e.unwrap().path()) {
+        if source.extension().is_some_and(|e| e == "cu") {
+            let object = folder.join(source.with_extension("o").file_name().unwrap());
+            let mut command = Command::new(&compiler);
+            command.args([
+                "-x",
+                "c++",
+                "-std=c++17",
+                "-O1",
+                "-fPIC",
+                "-Wall",
+                "-Wextra",
+                "-Werror",
+            ]);
+            command.args(["-Wno-unknown-pragmas", "-c", "-o"]).arg(&object).arg(&source);
+            running.push((source, command.spawn().unwrap()));
+            objects.push(object);
+        }
+    }
+    for (source, mut compiler) in running {
+        assert!(compiler.wait().unwrap().success(), "{} does not compile", source.display());
+    }
+    let library = folder.join("kernels.so");
+    let mut linker = Command::new(&compiler);
+    linker.arg("-shared").arg("-o").arg(&library).args(&objects);
+    assert!(linker.status().unwrap().success(), "the kernels do not link");
+    let path = CString::new(library.to_str().unwrap()).unwrap();
+    // SAFETY: the library was built here and has no initialisers but those of plain data.
+    let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW) };
+    assert!(!handle.is_null(), "{} cannot be loaded", library.display());
+    Some(Kernels(handle))
+}
+
+impl Kernels {
+    /// What went wrong in a run of the whole grid: the first access outside a buffer, say.
+    fn launch(&self, launch: &Launch, backwards: bool) -> Result<(), String> {
+        let name = CString::new(format!("run_{}", launch.kernel)).unwrap();
+        // SAFETY: the handle is open, the name ends in 0.
+        let entry = unsafe { libc::dlsym(self.0, name.as_ptr()) };
+        assert!(!entry.is_null(), "there is no kernel {}", launch.kernel);
+        // SAFETY: HOST_ENTRY defines every `run_…` with this type.
+        let entry = unsafe { std::mem::transmute::<*mut c_void, Entry>(entry) };
+        let pointer = |argument: &Argument| -> *const c_void {
+            match argument {
+                Argument::Span(x) => (&raw const *x).cast(),
+                Argument::U32(x) => (&raw const *x).cast(),
+                Argument::I32(x) => (&raw const *x).cast(),
+                Argument::F32(x) => (&raw const *x).cast(),
+            }
+        };
+        let pointers: Vec<_> = launch.arguments.iter().map(pointer).collect();
+        let [x, y] = launch.grid;
+        let how = HostLaunch { grid: [x, y, 1], block: [launch.block, 1, 1], backwards };
+        // SAFETY: the pointers are to as many values as said, alive for the call; kernels check what they access.
+        let fault = unsafe { entry(&raw const how, pointers.as_ptr(), pointers.len() as u32) };
+        if fault.is_null() {
+            return Ok(());
+        }
+        // SAFETY: not null, so the text the library keeps for this thread until its next launch.
+        let fault = unsafe { CStr::from_ptr(fault) }.to_string_lossy().into_owned();
+        Err(format!("{}: {fault}", launch.kernel))
+    }
+}
+
+/// Runs `launches`, which write `written` only, in both orders of threads; both must give the same bits.
+///
+/// # Errors
+///
+/// The first access outside a buffer or not aligned.
+pub fn try_run(launches: &[Launch], written: &mut [&mut Memory]) -> Result<(), String> {
+    let kernels = kernels().expect("asked for before");
+    let before: Vec<Memory> = written.iter().map(|memory| (**memory).clone()).collect();
+    launches.iter().try_for_each(|launch| kernels.launch(launch, true))?;
+    let backwards: Vec<Memory> = written.iter().map(|memory| (**memory).clone()).collect();
+    written.iter_mut().zip(&before).for_each(|(memory, before)| memory.restore(before));
+    launches.iter().try_for_each(|launch| kernels.launch(launch, false))?;
+    for (forwards, backwards) in written.iter().zip(&backwards) {
+        assert!(forwards.same_bits(backwards), "{launches:?} depends on the order of threads");
+    }
+    Ok(())
+}
+
+/// [`try_run`] that must go well.
+#[track_caller]
+pub fn run(launches: &[Launch], written: &mut [&mut Memory]) {
+    if let Err(fault) = try_run(launches, written) {
+        panic!("{fault}");
+    }
+}

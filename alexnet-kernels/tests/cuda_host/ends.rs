@@ -1,0 +1,136 @@
+//! Both ends of a network: the input, with its two kinds of mean, padding, and the loss.
+
+use alexnet_kernels::launch::{self, MapSize, Storage};
+use alexnet_kernels::{Input, SoftmaxCrossEntropy, Window};
+use candle_core::{Device, Result, Tensor};
+
+use crate::emulation::run;
+use crate::memory::Memory;
+use crate::{assert_close, for_each_way, maps, tolerance, values};
+
+#[test]
+fn input() -> Result<()> {
+    for_each_way(12, |storage, shifted, random| {
+        let (b, h, w) = (random.size(1, 3), random.size(1, 6), random.size(1, 6));
+        let floats = h * w * 3;
+        let pixels: Vec<u8> = (0..b * floats).map(|_| random.word() as u8).collect();
+        let op = Input { scale: [0.5, 1.0, 0.25] };
+        let shift = random.floats(b * 3);
+        let cpu_pixels = Tensor::from_slice(&pixels, (b, h, w, 3), &Device::Cpu)?;
+        let cpu_shift = Tensor::from_slice(&shift, (b, 3), &Device::Cpu)?;
+        let (pixels, shift) =
+            (Memory::bytes(&pixels, shifted), Memory::of(&shift, Storage::F32, shifted));
+
+        for dims in [vec![h, w, 3], vec![3]] {
+            let mean: Vec<f32> =
+                random.floats(dims.iter().product()).iter().map(|x| x * 100.0 + 128.0).collect();
+            let want = op.forward(
+                &cpu_pixels,
+                &Tensor::from_slice(&mean, dims, &Device::Cpu)?,
+                &cpu_shift,
+            )?;
+            let mean = Memory::of(&mean, Storage::F32, shifted);
+            let mut y = Memory::unwritten(storage, b * floats, shifted);
+            let spans = [pixels.span(), mean.span(), shift.span(), y.span()];
+            run(&[launch::input(storage, spans, floats, op.scale)?], &mut [&mut y]);
+            assert_close("y", &y, &values(&want)?, tolerance(storage));
+        }
+
+        let (rows, columns) = (h + random.size(0, 4), w + random.size(0, 4));
+        let mean: Vec<f32> = random.floats(rows * columns * 3).iter().map(|x| x * 100.0).collect();
+        let mut window = || Window {
+            top: random.size(0, rows - h),
+            left: random.size(0, columns - w),
+            flip: random.pick(&[false, true]),
+        };
+        let windows: Vec<Window> = (0..b).map(|_| window()).collect();
+        let cpu_mean = Tensor::from_slice(&mean, (rows, columns, 3), &Device::Cpu)?;
+        let want = op.forward_aligned(&cpu_pixels, &cpu_mean, &windows, &cpu_shift)?;
+        let words: Vec<u32> =
+            windows.iter().flat_map(|v| [v.top as u32, v.left as u32, u32::from(v.flip)]).collect();
+        let (mean, words) =
+            (Memory::of(&mean, Storage::F32, shifted), Memory::words(&words, shifted));
+        let mut y = Memory::unwritten(storage, b * floats, shifted);
+        let spans = [pixels.span(), mean.span(), words.span(), shift.span(), y.span()];
+        let launch = launch::input_aligned(storage, spans, (h, w), columns, op.scale)?;
+        run(&[launch], &mut [&mut y]);
+        assert_close("aligned y", &y, &values(&want)?, tolerance(storage));
+        Ok(())
+    })
+}
+
+/// Padding on each side, and the crop that undoes it.
+#[test]
+fn place() -> Result<()> {
+    for_each_way(12, |storage, shifted, random| {
+        let (b, h, w) = (random.size(1, 2), random.size(1, 5), random.size(1, 5));
+        let channels = random.pick(&[1, 3, 4, 8]);
+        let [top, left, bottom, right] = [(); 4].map(|()| random.size(0, 3));
+        let small = MapSize { height: h, width: w, channels };
+        let large = MapSize { height: h + top + bottom, width: w + left + right, channels };
+        let x = random.floats(b * h * w * channels);
+        let cpu = maps(&x, [b, h, w, channels])?;
+        let want = cpu.pad_with_zeros(2, top, bottom)?.pad_with_zeros(3, left, right)?;
+        let x_memory = Memory::of(&x, storage, shifted);
+        let mut y = Memory::unwritten(storage, want.elem_count(), shifted);
+        let offsets = [top as i32, left as i32];
+        let spans = [x_memory.span(), y.span()];
+        run(&[launch::place(storage, spans, b, [small, large], offsets)?], &mut [&mut y]);
+        assert_close("padded", &y, &values(&want)?, 0.0);
+        let mut back = Memory::unwritten(storage, x.len(), shifted);
+        let spans = [y.span(), back.span()];
+        let offsets = offsets.map(|x| -x);
+        run(&[launch::place(storage, spans, b, [large, small], offsets)?], &mut [&mut back]);
+        assert_close("cropped", &back, &x, 0.0);
+        Ok(())
+    })
+}
+
+#[test]
+fn softmax() -> Result<()> {
+    for_each_way(8, |storage, shifted, random| {
+        let (batch, classes) = (random.size(1, 5), random.pick(&[1, 2, 7, 255, 256, 257, 1000]));
+        let z: Vec<f32> = random.floats(batch * classes).iter().map(|x| x * 8.0).collect();
+        let labels: Vec<u32> = (0..batch).map(|_| random.size(0, classes - 1) as u32).collect();
+        let cpu_z = Tensor::from_slice(&z, (batch, classes), &Device::Cpu)?;
+        let cpu_labels = Tensor::from_slice(&labels, batch, &Device::Cpu)?;
+        let (losses, gradient) = SoftmaxCrossEntropy.loss_and_gradient(&cpu_z, &cpu_labels)?;
+        let mean = values(&SoftmaxCrossEntropy.forward(&cpu_z, &cpu_labels)?)?;
+
+        let (z, words) = (Memory::of(&z, storage, shifted), Memory::words(&labels, shifted));
+        let mut got = Memory::unwritten(Storage::F32, batch, shifted);
+        let mut dz = Memory::unwritten(storage, batch * classes, shifted);
+        let mut got_mean = Memory::unwritten(Storage::F32, 1, shifted);
+        let spans = [z.span(), words.span(), got.span()];
+        let launches = [
+            launch::softmax(storage, spans, Some(dz.span()), (batch, classes))?,
+            launch::mean_loss([got.span(), got_mean.span()], batch)?,
+        ];
+        run(&launches, &mut [&mut got, &mut dz, &mut got_mean]);
+        assert_close("losses", &got, &values(&losses)?, 1e-5);
+        assert_close("mean", &got_mean, &mean, 1e-5);
+        assert_close("dz", &dz, &values(&gradient)?, tolerance(storage));
+
+        let mut alone = Memory::unwritten(Storage::F32, batch, shifted);
+        let spans = [z.span(), words.span(), alone.span()];
+        let launch = launch::softmax(storage, spans, None, (batch, classes))?;
+        run(&[launch], &mut [&mut alone]);
+        assert_close("losses alone", &alone, &values(&losses)?, 1e-5);
+
+        // A label that is no class: NaN in its row, nothing else disturbed.
+        let mut wrong = labels.clone();
+        wrong[0] = classes as u32;
+        let wrong = Memory::words(&wrong, shifted);
+        let spans = [z.span(), wrong.span(), got.span()];
+        let launch = launch::softmax(storage, spans, Some(dz.span()), (batch, classes))?;
+        run(&[launch], &mut [&mut got, &mut dz]);
+        assert!(got.floats()[0].is_nan() && dz.floats()[..classes].iter().all(|x| x.is_nan()));
+        assert_close(
+            "other losses",
+            &Memory::of(&got.floats()[1..], Storage::F32, false),
+            &values(&losses)?[1..],
+            1e-5,
+        );
+        Ok(())
+    })
+}

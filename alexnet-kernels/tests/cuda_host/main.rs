@@ -1,0 +1,72 @@
+//! The CUDA kernels on the host: the launches of `launch.rs` run on `cuda/*.cu` built by a C++ compiler, every access
+//! checked, threads in both orders, against the CPU's operations, which their own tests hold against f64 oracles.
+//!
+//! Without a C++ compiler each test prints that it was skipped; with `ALEXNET_NEEDS_CXX` set it fails instead.
+//! Not seen here: what a card does differently, as the rounding of its reciprocal roots, or a race that both orders of
+//! threads hide.
+#![cfg(target_os = "linux")]
+
+mod elementwise;
+mod emulation;
+mod ends;
+mod memory;
+mod norms;
+mod parameters;
+mod pool;
+
+use alexnet_kernels::launch::Storage;
+use candle_core::{Device, Result, Tensor};
+
+use memory::{Memory, Random};
+
+/// Storages and alignments that choose different kernels.
+const WAYS: [(Storage, bool); 4] =
+    [(Storage::F32, false), (Storage::F32, true), (Storage::Bf16, false), (Storage::Bf16, true)];
+
+/// Relative to the largest value: f32's noise over short sums, or bf16's rounding of the result.
+fn tolerance(storage: Storage) -> f32 {
+    match storage {
+        Storage::F32 => 1e-5,
+        Storage::Bf16 => 1.0 / 256.0,
+    }
+}
+
+/// Channels-last values as the tensor `(B, C, H, W)` they are.
+fn maps(values: &[f32], [b, h, w, c]: [usize; 4]) -> Result<Tensor> {
+    Tensor::from_slice(values, (b, h, w, c), &Device::Cpu)?.permute((0, 3, 1, 2))
+}
+
+/// The values of a tensor `(B, C, H, W)`, channels last; of others in their order.
+fn values(x: &Tensor) -> Result<Vec<f32>> {
+    let x = if x.rank() == 4 { x.permute((0, 2, 3, 1))? } else { x.clone() };
+    x.flatten_all()?.to_vec1()
+}
+
+/// `want` where `x` is above 0, else 0.
+fn masked(want: Vec<f32>, x: &[f32]) -> Vec<f32> {
+    want.into_iter().zip(x).map(|(want, &x)| if x > 0.0 { want } else { 0.0 }).collect()
+}
+
+#[track_caller]
+fn assert_close(what: &str, got: &Memory, want: &[f32], tolerance: f32) {
+    let got = got.floats();
+    assert_eq!(got.len(), want.len(), "{what}: length");
+    let largest = want.iter().fold(1e-3f32, |max, x| max.max(x.abs()));
+    for (i, (got, want)) in got.iter().zip(want).enumerate() {
+        let same = (got - want).abs() <= tolerance * largest || (got.is_nan() && want.is_nan());
+        assert!(same, "{what}[{i}]: {got}, the CPU has {want}");
+    }
+}
+
+/// The body of a test for each way and for `cases` random draws; nothing without a compiler.
+fn for_each_way(cases: u64, body: impl Fn(Storage, bool, &mut Random) -> Result<()>) -> Result<()> {
+    if emulation::kernels().is_none() {
+        return Ok(());
+    }
+    for case in 0..cases {
+        for (storage, shifted) in WAYS {
+            body(storage, shifted, &mut Random::new(case))?;
+        }
+    }
+    Ok(())
+}

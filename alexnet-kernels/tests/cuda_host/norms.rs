@@ -1,0 +1,119 @@
+//! LRN across channels, and the norm within a map.
+
+use alexnet_kernels::launch::{self, LrnConstants, MapConstants, MapSize, Storage};
+use alexnet_kernels::{Lrn, MapNorm};
+use candle_core::Result;
+
+use crate::emulation::{run, try_run};
+use crate::memory::Memory;
+use crate::{assert_close, for_each_way, maps, masked, tolerance, values};
+
+#[test]
+fn lrn() -> Result<()> {
+    for_each_way(24, |storage, shifted, random| {
+        let (towers, row) = (random.size(1, 3), random.pick(&[1, 3, 4, 8, 12, 16, 48]));
+        let shape = [random.size(1, 2), random.size(1, 4), random.size(1, 5), towers * row];
+        let op = Lrn {
+            n: random.pick(&[1, 3, 5, 5, 9]),
+            alpha: 2.0,
+            beta: random.pick(&[0.75, 0.6]),
+            k: random.pick(&[1.0, 2.0]),
+            towers,
+            alpha_over_n: random.pick(&[true, false]),
+        };
+        let a = if op.alpha_over_n { op.alpha / op.n as f32 } else { op.alpha };
+        let radius = (op.n / 2).min(row - 1);
+        let constants = LrnConstants { row, radius, k: op.k, a, beta: op.beta };
+        let count = shape.iter().product();
+        let (x, dy) = (random.floats(count), random.floats(count));
+        let (cpu_x, cpu_dy) = (maps(&x, shape)?, maps(&dy, shape)?);
+        let [x_memory, dy_memory] = [&x, &dy].map(|v| Memory::of(v, storage, shifted));
+
+        let mut y = Memory::unwritten(storage, count, shifted);
+        run(&[launch::lrn(storage, &constants, x_memory.span(), y.span())?], &mut [&mut y]);
+        assert_close("y", &y, &values(&op.forward(&cpu_x)?)?, tolerance(storage));
+
+        let want = values(&op.backward(&cpu_x, &cpu_dy)?)?;
+        for (rectified, want) in [(false, want.clone()), (true, masked(want, &x))] {
+            let mut dx = Memory::unwritten(storage, count, shifted);
+            let spans = [x_memory.span(), dy_memory.span(), dx.span()];
+            let launch = launch::lrn_backward(storage, &constants, spans, rectified)?;
+            run(&[launch], &mut [&mut dx]);
+            assert_close("dx", &dx, &want, tolerance(storage));
+        }
+        Ok(())
+    })
+}
+
+/// The layers of AlexNet take the fast kernels: if they did not, nothing else here would say so.
+#[test]
+fn lrn_of_alexnet_is_the_fast_one() -> Result<()> {
+    for (storage, row, vector) in [(Storage::F32, 48, 4), (Storage::Bf16, 128, 8)] {
+        let constants = LrnConstants { row, radius: 2, k: 2.0, a: 2e-5, beta: 0.75 };
+        let memory = Memory::unwritten(storage, 2 * row, false);
+        let launch = launch::lrn(storage, &constants, memory.span(), memory.span())?;
+        assert!(launch.kernel.ends_with(&format!("_v{vector}")), "{}", launch.kernel);
+    }
+    Ok(())
+}
+
+/// The emulation is worth something only if it sees what it is there to see.
+#[test]
+fn an_access_outside_a_buffer_is_seen() -> Result<()> {
+    for_each_way(1, |storage, shifted, random| {
+        let constants = LrnConstants { row: 16, radius: 2, k: 2.0, a: 1.0, beta: 0.75 };
+        let x = Memory::of(&random.floats(16 * 5), storage, shifted);
+        let mut y = Memory::unwritten(storage, 16 * 5, shifted);
+        let good = launch::lrn(storage, &constants, x.span(), y.span())?;
+        assert_eq!(try_run(&[good.clone()], &mut [&mut y]), Ok(()));
+        let mut short = good.clone();
+        let launch::Argument::Span(span) = &mut short.arguments[1] else { panic!("not a span") };
+        span.length -= 1;
+        let fault = try_run(&[short], &mut [&mut y]).expect_err("one element too few");
+        assert!(fault.contains("outside"), "{fault}");
+        let mut fewer = good;
+        fewer.arguments.pop();
+        let fault = try_run(&[fewer], &mut [&mut y]).expect_err("one argument too few");
+        assert!(fault.contains("arguments"), "{fault}");
+        Ok(())
+    })
+}
+
+#[test]
+fn map_norm() -> Result<()> {
+    for_each_way(16, |storage, shifted, random| {
+        let (height, width) = (random.size(1, 7), random.size(1, 6));
+        let channels = random.pick(&[1, 3, 4, 8, 12]);
+        let shape = [random.size(1, 2), height, width, channels];
+        let (n, beta) = (random.pick(&[1, 3, 5]), random.pick(&[0.75, 1.1]));
+        let op = MapNorm { n, alpha: 9.0, beta, k: 1.0 };
+        let reach = [(n / 2).min(height - 1), (n / 2).min(width - 1)];
+        let constants = MapConstants { reach, k: op.k, a: op.alpha / (n * n) as f32, beta };
+        let size = MapSize { height, width, channels };
+        let count = shape.iter().product();
+        let (x, dy) = (random.floats(count), random.floats(count));
+        let (cpu_x, cpu_dy) = (maps(&x, shape)?, maps(&dy, shape)?);
+        let [x_memory, dy_memory] = [&x, &dy].map(|v| Memory::of(v, storage, shifted));
+
+        let mut y = Memory::unwritten(storage, count, shifted);
+        let spans = [x_memory.span(), y.span()];
+        run(&[launch::map_norm(storage, size, &constants, spans)?], &mut [&mut y]);
+        assert_close("y", &y, &values(&op.forward(&cpu_x)?)?, tolerance(storage));
+
+        let want = values(&op.backward(&cpu_x, &cpu_dy)?)?;
+        for (rectified, want) in [(false, want.clone()), (true, masked(want, &x))] {
+            let mut dx = Memory::unwritten(storage, count, shifted);
+            let [mut scaled, mut share] =
+                [(); 2].map(|()| Memory::unwritten(Storage::F32, count, shifted));
+            let first = [x_memory.span(), dy_memory.span(), scaled.span(), share.span()];
+            let second = [x_memory.span(), scaled.span(), share.span(), dx.span()];
+            let launches = [
+                launch::map_norm_shares(storage, size, &constants, first)?,
+                launch::map_norm_backward(storage, size, &constants, second, rectified)?,
+            ];
+            run(&launches, &mut [&mut scaled, &mut share, &mut dx]);
+            assert_close("dx", &dx, &want, tolerance(storage));
+        }
+        Ok(())
+    })
+}

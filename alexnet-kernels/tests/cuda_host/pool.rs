@@ -1,0 +1,107 @@
+//! Max-pooling, with places of a byte and of a word, with and without a ReLU beside it.
+
+use alexnet_kernels::MaxPool2d;
+use alexnet_kernels::launch::{self, PoolSize, Storage};
+use candle_core::{Result, Tensor};
+
+use crate::emulation::run;
+use crate::memory::Memory;
+use crate::{assert_close, for_each_way, maps, tolerance, values};
+
+/// Output and input gradient of the kernels.
+fn pooled(
+    (storage, shifted): (Storage, bool),
+    size: &PoolSize,
+    x: &[f32],
+    dy: &[f32],
+    rectify: bool,
+) -> Result<[Memory; 2]> {
+    let [x, dy] = [x, dy].map(|v| Memory::of(v, storage, shifted));
+    let mut y = Memory::unwritten(storage, size.outputs(), shifted);
+    let mut dx = Memory::unwritten(storage, size.inputs(), shifted);
+    let mut places = Memory::unwritten_places(size.place_bytes(), size.outputs(), shifted);
+    let spans = [x.span(), y.span(), places.span()];
+    let forward = launch::max_pool(storage, size, spans, rectify)?;
+    run(&[forward], &mut [&mut y, &mut places]);
+    let spans = [places.span(), dy.span(), dx.span()];
+    run(&[launch::max_pool_backward(storage, size, spans)?], &mut [&mut dx]);
+    Ok([y, dx])
+}
+
+fn size_of(op: &MaxPool2d, [batch, h, w, channels]: [usize; 4]) -> Result<PoolSize> {
+    let output = op.output_size((h, w))?;
+    let MaxPool2d { kernel, stride, .. } = *op;
+    Ok(PoolSize { batch, input: (h, w), output, channels, kernel, stride })
+}
+
+fn check(
+    (storage, shifted): (Storage, bool),
+    op: &MaxPool2d,
+    shape: [usize; 4],
+    random: &mut crate::Random,
+) -> Result<()> {
+    let size = size_of(op, shape)?;
+    let (mut x, dy) = (random.floats(size.inputs()), random.floats(size.outputs()));
+    let cpu_dy = maps(&dy, [shape[0], size.output.0, size.output.1, shape[3]])?;
+    let cpu_x = maps(&x, shape)?;
+    let [y, dx] = pooled((storage, shifted), &size, &x, &dy, false)?;
+    assert_close("y", &y, &values(&op.forward(&cpu_x)?)?, 0.0);
+    let want = values(&op.backward(&cpu_x, &cpu_dy)?)?;
+    assert_close("dx", &dx, &want, tolerance(storage));
+
+    // A ReLU behind the pool: what it cuts off gets no gradient. Half of the maps are below 0 altogether.
+    for (i, x) in x.iter_mut().enumerate() {
+        *x -= if i / shape[3] % 2 == 0 { 1.0 } else { 0.0 };
+    }
+    let cpu_x = maps(&x, shape)?;
+    let pool = op.forward(&cpu_x)?;
+    let [y, dx] = pooled((storage, shifted), &size, &x, &dy, true)?;
+    assert_close("rectified y", &y, &values(&pool.relu()?)?, tolerance(storage));
+    let above = pool.gt(0.0)?.to_dtype(candle_core::DType::F32)?;
+    let want: Tensor = op.backward(&cpu_x, &(cpu_dy * above)?)?;
+    assert_close("rectified dx", &dx, &values(&want)?, tolerance(storage));
+    Ok(())
+}
+
+#[test]
+fn pool() -> Result<()> {
+    for_each_way(24, |storage, shifted, random| {
+        let (h, w) = (random.size(1, 9), random.size(1, 9));
+        let kernel = random.size(1, 4).min(h).min(w);
+        let stride = random.pick(&[1, 2, 2, 3, 6, usize::MAX]);
+        let op = MaxPool2d { kernel, stride, ceil: random.pick(&[true, false]) };
+        let shape = [random.size(1, 2), h, w, random.pick(&[1, 3, 4, 8, 16])];
+        check((storage, shifted), &op, shape, random)
+    })
+}
+
+/// A place in a window of 16 by 16 does not fit a byte beside "none".
+#[test]
+fn windows_beyond_a_byte() -> Result<()> {
+    for_each_way(2, |storage, shifted, random| {
+        for kernel in [15, 16, 18] {
+            let op = MaxPool2d { kernel, stride: 2, ceil: true };
+            check((storage, shifted), &op, [1, 21, 19, 4], random)?;
+        }
+        Ok(())
+    })
+}
+
+/// NaN is the maximum, wherever it stands, and takes the gradient.
+#[test]
+fn nan() -> Result<()> {
+    for_each_way(1, |storage, shifted, _| {
+        let op = MaxPool2d { kernel: 2, stride: 2, ceil: false };
+        let size = size_of(&op, [1, 2, 2, 1])?;
+        for place in 0..4 {
+            for rectify in [false, true] {
+                let mut x = [-1.0f32, -2.0, -3.0, -4.0];
+                x[place] = f32::NAN;
+                let [y, dx] = pooled((storage, shifted), &size, &x, &[1.0], rectify)?;
+                assert!(y.floats()[0].is_nan());
+                assert_eq!(dx.floats().iter().position(|&dx| dx == 1.0), Some(place));
+            }
+        }
+        Ok(())
+    })
+}
