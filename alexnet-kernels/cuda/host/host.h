@@ -82,7 +82,6 @@ template <int V, class T> void put(Out<T> to, u64 at, const Pack<T, V> &pack) {
 // The threads of one block as fibers: __syncthreads() goes to the next one.
 struct Fibers {
   std::vector<ucontext_t> threads;
-  std::vector<std::vector<char>> stacks;
   std::vector<bool> done;
   ucontext_t scheduler;
   u32 current = 0;
@@ -102,14 +101,16 @@ inline void fiber_main() {
   swapcontext(&fibers->threads[fibers->current], &fibers->scheduler);
 }
 inline void run_block_of_fibers(void (*body)(void *), void *argument, bool backwards) {
+  static thread_local std::vector<std::vector<char>> stacks; // kept from block to block
   Fibers all;
   const u32 n = blockDim.x;
-  all.threads.resize(n), all.stacks.assign(n, std::vector<char>(64 << 10)), all.done.assign(n, false);
+  if (stacks.size() < n) stacks.resize(n, std::vector<char>(64 << 10));
+  all.threads.resize(n), all.done.assign(n, false);
   all.body = body, all.argument = argument, fibers = &all;
   for (u32 i = 0; i < n; ++i) {
     getcontext(&all.threads[i]);
-    all.threads[i].uc_stack.ss_sp = all.stacks[i].data();
-    all.threads[i].uc_stack.ss_size = all.stacks[i].size();
+    all.threads[i].uc_stack.ss_sp = stacks[i].data();
+    all.threads[i].uc_stack.ss_size = stacks[i].size();
     all.threads[i].uc_link = nullptr;
     makecontext(&all.threads[i], fiber_main, 0);
   }

@@ -7,6 +7,7 @@ use std::ffi::c_void;
 use std::sync::Arc;
 
 use candle_core::cuda::WrapErr;
+use candle_core::cuda::cudarc::cublas::sys::cublasOperation_t;
 use candle_core::cuda::cudarc::cublaslt::result::{self, CublasError};
 use candle_core::cuda::cudarc::cublaslt::sys;
 use candle_core::{Result, bail};
@@ -190,11 +191,7 @@ fn describe(product: &Product, precision: Precision) -> Result<ProductPlan> {
     plan.matrices =
         [matrix(m, k, transposed[0])?, matrix(k, n, transposed[1])?, matrix(m, n, false)?];
     let operation = |turned| {
-        if turned {
-            sys::cublasOperation_t::CUBLAS_OP_T
-        } else {
-            sys::cublasOperation_t::CUBLAS_OP_N
-        }
+        if turned { cublasOperation_t::CUBLAS_OP_T } else { cublasOperation_t::CUBLAS_OP_N }
     };
     let epilogue = match tail {
         Tail::Nothing => sys::cublasLtEpilogue_t::CUBLASLT_EPILOGUE_DEFAULT,
@@ -259,10 +256,10 @@ fn candidates(
     let preference = said(what, result::create_matmul_pref())?;
     let mut results = [std::mem::MaybeUninit::uninit(); CANDIDATES];
     let mut count = 0;
-    let [a, b, c] = plan.matrices;
+    let ([a, b, c], bytes) = (plan.matrices, WORKSPACE);
     // SAFETY: all descriptors are live, the attribute is a number of bytes, and `CANDIDATES` results fit.
     let listed = unsafe {
-        let bytes = (&raw const WORKSPACE).cast();
+        let bytes = (&raw const bytes).cast();
         let limited =
             result::set_matmul_pref_attribute(preference, MOST, bytes, size_of::<usize>());
         limited.and_then(|()| {

@@ -80,7 +80,7 @@ impl Card {
     }
 
     /// Elements of one type: pixels, labels, means.
-    pub(super) fn read_as<'a, T: CudaDType>(
+    pub(super) fn read_as<'a, T: CudaDType + 'a>(
         &'a self,
         op: &'static str,
         storage: &'a CudaStorage,
@@ -105,7 +105,6 @@ impl Card {
 
     /// The same as a span.
     pub(super) fn write<'a, T>(&'a self, slice: &'a mut CudaSlice<T>) -> Writing<'a> {
-        use candle_core::cuda::cudarc::driver::DeviceSlice;
         let length = slice.len() as u64;
         let (address, _until) = slice.device_ptr_mut(&self.stream);
         Writing { span: Span { address, length }, _until }

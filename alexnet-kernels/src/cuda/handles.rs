@@ -83,7 +83,7 @@ pub(super) fn with<R>(card: &Card, f: impl FnOnce(&mut Handles) -> Result<R>) ->
 impl Handles {
     /// At least `bytes` of memory that the next call in the stream may use; grown when needed, never given back.
     pub(super) fn workspace(&mut self, card: &Card, bytes: usize) -> Result<Span> {
-        use candle_core::cuda::cudarc::driver::{DevicePtr, DeviceSlice};
+        use candle_core::cuda::cudarc::driver::DevicePtr;
         if bytes == 0 {
             return Ok(Span { address: 0, length: 0 });
         }

@@ -1,17 +1,18 @@
 //! `cuda/*.cu` built for the host and called as a driver would.
 
+use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
 use std::sync::OnceLock;
 
 use alexnet_kernels::launch::{Argument, Launch};
 
 use crate::memory::Memory;
 
-/// The shared object with all kernels.
-pub struct Kernels(*mut c_void);
-// SAFETY: the handle is only used to look names up, which dlsym allows from any thread.
+/// A shared object for each file of kernels, by its name: as on a card, where each is a module of its own.
+pub struct Kernels(HashMap<String, *mut c_void>);
+// SAFETY: the handles are only used to look names up, which dlsym allows from any thread.
 unsafe impl Send for Kernels {}
 // SAFETY: as above.
 unsafe impl Sync for Kernels {}
@@ -44,11 +45,11 @@ fn build() -> Option<Kernels> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("cuda");
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cuda_host");
     std::fs::create_dir_all(&folder).unwrap();
-    let mut objects: Vec<PathBuf> = Vec::new();
     let mut running = Vec::new();
     for source in std::fs::read_dir(&sources).unwrap().map(|e| e.unwrap().path()) {
         if source.extension().is_some_and(|e| e == "cu") {
-            let object = folder.join(source.with_extension("o").file_name().unwrap());
+            let name = source.file_stem().unwrap().to_str().unwrap().to_owned();
+            let library = folder.join(&name).with_extension("so");
             let mut command = Command::new(&compiler);
             command.args([
                 "-x",
@@ -56,27 +57,23 @@ fn build() -> Option<Kernels> {
                 "-std=c++17",
                 "-O1",
                 "-fPIC",
+                "-shared",
                 "-Wall",
                 "-Wextra",
-                "-Werror",
             ]);
-            command.args(["-Wno-unknown-pragmas", "-c", "-o"]).arg(&object).arg(&source);
-            running.push((source, command.spawn().unwrap()));
-            objects.push(object);
+            command.args(["-Werror", "-Wno-unknown-pragmas", "-o"]).arg(&library).arg(&source);
+            running.push((name, library, command.spawn().unwrap()));
         }
     }
-    for (source, mut compiler) in running {
-        assert!(compiler.wait().unwrap().success(), "{} does not compile", source.display());
-    }
-    let library = folder.join("kernels.so");
-    let mut linker = Command::new(&compiler);
-    linker.arg("-shared").arg("-o").arg(&library).args(&objects);
-    assert!(linker.status().unwrap().success(), "the kernels do not link");
-    let path = CString::new(library.to_str().unwrap()).unwrap();
-    // SAFETY: the library was built here and has no initialisers but those of plain data.
-    let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW) };
-    assert!(!handle.is_null(), "{} cannot be loaded", library.display());
-    Some(Kernels(handle))
+    let open = |(name, library, mut compiler): (String, PathBuf, Child)| {
+        assert!(compiler.wait().unwrap().success(), "{name}.cu does not compile");
+        let path = CString::new(library.to_str().unwrap()).unwrap();
+        // SAFETY: the library was built here and has no initialisers but those of plain data.
+        let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
+        assert!(!handle.is_null(), "{} cannot be loaded", library.display());
+        (name, handle)
+    };
+    Some(Kernels(running.into_iter().map(open).collect()))
 }
 
 impl Kernels {
@@ -84,7 +81,7 @@ impl Kernels {
     fn launch(&self, launch: &Launch, backwards: bool) -> Result<(), String> {
         let name = CString::new(format!("run_{}", launch.kernel)).unwrap();
         // SAFETY: the handle is open, the name ends in 0.
-        let entry = unsafe { libc::dlsym(self.0, name.as_ptr()) };
+        let entry = unsafe { libc::dlsym(self.0[launch.module], name.as_ptr()) };
         assert!(!entry.is_null(), "there is no kernel {}", launch.kernel);
         // SAFETY: HOST_ENTRY defines every `run_…` with this type.
         let entry = unsafe { std::mem::transmute::<*mut c_void, Entry>(entry) };
