@@ -11,11 +11,15 @@
 //! Errors: other shapes or dtypes, windows that leave the mean.
 //! Source: Krizhevsky, Sutskever, Hinton 2012, §2 (the mean is subtracted before the crop); Caffe does the same.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 use crate::Input;
 use crate::dense::{check_shape, nchw, produce, values};
+#[cfg(feature = "cuda")]
+use crate::launch::Storage;
 
 /// Where in its image a crop was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +81,22 @@ struct Aligned {
 impl CustomOp3 for Aligned {
     fn name(&self) -> &'static str {
         "input-aligned"
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        pixels: &CudaStorage,
+        pixels_l: &Layout,
+        mean: &CudaStorage,
+        mean_l: &Layout,
+        shift: &CudaStorage,
+        shift_l: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let (pixels, mean, shift) = ((pixels, pixels_l), (mean, mean_l), (shift, shift_l));
+        let (windows, scale) = (&self.windows, self.scale);
+        let y = crate::cuda::input_aligned(Storage::F32, pixels, mean, shift, windows, scale)?;
+        Ok((y, pixels_l.shape().clone()))
     }
 
     fn cpu_fwd(

@@ -181,8 +181,15 @@ fn backward(
     dy: &Tensor,
     input: InputGradient,
 ) -> Result<ConvGradients> {
-    let parameters = parameter_gradients::ParameterGradients(geometry);
-    let (weight, bias) = split(&x.apply_op2_no_bwd(dy, &parameters)?, w.shape())?;
+    let parameters = || {
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            return crate::cuda::conv_parameter_gradients(geometry.on_card(), x, dy);
+        }
+        let op = parameter_gradients::ParameterGradients(geometry);
+        split(&x.apply_op2_no_bwd(dy, &op)?, w.shape())
+    };
+    let (weight, bias) = parameters()?;
     let by_input = |rectified| {
         dy.apply_op3_no_bwd(w, x, &input_gradient::ByInput { geometry, rectified }).map(Some)
     };

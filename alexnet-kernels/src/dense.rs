@@ -36,9 +36,10 @@ pub(crate) fn in_logical_order(x: &Tensor) -> Result<Tensor> {
     if x.rank() == 4 { nchw(x) } else { Ok(x.clone()) }
 }
 
-/// Refuses tensors that are not f32 or have no elements.
+/// Refuses tensors that are not f32 (on a card bf16 will do) or have no elements.
 pub(crate) fn check_values(op: &str, what: &str, x: &Tensor) -> Result<()> {
-    if x.dtype() != DType::F32 {
+    let on_card = x.dtype() == DType::BF16 && x.device().is_cuda();
+    if x.dtype() != DType::F32 && !on_card {
         bail!("{op}: {what} must be f32, got {:?}", x.dtype())
     }
     if x.elem_count() == 0 {

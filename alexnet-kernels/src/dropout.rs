@@ -19,6 +19,8 @@
 //! Source: Krizhevsky, Sutskever, Hinton 2012, §4.2 (`AtTest`); Philox: see `philox.rs`.
 //! Deviations: no mask is stored; the backward pass computes it again.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
@@ -78,6 +80,10 @@ impl Dropout {
         self.check()?;
         if x.elem_count() > 4 << 32 {
             bail!("dropout: the counter ends at {} elements, got {}", 4u64 << 32, x.elem_count())
+        }
+        if x.device().is_cuda() {
+            // The kernel finds each element's number itself.
+            return in_logical_order(&in_memory_order(x)?.apply_op1(Masked(*self, mode))?);
         }
         // Row-major, so that elements in memory are in the order in which the mask numbers them.
         let y = x.contiguous()?.apply_op1(Masked(*self, mode))?;
@@ -169,6 +175,23 @@ impl CustomOp1 for Masked {
         "dropout"
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, l: &Layout) -> Result<(CudaStorage, Shape)> {
+        let Self(dropout, mode) = self;
+        let scale = dropout.scale(*mode);
+        let y = match *mode {
+            DropoutMode::Test => crate::cuda::scaled(x, l, scale)?,
+            DropoutMode::Train(key) => {
+                let maps = match *l.shape().dims() {
+                    [_, h, w, c] => Some([h * w, c]),
+                    _ => None,
+                };
+                crate::cuda::dropout(x, l, maps, key, (dropout.keep, scale))?
+            }
+        };
+        Ok((y, l.shape().clone()))
+    }
+
     fn cpu_fwd(&self, x: &CpuStorage, l: &Layout) -> Result<(CpuStorage, Shape)> {
         let x = values::<f32>("dropout", x, l)?;
         produce(l.shape(), |y| {
@@ -188,6 +211,17 @@ struct Rectified(f32);
 impl CustomOp2 for Rectified {
     fn name(&self) -> &'static str {
         "dropout-rectified-backward"
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        y: &CudaStorage,
+        l: &Layout,
+        dy: &CudaStorage,
+        dy_l: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        Ok((crate::cuda::relu_backward((y, l), (dy, dy_l), self.0)?, l.shape().clone()))
     }
 
     fn cpu_fwd(

@@ -10,10 +10,14 @@
 //! Errors: other shapes or dtypes, no elements.
 //! Source: Krizhevsky, Sutskever, Hinton 2012, §2 (mean) and §4.1 (one colour shift an image).
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 use crate::dense::{check_shape, nchw, produce, values};
+#[cfg(feature = "cuda")]
+use crate::launch::Storage;
 use crate::simd::vectorized;
 
 /// The constants of the layer.
@@ -50,6 +54,21 @@ impl Input {
 impl CustomOp3 for Input {
     fn name(&self) -> &'static str {
         "input"
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        pixels: &CudaStorage,
+        pixels_l: &Layout,
+        mean: &CudaStorage,
+        mean_l: &Layout,
+        shift: &CudaStorage,
+        shift_l: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let (mean, shift) = ((mean, mean_l), (shift, shift_l));
+        let y = crate::cuda::input(Storage::F32, (pixels, pixels_l), mean, shift, self.scale)?;
+        Ok((y, pixels_l.shape().clone()))
     }
 
     fn cpu_fwd(

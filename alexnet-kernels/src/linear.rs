@@ -14,6 +14,8 @@
 //! are the transposed ones, `yᵀ = w · xᵀ` and `dxᵀ = wᵀ · dyᵀ`, in which `gemm` reads each weight
 //! once where it lies, and only the small activations are turned around.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 use crate::dense::{check_shape, dims2, produce, values};
@@ -51,7 +53,7 @@ impl Linear {
     fn apply(&self, x: &Tensor, w: &Tensor, bias: &Tensor, relu: bool) -> Result<Tensor> {
         let (_, out) = check(x, w)?;
         check_shape("linear", "the bias", bias, &[out])?;
-        x.contiguous()?.apply_op3(w, &bias.contiguous()?, Forward { relu })
+        x.contiguous()?.apply_op3(&on_device(w)?, &bias.contiguous()?, Forward { relu })
     }
 
     /// The gradients by weights and bias, and by the input (B, I) as `input` says, given that by
@@ -69,7 +71,7 @@ impl Linear {
     ) -> Result<LinearGradients> {
         let (batch, out) = check(x, w)?;
         check_shape("linear", "the gradient", dy, &[batch, out])?;
-        backward(&x.contiguous()?, w, &dy.contiguous()?, input)
+        backward(&x.contiguous()?, &on_device(w)?, &dy.contiguous()?, input)
     }
 }
 
@@ -90,8 +92,18 @@ fn backward(x: &Tensor, w: &Tensor, dy: &Tensor, input: InputGradient) -> Result
         InputGradient::Plain => by_input(false)?,
         InputGradient::Rectified => by_input(true)?,
     };
+    #[cfg(feature = "cuda")]
+    if x.device().is_cuda() {
+        let (weight, bias) = crate::cuda::linear_parameter_gradients(x, dy)?;
+        return Ok(LinearGradients { input, weight, bias });
+    }
     let (weight, bias) = split(&x.apply_op2_no_bwd(dy, &ParameterGradients)?, w.shape())?;
     Ok(LinearGradients { input, weight, bias })
+}
+
+/// Weights as the device takes them: a card wants rows one behind the other, the processor any strides.
+fn on_device(w: &Tensor) -> Result<Tensor> {
+    if w.device().is_cuda() { w.contiguous() } else { Ok(w.clone()) }
 }
 
 /// A rank-2 tensor of any strides as a matrix.
@@ -119,6 +131,21 @@ struct Forward {
 impl CustomOp3 for Forward {
     fn name(&self) -> &'static str {
         "linear"
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_l: &Layout,
+        w: &CudaStorage,
+        w_l: &Layout,
+        bias: &CudaStorage,
+        bias_l: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let shape = Shape::from((x_l.shape().dims2()?.0, w_l.shape().dims2()?.0));
+        let (x, w, bias) = ((x, x_l), (w, w_l), (bias, bias_l));
+        Ok((crate::cuda::linear_forward(x, w, bias, self.relu)?, shape))
     }
 
     fn cpu_fwd(
@@ -170,6 +197,21 @@ struct ByInput {
 impl CustomOp3 for ByInput {
     fn name(&self) -> &'static str {
         "linear-input-gradient"
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        dy: &CudaStorage,
+        dy_l: &Layout,
+        w: &CudaStorage,
+        w_l: &Layout,
+        x: &CudaStorage,
+        x_l: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let rectified = self.rectified.then_some((x, x_l));
+        let dx = crate::cuda::linear_input_gradient((dy, dy_l), (w, w_l), rectified)?;
+        Ok((dx, x_l.shape().clone()))
     }
 
     fn cpu_fwd(

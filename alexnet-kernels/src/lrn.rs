@@ -17,10 +17,13 @@
 //! `layer.py`, `NormLayerParser`). The paper does not say that a window stops at the edge of a
 //! tower; in the program each tower is normalized on its own GPU, so it does.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 use crate::dense::{check_shape, dims4, nchw, nhwc, produce, values};
+use crate::launch::LrnConstants;
 use crate::power::Power;
 use crate::simd::vectorized;
 use crate::window::{Rows, window_sums};
@@ -90,12 +93,17 @@ impl Lrn {
     }
 
     /// The constants as the kernels use them, for pixels of `channels` channels.
-    fn kernel(&self, channels: usize) -> Kernel {
+    fn constants(&self, channels: usize) -> LrnConstants {
         let row = channels / self.towers;
         let a = if self.alpha_over_n { self.alpha / self.n as f32 } else { self.alpha };
         // A window longer than the row in both directions sees no more than the row.
         let radius = (self.n / 2).min(row - 1);
-        Kernel { rows: Rows::new(row, radius), radius, a, beta: self.beta, k: self.k }
+        LrnConstants { row, radius, a, beta: self.beta, k: self.k }
+    }
+
+    fn kernel(&self, channels: usize) -> Kernel {
+        let LrnConstants { row, radius, k, a, beta } = self.constants(channels);
+        Kernel { rows: Rows::new(row, radius), radius, a, beta, k }
     }
 }
 
@@ -188,6 +196,12 @@ impl CustomOp1 for Forward {
         "lrn"
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, l: &Layout) -> Result<(CudaStorage, Shape)> {
+        let constants = self.0.constants(l.shape().dims4()?.3);
+        Ok((crate::cuda::lrn(&constants, x, l)?, l.shape().clone()))
+    }
+
     fn cpu_fwd(&self, x: &CpuStorage, l: &Layout) -> Result<(CpuStorage, Shape)> {
         let (_, h, w, c) = l.shape().dims4()?;
         let (kernel, x) = (self.0.kernel(c), values::<f32>("lrn", x, l)?);
@@ -214,6 +228,19 @@ struct Backward {
 impl CustomOp2 for Backward {
     fn name(&self) -> &'static str {
         "lrn-backward"
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        l: &Layout,
+        dy: &CudaStorage,
+        dy_l: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let constants = self.lrn.constants(l.shape().dims4()?.3);
+        let dx = crate::cuda::lrn_backward(&constants, (x, l), (dy, dy_l), self.rectified)?;
+        Ok((dx, l.shape().clone()))
     }
 
     fn cpu_fwd(

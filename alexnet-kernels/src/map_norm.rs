@@ -13,10 +13,14 @@
 //! Source: layer `cnorm2` of layer file #145 of the authors' released program; the paper does
 //! not mention it. The divisor stays n² at the borders, where the window has fewer pixels.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 use crate::dense::{check_shape, dims4, nchw, nhwc, produce, values};
+#[cfg(feature = "cuda")]
+use crate::launch::{MapConstants, MapSize};
 use crate::memory::with_scratch;
 use crate::power::Power;
 use crate::simd::vectorized;
@@ -63,6 +67,17 @@ impl MapNorm {
             bail!("map-norm: the window must be odd, got {}", self.n)
         }
         Ok(())
+    }
+}
+
+#[cfg(feature = "cuda")]
+impl MapNorm {
+    /// Constants and sizes as the kernels of cards take them, for tensors (B, H, W, C).
+    fn on_card(&self, l: &Layout) -> Result<(MapConstants, MapSize)> {
+        let (_, h, w, c) = l.shape().dims4()?;
+        let Kernel { radius, a, beta, k, .. } = Kernel::new(*self, (h, w, c));
+        let constants = MapConstants { reach: [radius.0, radius.1], k, a, beta };
+        Ok((constants, MapSize { height: h, width: w, channels: c }))
     }
 }
 
@@ -185,6 +200,12 @@ impl CustomOp1 for Forward {
         "map-norm"
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, l: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (constants, size) = self.0.on_card(l)?;
+        Ok((crate::cuda::map_norm(&constants, size, x, l)?, l.shape().clone()))
+    }
+
     fn cpu_fwd(&self, x: &CpuStorage, l: &Layout) -> Result<(CpuStorage, Shape)> {
         let (_, h, w, c) = l.shape().dims4()?;
         let (kernel, x) = (Kernel::new(self.0, (h, w, c)), values::<f32>("map-norm", x, l)?);
@@ -206,6 +227,19 @@ struct Backward(MapNorm);
 impl CustomOp2 for Backward {
     fn name(&self) -> &'static str {
         "map-norm-backward"
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        l: &Layout,
+        dy: &CudaStorage,
+        dy_l: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let (constants, size) = self.0.on_card(l)?;
+        let dx = crate::cuda::map_norm_backward(&constants, size, (x, l), (dy, dy_l), false)?;
+        Ok((dx, l.shape().clone()))
     }
 
     fn cpu_fwd(

@@ -22,12 +22,16 @@ mod kernel;
 
 use std::cell::OnceCell;
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::op::BackpropOp;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, DType, Layout, Result, Shape, Storage};
 use candle_core::{Tensor, bail};
 
 use crate::dense::{check_shape, dims4, nchw, nhwc, produce, values};
 use crate::gradients::InputGradient;
+#[cfg(feature = "cuda")]
+use crate::launch::PoolSize;
 use crate::memory::unwritten;
 use crate::relu::rectified;
 use kernel::{Kernel, Place};
@@ -149,6 +153,16 @@ impl MaxPool2d {
     }
 }
 
+#[cfg(feature = "cuda")]
+impl MaxPool2d {
+    /// The sizes as the kernels of cards take them, for an input (B, H, W, C).
+    fn on_card(&self, (b, h, w, c): (usize, usize, usize, usize)) -> Result<PoolSize> {
+        let output = self.output_size((h, w))?;
+        let Self { kernel, stride, .. } = *self;
+        Ok(PoolSize { batch: b, input: (h, w), output, channels: c, kernel, stride })
+    }
+}
+
 /// What [`MaxPool2d::forward_argmax`] gives, both (B, C, H', W').
 #[derive(Debug, Clone)]
 pub struct Pooled {
@@ -167,6 +181,13 @@ struct Forward {
 impl CustomOp1 for Forward {
     fn name(&self) -> &'static str {
         "max-pool"
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, l: &Layout) -> Result<(CudaStorage, Shape)> {
+        let size = self.pool.on_card(l.shape().dims4()?)?;
+        let shape = Shape::from((size.batch, size.output.0, size.output.1, size.channels));
+        Ok((crate::cuda::max_pool(&size, x, l, self.relu)?.0, shape))
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, l: &Layout) -> Result<(CpuStorage, Shape)> {
@@ -217,6 +238,15 @@ impl CustomOp1 for ForwardArgmax {
         "max-pool"
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, l: &Layout) -> Result<(CudaStorage, Shape)> {
+        let size = self.pool.on_card(l.shape().dims4()?)?;
+        let shape = Shape::from((size.batch, size.output.0, size.output.1, size.channels));
+        let (y, places) = crate::cuda::max_pool(&size, x, l, self.relu || self.rectified)?;
+        _ = self.argmax.set(Storage::Cuda(places));
+        Ok((y, shape))
+    }
+
     fn cpu_fwd(&self, x: &CpuStorage, l: &Layout) -> Result<(CpuStorage, Shape)> {
         let kernel = Kernel::new(self.pool, l.shape().dims4()?)?;
         let x = values::<f32>("max-pool", x, l)?;
@@ -236,6 +266,20 @@ struct Backward {
 impl CustomOp2 for Backward {
     fn name(&self) -> &'static str {
         "max-pool-backward"
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        argmax: &CudaStorage,
+        l: &Layout,
+        dy: &CudaStorage,
+        dy_l: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let ((b, _, _, c), (h, w)) = (l.shape().dims4()?, self.size);
+        let size = self.pool.on_card((b, h, w, c))?;
+        let dx = crate::cuda::max_pool_backward(&size, (argmax, l), (dy, dy_l))?;
+        Ok((dx, Shape::from((b, h, w, c))))
     }
 
     fn cpu_fwd(

@@ -11,6 +11,8 @@
 //! Source: Krizhevsky, Sutskever, Hinton 2012, §3.1; the gradient at 0 is the authors' program's.
 //! Deviations: NaN stays NaN, so that a diverged run is seen.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
 
 use crate::dense::{check_shape, check_values, in_logical_order, in_memory_order, produce, values};
@@ -62,6 +64,11 @@ impl CustomOp1 for Forward {
         "relu"
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, l: &Layout) -> Result<(CudaStorage, Shape)> {
+        Ok((crate::cuda::relu(x, l)?, l.shape().clone()))
+    }
+
     fn cpu_fwd(&self, x: &CpuStorage, l: &Layout) -> Result<(CpuStorage, Shape)> {
         let x = values::<f32>("relu", x, l)?;
         produce(l.shape(), |y| {
@@ -81,6 +88,17 @@ struct Backward;
 impl CustomOp2 for Backward {
     fn name(&self) -> &'static str {
         "relu-backward"
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        y: &CudaStorage,
+        l: &Layout,
+        dy: &CudaStorage,
+        dy_l: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        Ok((crate::cuda::relu_backward((y, l), (dy, dy_l), 1.0)?, l.shape().clone()))
     }
 
     fn cpu_fwd(

@@ -11,6 +11,8 @@
 //! Source: Krizhevsky, Sutskever, Hinton 2012, §5. Rate 0 changes nothing, not even the velocity,
 //! as in the authors' program.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, InplaceOp2, Layout, Result, Tensor, bail};
 use rayon::prelude::*;
@@ -92,6 +94,17 @@ fn in_memory_order(x: &Tensor) -> Result<Tensor> {
 impl InplaceOp2 for Sgd {
     fn name(&self) -> &'static str {
         "sgd"
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        state: &mut CudaStorage,
+        l: &Layout,
+        gradient: &CudaStorage,
+        gradient_l: &Layout,
+    ) -> Result<()> {
+        crate::cuda::sgd(*self, (state, l), (gradient, gradient_l))
     }
 
     fn cpu_fwd(

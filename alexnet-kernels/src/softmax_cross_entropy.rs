@@ -9,8 +9,11 @@
 //! Shapes: logits `z` and `dz` are `(B, K)` f32, labels `(B)` u32, losses `(B)`, the mean a scalar.
 //! Units: losses are in nats.
 //! Errors: other ranks or dtypes, no elements, a label of K or more.
+//! On a card nobody waits to read the labels: one of K or more makes its loss and its row of `dz` NaN.
 //! Source: Krizhevsky, Sutskever, Hinton 2012, §3.5.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, DType, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
@@ -61,6 +64,10 @@ fn loss_and_gradient(
     labels: &Tensor,
     (b, k): (usize, usize),
 ) -> Result<(Tensor, Tensor)> {
+    #[cfg(feature = "cuda")]
+    if logits.device().is_cuda() {
+        return crate::cuda::loss_and_gradient(logits, labels);
+    }
     let both = logits.apply_op2_no_bwd(labels, &LossAndGradient)?; // (B + B·K)
     Ok((both.narrow(0, 0, b)?, both.narrow(0, b, b * k)?.reshape((b, k))?))
 }
@@ -96,6 +103,18 @@ struct Mean;
 impl CustomOp2 for Mean {
     fn name(&self) -> &'static str {
         OP
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        logits: &CudaStorage,
+        l: &Layout,
+        labels: &CudaStorage,
+        labels_l: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let mean = crate::cuda::mean_loss((logits, l), (labels, labels_l))?;
+        Ok((mean, Shape::from(())))
     }
 
     fn cpu_fwd(

@@ -1,5 +1,7 @@
 //! The forward pass: sums over patches, plus the bias, and perhaps the rectifier.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 
 use super::direct::{Panels, convolve};
@@ -19,6 +21,22 @@ pub(super) struct Forward {
 impl CustomOp3 for Forward {
     fn name(&self) -> &'static str {
         "conv2d"
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_l: &Layout,
+        w: &CudaStorage,
+        w_l: &Layout,
+        bias: &CudaStorage,
+        bias_l: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let g = &self.geometry;
+        let (x, w, bias) = ((x, x_l), (w, w_l), (bias, bias_l));
+        let y = crate::cuda::conv_forward(&g.on_card(), x, w, bias, self.relu)?;
+        Ok((y, Shape::from((g.batch, g.output.0, g.output.1, g.out_channels))))
     }
 
     fn cpu_fwd(

@@ -20,6 +20,25 @@ pub(super) struct Geometry {
 }
 
 impl Geometry {
+    /// The same as cuDNN is told.
+    #[cfg(feature = "cuda")]
+    pub(super) fn on_card(&self) -> crate::cuda::ConvSize {
+        let Self { batch, input, output, kernel, channels, out_channels, stride, .. } = *self;
+        let Padding { top, left, bottom, right } = self.padding;
+        let (padding, groups) = ([top, left, bottom, right], self.groups);
+        crate::cuda::ConvSize {
+            batch,
+            input,
+            output,
+            kernel,
+            channels,
+            out_channels,
+            stride,
+            padding,
+            groups,
+        }
+    }
+
     /// Input channels of one group.
     pub(super) fn group_channels(&self) -> usize {
         self.channels / self.groups

@@ -4,6 +4,8 @@
 //! the padding that is missing to a full overlap. With any other stride it is the gradient of
 //! each patch, added where the patch was read.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape};
 use rayon::prelude::*;
 
@@ -28,6 +30,22 @@ pub(super) struct ByInput {
 impl CustomOp3 for ByInput {
     fn name(&self) -> &'static str {
         "conv2d-input-gradient"
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        dy: &CudaStorage,
+        dy_l: &Layout,
+        w: &CudaStorage,
+        w_l: &Layout,
+        x: &CudaStorage,
+        x_l: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let size = self.geometry.on_card();
+        let rectified = self.rectified.then_some((x, x_l));
+        let dx = crate::cuda::conv_backward_data(&size, (w, w_l), (dy, dy_l), rectified)?;
+        Ok((dx, x_l.shape().clone()))
     }
 
     fn cpu_fwd(
