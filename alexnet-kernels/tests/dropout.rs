@@ -63,7 +63,7 @@ fn matches_oracle_on_cpu() -> Result<()> {
 #[cfg(feature = "cuda")]
 #[test]
 fn matches_oracle_on_cuda() -> Result<()> {
-    matches_oracle(&Device::new_cuda(0)?)
+    matches_oracle(&common::card()?)
 }
 
 proptest! {

@@ -218,5 +218,5 @@ fn matches_pytorch_on_cpu() -> Result<()> {
 #[cfg(feature = "cuda")]
 #[test]
 fn matches_pytorch_on_cuda() -> Result<()> {
-    matches_pytorch(&Device::new_cuda(0)?)
+    matches_pytorch(&common::card()?)
 }

@@ -5,6 +5,7 @@
 
 mod bench;
 mod part;
+mod cuda;
 mod prepare;
 mod progress;
 mod size;
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 enum Task {
     PrepareData(prepare::Arguments),
     Bench(bench::Arguments),
+    Cuda(cuda::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
     let result = match task {
         Task::PrepareData(arguments) => prepare::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Cuda(arguments) => cuda::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -72,6 +72,13 @@ impl Array {
     }
 }
 
+/// The first card, opened as programs open it.
+#[cfg(feature = "cuda")]
+pub fn card() -> Result<Device> {
+    let options = alexnet_kernels::DeviceOptions::default();
+    alexnet_kernels::DeviceName::Cuda(0).open(options).map_err(candle_core::Error::wrap)
+}
+
 /// How the inputs of an operation lie in memory.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum View {

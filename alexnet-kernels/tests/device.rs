@@ -1,0 +1,48 @@
+//! Names of devices and precisions, and what is said where there is no such device.
+
+use alexnet_kernels::{DeviceError, DeviceName, DeviceOptions, Precision};
+
+#[test]
+fn names() {
+    assert_eq!("cpu".parse(), Ok(DeviceName::Cpu));
+    assert_eq!("cuda".parse(), Ok(DeviceName::Cuda(0)));
+    assert_eq!("cuda:12".parse(), Ok(DeviceName::Cuda(12)));
+    for name in ["", "CPU", "gpu", "cuda:", "cuda:x", "cuda:-1", "cuda:+1", "cuda:1:2", "cpu:0"] {
+        let error = name.parse::<DeviceName>().expect_err(name);
+        assert_eq!(error, DeviceError::Name(name.to_owned()));
+        assert!(error.to_string().contains(&format!("`{name}`: expected cpu")), "{error}");
+    }
+    let huge = format!("cuda:{}", "9".repeat(30));
+    assert_eq!(huge.parse::<DeviceName>(), Err(DeviceError::Name(huge)));
+    for name in ["cpu", "cuda:0", "cuda:7"] {
+        assert_eq!(name.parse::<DeviceName>().map(|name| name.to_string()), Ok(name.to_owned()));
+    }
+}
+
+#[test]
+fn precisions() {
+    for (name, precision) in
+        [("f32", Precision::F32), ("tf32", Precision::Tf32), ("bf16", Precision::Bf16)]
+    {
+        assert_eq!(name.parse(), Ok(precision));
+        assert_eq!(precision.to_string(), name);
+    }
+    assert_eq!("fp16".parse::<Precision>(), Err(DeviceError::Precision("fp16".to_owned())));
+}
+
+#[test]
+fn the_processor_opens_with_f32_alone() {
+    assert!(DeviceName::Cpu.open(DeviceOptions::default()).is_ok_and(|device| device.is_cpu()));
+    let options = DeviceOptions { precision: Precision::Tf32, ..Default::default() };
+    let error = DeviceName::Cpu.open(options).map(|_| ()).expect_err("no tensor cores");
+    assert!(error.to_string().contains("precision tf32 needs a card"), "{error}");
+}
+
+#[cfg(not(feature = "cuda"))]
+#[test]
+fn without_the_feature_a_card_is_refused_by_name() {
+    let error = DeviceName::Cuda(3).open(DeviceOptions::default()).map(|_| ());
+    let error = error.expect_err("built without CUDA").to_string();
+    assert!(error.starts_with("cuda:3: ") && error.contains("--features cuda"), "{error}");
+    assert_eq!(error.lines().count(), 1);
+}
