@@ -4,8 +4,8 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)] // this program talks to people
 
 mod bench;
-mod part;
 mod cuda;
+mod part;
 mod prepare;
 mod progress;
 mod size;
