@@ -51,7 +51,7 @@ fn check(
 
     // A ReLU behind the pool: what it cuts off gets no gradient. Half of the maps are below 0 altogether.
     for (i, x) in x.iter_mut().enumerate() {
-        *x -= if i / shape[3] % 2 == 0 { 1.0 } else { 0.0 };
+        *x -= if (i / shape[3]).is_multiple_of(2) { 1.0 } else { 0.0 };
     }
     let cpu_x = maps(&x, shape)?;
     let pool = op.forward(&cpu_x)?;
