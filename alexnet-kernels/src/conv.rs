@@ -29,12 +29,15 @@ mod micro;
 mod parameter_gradients;
 mod patches;
 mod tail;
+mod winograd;
 
 use candle_core::{Result, Tensor, bail};
 
 use crate::dense::{check_shape, dims4, nchw, nhwc};
 use crate::gradients::{ConvGradients, InputGradient, split};
 use geometry::Geometry;
+use tail::Tail;
+use winograd::Tiling;
 
 /// Zeros around the map, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -170,6 +173,21 @@ impl Conv2d {
             padding: self.padding,
             groups,
         })
+    }
+}
+
+/// `y` (B, H', W', O) of `x` (B, H, W, C), the faster way; `weight(o, k)` is that of output channel `o` and element
+/// `k` of its patch.
+fn convolve(
+    g: &Geometry,
+    x: &[f32],
+    weight: impl Fn(usize, usize) -> f32 + Sync,
+    tail: Tail<'_>,
+    y: &mut [f32],
+) -> Result<()> {
+    match Tiling::of(g) {
+        Some(tiling) => winograd::convolve(g, tiling, x, weight, tail, y),
+        None => direct::convolve(g, x, weight, tail, y),
     }
 }
 

@@ -201,3 +201,34 @@ fn refuses_what_has_no_meaning() -> Result<()> {
     assert!(refusal(PLAIN.backward(&x, &w, &x, InputGradient::Plain)).contains("[2, 6, 3, 3]"));
     Ok(())
 }
+
+/// Kernels of 3 and 5 with many channels go through Winograd's transforms: tiles that hang over every edge, one
+/// image to a unit and several, odd batches, panels that are not full, groups.
+#[test]
+fn winograd_matches_oracle() -> Result<()> {
+    let same = |pad| Padding::same(pad);
+    let uneven = Padding { top: 0, bottom: 2, left: 1, right: 0 };
+    let shapes = [
+        (same(1), 1, [5, 32, 13, 13], [48, 32, 3, 3]),
+        (same(1), 2, [7, 32, 13, 11], [32, 16, 3, 3]),
+        (uneven, 1, [1, 16, 39, 45], [80, 16, 3, 3]),
+        (same(2), 2, [2, 32, 27, 26], [64, 16, 5, 5]),
+        (same(0), 1, [1, 112, 20, 17], [16, 112, 5, 5]),
+        (same(1), 1, [3, 208, 13, 13], [16, 208, 3, 3]),
+    ];
+    for (padding, groups, x, w) in shapes {
+        let conv = Conv2d { stride: 1, padding, groups };
+        let arrays = inputs(x, w);
+        let tensors: Vec<Tensor> =
+            arrays.iter().map(|a| a.tensor(&Device::Cpu)).collect::<Result<_>>()?;
+        let y = conv.forward(&tensors[0], &tensors[1], &tensors[2])?;
+        assert_close("y", &y, &oracle(&conv, &arrays), 4e-6)?;
+        let dy = Array::random(y.dims(), 7);
+        let (dx, dw) = adjoint(&conv, &arrays[0], &arrays[1], &dy);
+        let dy = dy.tensor(&Device::Cpu)?;
+        let got = conv.backward(&tensors[0], &tensors[1], &dy, InputGradient::Plain)?;
+        assert_close("dx", &got.input.expect("asked for"), &dx, 4e-6)?;
+        assert_close("dw", &got.weight, &dw, 4e-6)?;
+    }
+    Ok(())
+}

@@ -9,7 +9,7 @@ use candle_core::Result;
 use rayon::prelude::*;
 
 use super::geometry::Geometry;
-use super::micro::{MOST_ROWS, Tile, add_products, load, store, with_tile};
+use super::micro::{MOST_ROWS, Tile, add_products, load, store, with_whole_tile};
 use super::tail::Tail;
 use crate::memory::{Lent, lend, with_scratch};
 
@@ -23,15 +23,15 @@ const STRIP: usize = 512;
 static ZEROS: [f32; BLOCK] = [0.0; BLOCK];
 
 /// Weights as the tiles read them.
-pub(super) struct Panels {
+struct Panels {
     tile: Tile,
     /// (groups, panels, patch, width), zero where a panel is wider than the channels that are left.
     values: Lent,
 }
 
 impl Panels {
-    /// Packs weights; `weight(o, k)` is that of output channel `o` and element `k` of its patch.
-    pub(super) fn new(g: &Geometry, weight: impl Fn(usize, usize) -> f32 + Sync) -> Result<Self> {
+    /// Packs weights.
+    fn new(g: &Geometry, weight: impl Fn(usize, usize) -> f32 + Sync) -> Result<Self> {
         let (patch, group_out) = (g.patch(), g.group_out_channels());
         let tile = Tile::new(group_out);
         let panels = group_out.div_ceil(tile.width);
@@ -95,8 +95,15 @@ fn blocks(g: &Geometry) -> Vec<Vec<Segment>> {
     blocks
 }
 
-/// `y` (B, H', W', O) of `x` (B, H, W, C).
-pub(super) fn convolve(g: &Geometry, x: &[f32], panels: &Panels, tail: Tail<'_>, y: &mut [f32]) {
+/// `y` (B, H', W', O) of `x` (B, H, W, C); `weight(o, k)` is that of output channel `o` and element `k` of its patch.
+pub(super) fn convolve(
+    g: &Geometry,
+    x: &[f32],
+    weight: impl Fn(usize, usize) -> f32 + Sync,
+    tail: Tail<'_>,
+    y: &mut [f32],
+) -> Result<()> {
+    let panels = &Panels::new(g, weight)?;
     let (out, image) = (g.out_channels, g.out_pixels() * g.out_channels);
     let strips = g.out_pixels().div_ceil(STRIP);
     let rows = panels.tile.rows;
@@ -125,6 +132,7 @@ pub(super) fn convolve(g: &Geometry, x: &[f32], panels: &Panels, tail: Tail<'_>,
         });
         tail.apply(b * image + first * out, y);
     });
+    Ok(())
 }
 
 /// Some pixels of one output image, for one group.
@@ -155,7 +163,7 @@ impl pulp::WithSimd for Sums<'_> {
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, simd: S) {
         let tile = self.strip.tile;
-        with_tile!(tile, tile.rows, sums::<S>(simd, self));
+        with_whole_tile!(tile, sums::<S>(simd, self));
     }
 }
 

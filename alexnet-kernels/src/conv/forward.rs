@@ -4,7 +4,7 @@
 use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 
-use super::direct::{Panels, convolve};
+use super::convolve;
 use super::geometry::Geometry;
 use super::tail::Tail;
 use crate::dense::{produce, values};
@@ -52,15 +52,8 @@ impl CustomOp3 for Forward {
         let (w, bias) = (values("conv2d", w, w_l)?, values("conv2d", bias, bias_l)?);
         let g = &self.geometry;
         produce((g.batch, g.output.0, g.output.1, g.out_channels), |y| {
-            let panels = Panels::new(g, |o, k| w[o * g.patch() + k])?;
-            convolve(
-                g,
-                x,
-                &panels,
-                if self.relu { Tail::BiasRelu(bias) } else { Tail::Bias(bias) },
-                y,
-            );
-            Ok(())
+            let tail = if self.relu { Tail::BiasRelu(bias) } else { Tail::Bias(bias) };
+            convolve(g, x, |o, k| w[o * g.patch() + k], tail, y)
         })
     }
 

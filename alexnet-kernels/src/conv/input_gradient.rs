@@ -9,10 +9,9 @@ use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape};
 use rayon::prelude::*;
 
-use super::Padding;
-use super::direct::{Panels, convolve};
 use super::geometry::Geometry;
 use super::tail::Tail;
+use super::{Padding, convolve};
 use crate::dense::{produce, values};
 use crate::matrix::{Matrix, multiply};
 use crate::memory::with_scratch;
@@ -66,8 +65,7 @@ impl CustomOp3 for ByInput {
         produce((g.batch, g.input.0, g.input.1, g.channels), |dx| {
             if g.stride == 1 {
                 let turned = turned(g);
-                let panels = Panels::new(&turned, |c, k| turned_weight(g, w, c, k))?;
-                convolve(&turned, dy, &panels, tail, dx);
+                convolve(&turned, dy, |c, k| turned_weight(g, w, c, k), tail, dx)?;
             } else {
                 let images = dx.par_chunks_mut(g.image()).enumerate();
                 images.for_each(|(image, dx)| {

@@ -102,6 +102,32 @@ pub(super) unsafe fn store<V: Copy, const N: usize>(vectors: [V; N], to: *mut f3
     }
 }
 
+/// A tile to `sums` (R, V vectors), or added to what is there.
+#[inline(always)]
+pub(super) fn put<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    mut tile: [[S::f32s; V]; R],
+    add: bool,
+    sums: &mut [f32],
+) {
+    let width = V * S::F32_LANES;
+    assert!(sums.len() == R * width);
+    let sums = sums.as_mut_ptr();
+    if add {
+        for (m, row) in tile.iter_mut().enumerate() {
+            // SAFETY: `sums` is R rows of V vectors, by the assertion.
+            let old: [S::f32s; V] = unsafe { load(sums.add(m * width)) };
+            for (sum, old) in row.iter_mut().zip(old) {
+                *sum = simd.add_f32s(*sum, old);
+            }
+        }
+    }
+    for (m, row) in tile.into_iter().enumerate() {
+        // SAFETY: as above.
+        unsafe { store(row, sums.add(m * width)) };
+    }
+}
+
 /// Calls `$f::<S, R, V>($($argument),*)` with the constants of a tile of `$rows` rows.
 macro_rules! with_tile {
     ($tile:expr, $rows:expr, $f:ident::<$simd:ident>($($argument:expr),* $(,)?)) => {
@@ -130,3 +156,15 @@ macro_rules! with_tile {
     };
 }
 pub(super) use with_tile;
+
+/// As [`with_tile`], where there are rows enough for whole tiles.
+macro_rules! with_whole_tile {
+    ($tile:expr, $f:ident::<$simd:ident>($($argument:expr),* $(,)?)) => {
+        match $tile.vectors {
+            2 => $f::<$simd, 6, 2>($($argument),*),
+            3 => $f::<$simd, 8, 3>($($argument),*),
+            _ => $f::<$simd, 6, 4>($($argument),*),
+        }
+    };
+}
+pub(super) use with_whole_tile;
