@@ -37,7 +37,7 @@ use crate::dense::{check_shape, dims4, nchw, nhwc};
 use crate::gradients::{ConvGradients, InputGradient, split};
 use geometry::Geometry;
 use tail::Tail;
-use winograd::Tiling;
+use winograd::{Phases, Tiling};
 
 /// Zeros around the map, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -185,9 +185,10 @@ fn convolve(
     tail: Tail<'_>,
     y: &mut [f32],
 ) -> Result<()> {
-    match Tiling::of(g) {
-        Some(tiling) => winograd::convolve(g, tiling, x, weight, tail, y),
-        None => direct::convolve(g, x, weight, tail, y),
+    match (Tiling::of(g), Phases::of(g)) {
+        (Some(tiling), _) => winograd::convolve(g, tiling, x, weight, tail, y),
+        (None, Some(phases)) => phases.convolve(x, weight, tail, y),
+        (None, None) => direct::convolve(g, x, weight, tail, y),
     }
 }
 

@@ -103,14 +103,16 @@ impl Lrn {
 
     fn kernel(&self, channels: usize) -> Kernel {
         let LrnConstants { row, radius, k, a, beta } = self.constants(channels);
-        Kernel { rows: Rows::new(row, radius), radius, a, beta, k }
+        Kernel { rows: Rows::new(row, radius), row, radius, a, beta, k }
     }
 }
 
 /// Works on rows, the channels of one tower at one pixel: contiguous in memory, but only three
-/// vectors for 48 channels. So each step of the formula is one loop over several rows.
+/// vectors for 48 channels. So what does not read `x` or `dy` is one loop over several rows.
 struct Kernel {
     rows: Rows,
+    /// Channels of a row.
+    row: usize,
     radius: usize,
     a: f32,
     beta: f32,
@@ -121,20 +123,20 @@ impl Kernel {
     /// `x`, `y`: any number of rows.
     fn forward(&self, x: &[f32], y: &mut [f32]) {
         let power = Power::new(self.beta);
-        let (mut xs, mut squares, mut p) =
-            (self.rows.padded(), self.rows.padded(), self.rows.plain());
+        let (mut squares, mut p) = (self.rows.padded(), self.rows.plain());
         vectorized(
             #[inline(always)]
             || {
                 let together = self.rows.floats();
                 for (x, y) in x.chunks(together).zip(y.chunks_mut(together)) {
-                    self.rows.spread(x, &mut xs);
-                    self.scales(&xs, &mut squares, &mut p);
+                    self.scales(x, &mut squares, &mut p);
                     power.apply(&mut p);
-                    for (p, x) in p.iter_mut().zip(&xs[self.radius..]) {
-                        *p *= x;
+                    let rows = x.chunks_exact(self.row).zip(y.chunks_exact_mut(self.row));
+                    for ((x, y), p) in rows.zip(self.rows.of_plain(&mut p)) {
+                        for ((y, x), p) in y.iter_mut().zip(x).zip(p) {
+                            *y = x * *p;
+                        }
                     }
-                    self.rows.collect(&p, y);
                 }
             },
         );
@@ -144,7 +146,7 @@ impl Kernel {
     /// `dx` is 0 where `x` is not above `least`.
     fn backward(&self, x: &[f32], dy: &[f32], least: f32, dx: &mut [f32]) {
         let (power, factor) = (Power::new(self.beta), 2.0 * self.a * self.beta);
-        let [mut xs, mut dys, mut window] = [(); 3].map(|()| self.rows.padded());
+        let [mut squares, mut shares] = [(); 2].map(|()| self.rows.padded());
         let (mut s, mut p) = (self.rows.plain(), self.rows.plain()); // s is 1/s, then sums
         vectorized(
             #[inline(always)]
@@ -152,35 +154,40 @@ impl Kernel {
                 let together = self.rows.floats();
                 let chunks = x.chunks(together).zip(dy.chunks(together));
                 for ((x, dy), dx) in chunks.zip(dx.chunks_mut(together)) {
-                    self.rows.spread(x, &mut xs);
-                    self.rows.spread(dy, &mut dys);
-                    self.scales(&xs, &mut window, &mut p);
+                    self.scales(x, &mut squares, &mut p);
                     power.apply_with_inverse(&mut p, &mut s);
                     // dy·s^−β, and from it each channel's share in the gradient of its neighbours.
-                    let (xs, dys) = (&xs[self.radius..], &dys[self.radius..]);
-                    let results = p.iter_mut().zip(&mut window[self.radius..]);
-                    for ((p, share), (s, (x, dy))) in results.zip(s.iter().zip(xs.iter().zip(dys)))
-                    {
-                        *p *= dy;
-                        *share = *p * x * s;
+                    let rows = x.chunks_exact(self.row).zip(dy.chunks_exact(self.row));
+                    let places = self.rows.of_plain(&mut p).zip(self.rows.of_plain(&mut s));
+                    let places = places.zip(self.rows.of_padded(&mut shares));
+                    for ((x, dy), ((p, s), shares)) in rows.zip(places) {
+                        let places = p.iter_mut().zip(s).zip(shares);
+                        for ((x, dy), ((p, s), share)) in x.iter().zip(dy).zip(places) {
+                            *p *= dy;
+                            *share = *p * x * *s;
+                        }
                     }
-                    self.rows.clear_gaps(&mut window);
-                    window_sums(2 * self.radius + 1, 1, &window, &mut s);
-                    for (p, (&x, sum)) in p.iter_mut().zip(xs.iter().zip(&s)) {
-                        let dx = *p - factor * x * sum;
-                        *p = if x <= least { 0.0 } else { dx };
+                    window_sums(2 * self.radius + 1, 1, &shares, &mut s);
+                    let rows = x.chunks_exact(self.row).zip(dx.chunks_exact_mut(self.row));
+                    let places = self.rows.of_plain(&mut p).zip(self.rows.of_plain(&mut s));
+                    for ((x, dx), (p, sums)) in rows.zip(places) {
+                        for ((dx, &x), (p, sum)) in dx.iter_mut().zip(x).zip(p.iter().zip(sums)) {
+                            let gradient = *p - factor * x * *sum;
+                            *dx = if x <= least { 0.0 } else { gradient };
+                        }
                     }
-                    self.rows.collect(&p, dx);
                 }
             },
         );
     }
 
-    /// `s` of each window of `xs`.
+    /// `s` of each window of the rows of `x`.
     #[inline(always)]
-    fn scales(&self, xs: &[f32], squares: &mut [f32], s: &mut [f32]) {
-        for (square, x) in squares.iter_mut().zip(xs) {
-            *square = x * x;
+    fn scales(&self, x: &[f32], squares: &mut [f32], s: &mut [f32]) {
+        for (x, squares) in x.chunks_exact(self.row).zip(self.rows.of_padded(squares)) {
+            for (square, x) in squares.iter_mut().zip(x) {
+                *square = x * x;
+            }
         }
         window_sums(2 * self.radius + 1, 1, squares, s);
         for s in s {
@@ -188,6 +195,7 @@ impl Kernel {
         }
     }
 }
+
 /// `x → y`, both (B, H, W, C).
 struct Forward(Lrn);
 

@@ -9,7 +9,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::marker::PhantomData;
-use std::ops::{Deref, DerefMut};
+use std::ops::{Deref, DerefMut, Range};
 
 use candle_core::backend::BackendDevice;
 use candle_core::cpu_backend::CpuDevice;
@@ -174,8 +174,19 @@ pub(crate) unsafe fn unwritten<T: Element>(len: usize) -> Result<Vec<T>> {
     Ok(values)
 }
 
-/// Floats for the time of one operation.
-pub(crate) struct Lent(Vec<f32>);
+/// Floats of a cache line. A vector that begins where a line begins is read and written in one go.
+const LINE: usize = 16;
+
+/// How many floats of `values`, less than a line, lie before the first line begins.
+fn before_line(values: &[f32]) -> usize {
+    values.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE)
+}
+
+/// Floats for the time of one operation, from the beginning of a cache line on.
+pub(crate) struct Lent {
+    values: Vec<f32>,
+    range: Range<usize>,
+}
 
 /// `len` floats that have no values yet.
 ///
@@ -184,26 +195,28 @@ pub(crate) struct Lent(Vec<f32>);
 /// Every element is written before it is read.
 pub(crate) unsafe fn lend(len: usize) -> Result<Lent> {
     // SAFETY: the obligation is this function's own.
-    unsafe { unwritten(len) }.map(Lent)
+    let values = unsafe { unwritten::<f32>(len + LINE)? };
+    let start = before_line(&values);
+    Ok(Lent { values, range: start..start + len })
 }
 
 impl Deref for Lent {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        &self.0
+        &self.values[self.range.clone()]
     }
 }
 
 impl DerefMut for Lent {
     fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.0
+        &mut self.values[self.range.clone()]
     }
 }
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        keep(std::mem::take(&mut self.0));
+        keep(std::mem::take(&mut self.values));
     }
 }
 
@@ -226,7 +239,7 @@ fn advise_huge_pages<T>(values: &mut [T]) {
 #[cfg(not(target_os = "linux"))]
 fn advise_huge_pages<T>(_: &mut [T]) {}
 
-/// Lends `len` floats of the calling thread's scratch memory to `f`. They hold what was left in
+/// Lends `len` floats of the calling thread's scratch memory to `f`, from the beginning of a cache line on. They hold what was left in
 /// them: `f` writes before it reads. The memory stays with the thread, so that no tile of a
 /// convolution is allocated twice.
 pub(crate) fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
@@ -234,13 +247,14 @@ pub(crate) fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R 
         static SCRATCH: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
     }
     let mut scratch = SCRATCH.take();
-    if scratch.len() < len {
-        scratch.resize(len, 0.0);
+    if scratch.len() < len + LINE {
+        scratch.resize(len + LINE, 0.0);
     }
     if cfg!(debug_assertions) {
         scratch.fill(f32::NAN);
     }
-    let result = f(&mut scratch[..len]);
+    let start = before_line(&scratch);
+    let result = f(&mut scratch[start..start + len]);
     SCRATCH.set(scratch);
     result
 }

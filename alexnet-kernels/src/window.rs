@@ -69,29 +69,15 @@ impl Rows {
         self.row + self.gap
     }
 
-    /// Rows side by side into a padded array; fewer than all leave the last ones as they were.
+    /// Where the rows lie in a padded array.
     #[inline(always)]
-    pub(crate) fn spread(self, rows: &[f32], padded: &mut [f32]) {
-        let places = padded[self.gap..].chunks_mut(self.stride());
-        for (row, place) in rows.chunks_exact(self.row).zip(places) {
-            place[..self.row].copy_from_slice(row);
-        }
+    pub(crate) fn of_padded(self, padded: &mut [f32]) -> impl Iterator<Item = &mut [f32]> {
+        self.of_plain(&mut padded[self.gap..][..self.count * self.stride()])
     }
 
-    /// The rows of a plain array side by side.
+    /// Where the rows lie in a plain array.
     #[inline(always)]
-    pub(crate) fn collect(self, plain: &[f32], rows: &mut [f32]) {
-        for (row, place) in rows.chunks_exact_mut(self.row).zip(plain.chunks(self.stride())) {
-            row.copy_from_slice(&place[..self.row]);
-        }
-    }
-
-    /// Makes the gaps of a padded array zero again.
-    #[inline(always)]
-    pub(crate) fn clear_gaps(self, padded: &mut [f32]) {
-        for gap in padded.chunks_mut(self.stride()) {
-            let zeros = self.gap.min(gap.len());
-            gap[..zeros].fill(0.0);
-        }
+    pub(crate) fn of_plain(self, plain: &mut [f32]) -> impl Iterator<Item = &mut [f32]> {
+        plain.chunks_exact_mut(self.stride()).map(move |place| &mut place[..self.row])
     }
 }

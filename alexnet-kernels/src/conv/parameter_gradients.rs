@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::geometry::Geometry;
 use super::micro::{Tile, add_products, load, store, with_tile};
-use super::winograd::{self, Tiling};
+use super::winograd::{self, Phases, Tiling};
 use crate::dense::{produce, values};
 use crate::memory::{lend, with_scratch};
 use crate::simd::vectorized;
@@ -46,9 +46,10 @@ impl CustomOp2 for ParameterGradients {
         produce(weights + g.out_channels, |gradients| {
             let (dw, db) = gradients.split_at_mut(weights);
             bias_gradient(g, dy, db);
-            match Tiling::of(g) {
-                Some(tiling) => winograd::weight_gradient(g, tiling, x, dy, dw),
-                None => weight_gradient(g, x, dy, dw),
+            match (Tiling::of(g), Phases::of(g)) {
+                (Some(tiling), _) => winograd::weight_gradient(g, tiling, x, dy, dw),
+                (None, Some(phases)) => phases.weight_gradient(x, dy, dw),
+                (None, None) => weight_gradient(g, x, dy, dw),
             }
         })
     }

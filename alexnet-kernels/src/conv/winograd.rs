@@ -18,6 +18,7 @@
 mod forward;
 mod gradient;
 mod kernels;
+mod phases;
 mod transform;
 
 use std::ops::Range;
@@ -26,6 +27,7 @@ use super::geometry::Geometry;
 
 pub(super) use forward::convolve;
 pub(super) use gradient::weight_gradient;
+pub(super) use phases::Phases;
 
 /// Pixels of a tile in each direction.
 const SIDE: usize = 6;
