@@ -1,6 +1,8 @@
 """One training step of `original` without its same-map norm in TensorFlow, on a CPU: prints one JSON object.
 
-    python tensorflow_step.py [--batch 128] [--threads 2] [--steps 3]
+    python tensorflow_step.py [--batch 128] [--threads 2] [--steps 3] [--convolutions]
+
+With `--convolutions` only its five convolutions with their biases and ReLUs, forward and backward.
 
 fp32, NHWC, oneDNN's kernels (TensorFlow's default on x86), the whole step one `tf.function`.
 """
@@ -57,6 +59,7 @@ parser = argparse.ArgumentParser()
 parser.add_argument("--batch", type=int, default=128)
 parser.add_argument("--threads", type=int, default=2)
 parser.add_argument("--steps", type=int, default=3)
+parser.add_argument("--convolutions", action="store_true", help="the five convolutions alone")
 parser.add_argument("--grouped", action="store_true", help="the library's grouped convolution, not two halves")
 arguments = parser.parse_args()
 SPLIT = not arguments.grouped
@@ -77,6 +80,25 @@ def main():
     rate, momentum, decay = 1e-6, 0.9, 5e-4
 
     @tf.function
+    def convolutions():
+        """What the layers alone give: all gradients, but that by the pixels."""
+        gradients = []
+        for i, groups in enumerate([1, 2, 1, 2, 2]):
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch([inputs[i], w[i], b[i]] if i else [w[i], b[i]])
+                if i == 0:
+                    y = tf.nn.conv2d(tf.pad(inputs[0], [[0, 0], [0, 3], [0, 3], [0, 0]]), w[0], 4, "VALID")
+                else:
+                    y = convolve(inputs[i], w[i], groups)
+                y = tf.nn.relu(y + b[i])
+            gradients += tape.gradient(y, [inputs[i], w[i], b[i]] if i else [w[i], b[i]], y)
+        return gradients
+
+    if a.convolutions:
+        maps = [(224, 3), (27, 96), (13, 256), (13, 384), (13, 384)]
+        inputs = [tf.random.normal([a.batch, side, side, channels]) for side, channels in maps]
+
+    @tf.function
     def step():
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(
@@ -88,11 +110,12 @@ def main():
             p.assign_add(v.assign(momentum * v - rate * g))
         return loss
 
-    step().numpy()
+    run = (lambda: convolutions()[-1].numpy()) if a.convolutions else (lambda: step().numpy())
+    run()
     seconds = []
     for _ in range(a.steps):
         start = time.perf_counter()
-        step().numpy()
+        run()
         seconds.append(time.perf_counter() - start)
     print(json.dumps(dict(
         peer=f"TensorFlow {tf.__version__} " + ("grouped" if a.grouped else "split towers"),

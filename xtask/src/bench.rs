@@ -27,6 +27,9 @@ pub(crate) struct Arguments {
     /// Steps of a turn
     #[arg(long, default_value_t = 3)]
     steps: usize,
+    /// The five convolutions alone, forward and backward, against TensorFlow's (oneDNN)
+    #[arg(long)]
+    convolutions: bool,
 }
 
 /// Who takes a turn: a name, a program and its arguments.
@@ -37,6 +40,11 @@ struct Contender {
     /// Of each turn: the seconds of its steps, and the peak memory in bytes.
     turns: Vec<(Vec<f64>, f64)>,
 }
+
+const CONVOLUTIONS: [(&str, &str, &[&str]); 2] = [
+    ("TensorFlow, two halves", "tensorflow_step.py", &["--convolutions"]),
+    ("TensorFlow, grouped", "tensorflow_step.py", &["--convolutions", "--grouped"]),
+];
 
 const PEERS: [(&str, &str, &[&str]); 4] = [
     ("PyTorch eager", "torch_step.py", &["--mode", "eager"]),
@@ -73,24 +81,18 @@ fn contenders(arguments: &Arguments) -> Vec<Contender> {
         let rest = numbers.iter().flat_map(|(key, n)| [(*key).to_owned(), n.to_string()]);
         first.chain(rest).collect()
     };
-    let ours = with_numbers(&[
-        "run",
-        "--release",
-        "--quiet",
-        "--package",
-        "alexnet-cli",
-        "--",
-        "bench",
-        "--json",
-        "--step-only",
-        "--without",
-        "norm2",
-    ]);
+    let ours: &[&str] = &["run", "--release", "--quiet", "--package", "alexnet-cli", "--", "bench"];
+    let what: &[&str] = match arguments.convolutions {
+        true => &["--json", "--without", "norm2"],
+        false => &["--json", "--without", "norm2", "--step-only"],
+    };
+    let ours = with_numbers(&[ours, what].concat());
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let mut all =
         vec![Contender { name: "this project", program: cargo, arguments: ours, turns: vec![] }];
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bench/peers");
-    for (name, script, mode) in PEERS.iter().filter(|_| arguments.peers) {
+    let peers = if arguments.convolutions { &CONVOLUTIONS[..] } else { &PEERS };
+    for (name, script, mode) in peers.iter().filter(|_| arguments.peers) {
         let script = folder.join(script).display().to_string();
         let arguments_of = with_numbers(&[&[script.as_str()], *mode].concat());
         let program = arguments.python.clone();
@@ -112,8 +114,15 @@ impl Contender {
         let text = String::from_utf8_lossy(&output.stdout);
         let line = text.lines().last().unwrap_or_default().to_owned();
         let result: Value = serde_json::from_str(&line).context("it printed no JSON")?;
-        let seconds = result["step_seconds"].as_array().context("it printed no step_seconds")?;
-        let seconds = seconds.iter().filter_map(Value::as_f64).collect();
+        // Our own line has each layer's times, the peers' have what was asked for.
+        let seconds = match result["layers"].as_array() {
+            Some(layers) => vec![convolutions(layers)],
+            None => {
+                let seconds = result["step_seconds"].as_array();
+                let seconds = seconds.context("it printed no step_seconds")?;
+                seconds.iter().filter_map(Value::as_f64).collect()
+            }
+        };
         Ok((line, (seconds, result["peak_memory_bytes"].as_f64().unwrap_or(f64::NAN))))
     }
 
@@ -125,6 +134,13 @@ impl Contender {
         let memory = self.turns.iter().map(|turn| turn.1).fold(0.0, f64::max);
         Some([batch as f64 / median, batch as f64 / fastest, memory])
     }
+}
+
+/// Seconds of all convolutions, forward and backward.
+fn convolutions(layers: &[Value]) -> f64 {
+    let of_kind = layers.iter().filter(|layer| layer["kind"] == "conv");
+    let times = of_kind.flat_map(|layer| [&layer["forward_ms"], &layer["backward_ms"]]);
+    times.filter_map(Value::as_f64).sum::<f64>() / 1e3
 }
 
 /// One line for each contender: its rates, and ours over its.
