@@ -5,6 +5,7 @@
 mod bench;
 mod demo;
 mod describe;
+mod device;
 mod eval;
 mod inspect;
 mod predict;

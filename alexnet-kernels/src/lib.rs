@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod aligned;
+mod compute;
 mod conv;
 #[cfg(feature = "cuda")]
 mod cuda;
@@ -24,9 +25,13 @@ mod relu;
 mod sgd;
 mod simd;
 mod softmax_cross_entropy;
+#[cfg(any(test, feature = "cuda"))]
+mod support;
+mod transfer;
 mod window;
 
 pub use aligned::Window;
+pub use compute::{CardMemory, Compute, is_out_of_memory};
 pub use conv::{Conv2d, Padding};
 pub use dense::channels_last;
 pub use device::{DeviceError, DeviceName, DeviceOptions, Precision};
@@ -42,3 +47,4 @@ pub use philox::{normals, philox4x32, uniform};
 pub use relu::Relu;
 pub use sgd::Sgd;
 pub use softmax_cross_entropy::SoftmaxCrossEntropy;
+pub use transfer::{DeviceBatch, HostBatch, Transfer};

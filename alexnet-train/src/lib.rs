@@ -7,14 +7,19 @@ mod classify;
 mod error;
 mod evaluate;
 mod event;
+mod feed;
 mod input;
+mod memory;
 mod optimizer;
+mod pending;
 mod prefetch;
 mod recipe;
 mod run;
 mod schedule;
 mod train;
 
+/// Devices, re-exported for programs.
+pub use alexnet_kernels::{Compute, DeviceError, DeviceName, DeviceOptions, Precision};
 pub use bench::{BenchDetails, BenchOptions, BenchReport, LayerTimes, bench};
 pub use checkpoint::{Checkpoint, Progress};
 pub use classify::classify;

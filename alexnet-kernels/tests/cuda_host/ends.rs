@@ -14,7 +14,7 @@ fn input() -> Result<()> {
         let (b, h, w) = (random.size(1, 3), random.size(1, 6), random.size(1, 6));
         let floats = h * w * 3;
         let pixels: Vec<u8> = (0..b * floats).map(|_| random.word() as u8).collect();
-        let op = Input { scale: [0.5, 1.0, 0.25] };
+        let op = Input::new([0.5, 1.0, 0.25]);
         let shift = random.floats(b * 3);
         let cpu_pixels = Tensor::from_slice(&pixels, (b, h, w, 3), &Device::Cpu)?;
         let cpu_shift = Tensor::from_slice(&shift, (b, 3), &Device::Cpu)?;
