@@ -11,6 +11,7 @@ mod inspect;
 mod predict;
 mod preset;
 mod progress;
+mod selftest;
 mod train;
 mod verify;
 
@@ -35,6 +36,7 @@ enum Command {
     Inspect(inspect::Arguments),
     Verify(verify::Arguments),
     Bench(bench::Arguments),
+    Selftest(selftest::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Selftest(arguments) => selftest::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -16,6 +16,7 @@ mod prefetch;
 mod recipe;
 mod run;
 mod schedule;
+mod selftest;
 mod train;
 
 /// Devices, re-exported for programs.
@@ -31,4 +32,5 @@ pub use optimizer::{Optimizer, StepRates, step_rates};
 pub use recipe::{AugmentationRecipe, ColorRecipe, InputRecipe, LayerRates, Mean, Rates, Recipe};
 pub use run::{RunConfig, RunFolder};
 pub use schedule::{Change, Plateau, Schedule};
+pub use selftest::{SelftestOptions, SelftestRow, selftest};
 pub use train::{Job, Task, train};
