@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::stage::Needs;
-use crate::{Network, Op, Shape, Stage};
+use crate::stage::{Needs, stages};
+use crate::{Layers, Op, Shape, Stage};
 
 /// What a training step needs, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,22 +56,21 @@ impl Ledger {
     }
 }
 
-impl Network {
+impl Layers {
     /// What a step with batches of `batch` images needs, with activations of `bytes` each: 4 for f32, 2 for bf16.
     /// Pixels as bytes, libraries' workspaces and the program itself come to it.
     pub fn step_memory(&self, batch: usize, bytes: usize) -> StepMemory {
         let of = |shape: Shape| (shape.len() * batch * bytes) as u64;
-        let layers: Vec<_> = self.layers().iter().collect();
+        let layers: Vec<_> = self.iter().collect();
         let scratch = |stage: &Stage| {
             scratch(layers[stage.layer].op, layers[stage.layer].input, batch, bytes)
         };
-        let mut ledger = Ledger::default();
+        let (stages, mut ledger) = (stages(self), Ledger::default());
 
         // Forward: what a stage reads stays where a backward pass needs it.
-        let [c, h, w] = self.spec().input;
-        let mut x = ledger.take(of(Shape::Map(c, h, w)));
+        let mut x = ledger.take(layers.first().map_or(0, |first| of(first.input)));
         let (mut before, mut kept) = (Needs::Nothing, Vec::new()); // of each stage: input kept, argmax
-        for (number, stage) in self.stages().iter().enumerate() {
+        for (number, stage) in stages.iter().enumerate() {
             let layer = layers[stage.layer];
             let used = before == Needs::Output || stage.needs(layer.op) == Needs::Input;
             let extra = ledger.take(scratch(stage)[0]);
@@ -96,7 +95,7 @@ impl Network {
         // Backward: the gradient by a stage's input while that by its output is there.
         let logits = x;
         let mut dy = ledger.take(logits);
-        for (number, stage) in self.stages().iter().enumerate().rev() {
+        for (number, stage) in stages.iter().enumerate().rev() {
             let layer = layers[stage.layer];
             let extra = ledger.take(scratch(stage)[1]);
             let dx = ledger.take(if number > 0 { of(layer.input) } else { 0 });

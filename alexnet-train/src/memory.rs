@@ -13,7 +13,7 @@ fn needs(network: &Network, batch: usize, compute: &Compute) -> u64 {
     let bytes = compute.activations().size_in_bytes();
     let [c, h, w] = network.spec().input;
     let pixels = 2 * (batch * c * h * w) as u64; // one batch to work on, one on its way
-    network.step_memory(batch, bytes).total() + pixels + BESIDE
+    network.layers().step_memory(batch, bytes).total() + pixels + BESIDE
 }
 
 /// The largest batch, at most `most`, that `needs` at most `free` bytes; 0 if not one image fits.
