@@ -15,9 +15,9 @@ pub(crate) struct Arguments {
     /// On cards: only algorithms that give the same bits each time, and a test that they do
     #[arg(long)]
     deterministic: bool,
-    /// Make the results of one operation wrong, to see that the test finds it: conv2d, lrn, step, …
+    /// Make the results of an operation wrong, to see that the test finds it: conv2d, lrn, step, …
     #[arg(long, hide = true, value_name = "OPERATION")]
-    spoil: Option<String>,
+    spoil: Vec<String>,
     /// Print one JSON object a comparison and nothing else on standard output
     #[arg(long)]
     json: bool,

@@ -20,7 +20,7 @@ fn peak(preset: &str, batch: usize) -> Option<f64> {
 /// From one batch to a larger one, process and estimate grow alike. All else in the process stays as it is.
 #[test]
 fn a_step_takes_what_the_layers_say() {
-    for (preset, small, large) in [("demo", 64, 512), ("small", 8, 48)] {
+    for (preset, small, large) in [("demo", 64, 512), ("small", 4, 20)] {
         let network = Layers::new(&NetworkSpec::preset(preset).unwrap()).unwrap();
         let said = |batch| network.step_memory(batch, 4).activations_by_length as f64;
         let (Some(few), Some(many)) = (peak(preset, small), peak(preset, large)) else { return };
