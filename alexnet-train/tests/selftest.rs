@@ -17,7 +17,8 @@ fn rows(spoil: &[&str]) -> Vec<SelftestRow> {
 
 /// Every operation of the crate that computes something.
 const OPERATIONS: [&str; 11] = [
-    "conv2d", "dropout", "input", "linear", "lrn", "map-norm", "max-pool", "relu", "softmax", "step", "update",
+    "conv2d", "dropout", "input", "linear", "lrn", "map-norm", "max-pool", "relu", "softmax",
+    "step", "update",
 ];
 
 /// Misses where an operation of `spoilt` gave results that are not 0.
@@ -38,7 +39,9 @@ fn right_results_pass_and_wrong_ones_of_any_operation_miss() {
     assert!(right.iter().all(|row| row.passed));
     let wrong = check(&OPERATIONS);
     for operation in OPERATIONS {
-        let of = |rows: &[SelftestRow]| rows.iter().filter(|r| r.operation == operation).cloned().collect::<Vec<_>>();
+        let of = |rows: &[SelftestRow]| {
+            rows.iter().filter(|r| r.operation == operation).cloned().collect::<Vec<_>>()
+        };
         assert!(!of(&right).is_empty(), "{operation} is not tested");
         let missed = of(&wrong).iter().filter(|row| !row.passed).count();
         assert!(missed > 0, "{operation} is wrong and passes");
