@@ -16,9 +16,10 @@ pub(crate) fn memory(card: &CudaDevice) -> Result<CardMemory> {
     let (free, total) = result::mem_get_info().w()?;
     // What this process has given back stays with its pool (`open.rs`), and is free to it.
     let pool = Pool::of(card)?;
-    let idle = pool.attribute(sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT)?
-        - pool.attribute(sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_USED_MEM_CURRENT)?;
-    Ok(CardMemory { free: free as u64 + idle, total: total as u64 })
+    let reserved =
+        pool.attribute(sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT)?;
+    let used = pool.attribute(sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_USED_MEM_CURRENT)?;
+    Ok(CardMemory { free: free as u64 + reserved.saturating_sub(used), total: total as u64 })
 }
 
 pub(crate) fn peak_memory(card: &CudaDevice) -> Result<u64> {
