@@ -20,9 +20,8 @@ pub(crate) struct Arguments {
     /// Images of a batch
     #[arg(long, default_value_t = 128)]
     batch: usize,
-    /// Where to compute
-    #[arg(long, default_value = "cpu", value_parser = ["cpu"])]
-    device: String,
+    #[command(flatten)]
+    place: crate::device::Where,
     /// Threads that compute [default: one a core]
     #[arg(long)]
     threads: Option<usize>,
@@ -53,6 +52,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         threads: arguments.threads.unwrap_or(0),
         steps: arguments.steps,
         step_only: arguments.step_only,
+        compute: arguments.place.open()?,
     })?;
     if arguments.json {
         println!("{}", serde_json::to_string(&report)?);
@@ -65,7 +65,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 fn show(report: &BenchReport) {
     let BenchReport { network, batch, threads, images_per_second, direct_gflops, .. } = report;
     let fastest = report.step_seconds.iter().copied().fold(f64::INFINITY, f64::min);
-    println!("{network}, batch {batch}, {threads} threads, fp32");
+    if report.device == "cpu" {
+        println!("{network}, batch {batch}, {threads} threads, {}", report.precision);
+    } else {
+        println!("{network}, batch {batch}, {}, {}", report.model, report.precision);
+    }
     println!(
         "training step   {images_per_second:.1} images/s (median), {direct_gflops:.0} GFLOP/s"
     );
@@ -76,6 +80,9 @@ fn show(report: &BenchReport) {
     let Some(details) = &report.details else { return };
     let BenchDetails { gemm_peak_gflops: gemm, copy_peak_gbps: copy, layers, .. } = details;
     println!("machine         {gemm:.0} GFLOP/s (product of matrices), {copy:.1} GB/s (copy)");
+    if let Some(rate) = details.lrn_gbps {
+        println!("lrn             {rate:.1} GB/s, forward and backward");
+    }
     println!("loader          {:.0} images/s a core", details.loader_images_per_second_per_core);
     println!("without weights {:.1} % of the step", 100.0 * details.share_without_weights);
     println!(

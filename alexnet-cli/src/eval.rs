@@ -26,6 +26,8 @@ pub(crate) struct Arguments {
     /// Threads that read images
     #[arg(long, default_value_t = 1)]
     loader_threads: usize,
+    #[command(flatten)]
+    place: crate::device::Where,
     /// Print one JSON object: images, views, loss, top1_error, top5_error (per cent)
     #[arg(long)]
     json: bool,
@@ -33,12 +35,13 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let path = &arguments.checkpoint;
+    let compute = arguments.place.open()?;
     let data = Dataset::open(&arguments.data)?;
     let split = data.split(&arguments.split)?;
     let checkpoint = Checkpoint::load(path)?;
     let classes: Vec<String> = data.manifest().classes.iter().map(|c| c.name.clone()).collect();
     check_classes(path, &checkpoint.classes, &arguments.data, &classes)?;
-    let (input, stored) = checkpoint.input(path)?;
+    let (input, stored) = checkpoint.input(path, &compute)?;
     let found = [split.height(), split.width()];
     ensure!(
         found == stored,
@@ -48,7 +51,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     );
     let views = if arguments.views == "10" { Views::Ten } else { Views::One };
     let bar = bar("evaluate", split.len() as u64);
-    let network = checkpoint.network()?;
+    let network = checkpoint.network_on(&compute)?;
     let mut progress = |images: usize| bar.set_position(images as u64);
     let score = evaluate(&network, split, &input, views, arguments.loader_threads, &mut progress)?;
     bar.finish_and_clear();

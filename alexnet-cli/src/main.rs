@@ -5,11 +5,13 @@
 mod bench;
 mod demo;
 mod describe;
+mod device;
 mod eval;
 mod inspect;
 mod predict;
 mod preset;
 mod progress;
+mod selftest;
 mod train;
 mod verify;
 
@@ -34,6 +36,7 @@ enum Command {
     Inspect(inspect::Arguments),
     Verify(verify::Arguments),
     Bench(bench::Arguments),
+    Selftest(selftest::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Selftest(arguments) => selftest::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -22,6 +22,8 @@ pub(crate) struct Arguments {
     /// 1: the centre; 10: corners, centre and their mirror images, averaged
     #[arg(long, default_value = "1", value_parser = clap::builder::PossibleValuesParser::new(["1", "10"]))]
     views: String,
+    #[command(flatten)]
+    place: crate::device::Where,
     /// Print one JSON object a line for each image
     #[arg(long)]
     json: bool,
@@ -29,9 +31,10 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let path = &arguments.checkpoint;
+    let compute = arguments.place.open()?;
     let checkpoint = Checkpoint::load(path)?;
-    let (input, stored) = checkpoint.input(path)?;
-    let network = checkpoint.network()?;
+    let (input, stored) = checkpoint.input(path, &compute)?;
+    let network = checkpoint.network_on(&compute)?;
     let views = if arguments.views == "10" { Views::Ten } else { Views::One };
     let mut failed = 0;
     for image in &arguments.images {

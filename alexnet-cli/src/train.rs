@@ -46,6 +46,8 @@ pub(crate) struct Arguments {
     /// Minutes a run may go without a checkpoint; one is written after every epoch anyhow
     #[arg(long, default_value_t = 10)]
     checkpoint_minutes: u64,
+    #[command(flatten)]
+    place: crate::device::Where,
     /// Print one JSON object at the end and nothing else on standard output
     #[arg(long)]
     json: bool,
@@ -59,6 +61,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             println!("{line}")
         }
     };
+    let compute = arguments.place.open()?;
     let (task, run) = task(arguments)?;
     let data = match (&arguments.data, &task) {
         (Some(data), _) => data.clone(),
@@ -72,6 +75,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         task,
         loader_threads: arguments.loader_threads,
         checkpoint_every,
+        compute,
     };
     let mut screen = Screen::new(arguments.json);
     let scores = alexnet_train::train(&job, &mut |event| screen.show(event))?;
@@ -164,6 +168,9 @@ impl Screen {
                 images,
                 epochs,
                 epoch,
+                device,
+                model,
+                precision,
                 ..
             } => {
                 (self.epochs, self.epoch_images) = (*epochs, *images);
@@ -177,6 +184,9 @@ impl Screen {
                     "network {network} ({parameters} parameters), recipe {recipe}, seed {seed}: \
                      {images} images of {classes} classes, {epochs} epochs"
                 ));
+                if device != "cpu" {
+                    self.line(&format!("{device}: {model}, {precision}"));
+                }
             }
             Event::Step { epoch, loss, images, .. } => {
                 self.bar.inc(*images as u64);

@@ -240,3 +240,34 @@ fn one_bad_image_does_not_keep_the_others_from_being_predicted() {
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(error.contains("net.toml") && error.contains("1 of 2"), "{error}");
 }
+
+/// The self-test passes here, and misses when a result is made wrong.
+#[test]
+fn the_self_test_tests() {
+    let world = World::new();
+    let text = world.ok(&["selftest"]);
+    assert!(text.contains("cpu: all ") && !text.contains("MISS"), "{text}");
+    let lines = world.ok(&["selftest", "--json"]);
+    let rows: Vec<Value> = lines.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert!(rows.len() > 100 && rows.iter().all(|row| row["passed"] == true));
+    world.fails(&["selftest", "--spoil", "lrn"], &["cpu: ", "comparisons miss"]);
+}
+
+/// A device that is not there is one line, before anything is read or written.
+#[test]
+fn devices_that_are_not_there() {
+    let world = World::new();
+    let no_card = ["--device", "cuda:9"];
+    for command in [
+        &["train", "--data", "data", "--run", "run"][..],
+        &["eval", "--data", "data", "--checkpoint", "none"],
+        &["predict", "--checkpoint", "none", "none.jpg"],
+        &["bench"],
+        &["selftest"],
+    ] {
+        world.fails(&[command, &no_card].concat(), &["cuda:9"]);
+    }
+    assert!(!world.path().join("run").exists());
+    world.fails(&["bench", "--precision", "bf16"], &["bf16", "needs a card"]);
+    world.fails(&["selftest", "--precision", "tf32"], &["tf32", "needs a card"]);
+}

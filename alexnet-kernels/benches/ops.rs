@@ -194,7 +194,7 @@ fn the_rest(bench: &Bench) -> Result<()> {
     let pixels = Tensor::zeros((bench.batch, 224, 224, 3), DType::U8, &Device::Cpu)?;
     let (mean, shift) = (random(&[224, 224, 3], 1.0)?, random(&[bench.batch, 3], 1.0)?);
     let mean = mean.reshape((224, 224, 3))?;
-    let input = Input { scale: [1.0; 3] };
+    let input = Input::new([1.0; 3]);
     let moved = 5.0 * pixels.elem_count() as f64;
     bench.line("input", (moved, "GB/s"), || input.forward(&pixels, &mean, &shift))?;
     if "sgd fc6".contains(&bench.part) {

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Shapes: pixels `(B, H, W, 3)` u8; mean `(H', W', 3)` f32, the size of the whole images; shift `(B, 3)` f32;
-//! one window an image; `y` is `(B, 3, H, W)` f32, channels-last in memory. There is no gradient.
+//! one window an image; `y` is `(B, 3, H, W)` f32 (on cards also bf16), channels-last in memory. There is no gradient.
 //! Units: pixels, mean and shift in 0–255.
 //! Errors: other shapes or dtypes, windows that leave the mean.
 //! Source: Krizhevsky, Sutskever, Hinton 2012, §2 (the mean is subtracted before the crop); Caffe does the same.
@@ -34,7 +34,7 @@ pub struct Window {
 
 impl Input {
     /// Pixels (B, H, W, 3) u8, mean (H', W', 3) of whole images, a window for each crop, shift (B, 3) to
-    /// (B, 3, H, W) f32.
+    /// (B, 3, H, W).
     ///
     /// # Errors
     ///
@@ -67,14 +67,15 @@ impl Input {
         }
         check_shape("input", "the mean", mean, &[rows, columns, 3])?;
         check_shape("input", "the colour shift", shift, &[b, 3])?;
-        let op = Aligned { scale: self.scale, windows: windows.to_vec() };
+        self.check_output(pixels)?;
+        let op = Aligned { input: *self, windows: windows.to_vec() };
         let (pixels, mean, shift) = (pixels.contiguous()?, mean.contiguous()?, shift.contiguous()?);
         nchw(&pixels.apply_op3_no_bwd(&mean, &shift, &op)?)
     }
 }
 
 struct Aligned {
-    scale: [f32; 3],
+    input: Input,
     windows: Vec<Window>, // (B)
 }
 
@@ -94,8 +95,9 @@ impl CustomOp3 for Aligned {
         shift_l: &Layout,
     ) -> Result<(CudaStorage, Shape)> {
         let (pixels, mean, shift) = ((pixels, pixels_l), (mean, mean_l), (shift, shift_l));
-        let (windows, scale) = (&self.windows, self.scale);
-        let y = crate::cuda::input_aligned(Storage::F32, pixels, mean, shift, windows, scale)?;
+        let (windows, Input { scale, output }) = (&self.windows, self.input);
+        let storage = Storage::of(output)?;
+        let y = crate::cuda::input_aligned(storage, pixels, mean, shift, windows, scale)?;
         Ok((y, pixels_l.shape().clone()))
     }
 
@@ -126,7 +128,7 @@ impl CustomOp3 for Aligned {
                         for c in 0..3 {
                             let value =
                                 f32::from(pixels[column * 3 + c]) - mean[of * 3 + c] + shift[c];
-                            y[column * 3 + c] = value * self.scale[c];
+                            y[column * 3 + c] = value * self.input.scale[c];
                         }
                     }
                 }

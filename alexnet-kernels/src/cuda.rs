@@ -9,15 +9,18 @@ mod card;
 mod conv;
 mod cudnn;
 mod dense;
+mod facts;
 mod gradients;
 mod handles;
 mod norms;
 mod open;
 mod parameters;
+mod places;
 mod plain;
 
 pub(crate) use conv::{ConvSize, conv_backward_data, conv_forward};
 pub(crate) use dense::{linear_forward, linear_input_gradient};
+pub(crate) use facts::{memory, model, peak_memory};
 pub(crate) use gradients::{
     conv_parameter_gradients, linear_parameter_gradients, loss_and_gradient,
 };
@@ -26,4 +29,5 @@ pub(crate) use norms::{
 };
 pub(crate) use open::open;
 pub(crate) use parameters::sgd;
+pub(crate) use places::Places;
 pub(crate) use plain::{dropout, input, input_aligned, mean_loss, relu, relu_backward, scaled};

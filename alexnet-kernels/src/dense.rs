@@ -3,7 +3,7 @@
 //! An operation sees rank-4 tensors as `(B, H, W, C)`, row-major: [`nhwc`] brings any tensor there
 //! and [`nchw`] gives the caller the usual order of dimensions back, without moving a float.
 
-use candle_core::{CpuStorage, DType, Layout, Result, Shape, Tensor, WithDType, bail};
+use candle_core::{CpuStorage, DType, Device, Layout, Result, Shape, Tensor, WithDType, bail};
 
 use crate::memory::unwritten;
 
@@ -36,10 +36,14 @@ pub(crate) fn in_logical_order(x: &Tensor) -> Result<Tensor> {
     if x.rank() == 4 { nchw(x) } else { Ok(x.clone()) }
 }
 
+/// Whether activations may be stored so on a device: f32, and on a card bf16.
+pub(crate) fn is_stored(dtype: DType, device: &Device) -> bool {
+    dtype == DType::F32 || dtype == DType::BF16 && device.is_cuda()
+}
+
 /// Refuses tensors that are not f32 (on a card bf16 will do) or have no elements.
 pub(crate) fn check_values(op: &str, what: &str, x: &Tensor) -> Result<()> {
-    let on_card = x.dtype() == DType::BF16 && x.device().is_cuda();
-    if x.dtype() != DType::F32 && !on_card {
+    if !is_stored(x.dtype(), x.device()) {
         bail!("{op}: {what} must be f32, got {:?}", x.dtype())
     }
     if x.elem_count() == 0 {

@@ -88,6 +88,54 @@ pub enum DeviceError {
         /// What it said.
         reason: String,
     },
+    /// A card that this build's machine code is not for.
+    #[error(
+        "{name}: {card} has compute capability {has}, and this program was built for {built} alone; \
+         build it for all cards with CUDA_COMPUTE_CAP=80"
+    )]
+    OtherCard {
+        /// What was asked for.
+        name: DeviceName,
+        /// The card's own name.
+        card: String,
+        /// What it can do.
+        has: String,
+        /// What the build was for.
+        built: String,
+    },
+    /// A card older than all that bf16 works on.
+    #[error(
+        "{name}: {card} has compute capability {has}; cards before 8.0 (Ampere) are not supported: use --device cpu"
+    )]
+    NotSupported {
+        /// What was asked for.
+        name: DeviceName,
+        /// The card's own name.
+        card: String,
+        /// What it can do.
+        has: String,
+    },
+    /// A driver that cannot read the kernels.
+    #[error(
+        "{name}: the driver does not load the kernels ({reason}); install one that is as new as the CUDA toolkit this \
+         program was built with"
+    )]
+    DriverTooOld {
+        /// What was asked for.
+        name: DeviceName,
+        /// What it said.
+        reason: String,
+    },
+    /// Devices that do not work together.
+    #[error("{first} and {second} are of different kinds ({models}): give devices of one kind")]
+    DifferentKinds {
+        /// One of them.
+        first: DeviceName,
+        /// The first that is not like it.
+        second: DeviceName,
+        /// What their makers call them.
+        models: String,
+    },
     /// Whatever else the driver says.
     #[error("{name}: {reason}")]
     Driver {
@@ -156,14 +204,19 @@ impl DeviceName {
     /// device does not have.
     pub fn open(self, options: DeviceOptions) -> Result<Device, DeviceError> {
         match self {
-            Self::Cpu if options.precision != Precision::F32 => {
-                Err(DeviceError::NotOnCpu(options.precision))
-            }
-            Self::Cpu => Ok(Device::Cpu),
+            Self::Cpu => on_cpu(options.precision),
             #[cfg(feature = "cuda")]
             Self::Cuda(ordinal) => crate::cuda::open(self, ordinal, options),
             #[cfg(not(feature = "cuda"))]
             Self::Cuda(_) => Err(DeviceError::NotBuilt(self)),
         }
+    }
+}
+
+/// The processor, for a precision that it has.
+fn on_cpu(precision: Precision) -> Result<Device, DeviceError> {
+    match precision {
+        Precision::F32 => Ok(Device::Cpu),
+        Precision::Tf32 | Precision::Bf16 => Err(DeviceError::NotOnCpu(precision)),
     }
 }

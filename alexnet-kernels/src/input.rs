@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Shapes: pixels `(B, H, W, 3)` u8; mean `(H, W, 3)` or `(3)`, shift `(B, 3)`, both f32; `y` is
-//! `(B, 3, H, W)` f32, channels-last in memory. There is no gradient.
+//! `(B, 3, H, W)` f32 (on cards also bf16), channels-last in memory. There is no gradient.
 //! Units: pixels, mean and shift in 0–255; with scale 1 so is `y`.
 //! Errors: other shapes or dtypes, no elements.
 //! Source: Krizhevsky, Sutskever, Hinton 2012, §2 (mean) and §4.1 (one colour shift an image).
@@ -15,7 +15,7 @@ use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-use crate::dense::{check_shape, nchw, produce, values};
+use crate::dense::{check_shape, is_stored, nchw, produce, values};
 #[cfg(feature = "cuda")]
 use crate::launch::Storage;
 use crate::simd::vectorized;
@@ -25,10 +25,17 @@ use crate::simd::vectorized;
 pub struct Input {
     /// Factor of each channel; 1 keeps the range of the pixels, as the paper does.
     pub scale: [f32; 3],
+    /// What `y` is stored as: f32, and on a card bf16.
+    pub output: DType,
 }
 
 impl Input {
-    /// Pixels (B, H, W, 3) u8, mean (H, W, 3) or (3), shift (B, 3) to (B, 3, H, W) f32.
+    /// The layer with an output in f32.
+    pub const fn new(scale: [f32; 3]) -> Self {
+        Self { scale, output: DType::F32 }
+    }
+
+    /// Pixels (B, H, W, 3) u8, mean (H, W, 3) or (3), shift (B, 3) to (B, 3, H, W).
     ///
     /// # Errors
     ///
@@ -43,11 +50,19 @@ impl Input {
         if b * h * w == 0 {
             bail!("input: no pixels, their shape is {:?}", pixels.dims())
         }
+        self.check_output(pixels)?;
         let mean_shape: &[usize] = if mean.rank() == 1 { &[3] } else { &[h, w, 3] };
         check_shape("input", "the mean", mean, mean_shape)?;
         check_shape("input", "the colour shift", shift, &[b, 3])?;
         let (pixels, mean, shift) = (pixels.contiguous()?, mean.contiguous()?, shift.contiguous()?);
         nchw(&pixels.apply_op3_no_bwd(&mean, &shift, self)?)
+    }
+
+    pub(crate) fn check_output(&self, pixels: &Tensor) -> Result<()> {
+        if !is_stored(self.output, pixels.device()) {
+            bail!("input: on this device the output is f32, not {:?}", self.output)
+        }
+        Ok(())
     }
 }
 
@@ -67,7 +82,8 @@ impl CustomOp3 for Input {
         shift_l: &Layout,
     ) -> Result<(CudaStorage, Shape)> {
         let (mean, shift) = ((mean, mean_l), (shift, shift_l));
-        let y = crate::cuda::input(Storage::F32, (pixels, pixels_l), mean, shift, self.scale)?;
+        let storage = Storage::of(self.output)?;
+        let y = crate::cuda::input(storage, (pixels, pixels_l), mean, shift, self.scale)?;
         Ok((y, pixels_l.shape().clone()))
     }
 

@@ -13,7 +13,7 @@ mod norms;
 mod pool;
 mod sgd;
 
-use candle_core::{Result, bail};
+use candle_core::{DType, Result, bail};
 
 pub use bias::{ColumnSums, add_bias};
 pub use elementwise::{dropout, relu, relu_backward, scaled};
@@ -36,6 +36,19 @@ pub enum Storage {
 }
 
 impl Storage {
+    /// The storage of a type of tensors.
+    ///
+    /// # Errors
+    ///
+    /// A type that is neither.
+    pub fn of(dtype: DType) -> Result<Self> {
+        match dtype {
+            DType::F32 => Ok(Self::F32),
+            DType::BF16 => Ok(Self::Bf16),
+            _ => bail!("expected f32 or bf16, got {dtype:?}"),
+        }
+    }
+
     /// Bytes of an element.
     pub fn bytes(self) -> usize {
         match self {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod aligned;
+mod compute;
 mod conv;
 #[cfg(feature = "cuda")]
 mod cuda;
@@ -18,15 +19,21 @@ mod map_norm;
 mod matrix;
 mod max_pool;
 mod memory;
+#[doc(hidden)] // for tests and the self-test
+pub mod oracle;
 mod philox;
 mod power;
 mod relu;
 mod sgd;
 mod simd;
 mod softmax_cross_entropy;
+#[cfg(any(test, feature = "cuda"))]
+mod support;
+mod transfer;
 mod window;
 
 pub use aligned::Window;
+pub use compute::{CardMemory, Compute, is_out_of_memory};
 pub use conv::{Conv2d, Padding};
 pub use dense::channels_last;
 pub use device::{DeviceError, DeviceName, DeviceOptions, Precision};
@@ -42,3 +49,4 @@ pub use philox::{normals, philox4x32, uniform};
 pub use relu::Relu;
 pub use sgd::Sgd;
 pub use softmax_cross_entropy::SoftmaxCrossEntropy;
+pub use transfer::{DeviceBatch, HostBatch, Transfer};

@@ -56,9 +56,23 @@ impl MapNorm {
     ///
     /// Those of [`MapNorm::forward`], and `dy` of another shape than `x`.
     pub fn backward(&self, x: &Tensor, dy: &Tensor) -> Result<Tensor> {
+        self.gradient(x, dy, false)
+    }
+
+    /// The gradient by what `x` was before it was rectified: [`MapNorm::backward`] where `x` is above 0, else 0.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`MapNorm::backward`].
+    pub fn backward_rectified(&self, x: &Tensor, dy: &Tensor) -> Result<Tensor> {
+        self.gradient(x, dy, true)
+    }
+
+    fn gradient(&self, x: &Tensor, dy: &Tensor, rectified: bool) -> Result<Tensor> {
         self.check(x)?;
         check_shape("map-norm", "the gradient", dy, x.dims())?;
-        nchw(&nhwc(x)?.apply_op2_no_bwd(&nhwc(dy)?, &Backward(*self))?)
+        let op = Backward { norm: *self, rectified };
+        nchw(&nhwc(x)?.apply_op2_no_bwd(&nhwc(dy)?, &op)?)
     }
 
     fn check(&self, x: &Tensor) -> Result<()> {
@@ -217,12 +231,17 @@ impl CustomOp1 for Forward {
     }
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
-        x.apply_op2_no_bwd(&dy.contiguous()?, &Backward(self.0)).map(Some)
+        x.apply_op2_no_bwd(&dy.contiguous()?, &Backward { norm: self.0, rectified: false })
+            .map(Some)
     }
 }
 
 /// `(x, dy) → dx`, all (B, H, W, C).
-struct Backward(MapNorm);
+struct Backward {
+    norm: MapNorm,
+    /// Whether `dx` is 0 where `x` is not above 0.
+    rectified: bool,
+}
 
 impl CustomOp2 for Backward {
     fn name(&self) -> &'static str {
@@ -237,8 +256,9 @@ impl CustomOp2 for Backward {
         dy: &CudaStorage,
         dy_l: &Layout,
     ) -> Result<(CudaStorage, Shape)> {
-        let (constants, size) = self.0.on_card(l)?;
-        let dx = crate::cuda::map_norm_backward(&constants, size, (x, l), (dy, dy_l), false)?;
+        let (constants, size) = self.norm.on_card(l)?;
+        let (x, dy) = ((x, l), (dy, dy_l));
+        let dx = crate::cuda::map_norm_backward(&constants, size, x, dy, self.rectified)?;
         Ok((dx, l.shape().clone()))
     }
 
@@ -250,13 +270,16 @@ impl CustomOp2 for Backward {
         dy_l: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (_, h, w, c) = l.shape().dims4()?;
-        let kernel = Kernel::new(self.0, (h, w, c));
+        let kernel = Kernel::new(self.norm, (h, w, c));
         let (x, dy) = (values::<f32>("map-norm", x, l)?, values::<f32>("map-norm", dy, dy_l)?);
         produce(l.shape(), |dx| {
             let (x, dy) = (x.par_chunks(h * w * c), dy.par_chunks(h * w * c));
             let images = dx.par_chunks_mut(h * w * c).zip(x).zip(dy);
             images.for_each(|((dx, x), dy)| {
                 with_scratch(x.len(), |shares| kernel.backward(x, dy, shares, dx));
+                if self.rectified {
+                    dx.iter_mut().zip(x).for_each(|(dx, x)| *dx = if *x > 0.0 { *dx } else { 0.0 });
+                }
             });
             Ok(())
         })

@@ -71,7 +71,8 @@ impl Drop for KeepMemory {
 /// Tensors that share memory with `x` are empty after this, and whatever reads one fails: give only what
 /// you know to be the last.
 pub fn recycle(x: Tensor) {
-    if !x.track_op() && KEPT.with_borrow(|kept| kept.keepers > 0) {
+    // A card has a pool of its own, in the order of its stream.
+    if x.device().is_cpu() && !x.track_op() && KEPT.with_borrow(|kept| kept.keepers > 0) {
         _ = x.inplace_op1(&Take); // refused for overlapping elements, which then go as any others
     }
 }

@@ -14,7 +14,7 @@
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, InplaceOp2, Layout, Result, Tensor, bail};
+use candle_core::{CpuStorage, DType, InplaceOp2, InplaceOp3, Layout, Result, Tensor, bail};
 use rayon::prelude::*;
 
 use crate::dense::{check_values, values};
@@ -42,19 +42,23 @@ impl Sgd {
     ///
     /// See the head of this file: shapes, dtypes and layouts that do not fit.
     pub fn update(&self, state: &Tensor, gradient: &Tensor) -> Result<()> {
-        check_values("sgd", "the state", state)?;
-        check_values("sgd", "the gradient", gradient)?;
-        let &[2, n] = state.dims() else {
-            bail!("sgd: the state must have shape (2, n), got {:?}", state.dims())
-        };
-        if !state.is_contiguous() {
-            bail!("sgd: the state must be contiguous, got strides {:?}", state.stride())
-        }
-        if gradient.elem_count() != n {
-            let shape = gradient.dims();
-            bail!("sgd: a gradient of shape {shape:?} does not fit {n} weights")
-        }
+        check(state, gradient)?;
         state.inplace_op2(&in_memory_order(gradient)?, self)
+    }
+
+    /// [`Sgd::update`], and the new weights into `copy`, n elements of bf16, in the same pass: what products read
+    /// where activations are bf16. On cards.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Sgd::update`]; another copy; the processor.
+    pub fn update_with_copy(&self, state: &Tensor, gradient: &Tensor, copy: &Tensor) -> Result<()> {
+        let n = check(state, gradient)?;
+        if copy.dtype() != DType::BF16 || copy.elem_count() != n || !copy.is_contiguous() {
+            let (dtype, shape) = (copy.dtype(), copy.dims());
+            bail!("sgd: the copy must be {n} elements of bf16 in a row, got {dtype:?} {shape:?}")
+        }
+        state.inplace_op3(&in_memory_order(gradient)?, copy, &WithCopy(*self))
     }
 
     fn run(&self, weights: &mut [f32], velocity: &mut [f32], gradient: &[f32]) {
@@ -73,6 +77,23 @@ impl Sgd {
             );
         });
     }
+}
+
+/// The number of weights.
+fn check(state: &Tensor, gradient: &Tensor) -> Result<usize> {
+    check_values("sgd", "the state", state)?;
+    check_values("sgd", "the gradient", gradient)?;
+    let &[2, n] = state.dims() else {
+        bail!("sgd: the state must have shape (2, n), got {:?}", state.dims())
+    };
+    if !state.is_contiguous() {
+        bail!("sgd: the state must be contiguous, got strides {:?}", state.stride())
+    }
+    if gradient.elem_count() != n {
+        let shape = gradient.dims();
+        bail!("sgd: a gradient of shape {shape:?} does not fit {n} weights")
+    }
+    Ok(n)
 }
 
 /// Weights a thread takes at a time.
@@ -104,7 +125,7 @@ impl InplaceOp2 for Sgd {
         gradient: &CudaStorage,
         gradient_l: &Layout,
     ) -> Result<()> {
-        crate::cuda::sgd(*self, (state, l), (gradient, gradient_l))
+        crate::cuda::sgd(*self, (state, l), (gradient, gradient_l), None)
     }
 
     fn cpu_fwd(
@@ -126,5 +147,40 @@ impl InplaceOp2 for Sgd {
             self.run(weights, velocity, gradient);
         }
         Ok(())
+    }
+}
+
+/// `(state, gradient, copy)`: the update, and the new weights as bf16.
+struct WithCopy(Sgd);
+
+impl InplaceOp3 for WithCopy {
+    fn name(&self) -> &'static str {
+        "sgd"
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        state: &mut CudaStorage,
+        l: &Layout,
+        gradient: &CudaStorage,
+        gradient_l: &Layout,
+        copy: &CudaStorage,
+        copy_l: &Layout,
+    ) -> Result<()> {
+        let copy = Some((copy, copy_l));
+        crate::cuda::sgd(self.0, (state, l), (gradient, gradient_l), copy)
+    }
+
+    fn cpu_fwd(
+        &self,
+        _: &mut CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> Result<()> {
+        bail!("sgd: {:?} with a copy as bf16: the processor computes in f32 alone", self.0)
     }
 }

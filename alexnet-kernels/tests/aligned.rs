@@ -26,7 +26,7 @@ fn matches(device: &Device, whole: [usize; 2], size: [usize; 2], windows: &[Wind
     let pixels = Tensor::from_vec(pixels, (b, h, w, 3), device)?;
     let (mean, shift) = (mean.tensor(device)?, shift.tensor(device)?);
     for view in VIEWS {
-        let input = Input { scale: SCALE };
+        let input = Input::new(SCALE);
         let y = input.forward_aligned(&pixels, &view.of(&mean)?, windows, &view.of(&shift)?)?;
         assert_close(&format!("{view:?}"), &y, &want, TOLERANCE)?;
         assert_memory_order(&y)?;
@@ -75,7 +75,7 @@ fn refuses_what_does_not_fit() -> Result<()> {
     let shift = Tensor::zeros((2, 3), candle_core::DType::F32, device)?;
     let window = |top, left| Window { top, left, flip: false };
     let run = |pixels: &Tensor, mean: &Tensor, windows: &[Window]| {
-        Input { scale: SCALE }.forward_aligned(pixels, mean, windows, &shift)
+        Input::new(SCALE).forward_aligned(pixels, mean, windows, &shift)
     };
     let fits = [window(0, 0), window(2, 3)];
     assert!(run(&pixels, &mean, &fits).is_ok());

@@ -34,12 +34,12 @@ fn matches(device: &Device, shape: [usize; 4], mean_image: bool) -> Result<()> {
     for view in VIEWS {
         let pixels = pixels.to_dtype(DType::F32)?;
         let pixels = view.of(&pixels)?.to_dtype(DType::U8)?;
-        let y = Input { scale: SCALE }.forward(&pixels, &view.of(&mean)?, &view.of(&shift)?)?;
+        let y = Input::new(SCALE).forward(&pixels, &view.of(&mean)?, &view.of(&shift)?)?;
         assert_close(&format!("{view:?}"), &y, &want, TOLERANCE)?;
         assert_memory_order(&y)?;
     }
     let strided = pixels.transpose(1, 2)?.contiguous()?.transpose(1, 2)?;
-    let y = Input { scale: SCALE }.forward(&strided, &mean, &shift)?;
+    let y = Input::new(SCALE).forward(&strided, &mean, &shift)?;
     assert_close("strided pixels", &y, &want, TOLERANCE)
 }
 
@@ -80,7 +80,7 @@ fn same_bits_on_all_thread_counts() -> Result<()> {
     let mean = Array::random(&shape[1..], 2).tensor(&Device::Cpu)?;
     let shift = Array::random(&[7, 3], 3).tensor(&Device::Cpu)?;
     assert_same_on_all_thread_counts(|| {
-        Ok(vec![Input { scale: SCALE }.forward(&pixels, &mean, &shift)?])
+        Ok(vec![Input::new(SCALE).forward(&pixels, &mean, &shift)?])
     })
 }
 
@@ -91,7 +91,7 @@ fn refuses_what_has_no_meaning() -> Result<()> {
     let mean = Tensor::zeros(3, DType::F32, cpu)?;
     let shift = Tensor::zeros((2, 3), DType::F32, cpu)?;
     let input = |pixels: &Tensor, mean: &Tensor, shift: &Tensor| {
-        refusal(Input { scale: SCALE }.forward(pixels, mean, shift))
+        refusal(Input::new(SCALE).forward(pixels, mean, shift))
     };
     assert!(input(&pixels.to_dtype(DType::F32)?, &mean, &shift).contains("F32"));
     assert!(input(&pixels.permute((0, 3, 1, 2))?, &mean, &shift).contains("[2, 3, 4, 5]"));

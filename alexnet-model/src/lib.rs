@@ -3,6 +3,7 @@
 
 mod error;
 mod layers;
+mod memory;
 mod network;
 mod parameters;
 mod presets;
@@ -13,6 +14,7 @@ mod walk;
 
 pub use error::SpecError;
 pub use layers::{Layer, Layers, Row, Shape, Table};
+pub use memory::StepMemory;
 pub use network::{Network, Parameter, Role};
 pub use spec::{Init, LayerKind, LayerSpec, NetworkSpec, Normal, Op, Rule, Scale};
 pub use stage::Stage;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use candle_core::{Device, Result, Tensor, bail};
+use candle_core::{DType, Device, Result, Tensor, bail};
 use candle_nn::VarBuilder;
 
 use crate::parameters::{bias_name, initial, to_disk, to_memory, weight_name};
@@ -86,6 +86,26 @@ impl Network {
             let weight = builder.get(shape, &weight_name(layer))?;
             Ok([weight, builder.get(shape[0], &bias_name(layer))?])
         })
+    }
+
+    /// The same network on `device`, with the weights, which products read, stored as `weights`; biases stay f32.
+    ///
+    /// # Errors
+    ///
+    /// No memory on the device; a type that candle does not convert to.
+    pub fn on(&self, device: &Device, weights: DType) -> Result<Self> {
+        let mut network = self.clone();
+        for parameter in &mut network.parameters {
+            let tensor = parameter.tensor.to_device(device)?;
+            parameter.tensor = match parameter.role {
+                // By rows of memory: candle's conversion gives back row-major tensors.
+                Role::Weight if tensor.dtype() != weights => {
+                    in_memory(&tensor, |x| x.to_dtype(weights))?
+                }
+                _ => tensor,
+            };
+        }
+        Ok(network)
     }
 
     fn build(
@@ -191,5 +211,13 @@ impl Network {
 
     fn layer_of(&self, parameter: usize) -> Option<&Layer> {
         self.layers.iter().filter(|l| l.weight.is_some()).nth(parameter / 2)
+    }
+}
+
+/// `f` of a parameter as it lies in memory, and the result laid out as the parameter is.
+fn in_memory(x: &Tensor, f: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    match x.rank() {
+        4 => f(&x.permute((0, 2, 3, 1))?.contiguous()?)?.permute((0, 3, 1, 2)),
+        _ => f(&x.contiguous()?),
     }
 }

@@ -193,11 +193,8 @@ impl Network {
             Op::Relu => Relu.backward(there(saved.output)?, dy)?,
             Op::Lrn(lrn) if rectified => lrn.backward_rectified(there(saved.input)?, dy)?,
             Op::Lrn(lrn) => lrn.backward(there(saved.input)?, dy)?,
-            Op::MapNorm(norm) => {
-                let x = there(saved.input)?;
-                let dx = norm.backward(x, dy)?;
-                if rectified { Relu.backward(x, &dx)? } else { dx }
-            }
+            Op::MapNorm(norm) if rectified => norm.backward_rectified(there(saved.input)?, dy)?,
+            Op::MapNorm(norm) => norm.backward(there(saved.input)?, dy)?,
             Op::MaxPool(pool) => {
                 pool.backward_argmax(there(saved.argmax)?, dy, self.map(layer)?)?
             }

@@ -7,12 +7,14 @@ mod machine;
 use std::collections::HashMap;
 use std::time::Instant;
 
-use alexnet_kernels::{KeepMemory, Sgd, SoftmaxCrossEntropy, channels_last, normals, recycle};
+use alexnet_kernels::{
+    Compute, KeepMemory, Sgd, SoftmaxCrossEntropy, channels_last, normals, recycle,
+};
 use alexnet_model::{Mode, Network, NetworkSpec, Role};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use serde::Serialize;
 
-use crate::{Error, Optimizer, StepRates};
+use crate::{Error, Optimizer, StepRates, memory};
 pub use layers::LayerTimes;
 
 /// What to measure.
@@ -28,6 +30,8 @@ pub struct BenchOptions {
     pub steps: usize,
     /// Whether only the step is measured, not layers, peaks and loader.
     pub step_only: bool,
+    /// Where to compute, and how precisely.
+    pub compute: Compute,
 }
 
 /// What was measured. Where others use the machine too, the fastest of several tries is nearest to the truth.
@@ -37,16 +41,26 @@ pub struct BenchReport {
     pub network: String,
     /// Images of a batch.
     pub batch: usize,
-    /// Threads that computed.
+    /// Threads that computed, or that asked a card to.
     pub threads: usize,
-    /// Seconds of each timed step: forward, loss, backward, update.
+    /// `cpu`, `cuda:0`.
+    pub device: String,
+    /// What the device's maker calls it.
+    pub model: String,
+    /// `f32`, `tf32`, `bf16`.
+    pub precision: String,
+    /// Whether a card used only algorithms that give the same bits each time.
+    pub deterministic: bool,
+    /// Seconds of each timed step: forward, loss, backward, update. On a card, which works through a queue, each is the
+    /// mean of ten that were asked for without waiting between them.
     pub step_seconds: Vec<f64>,
     /// Images a second of the median step.
     pub images_per_second: f64,
     /// Floating-point operations of a step by the direct algorithm, over the median step's time, in billions a
     /// second.
     pub direct_gflops: f64,
-    /// The most memory the process had until the last timed step, in bytes; `None` where the system does not say.
+    /// The most memory the process had until the last timed step, in bytes; on a card what tensors and workspaces had of
+    /// its memory; `None` where the system does not say.
     pub peak_memory_bytes: Option<u64>,
     /// The rest, unless only the step was asked for.
     #[serde(flatten)]
@@ -56,10 +70,13 @@ pub struct BenchReport {
 /// Everything but the step as a whole.
 #[derive(Debug, Clone, Serialize)]
 pub struct BenchDetails {
-    /// A product of two large matrices on all threads, in billions of operations a second.
+    /// A product of two large matrices on all threads or on the card, in billions of operations a second.
     pub gemm_peak_gflops: f64,
-    /// Memory read and written by a copy on all threads, in billions of bytes a second.
+    /// Memory read and written by a copy on all threads or on the card, in billions of bytes a second.
     pub copy_peak_gbps: f64,
+    /// The first local response normalization, forward and backward, in billions of bytes a second, each tensor read or
+    /// written once; `None` without one.
+    pub lrn_gbps: Option<f64>,
     /// Each layer, first to last; one with the ReLU behind it that runs with it is one.
     pub layers: Vec<LayerTimes>,
     /// What layers without weights take of the time of all, forward and backward, with updates: 0 to 1.
@@ -79,30 +96,31 @@ pub fn bench(options: &BenchOptions) -> Result<BenchReport, Error> {
 }
 
 fn measure(options: &BenchOptions) -> Result<BenchReport, Error> {
-    let BenchOptions { network: spec, batch, steps, .. } = options;
+    let BenchOptions { network: spec, batch, steps, compute, .. } = options;
     let _memory = KeepMemory::new(); // as the training loop does
-    let mut network = Network::new(spec, 1, &Device::Cpu)?;
-    let optimizer = Optimizer::new(&mut network, &HashMap::new())?;
-    let trainer = Trainer { rates: rates(&network), network, optimizer, data: data(spec, *batch)? };
+    let network = Network::new(spec, 1, &Device::Cpu)?;
+    memory::check(&network, *batch, compute)?;
+    let mut network = network.on(compute.device(), DType::F32)?;
+    let optimizer = Optimizer::new(&mut network, &HashMap::new(), compute.activations())?;
+    let (rates, data) = (rates(&network), data(spec, *batch, compute)?);
+    let trainer = Trainer { rates, network, optimizer, data, compute: compute.clone() };
 
-    trainer.step(0)?;
-    let mut step_seconds = Vec::new();
-    for step in 1..=*steps.max(&1) {
-        let start = Instant::now();
-        trainer.step(step as u64)?;
-        step_seconds.push(start.elapsed().as_secs_f64());
-    }
+    let step_seconds = trainer.steps((*steps).max(1));
+    let step_seconds =
+        step_seconds.map_err(|e| memory::explain(e, &trainer.network, *batch, compute))?;
     let median = median(&step_seconds);
-    let peak_memory_bytes = machine::peak_memory();
+    let peak_memory_bytes =
+        if compute.queues() { compute.peak_memory() } else { machine::peak_memory() };
     let details = if options.step_only {
         None
     } else {
         let layers = layers::measure(&trainer)?;
         Some(BenchDetails {
             share_without_weights: layers::share_without_weights(&layers),
+            lrn_gbps: layers::lrn_rate(&trainer, &layers),
             layers,
-            gemm_peak_gflops: machine::gemm_peak()?,
-            copy_peak_gbps: machine::copy_peak(rayon::current_num_threads()),
+            gemm_peak_gflops: machine::gemm_peak(compute)?,
+            copy_peak_gbps: machine::copy_peak(compute)?,
             loader_images_per_second_per_core: loader::images_per_second(spec.input)?,
         })
     };
@@ -110,6 +128,10 @@ fn measure(options: &BenchOptions) -> Result<BenchReport, Error> {
         network: spec.name.clone(),
         batch: *batch,
         threads: rayon::current_num_threads(),
+        device: compute.name().to_string(),
+        model: compute.model(),
+        precision: compute.options().precision.to_string(),
+        deterministic: compute.options().deterministic,
         images_per_second: *batch as f64 / median,
         direct_gflops: *batch as f64 * layers::operations(&trainer.network) / median / 1e9,
         step_seconds,
@@ -124,9 +146,32 @@ struct Trainer {
     optimizer: Optimizer,
     rates: StepRates,
     data: [Tensor; 2], // (B, C, H, W), (B)
+    compute: Compute,
 }
 
+/// Steps or passes that a card is asked for without waiting between them.
+const QUEUED: usize = 10;
+
 impl Trainer {
+    /// Seconds of `count` timed steps.
+    fn steps(&self, count: usize) -> Result<Vec<f64>, Error> {
+        // The first one chooses a card's algorithms; what it allocates is there for the next.
+        let (untimed, each) = if self.compute.queues() { (3, QUEUED) } else { (1, 1) };
+        let mut number = 0;
+        let mut run = |steps| {
+            self.compute.wait()?;
+            let start = Instant::now();
+            for _ in 0..steps {
+                self.step(number)?;
+                number += 1;
+            }
+            self.compute.wait()?;
+            Ok::<_, Error>(start.elapsed().as_secs_f64() / steps as f64)
+        };
+        run(untimed)?;
+        (0..count).map(|_| run(each)).collect()
+    }
+
     /// The step of the training loop, without the loader.
     fn step(&self, step: u64) -> Result<(), Error> {
         let [images, labels] = &self.data;
@@ -135,7 +180,6 @@ impl Trainer {
         self.network.backward(tape, gradient, &mut |parameter, gradient| {
             self.optimizer.update(parameter, gradient, &self.rates)
         })?;
-        losses.to_vec1::<f32>()?;
         recycle(losses);
         Ok(())
     }
@@ -156,13 +200,15 @@ fn rates(network: &Network) -> StepRates {
 }
 
 /// Pixels as they are after the mean: normal, of standard deviation 60; and a label for each image.
-fn data(spec: &NetworkSpec, batch: usize) -> Result<[Tensor; 2], Error> {
+fn data(spec: &NetworkSpec, batch: usize, compute: &Compute) -> Result<[Tensor; 2], Error> {
     let [c, h, w] = spec.input;
     let images = normals(1, 0, 60.0, batch * c * h * w);
     let classes = spec.classes().unwrap_or(1);
     let labels: Vec<u32> = (0..batch).map(|i| (i * 37 % classes) as u32).collect();
     let images = channels_last(&Tensor::from_vec(images, (batch, c, h, w), &Device::Cpu)?)?;
-    Ok([images, Tensor::from_vec(labels, batch, &Device::Cpu)?])
+    let images = images.permute((0, 2, 3, 1))?.to_dtype(compute.activations())?;
+    let images = images.to_device(compute.device())?.permute((0, 3, 1, 2))?;
+    Ok([images, Tensor::from_vec(labels, batch, compute.device())?])
 }
 
 /// The middle value; of an even number of values the lower of the two.

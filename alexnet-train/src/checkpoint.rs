@@ -11,6 +11,7 @@ use std::io::Write;
 use std::path::Path;
 
 use alexnet_data::write_whole;
+use alexnet_kernels::Compute;
 use alexnet_model::{Network, NetworkSpec};
 use candle_core::safetensors::Load;
 use candle_core::{DType, Device, Tensor};
@@ -105,13 +106,22 @@ impl Checkpoint {
         Ok(Self { network, recipe, classes, tensors, progress })
     }
 
-    /// The network with its weights, on the CPU.
+    /// The network with its weights in f32, in the host's memory.
     ///
     /// # Errors
     ///
     /// A tensor that is missing or of another shape.
     pub fn network(&self) -> Result<Network, Error> {
         Ok(Network::from_tensors(&self.network, &self.tensors)?)
+    }
+
+    /// The network on a device, its weights as that device's products read them.
+    ///
+    /// # Errors
+    ///
+    /// A tensor that is missing or of another shape; no memory on the device.
+    pub fn network_on(&self, compute: &Compute) -> Result<Network, Error> {
+        Ok(self.network()?.on(compute.device(), compute.activations())?)
     }
 
     /// The velocities, by parameter name.
@@ -128,7 +138,7 @@ impl Checkpoint {
     /// # Errors
     ///
     /// [`Error::Checkpoint`] when the file, `path`, has no mean image.
-    pub fn input(&self, path: &Path) -> Result<(InputStage, [usize; 2]), Error> {
+    pub fn input(&self, path: &Path, compute: &Compute) -> Result<(InputStage, [usize; 2]), Error> {
         let fail = |reason: String| Error::Checkpoint { path: path.to_owned(), reason };
         let mean = self
             .tensors
@@ -147,7 +157,7 @@ impl Checkpoint {
             }
         };
         let values = mean.flatten_all()?.to_vec1()?;
-        let stage = InputStage::new(&self.recipe.input, &values, stored, [h, w], &Device::Cpu)?;
+        let stage = InputStage::new(&self.recipe.input, &values, stored, [h, w], compute)?;
         Ok((stage, stored))
     }
 }
@@ -179,22 +189,23 @@ pub(crate) struct Context<'a> {
 /// Writes final weights or, with `progress`, a checkpoint that training can go on from.
 pub(crate) fn save(
     path: &Path,
-    network: &Network,
+    (network, optimizer): (&Network, &Optimizer),
     context: Context<'_>,
-    progress: Option<(&Progress, &Optimizer)>,
+    progress: Option<&Progress>,
 ) -> Result<(), Error> {
-    let mut tensors: BTreeMap<String, Tensor> = network.tensors()?.into_iter().collect();
-    tensors.insert(MEAN_IMAGE.to_owned(), context.mean_image.clone());
-    if let Some((_, optimizer)) = progress {
-        let velocities = optimizer.velocities(network)?.into_iter();
-        tensors.extend(velocities.map(|(name, v)| (format!("{VELOCITY}{name}"), v)));
+    let mut tensors = BTreeMap::from([(MEAN_IMAGE.to_owned(), context.mean_image.clone())]);
+    for (name, [value, velocity]) in optimizer.values(network)? {
+        if progress.is_some() {
+            tensors.insert(format!("{VELOCITY}{name}"), velocity);
+        }
+        tensors.insert(name, value);
     }
     let header = Header {
         format: FORMAT.to_owned(),
         network: network.spec().clone(),
         recipe: context.recipe.clone(),
         classes: context.classes.to_vec(),
-        progress: progress.map(|(p, _)| *p),
+        progress: progress.copied(),
         crc32: tensors.iter().map(|(n, t)| (n.clone(), crc32fast::hash(&t.data()))).collect(),
     };
     let header = serde_json::to_string(&header).map_err(|e| Error::io(path)(e.into()))?;

@@ -120,9 +120,42 @@ pub enum Error {
         /// The step within it.
         step: usize,
     },
+    /// A card with too little memory.
+    #[error(
+        "{device}: a step with a batch of {batch} needs about {:.1} GB, {:.1} GB are free{}",
+        gigabytes(needs),
+        gigabytes(free),
+        advice(fits)
+    )]
+    Memory {
+        /// The card.
+        device: String,
+        /// Images of the batch.
+        batch: usize,
+        /// Bytes that it needs.
+        needs: u64,
+        /// Bytes that are free.
+        free: u64,
+        /// The largest batch that fits; 0 if none does.
+        fits: usize,
+    },
+    /// From opening a device.
+    #[error(transparent)]
+    Device(#[from] alexnet_kernels::DeviceError),
     /// A loader thread ended without a word.
     #[error("a loader thread stopped early; this is a fault of this program")]
     LoaderGone,
+}
+
+fn gigabytes(bytes: &u64) -> f64 {
+    *bytes as f64 / 1e9
+}
+
+fn advice(fits: &usize) -> String {
+    match fits {
+        0 => ": not one image fits; free the card or take another".to_owned(),
+        fits => format!(": a batch of {fits} fits (--set batch={fits}; for bench --batch {fits})"),
+    }
 }
 
 impl Error {

@@ -5,9 +5,10 @@ use std::path::Path;
 use alexnet_data::{Split, Views, test_views};
 use alexnet_kernels::{KeepMemory, recycle};
 use alexnet_model::{Mode, Network};
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
+use crate::feed::Feed;
 use crate::prefetch::prefetch;
 use crate::{Error, InputStage};
 
@@ -56,17 +57,18 @@ pub fn evaluate(
     let _memory = KeepMemory::new(); // each batch uses what the one before has given back
     let mut score = Score::default();
     prefetch(loader_threads, jobs, fill, |batches| {
+        let mut feed = Feed::new(batches, input.compute())?;
         while score.images < split.len() {
             let mut mean: Vec<Vec<f64>> = Vec::new(); // (B, classes)
             let mut labels = Vec::new();
             for _ in &list {
-                let batch = batches.next().unwrap_or(Err(Error::LoaderGone))?;
-                let images = input.run(&batch, 1.0)?;
+                let mut batch = feed.next()?;
+                let images = batch.images(input, 1.0)?;
                 let logits = network.forward(&images, Mode::Test)?;
                 recycle(images);
+                labels = std::mem::take(&mut batch.labels);
+                feed.done(batch)?;
                 add(&mut mean, &probabilities(&logits)?);
-                labels.clone_from(&batch.labels);
-                batches.recycle(batch);
             }
             for (p, label) in mean.iter().zip(&labels) {
                 score.add(p, *label as usize, list.len());
@@ -89,7 +91,7 @@ pub fn probabilities(logits: &Tensor) -> Result<Vec<Vec<f64>>, Error> {
         let sum: f64 = e.iter().sum();
         e.into_iter().map(|x| x / sum).collect()
     };
-    Ok(logits.to_vec2::<f32>()?.into_iter().map(softmax).collect())
+    Ok(logits.to_dtype(DType::F32)?.to_vec2::<f32>()?.into_iter().map(softmax).collect())
 }
 
 /// Classes from the most to the least probable with their probabilities, the first `top`.

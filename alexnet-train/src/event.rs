@@ -32,6 +32,12 @@ pub enum Event {
         epoch: usize,
         /// See `epoch`.
         step: usize,
+        /// What it computes on: `cpu`, `cuda:0`.
+        device: String,
+        /// What the device's maker calls it.
+        model: String,
+        /// How precisely: `f32`, `tf32`, `bf16`.
+        precision: String,
     },
     /// An update was made.
     Step {

@@ -1,7 +1,7 @@
 //! From a batch of bytes to the network's input on the device.
 
 use alexnet_data::{Batch, Statistics, View};
-use alexnet_kernels::{Input, Window, recycle, upload};
+use alexnet_kernels::{Compute, DeviceBatch, HostBatch, Input, Transfer, Window};
 use candle_core::{Device, Result, Tensor};
 
 use crate::{InputRecipe, Mean};
@@ -12,7 +12,7 @@ pub struct InputStage {
     mean: Tensor,  // (H, W, 3) in crop or image size, or (3)
     aligned: bool, // the mean is image size and follows the crop
     scale: [f32; 3],
-    device: Device,
+    compute: Compute,
 }
 
 impl InputStage {
@@ -26,9 +26,9 @@ impl InputStage {
         mean_image: &[f32],
         stored: [usize; 2],
         crop: [usize; 2],
-        device: &Device,
+        compute: &Compute,
     ) -> Result<Self> {
-        let image = Tensor::from_slice(mean_image, (stored[0], stored[1], 3), device)?;
+        let image = Tensor::from_slice(mean_image, (stored[0], stored[1], 3), &Device::Cpu)?;
         let mean = match recipe.mean {
             Mean::CentreWindow => image
                 .narrow(0, (stored[0] - crop[0]) / 2, crop[0])?
@@ -38,10 +38,10 @@ impl InputStage {
             Mean::Channel => image.flatten_to(1)?.mean(0)?, // (3)
         };
         Ok(Self {
-            mean,
+            mean: mean.to_device(compute.device())?,
             aligned: recipe.mean == Mean::Aligned,
             scale: recipe.scale,
-            device: device.clone(),
+            compute: compute.clone(),
         })
     }
 
@@ -51,20 +51,48 @@ impl InputStage {
     ///
     /// A batch whose crops are not of the size this was made for.
     pub fn run(&self, batch: &Batch, divisor: f32) -> Result<Tensor> {
-        let (b, h, w) = (batch.labels.len(), batch.height, batch.width);
-        let pixels = upload(&batch.pixels, (b, h, w, 3), &self.device)?;
-        let shift = Tensor::from_slice(batch.color_shift.as_flattened(), (b, 3), &self.device)?;
-        let input = Input { scale: self.scale.map(|s| s / divisor) };
-        let images = if self.aligned {
-            let window = |v: &View| Window { top: v.top, left: v.left, flip: v.flip };
-            let windows: Vec<Window> = batch.views.iter().map(window).collect();
-            input.forward_aligned(&pixels, &self.mean, &windows, &shift)?
-        } else {
-            input.forward(&pixels, &self.mean, &shift)?
-        };
-        recycle(pixels);
+        let mut transfer = Transfer::new(self.compute.device())?;
+        let sent = transfer.send(&host_batch(batch))?;
+        let images = self.run_sent(&sent, &windows(batch), divisor)?;
+        transfer.release(sent)?;
         Ok(images)
     }
+
+    /// The same of a batch that is on the device, or on its way.
+    pub(crate) fn run_sent(
+        &self,
+        batch: &DeviceBatch,
+        windows: &[Window],
+        divisor: f32,
+    ) -> Result<Tensor> {
+        let (scale, output) = (self.scale.map(|s| s / divisor), self.compute.activations());
+        let input = Input { scale, output };
+        if self.aligned {
+            return input.forward_aligned(&batch.pixels, &self.mean, windows, &batch.shift);
+        }
+        input.forward(&batch.pixels, &self.mean, &batch.shift)
+    }
+
+    /// Where it computes.
+    pub(crate) fn compute(&self) -> &Compute {
+        &self.compute
+    }
+}
+
+/// What a device gets of a batch.
+pub(crate) fn host_batch(batch: &Batch) -> HostBatch<'_> {
+    HostBatch {
+        pixels: &batch.pixels,
+        size: [batch.height, batch.width],
+        shift: &batch.color_shift,
+        labels: &batch.labels,
+    }
+}
+
+/// Where in their images the crops were.
+pub(crate) fn windows(batch: &Batch) -> Vec<Window> {
+    let window = |v: &View| Window { top: v.top, left: v.left, flip: v.flip };
+    batch.views.iter().map(window).collect()
 }
 
 /// The mean image of a dataset, as checkpoints carry it.

@@ -7,14 +7,20 @@ mod classify;
 mod error;
 mod evaluate;
 mod event;
+mod feed;
 mod input;
+mod memory;
 mod optimizer;
+mod pending;
 mod prefetch;
 mod recipe;
 mod run;
 mod schedule;
+mod selftest;
 mod train;
 
+/// Devices, re-exported for programs.
+pub use alexnet_kernels::{Compute, DeviceError, DeviceName, DeviceOptions, Precision};
 pub use bench::{BenchDetails, BenchOptions, BenchReport, LayerTimes, bench};
 pub use checkpoint::{Checkpoint, Progress};
 pub use classify::classify;
@@ -26,4 +32,5 @@ pub use optimizer::{Optimizer, StepRates, step_rates};
 pub use recipe::{AugmentationRecipe, ColorRecipe, InputRecipe, LayerRates, Mean, Rates, Recipe};
 pub use run::{RunConfig, RunFolder};
 pub use schedule::{Change, Plateau, Schedule};
+pub use selftest::{SelftestOptions, SelftestRow, selftest};
 pub use train::{Job, Task, train};

@@ -4,47 +4,61 @@ use std::collections::HashMap;
 
 use alexnet_kernels::Sgd;
 use alexnet_model::{Network, Parameter, Role};
-use candle_core::{Device, Result, Tensor, bail};
+use candle_core::{DType, Device, Result, Tensor, bail};
 
 use crate::{Plateau, Recipe};
 
 /// The velocities of a network's parameters, each beside the values it moves.
 ///
 /// A parameter of n values is row 0 of a `(2, n)` tensor whose row 1 is its velocity, so that one operation
-/// updates both; the network holds a view of row 0 and sees each update as it is made.
+/// updates both; the network holds a view of row 0 and sees each update as it is made. Where products read bf16, the
+/// weights in row 0 stay f32, and the network holds a copy that the same operation writes.
 #[derive(Debug)]
 pub struct Optimizer {
-    states: Vec<Tensor>,
+    states: Vec<Tensor>,         // (2, n) f32
+    copies: Vec<Option<Tensor>>, // (n) bf16
 }
 
 /// Rate, momentum and decay of each parameter, in the network's order.
 pub type StepRates = Vec<Sgd>;
 
 impl Optimizer {
-    /// Takes over the parameters of `network`; `velocities`, by parameter name and in PyTorch's layout,
-    /// start at 0 where they are missing.
+    /// Takes over the parameters of `network`, which are f32; `velocities`, by parameter name and in PyTorch's layout,
+    /// start at 0 where they are missing. Products are to read weights stored as `weights`.
     ///
     /// # Errors
     ///
     /// A velocity of another shape than its parameter; no memory.
-    pub fn new(network: &mut Network, velocities: &HashMap<String, Tensor>) -> Result<Self> {
-        let mut states = Vec::with_capacity(network.parameters().len());
+    pub fn new(
+        network: &mut Network,
+        velocities: &HashMap<String, Tensor>,
+        weights: DType,
+    ) -> Result<Self> {
+        let count = network.parameters().len();
+        let (mut states, mut copies) = (Vec::with_capacity(count), Vec::with_capacity(count));
         for index in 0..network.parameters().len() {
-            let Parameter { name, tensor, .. } = &network.parameters()[index];
+            let Parameter { name, tensor, role, .. } = &network.parameters()[index];
+            let copied = *role == Role::Weight && weights != DType::F32;
             let dims = tensor.dims().to_vec();
             let weight = memory_order(tensor)?; // (n)
             let velocity = match velocities.get(name) {
                 Some(v) if v.elem_count() == weight.elem_count() => {
-                    memory_order(&network.memory_layout(index, v)?)?
+                    memory_order(&network.memory_layout(index, v)?)?.to_device(tensor.device())?
                 }
                 Some(v) => bail!("velocity of `{name}` has shape {:?}, not {dims:?}", v.dims()),
                 None => weight.zeros_like()?,
             };
             let state = Tensor::stack(&[&weight, &velocity], 0)?; // (2, n)
-            network.replace_parameter(index, row(&state, 0, &dims)?)?;
+            let copy = if copied { Some(weight.to_dtype(weights)?) } else { None };
+            let seen = match &copy {
+                Some(copy) => as_parameter(copy, &dims)?,
+                None => row(&state, 0, &dims)?,
+            };
+            network.replace_parameter(index, seen)?;
             states.push(state);
+            copies.push(copy);
         }
-        Ok(Self { states })
+        Ok(Self { states, copies })
     }
 
     /// Updates parameter `index` by `gradient`, the batch's mean, laid out in memory as the parameter is.
@@ -53,18 +67,23 @@ impl Optimizer {
     ///
     /// A gradient of another size.
     pub fn update(&self, index: usize, gradient: &Tensor, rates: &StepRates) -> Result<()> {
-        rates[index].update(&self.states[index], &memory_order(gradient)?)
+        let (state, gradient) = (&self.states[index], memory_order(gradient)?);
+        match &self.copies[index] {
+            Some(copy) => rates[index].update_with_copy(state, &gradient, copy),
+            None => rates[index].update(state, &gradient),
+        }
     }
 
-    /// Velocities by parameter name, in PyTorch's layout.
+    /// Parameters by name with their velocities, f32, in PyTorch's layout, in the host's memory.
     ///
     /// # Errors
     ///
     /// No memory.
-    pub fn velocities(&self, network: &Network) -> Result<Vec<(String, Tensor)>> {
+    pub fn values(&self, network: &Network) -> Result<Vec<(String, [Tensor; 2])>> {
         let of = |(index, (state, p)): (usize, (&Tensor, &Parameter))| {
-            let velocity = network.disk_layout(index, &row(state, 1, p.tensor.dims())?)?;
-            Ok((p.name.clone(), velocity))
+            let state = state.to_device(&Device::Cpu)?;
+            let of_row = |n| network.disk_layout(index, &row(&state, n, p.tensor.dims())?);
+            Ok((p.name.clone(), [of_row(0)?, of_row(1)?]))
         };
         self.states.iter().zip(network.parameters()).enumerate().map(of).collect()
     }
@@ -105,7 +124,11 @@ fn memory_order(t: &Tensor) -> Result<Tensor> {
 
 /// Row `index` of a `(2, n)` state as a parameter of shape `dims`: a view.
 fn row(state: &Tensor, index: usize, dims: &[usize]) -> Result<Tensor> {
-    let flat = state.narrow(0, index, 1)?;
+    as_parameter(&state.narrow(0, index, 1)?, dims)
+}
+
+/// Values in the order of memory as a parameter of shape `dims`: a view.
+fn as_parameter(flat: &Tensor, dims: &[usize]) -> Result<Tensor> {
     match *dims {
         [o, i, h, w] => flat.reshape((o, h, w, i))?.permute((0, 3, 1, 2)),
         _ => flat.reshape(dims),

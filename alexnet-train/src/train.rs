@@ -4,13 +4,16 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use alexnet_data::{Dataset, Plan, Split, Views};
-use alexnet_kernels::{KeepMemory, SoftmaxCrossEntropy, recycle};
+use alexnet_kernels::{Compute, KeepMemory, SoftmaxCrossEntropy, recycle};
 use alexnet_model::{Mode, Network, NetworkSpec};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device};
 
 use crate::checkpoint::{Context, save};
+use crate::feed::Feed;
 use crate::input::mean_image;
+use crate::memory;
 use crate::optimizer::{headline_rate, step_rates};
+use crate::pending::Pending;
 use crate::prefetch::prefetch;
 use crate::run::{Log, data_checksum};
 use crate::schedule::Verdict;
@@ -32,6 +35,8 @@ pub struct Job {
     pub loader_threads: usize,
     /// How long a run may go without a checkpoint; one is written after every epoch anyhow.
     pub checkpoint_every: Duration,
+    /// Where to compute, and how precisely.
+    pub compute: Compute,
 }
 
 /// What to do in the run's folder.
@@ -65,22 +70,24 @@ pub fn train(job: &Job, watch: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluation>
     let data = Dataset::open(&job.data)?;
     let (config, resumed) = prepare(job, &data)?;
     let RunConfig { seed, recipe, .. } = &config;
-    let (mut network, velocities, mut at) = match resumed {
+    let (network, velocities, mut at) = match resumed {
         Some(c) => (c.network()?, c.velocities(), c.progress.unwrap_or(Progress::START)),
         None => {
             let network = Network::new(&config.network, *seed, &Device::Cpu)?;
             (network, Default::default(), Progress::START)
         }
     };
-    let optimizer = Optimizer::new(&mut network, &velocities)?;
+    let compute = &job.compute;
+    memory::check(&network, recipe.batch, compute)?;
+    let mut network = network.on(compute.device(), DType::F32)?;
+    let optimizer = Optimizer::new(&mut network, &velocities, compute.activations())?;
     drop(velocities);
 
     let (training, validation) = (data.split("train")?, data.split("val").ok());
     let stored = [training.height(), training.width()];
     let [_, h, w] = config.network.input;
     let statistics = &data.manifest().statistics;
-    let input =
-        InputStage::new(&recipe.input, &statistics.mean_image, stored, [h, w], &Device::Cpu)?;
+    let input = InputStage::new(&recipe.input, &statistics.mean_image, stored, [h, w], compute)?;
     let plan = |color| {
         let augmentation = recipe.augmentation([h, w], color);
         Plan::new(training.len(), recipe.batch, recipe.order, *seed, augmentation)
@@ -103,6 +110,9 @@ pub fn train(job: &Job, watch: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluation>
         steps_per_epoch: steps,
         epoch: at.epoch,
         step: at.step,
+        device: compute.name().to_string(),
+        model: compute.model(),
+        precision: compute.options().precision.to_string(),
     })?;
 
     let jobs = (at.epoch * steps + at.step) as u64..(recipe.epochs.max(at.epoch) * steps) as u64;
@@ -111,7 +121,9 @@ pub fn train(job: &Job, watch: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluation>
         let plan = &plans[usize::from(recipe.schedule.color(epoch))];
         Ok(plan.fill(training, statistics, epoch, step, batch)?)
     };
-    prefetch(job.loader_threads, jobs, fill, |batches| -> Result<(), Error> {
+    let trained = prefetch(job.loader_threads, jobs, fill, |batches| -> Result<(), Error> {
+        let (mut feed, mut pending) =
+            (Feed::new(batches, compute)?, Pending::new(compute.queues()));
         let mut saved = Instant::now();
         while at.epoch < recipe.epochs {
             let epoch_began = Instant::now();
@@ -120,41 +132,32 @@ pub fn train(job: &Job, watch: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluation>
             let noise = recipe.augmentation.color.filter(|_| recipe.schedule.color(at.epoch));
             let divisor = noise.map_or(1.0, |noise| noise.divisor);
 
+            pending.restart_clock();
             while at.step < steps {
-                let step_began = Instant::now();
-                let batch = batches.next().unwrap_or(Err(Error::LoaderGone))?;
-                let waited = step_began.elapsed().as_secs_f64();
-                let images = input.run(&batch, divisor)?; // (B, 3, h, w)
-                let labels =
-                    Tensor::from_slice(&batch.labels, batch.labels.len(), images.device())?; // (B)
-                batches.recycle(batch);
+                let batch = feed.next()?;
+                let images = batch.images(&input, divisor)?; // (B, 3, h, w)
 
                 let update = (at.epoch * steps + at.step) as u64;
                 let tape =
                     network.forward_tape(&images, Mode::Train { seed: *seed, step: update })?;
                 let (losses, gradient) =
-                    SoftmaxCrossEntropy.loss_and_gradient(tape.logits(), &labels)?;
+                    SoftmaxCrossEntropy.loss_and_gradient(tape.logits(), batch.labels())?;
                 network.backward(tape, gradient, &mut |parameter, gradient| {
                     optimizer.update(parameter, gradient, &rates)
                 })?;
 
                 recycle(images);
-                let per_image: Vec<f32> = losses.to_vec1()?;
-                recycle(losses);
-                let losses = per_image;
-                let loss = losses.iter().sum::<f32>() / losses.len() as f32;
-                if !loss.is_finite() {
-                    return Err(Error::Diverged { loss, epoch: at.epoch, step: at.step });
-                }
-                at.loss += losses.iter().map(|l| f64::from(*l)).sum::<f64>();
-                at.images += losses.len();
-                let seconds = step_began.elapsed().as_secs_f64();
-                let (epoch, step, images) = (at.epoch, at.step, losses.len());
-                out.tell(Event::Step { epoch, step, loss, rate, images, seconds, waited })?;
+                let (step, waited) = (at.step, batch.waited);
+                feed.done(batch)?; // a card works on this step while the next batch is sent
                 at.step += 1;
-                if at.step < steps && saved.elapsed() >= job.checkpoint_every {
-                    save(&job.run.checkpoint(), &network, context, Some((&at, &optimizer)))?;
+                let save_now = at.step < steps && saved.elapsed() >= job.checkpoint_every;
+                if pending.add(step, losses, waited) || save_now || at.step == steps {
+                    pending.look(&mut at, rate, &mut |event| out.tell(event))?;
+                }
+                if save_now {
+                    save(&job.run.checkpoint(), (&network, &optimizer), context, Some(&at))?;
                     saved = Instant::now();
+                    pending.restart_clock();
                 }
             }
 
@@ -180,13 +183,14 @@ pub fn train(job: &Job, watch: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluation>
             if verdict == Verdict::Stop {
                 at.epoch = recipe.epochs;
             }
-            save(&job.run.checkpoint(), &network, context, Some((&at, &optimizer)))?;
+            save(&job.run.checkpoint(), (&network, &optimizer), context, Some(&at))?;
             saved = Instant::now();
         }
         Ok(())
-    })?;
+    });
+    trained.map_err(|error| memory::explain(error, &network, recipe.batch, compute))?;
 
-    save(&job.run.weights(), &network, context, None)?;
+    save(&job.run.weights(), (&network, &optimizer), context, None)?;
     let mut scores = Vec::new();
     if let Some(split) = validation {
         for views in [Views::One, Views::Ten] {

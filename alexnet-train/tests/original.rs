@@ -11,8 +11,8 @@ use std::collections::HashMap;
 use alexnet_data::Batch;
 use alexnet_kernels::{Sgd, SoftmaxCrossEntropy};
 use alexnet_model::{LayerKind, Mode, Network, NetworkSpec, Role};
-use alexnet_train::{InputRecipe, InputStage, Mean, Optimizer};
-use candle_core::{Device, Result, Tensor};
+use alexnet_train::{Compute, InputRecipe, InputStage, Mean, Optimizer};
+use candle_core::{DType, Device, Result, Tensor};
 use serde_json::Value;
 
 const GOLDEN: &str = include_str!("golden/original_losses.json");
@@ -131,14 +131,14 @@ fn twenty_updates_are_pytorchs() -> Result<()> {
     };
     let mut network = network()?;
     let before = network.tensors()?;
-    let optimizer = Optimizer::new(&mut network, &HashMap::new())?;
+    let optimizer = Optimizer::new(&mut network, &HashMap::new(), DType::F32)?;
     let rates = network.parameters().iter().map(|p| match p.role {
         Role::Weight => rates("weight"),
         Role::Bias => rates("bias"),
     });
     let rates = rates.collect();
     let input = InputRecipe { mean: Mean::Channel, scale: [1.0; 3] };
-    let input = InputStage::new(&input, &[128.0; 3], [1, 1], [SIDE, SIDE], &Device::Cpu)?;
+    let input = InputStage::new(&input, &[128.0; 3], [1, 1], [SIDE, SIDE], &Compute::cpu())?;
     let mut worst = 0f64;
     for (s, want) in golden["losses"].as_array().unwrap().iter().enumerate() {
         let batch = batch(s);

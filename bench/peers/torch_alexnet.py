@@ -1,15 +1,18 @@
 """One training step of `original` without its same-map norm in PyTorch, on a GPU: prints one JSON object a way.
 
-    python torch_alexnet.py [--batch 1024] [--precision bf16|tf32|f32] [--steps 30] [--device cuda:0]
+    python torch_alexnet.py [--batch 1024] [--precision bf16|tf32|f32] [--steps 30] [--device cuda:0] [--ways eager …]
 
 The ways: eager, channels-last, `torch.compile` and `torch.compile` with `mode="max-autotune"`, the last two channels last;
 under bf16 with autocast. Data lie on the card. The last line names the best way.
-Also `--lrn`: local response normalization alone, forward and backward, at the sizes of layer 1.
+Also `--lrn`: local response normalization alone, forward and backward, at the sizes of layer 1, with the bytes a second
+of each tensor read or written once (x and y; x, dy and dx), as `alexnet bench` counts them.
+`--device cpu` is there to see that the script runs.
 """
 
 import argparse
 import json
 import statistics
+import time
 
 import torch
 import torch.nn.functional as F
@@ -20,9 +23,16 @@ WAYS = ["eager", "channels-last", "compile", "compile-max-autotune"]
 
 
 def timed(step, steps, warm):
-    """Seconds of each step, by the card's own clock."""
+    """Seconds of each step, on a card by its own clock."""
     for _ in range(warm):
         step()
+    if not torch.cuda.is_initialized():
+        seconds = []
+        for _ in range(steps):
+            start = time.perf_counter()
+            step()
+            seconds.append(time.perf_counter() - start)
+        return seconds
     marks = [torch.cuda.Event(enable_timing=True) for _ in range(steps + 1)]
     marks[0].record()
     for mark in marks[1:]:
@@ -49,25 +59,30 @@ def train(a, way):
 
     def step():
         sgd.zero_grad(set_to_none=True)
-        with torch.autocast("cuda", torch.bfloat16, enabled=a.precision == "bf16"):
+        with torch.autocast(torch.device(a.device).type, torch.bfloat16, enabled=a.precision == "bf16"):
             loss = F.cross_entropy(forward(x), labels)
         loss.backward()
         sgd.step()
 
-    return timed(step, a.steps, 10)
+    return timed(step, a.steps, a.warm)
 
 
-def lrn(a):
+def lrn(a, way):
     dtype = torch.bfloat16 if a.precision == "bf16" else torch.float32
     x = torch.randn(a.batch, 96, 55, 55, device=a.device, dtype=dtype)
-    x = x.to(memory_format=torch.channels_last).requires_grad_()
-    layer, dy = Towers(), torch.randn_like(x)
+    if way != "eager":
+        x = x.to(memory_format=torch.channels_last)
+    dy = torch.randn_like(x)
+    x.requires_grad_()
+    layer = Towers()
+    if way.startswith("compile"):
+        layer = torch.compile(layer, mode="max-autotune" if way.endswith("autotune") else "default")
 
     def step():
         x.grad = None
         layer(x).backward(dy)
 
-    return timed(step, a.steps, 10)
+    return timed(step, a.steps, a.warm)
 
 
 def main():
@@ -76,26 +91,38 @@ def main():
     parser.add_argument("--precision", choices=["f32", "tf32", "bf16"], default="bf16")
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--device", default="cuda:0")
+    parser.add_argument("--warm", type=int, default=10, help="steps before those that count")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
     parser.add_argument("--lrn", action="store_true")
     a = parser.parse_args()
-    torch.cuda.set_device(a.device)
+    on_card = a.device != "cpu"
+    if on_card:
+        torch.cuda.set_device(a.device)
+        torch.cuda.init()
     torch.backends.cudnn.benchmark = True
     torch.backends.cudnn.allow_tf32 = a.precision != "f32"
     torch.backends.cuda.matmul.allow_tf32 = a.precision != "f32"
     results = {}
-    for way in ["lrn"] if a.lrn else WAYS:
-        torch.cuda.reset_peak_memory_stats()
+    for way in a.ways:
+        if on_card:
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
         try:
-            seconds = lrn(a) if a.lrn else train(a, way)
+            seconds = lrn(a, way) if a.lrn else train(a, way)
         except Exception as error:  # a way that does not run here is left out and named
             print(json.dumps(dict(way=way, error=str(error).splitlines()[0])))
             continue
         results[way] = a.batch / statistics.median(seconds)
-        print(json.dumps(dict(
-            peer=f"PyTorch {torch.__version__} {way}", device=torch.cuda.get_device_name(), batch=a.batch,
+        row = dict(
+            peer=f"PyTorch {torch.__version__} {way}" + (" lrn" if a.lrn else ""),
+            device=torch.cuda.get_device_name() if on_card else "cpu", batch=a.batch,
             precision=a.precision, step_seconds=seconds, images_per_second=results[way],
-            peak_memory_bytes=torch.cuda.max_memory_allocated(),
-        )), flush=True)
+            peak_memory_bytes=torch.cuda.max_memory_allocated() if on_card else None,
+        )
+        if a.lrn:
+            size = 2 if a.precision == "bf16" else 4
+            row["lrn_gbps"] = 5 * size * a.batch * 96 * 55 * 55 / statistics.median(seconds) / 1e9
+        print(json.dumps(row), flush=True)
         torch.compiler.reset()
     if results:
         best = max(results, key=results.get)

@@ -174,6 +174,12 @@ impl Fresh {
     }
 }
 
+/// Loads one kernel: a driver that cannot read these says so here and not in the first step.
+pub(super) fn check_kernels(device: &CudaDevice) -> Result<()> {
+    let Some((module, ptx)) = PTX.first() else { return Ok(()) };
+    device.get_or_load_custom_func("bias_float_v1", &format!("alexnet-{module}"), ptx).map(|_| ())
+}
+
 /// The files of `cuda/` as the build compiled them.
 const PTX: [(&str, &str); 8] = [
     ("bias", include_str!(concat!(env!("OUT_DIR"), "/bias.ptx"))),

@@ -1,11 +1,16 @@
 //! Opening a card: what can be missing, in the order in which it is needed, and the settings training wants.
 
-use candle_core::Device;
-use candle_core::cuda::cudarc::driver::{result, sys};
-use candle_core::cuda::{CudaDevice, WrapErr};
+use std::ffi::CStr;
 
+use candle_core::Device;
+use candle_core::cuda::CudaDevice;
+use candle_core::cuda::cudarc::driver::{result, sys};
+
+use super::card;
+use super::facts::Pool;
 use super::handles;
 use crate::device::{DeviceError, DeviceName, DeviceOptions};
+use crate::support::{check_capability, refused};
 
 /// The oldest compute capability the kernels run on, as two digits.
 const CAPABILITY: &str = env!("ALEXNET_CUDA_CAPABILITY");
@@ -17,22 +22,21 @@ pub(crate) fn open(
     options: DeviceOptions,
 ) -> Result<Device, DeviceError> {
     check_driver(name, ordinal)?;
-    let says = |reason: String| DeviceError::Driver { name, reason: first_line(&reason) };
+    check_libraries(name)?;
+    let says =
+        |e: candle_core::Error| DeviceError::Driver { name, reason: first_line(&e.to_string()) };
     // A stream of its own: on the default per-thread stream two host threads would race.
-    let device = Device::new_cuda_with_stream(ordinal).map_err(|e| says(e.to_string()))?;
+    let device = Device::new_cuda_with_stream(ordinal).map_err(says)?;
     let Device::Cuda(card) = &device else { return Err(DeviceError::NotBuilt(name)) };
-    settings(card).map_err(|e| says(e.to_string()))?;
+    settings(card).map_err(says)?;
+    card::check_kernels(card)
+        .map_err(|e| DeviceError::DriverTooOld { name, reason: first_line(&e.to_string()) })?;
     handles::register(card, name, options)?;
     Ok(device)
 }
 
 fn check_driver(name: DeviceName, ordinal: usize) -> Result<(), DeviceError> {
-    let says = |error: result::DriverError| match error.0 {
-        sys::CUresult::CUDA_ERROR_NO_DEVICE | sys::CUresult::CUDA_ERROR_STUB_LIBRARY => {
-            DeviceError::NoDriver(name)
-        }
-        _ => DeviceError::Driver { name, reason: format!("the driver says {error:?}") },
-    };
+    let says = |error: result::DriverError| refused(name, &format!("{:?}", error.0));
     result::init().map_err(says)?;
     let count = usize::try_from(result::device::get_count().map_err(says)?).unwrap_or(0);
     let number = i32::try_from(ordinal).ok().filter(|_| ordinal < count);
@@ -43,30 +47,51 @@ fn check_driver(name: DeviceName, ordinal: usize) -> Result<(), DeviceError> {
     use sys::CUdevice_attribute as Attribute;
     let major = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
     let minor = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
-    let needs: i32 = CAPABILITY.parse().unwrap_or(80);
-    if major * 10 + minor < needs {
-        let card = result::device::get_name(card).map_err(says)?;
-        let (has, needs) = (format!("{major}.{minor}"), format!("{}.{}", needs / 10, needs % 10));
-        return Err(DeviceError::TooOld { name, card, has, needs });
+    let has = (u32::try_from(major).unwrap_or(0), u32::try_from(minor).unwrap_or(0));
+    let model = result::device::get_name(card).map_err(says)?;
+    check_capability(name, &model, has, CAPABILITY.parse().unwrap_or(80))
+}
+
+/// The libraries that are called, each with the files that will do.
+const LIBRARIES: [(&str, &[&CStr]); 4] = [
+    ("cuBLAS (libcublas.so.13)", &[c"libcublas.so.13", c"libcublas.so.12", c"libcublas.so"]),
+    (
+        "cuBLASLt (libcublasLt.so.13)",
+        &[c"libcublasLt.so.13", c"libcublasLt.so.12", c"libcublasLt.so"],
+    ),
+    ("cuRAND (libcurand.so.10)", &[c"libcurand.so.10", c"libcurand.so"]),
+    ("cuDNN (libcudnn.so.9)", &[c"libcudnn.so.9"]),
+];
+
+/// Asks for each library before anything calls it, so that the one that is missing is named.
+fn check_libraries(name: DeviceName) -> Result<(), DeviceError> {
+    #[cfg(target_os = "linux")]
+    for (library, files) in LIBRARIES {
+        // SAFETY: these are NVIDIA's libraries, which this program calls anyhow; opening one runs its initialisers,
+        // as the loader would have. They stay open.
+        let opens =
+            |file: &&CStr| unsafe { !libc::dlopen(file.as_ptr(), libc::RTLD_LAZY).is_null() };
+        if !files.iter().any(opens) {
+            // SAFETY: after a failure this is a text that stays until the thread's next call.
+            let reason = unsafe { libc::dlerror() };
+            let reason = if reason.is_null() {
+                "it is not there".to_owned()
+            } else {
+                // SAFETY: not null, see above.
+                unsafe { CStr::from_ptr(reason) }.to_string_lossy().into_owned()
+            };
+            return Err(DeviceError::Library { name, library, reason });
+        }
     }
     Ok(())
 }
 
-/// One stream, so no events between streams; and freed memory stays with the process, so that no step but the first
-/// asks the driver for any.
+/// One stream, so no events between streams; and freed memory stays with the process.
 fn settings(card: &CudaDevice) -> candle_core::Result<()> {
-    let stream = card.cuda_stream();
     // SAFETY: the device has one stream, made by `open`, and every tensor of it is used there only; copies to other
-    // devices are made on this stream too.
+    // devices are made on this stream too, and those of `places.rs` are ordered by its own events.
     unsafe { card.disable_event_tracking() };
-    // SAFETY: the pool is the driver's own, and the attribute takes a pointer to a 64-bit number.
-    unsafe {
-        let pool = result::device::get_default_mem_pool(stream.context().cu_device()).w()?;
-        let mut keep = u64::MAX;
-        let attribute = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
-        sys::cuMemPoolSetAttribute(pool, attribute, (&raw mut keep).cast()).result().w()?;
-    }
-    Ok(())
+    Pool::of(card)?.keep_all()
 }
 
 /// candle appends a backtrace to its messages, a line below.

@@ -1,6 +1,7 @@
 //! The gradient of a bias, and the update.
 
 use candle_core::{CudaStorage, Layout, Result};
+use half::bf16;
 
 use super::card::Card;
 use crate::Sgd;
@@ -20,16 +21,20 @@ pub(crate) fn column_sums(x: &CudaStorage, l: &Layout, channels: usize) -> Resul
     card.produce(Storage::F32, channels, |sums| plan.launches(x.span, parts_span, sums))
 }
 
-/// Updates `state` (2, n) f32 by `gradient` (n), f32 or bf16.
+/// Updates `state` (2, n) f32 by `gradient` (n), f32 or bf16; `copy` (n), bf16, gets the new weights, though candle lends
+/// it for reading: nothing else in the stream reads it at the same time.
 pub(crate) fn sgd(
     rule: Sgd,
     (state, state_l): (&mut CudaStorage, &Layout),
     (gradient, gradient_l): (&CudaStorage, &Layout),
+    copy: Option<(&CudaStorage, &Layout)>,
 ) -> Result<()> {
     let card = Card::of(state);
     let gradient = card.read("sgd", gradient, gradient_l)?;
     let (state, _until) = card.read_as::<f32>("sgd", state, state_l)?;
-    match launch::sgd(gradient.storage, state, gradient.span, None, rule)? {
+    let copy = copy.map(|(copy, l)| card.read_as::<bf16>("sgd", copy, l)).transpose()?;
+    let copy = copy.as_ref().map(|(span, _until)| *span);
+    match launch::sgd(gradient.storage, state, gradient.span, copy, rule)? {
         Some(launch) => card.run(&launch),
         None => Ok(()),
     }

@@ -1,12 +1,13 @@
 //! ReLU, dropout and both together; the masks are the CPU's, bit by bit.
 
+use alexnet_kernels::DropoutKey;
 use alexnet_kernels::launch::{self, Storage};
-use alexnet_kernels::{Dropout, DropoutKey, DropoutMode, DropoutScale, Relu};
-use candle_core::{Device, Result, Tensor};
+use alexnet_kernels::oracle::{self, Array};
+use candle_core::Result;
 
 use crate::emulation::run;
 use crate::memory::Memory;
-use crate::{assert_close, for_each_way, maps, values};
+use crate::{array, assert_close, exact, for_each_way, plain};
 
 #[test]
 fn relu() -> Result<()> {
@@ -14,14 +15,14 @@ fn relu() -> Result<()> {
         let n = random.pick(&[1, 3, 8, 64, 1000, 2048, 2051]);
         let (mut x, dy) = (random.floats(n), random.floats(n));
         x[n / 2] = f32::NAN;
-        let row = |v: &[f32]| Tensor::from_slice(v, n, &Device::Cpu);
-        let want_y = values(&Relu.forward(&row(&x)?)?)?;
+        let exact_y = oracle::relu(&plain(&x, &[n]));
+        let want_y = exact(&exact_y);
         let [x_memory, dy_memory] = [&x, &dy].map(|v| Memory::of(v, storage, shifted));
         let mut y = Memory::unwritten(storage, n, shifted);
         run(&[launch::relu(storage, [x_memory.span(), y.span()])?], &mut [&mut y]);
         assert_close("y", &y, &want_y, 0.0);
 
-        let want = values(&(Relu.backward(&row(&want_y)?, &row(&dy)?)? * 2.0)?)?;
+        let want = exact(&oracle::relu_gradient(&exact_y, &plain(&dy, &[n])).map(|dx| 2.0 * dx));
         let mut dx = Memory::unwritten(storage, n, shifted);
         let spans = [y.span(), dy_memory.span(), dx.span()];
         run(&[launch::relu_backward(storage, spans, 2.0)?], &mut [&mut dx]);
@@ -46,24 +47,21 @@ fn dropout() -> Result<()> {
         let shape = [random.size(1, 3), random.size(1, 5), random.size(1, 4), random.size(1, 9)];
         let [b, h, w, c] = shape;
         let key = DropoutKey { seed: random.word(), step: random.word(), layer: 7 };
-        let scale = random.pick(&[DropoutScale::AtTest, DropoutScale::AtTraining]);
-        let op = Dropout { keep: 0.5, scale };
-        let factor = if scale == DropoutScale::AtTest { 1.0 } else { 2.0 };
+        let factor = random.pick(&[1.0f32, 2.0]);
         let n = shape.iter().product();
         let x = random.floats(n);
         let x_memory = Memory::of(&x, storage, shifted);
         let run_as = |pixels| -> Result<Memory> {
             let mut y = Memory::unwritten(storage, n, shifted);
             let spans = [x_memory.span(), y.span()];
-            let launch = launch::dropout(storage, spans, pixels, key, (op.keep, factor))?;
+            let launch = launch::dropout(storage, spans, pixels, key, (0.5, factor))?;
             run(&[launch], &mut [&mut y]);
             Ok(y)
         };
-        let mode = DropoutMode::Train(key);
-        let rows = Tensor::from_slice(&x, (b, h * w * c), &Device::Cpu)?;
-        assert_close("rows", &run_as(None)?, &values(&op.forward(&rows, mode)?)?, 0.0);
-        let want = values(&op.forward(&maps(&x, shape)?, mode)?)?;
-        assert_close("maps", &run_as(Some([h * w, c]))?, &want, 0.0);
+        let of = |x: &Array| exact(&oracle::dropout(key, 0.5, f64::from(factor), x));
+        let rows = plain(&x, &[b, h * w * c]);
+        assert_close("rows", &run_as(None)?, &of(&rows), 0.0);
+        assert_close("maps", &run_as(Some([h * w, c]))?, &of(&array(&x, shape)), 0.0);
         Ok(())
     })
 }
@@ -74,13 +72,11 @@ fn relu_and_dropout_backward() -> Result<()> {
     for_each_way(4, |storage, shifted, random| {
         let n = random.pick(&[5, 64, 1000]);
         let key = DropoutKey { seed: 1, step: random.word(), layer: 3 };
-        let (op, mode) =
-            (Dropout { keep: 0.5, scale: DropoutScale::AtTraining }, DropoutMode::Train(key));
-        let row = |v: &[f32]| Tensor::from_slice(v, n, &Device::Cpu);
         let (x, dy) = (random.floats(n), random.floats(n));
-        let rectified = Relu.forward(&row(&x)?)?;
-        let y = values(&op.forward(&rectified, mode)?)?;
-        let want = values(&Relu.backward(&rectified, &op.backward(&row(&dy)?, mode)?)?)?;
+        let rectified = oracle::relu(&plain(&x, &[n]));
+        let y = exact(&oracle::dropout(key, 0.5, 2.0, &rectified));
+        let dropped = oracle::dropout(key, 0.5, 2.0, &plain(&dy, &[n]));
+        let want = exact(&oracle::relu_gradient(&rectified, &dropped));
         let [y, dy] = [&y, &dy].map(|v| Memory::of(v, storage, shifted));
         let mut dx = Memory::unwritten(storage, n, shifted);
         let spans = [y.span(), dy.span(), dx.span()];

@@ -1,12 +1,12 @@
 //! LRN across channels, and the norm within a map.
 
 use alexnet_kernels::launch::{self, LrnConstants, MapConstants, MapSize, Storage};
-use alexnet_kernels::{Lrn, MapNorm};
+use alexnet_kernels::{Lrn, MapNorm, oracle};
 use candle_core::Result;
 
 use crate::emulation::{run, try_run};
 use crate::memory::Memory;
-use crate::{assert_close, for_each_way, maps, masked, tolerance, values};
+use crate::{array, assert_close, exact, for_each_way, masked, tolerance};
 
 #[test]
 fn lrn() -> Result<()> {
@@ -26,14 +26,14 @@ fn lrn() -> Result<()> {
         let constants = LrnConstants { row, radius, k: op.k, a, beta: op.beta };
         let count = shape.iter().product();
         let (x, dy) = (random.floats(count), random.floats(count));
-        let (cpu_x, cpu_dy) = (maps(&x, shape)?, maps(&dy, shape)?);
+        let (exact_x, exact_dy) = (array(&x, shape), array(&dy, shape));
         let [x_memory, dy_memory] = [&x, &dy].map(|v| Memory::of(v, storage, shifted));
 
         let mut y = Memory::unwritten(storage, count, shifted);
         run(&[launch::lrn(storage, &constants, x_memory.span(), y.span())?], &mut [&mut y]);
-        assert_close("y", &y, &values(&op.forward(&cpu_x)?)?, tolerance(storage));
+        assert_close("y", &y, &exact(&oracle::lrn(&op, &exact_x)), tolerance(storage));
 
-        let want = values(&op.backward(&cpu_x, &cpu_dy)?)?;
+        let want = exact(&oracle::lrn_gradient(&op, &exact_x, &exact_dy));
         for (rectified, want) in [(false, want.clone()), (true, masked(want, &x))] {
             let mut dx = Memory::unwritten(storage, count, shifted);
             let spans = [x_memory.span(), dy_memory.span(), dx.span()];
@@ -92,15 +92,15 @@ fn map_norm() -> Result<()> {
         let size = MapSize { height, width, channels };
         let count = shape.iter().product();
         let (x, dy) = (random.floats(count), random.floats(count));
-        let (cpu_x, cpu_dy) = (maps(&x, shape)?, maps(&dy, shape)?);
+        let (exact_x, exact_dy) = (array(&x, shape), array(&dy, shape));
         let [x_memory, dy_memory] = [&x, &dy].map(|v| Memory::of(v, storage, shifted));
 
         let mut y = Memory::unwritten(storage, count, shifted);
         let spans = [x_memory.span(), y.span()];
         run(&[launch::map_norm(storage, size, &constants, spans)?], &mut [&mut y]);
-        assert_close("y", &y, &values(&op.forward(&cpu_x)?)?, tolerance(storage));
+        assert_close("y", &y, &exact(&oracle::map_norm(&op, &exact_x)), tolerance(storage));
 
-        let want = values(&op.backward(&cpu_x, &cpu_dy)?)?;
+        let want = exact(&oracle::map_norm_gradient(&op, &exact_x, &exact_dy));
         for (rectified, want) in [(false, want.clone()), (true, masked(want, &x))] {
             let mut dx = Memory::unwritten(storage, count, shifted);
             let [mut scaled, mut share] =

@@ -1,12 +1,12 @@
 //! Max-pooling, with places of a byte and of a word, with and without a ReLU beside it.
 
-use alexnet_kernels::MaxPool2d;
 use alexnet_kernels::launch::{self, PoolSize, Storage};
-use candle_core::{Result, Tensor};
+use alexnet_kernels::{MaxPool2d, oracle};
+use candle_core::Result;
 
 use crate::emulation::run;
 use crate::memory::Memory;
-use crate::{assert_close, for_each_way, maps, tolerance, values};
+use crate::{array, assert_close, exact, for_each_way, tolerance};
 
 /// Output and input gradient of the kernels.
 fn pooled(
@@ -42,24 +42,24 @@ fn check(
 ) -> Result<()> {
     let size = size_of(op, shape)?;
     let (mut x, dy) = (random.floats(size.inputs()), random.floats(size.outputs()));
-    let cpu_dy = maps(&dy, [shape[0], size.output.0, size.output.1, shape[3]])?;
-    let cpu_x = maps(&x, shape)?;
+    let exact_dy = array(&dy, [shape[0], size.output.0, size.output.1, shape[3]]);
+    let exact_x = array(&x, shape);
     let [y, dx] = pooled((storage, shifted), &size, &x, &dy, false)?;
-    assert_close("y", &y, &values(&op.forward(&cpu_x)?)?, 0.0);
-    let want = values(&op.backward(&cpu_x, &cpu_dy)?)?;
+    assert_close("y", &y, &exact(&oracle::max_pool(op, &exact_x, size.output)), 0.0);
+    let want = exact(&oracle::max_pool_gradient(op, &exact_x, &exact_dy));
     assert_close("dx", &dx, &want, tolerance(storage));
 
     // A ReLU behind the pool: what it cuts off gets no gradient. Half of the maps are below 0 altogether.
     for (i, x) in x.iter_mut().enumerate() {
         *x -= if (i / shape[3]).is_multiple_of(2) { 1.0 } else { 0.0 };
     }
-    let cpu_x = maps(&x, shape)?;
-    let pool = op.forward(&cpu_x)?;
+    let exact_x = array(&x, shape);
+    let pool = oracle::max_pool(op, &exact_x, size.output);
     let [y, dx] = pooled((storage, shifted), &size, &x, &dy, true)?;
-    assert_close("rectified y", &y, &values(&pool.relu()?)?, tolerance(storage));
-    let above = pool.gt(0.0)?.to_dtype(candle_core::DType::F32)?;
-    let want: Tensor = op.backward(&cpu_x, &(cpu_dy * above)?)?;
-    assert_close("rectified dx", &dx, &values(&want)?, tolerance(storage));
+    assert_close("rectified y", &y, &exact(&oracle::relu(&pool)), tolerance(storage));
+    let above = oracle::relu_gradient(&pool, &exact_dy);
+    let want = exact(&oracle::max_pool_gradient(op, &exact_x, &above));
+    assert_close("rectified dx", &dx, &want, tolerance(storage));
     Ok(())
 }
 

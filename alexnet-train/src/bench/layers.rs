@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use alexnet_kernels::recycle;
-use alexnet_model::{Layer, Network, Saved, StageOutput};
+use alexnet_kernels::{Compute, recycle};
+use alexnet_model::{Layer, Network, Op, Saved, StageOutput};
 use serde::Serialize;
 
-use super::{Trainer, mode};
+use super::{QUEUED, Trainer, mode};
 use crate::Error;
 
 /// Every pass is timed so often; the fastest counts.
@@ -36,26 +36,27 @@ pub struct LayerTimes {
 /// Floating-point operations of one image's forward and backward pass, by the direct algorithm.
 pub(super) fn operations(network: &Network) -> f64 {
     let of = |(index, layer): (usize, &Layer)| {
-        let [forward, backward] = work(index, layer);
+        let [forward, backward] = work(index, layer, 4.0);
         if layer.weight.is_some() { forward + backward } else { 0.0 }
     };
     network.layers().iter().enumerate().map(of).sum()
 }
 
-/// What one image's forward and backward pass work through: operations, or bytes.
-fn work(index: usize, layer: &Layer) -> [f64; 2] {
+/// What one image's forward and backward pass work through: operations, or bytes, of which a number has `each`.
+fn work(index: usize, layer: &Layer, each: f64) -> [f64; 2] {
     if layer.weight.is_some() {
         let forward = 2.0 * layer.macs as f64;
         // The gradient by the weights, and by the input unless that is the images.
         return [forward, if index == 0 { forward } else { 2.0 * forward }];
     }
-    let (input, output) = (4.0 * layer.input.len() as f64, 4.0 * layer.output.len() as f64);
+    let (input, output) = (each * layer.input.len() as f64, each * layer.output.len() as f64);
     [input + output, 2.0 * input + output]
 }
 
 /// One step, stage by stage: a layer, with its ReLU where that runs with it.
 pub(super) fn measure(trainer: &Trainer) -> Result<Vec<LayerTimes>, Error> {
-    let Trainer { network, optimizer, rates, data: [images, labels] } = trainer;
+    let Trainer { network, optimizer, rates, data: [images, labels], compute } = trainer;
+    let each = compute.activations().size_in_bytes() as f64;
     let (mode, layers) = (mode(0), network.layers());
     let layers: Vec<&Layer> = layers.iter().collect();
     let batch = images.dim(0)? as f64;
@@ -64,6 +65,7 @@ pub(super) fn measure(trainer: &Trainer) -> Result<Vec<LayerTimes>, Error> {
     for &stage in network.stages() {
         let x = &passes[passes.len() - 1].output;
         let (forward_ms, y) = fastest(
+            compute,
             || Ok(network.forward_stage(stage, x, mode)?),
             |pass| {
                 recycle(pass.output);
@@ -79,7 +81,7 @@ pub(super) fn measure(trainer: &Trainer) -> Result<Vec<LayerTimes>, Error> {
             forward_ms,
             backward_ms: 0.0,
             update_ms: 0.0,
-            forward_rate: batch * work(stage.layer, layer)[0] / 1e6 / forward_ms,
+            forward_rate: batch * work(stage.layer, layer, each)[0] / 1e6 / forward_ms,
             backward_rate: 0.0,
             unit: if layer.weight.is_some() { "GFLOP/s" } else { "GB/s" },
         });
@@ -94,6 +96,7 @@ pub(super) fn measure(trainer: &Trainer) -> Result<Vec<LayerTimes>, Error> {
             argmax: behind.argmax.as_ref(),
         };
         let (backward_ms, gradients) = fastest(
+            compute,
             || Ok(network.backward_stage(stage, saved, &dy, mode)?),
             |gradients| {
                 gradients.input.into_iter().for_each(recycle);
@@ -101,7 +104,8 @@ pub(super) fn measure(trainer: &Trainer) -> Result<Vec<LayerTimes>, Error> {
             },
         )?;
         times.backward_ms = backward_ms;
-        times.backward_rate = batch * work(stage.layer, layers[stage.layer])[1] / 1e6 / backward_ms;
+        let work = work(stage.layer, layers[stage.layer], each);
+        times.backward_rate = batch * work[1] / 1e6 / backward_ms;
         if let (Some(parameters), Some(first)) =
             (&gradients.parameters, network.first_parameter(stage.layer))
         {
@@ -111,7 +115,7 @@ pub(super) fn measure(trainer: &Trainer) -> Result<Vec<LayerTimes>, Error> {
                 }
                 Ok(())
             };
-            times.update_ms = fastest(update, |()| ())?.0;
+            times.update_ms = fastest(compute, update, |()| ())?.0;
         }
         if let Some(dx) = gradients.input {
             recycle(std::mem::replace(&mut dy, dx));
@@ -130,12 +134,34 @@ pub(super) fn share_without_weights(layers: &[LayerTimes]) -> f64 {
     sum(|l| l.unit == "GB/s") / sum(|_| true)
 }
 
-/// The milliseconds of the fastest of some runs, and what the last gave; what the others gave is `spent`.
-fn fastest<T>(run: impl Fn() -> Result<T, Error>, spent: impl Fn(T)) -> Result<(f64, T), Error> {
+/// What the first local response normalization works through in a second, both passes together.
+pub(super) fn lrn_rate(trainer: &Trainer, times: &[LayerTimes]) -> Option<f64> {
+    let layers = trainer.network.layers();
+    let (index, layer) = layers.iter().enumerate().find(|(_, l)| matches!(l.op, Op::Lrn(_)))?;
+    let times = times.iter().find(|t| t.name == layer.spec.name)?;
+    let each = trainer.compute.activations().size_in_bytes() as f64;
+    let [forward, backward] = work(index, layer, each);
+    let batch = trainer.data[0].dim(0).ok()? as f64;
+    Some(batch * (forward + backward) / 1e6 / (times.forward_ms + times.backward_ms))
+}
+
+/// The milliseconds of the fastest of some runs, and what the last gave; what the others gave is `spent`. On a card
+/// each is the mean of several without waiting between them.
+fn fastest<T>(
+    compute: &Compute,
+    run: impl Fn() -> Result<T, Error>,
+    spent: impl Fn(T),
+) -> Result<(f64, T), Error> {
+    let repeats = if compute.queues() { QUEUED } else { 1 };
     let timed = || {
+        compute.wait()?;
         let start = Instant::now();
+        for _ in 1..repeats {
+            spent(run()?);
+        }
         let result = run()?;
-        Ok::<_, Error>((start.elapsed().as_secs_f64() * 1e3, result))
+        compute.wait()?;
+        Ok::<_, Error>((start.elapsed().as_secs_f64() * 1e3 / repeats as f64, result))
     };
     let mut best = timed()?;
     for _ in 1..TRIES {

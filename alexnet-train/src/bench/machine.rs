@@ -2,34 +2,65 @@
 
 use std::time::Instant;
 
-use alexnet_kernels::{Linear, normals};
+use alexnet_kernels::{Compute, Linear, normals};
 use candle_core::{DType, Device, Result, Tensor};
+
+use super::QUEUED;
 
 /// Every peak is the fastest of so many tries.
 const TRIES: usize = 6;
 
 /// Billions of floating-point operations a second of products of square f32 matrices: the better of one
 /// large product on all threads, and of the dense layer's, which cuts it into many on one thread each.
-pub(super) fn gemm_peak() -> Result<f64> {
-    const SIDE: usize = 2048;
-    let matrix =
-        |stream| Tensor::from_vec(normals(1, stream, 1.0, SIDE * SIDE), (SIDE, SIDE), &Device::Cpu);
-    let (a, b, bias) = (matrix(1)?, matrix(2)?, Tensor::zeros(SIDE, DType::F32, &Device::Cpu)?);
+///
+/// A card's are larger, and the dense layer's alone, which multiplies as precisely as was asked for.
+pub(super) fn gemm_peak(compute: &Compute) -> Result<f64> {
+    let (side, repeats) = if compute.queues() { (8192, QUEUED) } else { (2048, 1) };
+    let matrix = |stream| {
+        let values = normals(1, stream, 1.0, side * side);
+        let matrix = Tensor::from_vec(values, (side, side), &Device::Cpu)?;
+        matrix.to_dtype(compute.activations())?.to_device(compute.device())
+    };
+    let bias = Tensor::zeros(side, DType::F32, compute.device())?;
+    let (a, b) = (matrix(1)?, matrix(2)?);
     let mut fastest = f64::INFINITY;
     for attempt in 0..2 * TRIES {
+        compute.wait()?;
         let start = Instant::now();
-        if attempt % 2 == 0 {
-            a.matmul(&b)?
-        } else {
-            Linear.forward(&a, &b, &bias)?
-        };
-        fastest = fastest.min(start.elapsed().as_secs_f64());
+        for _ in 0..repeats {
+            if attempt % 2 == 0 && !compute.queues() {
+                a.matmul(&b)?
+            } else {
+                Linear.forward(&a, &b, &bias)?
+            };
+        }
+        compute.wait()?;
+        fastest = fastest.min(start.elapsed().as_secs_f64() / repeats as f64);
     }
-    Ok(2.0 * (SIDE * SIDE * SIDE) as f64 / fastest / 1e9)
+    Ok(2.0 * (side * side * side) as f64 / fastest / 1e9)
 }
 
-/// Billions of bytes a second that copies on `threads` threads read and write, beyond any cache.
-pub(super) fn copy_peak(threads: usize) -> f64 {
+/// Billions of bytes a second that copies read and write, beyond any cache: on all threads, or on a card.
+pub(super) fn copy_peak(compute: &Compute) -> Result<f64> {
+    if !compute.queues() {
+        return Ok(copy_peak_of_threads(rayon::current_num_threads()));
+    }
+    const BYTES: usize = 1 << 30;
+    let from = Tensor::zeros(BYTES, DType::U8, compute.device())?;
+    let mut fastest = f64::INFINITY;
+    for _ in 0..TRIES {
+        compute.wait()?;
+        let start = Instant::now();
+        for _ in 0..QUEUED {
+            from.copy()?;
+        }
+        compute.wait()?;
+        fastest = fastest.min(start.elapsed().as_secs_f64() / QUEUED as f64);
+    }
+    Ok(2.0 * BYTES as f64 / fastest / 1e9)
+}
+
+fn copy_peak_of_threads(threads: usize) -> f64 {
     const BYTES: usize = 256 << 20;
     let (from, mut to) = (vec![1u8; BYTES], vec![0u8; BYTES]);
     let part = BYTES.div_ceil(threads);

@@ -1,0 +1,89 @@
+//! `alexnet selftest`: whether a device computes what it should, as a table.
+
+use alexnet_train::{DeviceName, Precision, SelftestOptions, SelftestRow, selftest};
+use anyhow::{Result, bail};
+
+/// Test a device: every operation and a training step against the formulas
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// cpu, or cuda:0, cuda:1, … (a build with --features cuda)
+    #[arg(long, default_value = "cpu")]
+    device: DeviceName,
+    /// f32, tf32 or bf16; may be repeated [default: all that the device has]
+    #[arg(long)]
+    precision: Vec<Precision>,
+    /// On cards: only algorithms that give the same bits each time, and a test that they do
+    #[arg(long)]
+    deterministic: bool,
+    /// Make the results of an operation wrong, to see that the test finds it: conv2d, lrn, step, …
+    #[arg(long, hide = true, value_name = "OPERATION")]
+    spoil: Vec<String>,
+    /// Print one JSON object a comparison and nothing else on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let all: &[Precision] = match arguments.device {
+        DeviceName::Cpu => &[Precision::F32],
+        DeviceName::Cuda(_) => &[Precision::F32, Precision::Tf32, Precision::Bf16],
+    };
+    let asked = &arguments.precision;
+    let options = SelftestOptions {
+        device: arguments.device,
+        precisions: if asked.is_empty() { all.to_vec() } else { asked.clone() },
+        deterministic: arguments.deterministic,
+        spoil: arguments.spoil.clone(),
+    };
+    let mut lines = Ok(());
+    let rows = selftest(&options, &mut |row| {
+        if arguments.json && lines.is_ok() {
+            lines = serde_json::to_string(row).map(|line| println!("{line}"));
+        }
+    })?;
+    lines?;
+    if !arguments.json {
+        show(&rows);
+    }
+    let (missed, count) = (rows.iter().filter(|row| !row.passed).count(), rows.len());
+    if missed > 0 {
+        bail!("{}: {missed} of {count} comparisons miss", arguments.device);
+    }
+    if !arguments.json {
+        println!("{}: all {count} comparisons pass", arguments.device);
+    }
+    Ok(())
+}
+
+/// A line for each part of each operation: the comparison of its that came nearest to its bound, or went beyond.
+fn show(rows: &[SelftestRow]) {
+    println!(
+        "{:<9} {:<9} {:<24} {:<16} {:>9} {:>9}",
+        "precision", "operation", "", "worst at", "error", "bound"
+    );
+    let key = |row: &SelftestRow| (row.precision.clone(), row.operation.clone(), row.what.clone());
+    let mut shown = Vec::new();
+    for row in rows {
+        if shown.contains(&key(row)) {
+            continue;
+        }
+        shown.push(key(row));
+        let share = |row: &&SelftestRow| match row.error / row.bound {
+            share if row.error == 0.0 || row.passed && share.is_nan() => 0.0,
+            share if share.is_nan() => f64::INFINITY,
+            share => share,
+        };
+        let alike = rows.iter().filter(|other| key(other) == key(row));
+        let worst = alike.max_by(|a, b| share(a).total_cmp(&share(b))).unwrap_or(row);
+        println!(
+            "{:<9} {:<9} {:<24} {:<16} {:>9.1e} {:>9.1e}  {}",
+            worst.precision,
+            worst.operation,
+            worst.what,
+            worst.shape,
+            worst.error,
+            worst.bound,
+            if worst.passed { "pass" } else { "MISS" }
+        );
+    }
+}

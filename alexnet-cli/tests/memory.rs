@@ -1,0 +1,38 @@
+//! What a training step is said to need against what one has taken: the estimate decides which batch a card is given.
+
+use std::process::Command;
+
+use alexnet_model::{Layers, NetworkSpec};
+use serde_json::Value;
+
+/// The most memory of a process that trains `preset` with this batch, in bytes.
+fn peak(preset: &str, batch: usize) -> Option<f64> {
+    let batch = batch.to_string();
+    let arguments = ["bench", "--step-only", "--json", "--threads", "1", "--steps", "1"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_alexnet"));
+    let output = command.args(arguments).args(["--preset", preset, "--batch", &batch]).output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    report["peak_memory_bytes"].as_f64() // none where the system does not say
+}
+
+/// From one batch to a larger one, process and estimate grow alike. All else in the process stays as it is.
+#[test]
+fn a_step_takes_what_the_layers_say() {
+    for (preset, small, large) in [("demo", 64, 512), ("small", 4, 20)] {
+        let network = Layers::new(&NetworkSpec::preset(preset).unwrap()).unwrap();
+        let said = |batch| network.step_memory(batch, 4).activations_by_length as f64;
+        let (Some(few), Some(many)) = (peak(preset, small), peak(preset, large)) else { return };
+        let (said, taken) = (said(large) - said(small), many - few);
+        let ratio = said / taken;
+        assert!(
+            (0.8..1.1).contains(&ratio),
+            "{preset}: said {said:.3e}, taken {taken:.3e}: {ratio:.2}"
+        );
+        let total = network.step_memory(large, 4);
+        assert!(total.activations <= total.activations_by_length);
+        let bf16 = network.step_memory(large, 2);
+        assert!(bf16.activations < total.activations && bf16.parameters > total.parameters);
+    }
+}

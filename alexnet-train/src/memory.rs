@@ -1,0 +1,98 @@
+//! Whether a batch fits on a card, before a run begins rather than in its middle.
+
+use alexnet_kernels::{CardMemory, Compute, is_out_of_memory};
+use alexnet_model::Network;
+
+use crate::Error;
+
+/// What the libraries load and use beside tensors, in bytes, and what pieces of memory that fit nothing come to.
+const BESIDE: u64 = 1 << 30;
+
+/// What a step with batches of `batch` images needs on a card, in bytes.
+fn needs(network: &Network, batch: usize, compute: &Compute) -> u64 {
+    let bytes = compute.activations().size_in_bytes();
+    let [c, h, w] = network.spec().input;
+    let pixels = 2 * (batch * c * h * w) as u64; // one batch to work on, one on its way
+    network.layers().step_memory(batch, bytes).total() + pixels + BESIDE
+}
+
+/// The largest batch, at most `most`, that `needs` at most `free` bytes; 0 if not one image fits.
+fn fits(most: usize, free: u64, needs: impl Fn(usize) -> u64) -> usize {
+    let (mut fits, mut not) = (0, most + 1);
+    while not - fits > 1 {
+        let middle = fits + (not - fits) / 2;
+        if needs(middle) <= free { fits = middle } else { not = middle }
+    }
+    fits
+}
+
+/// Refuses a batch for which a card has too little memory.
+pub(crate) fn check(network: &Network, batch: usize, compute: &Compute) -> Result<(), Error> {
+    match compute.memory() {
+        Some(memory) => enough(network, batch, compute, memory),
+        None => Ok(()),
+    }
+}
+
+fn enough(
+    network: &Network,
+    batch: usize,
+    compute: &Compute,
+    CardMemory { free, .. }: CardMemory,
+) -> Result<(), Error> {
+    let of = |batch| needs(network, batch, compute);
+    if of(batch) <= free {
+        return Ok(());
+    }
+    let device = compute.name().to_string();
+    Err(Error::Memory { device, batch, needs: of(batch), free, fits: fits(batch, free, of) })
+}
+
+/// An error of a step; where a card's memory ran out all the same, the one that says what would fit.
+pub(crate) fn explain(error: Error, network: &Network, batch: usize, compute: &Compute) -> Error {
+    match (&error, compute.memory()) {
+        (Error::Tensor(tensor), Some(memory)) if is_out_of_memory(tensor) => {
+            // What is free now is what others have left; this step's own tensors are gone.
+            let of = |batch| needs(network, batch, compute);
+            let fits = fits(batch.saturating_sub(1), memory.free * 9 / 10, of);
+            let device = compute.name().to_string();
+            Error::Memory { device, batch, needs: of(batch), free: memory.free, fits }
+        }
+        _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alexnet_model::NetworkSpec;
+    use candle_core::Device;
+
+    use super::*;
+
+    #[test]
+    fn the_largest_batch_that_fits() {
+        let needs = |batch: usize| 100 + 10 * batch as u64;
+        assert_eq!(fits(64, 100 + 10 * 64, needs), 64);
+        assert_eq!(fits(64, 100 + 10 * 37 + 9, needs), 37);
+        assert_eq!(fits(64, 109, needs), 0);
+        assert_eq!(fits(0, u64::MAX, needs), 0);
+    }
+
+    #[test]
+    fn too_large_a_batch_is_refused_with_one_that_fits() {
+        let network = Network::new(&NetworkSpec::preset("demo").unwrap(), 1, &Device::Cpu).unwrap();
+        let cpu = Compute::cpu();
+        assert!(
+            check(&network, 1 << 20, &cpu).is_ok(),
+            "the processor's memory is the system's affair"
+        );
+        let memory = CardMemory { free: 3 << 30, total: 8 << 30 };
+        assert!(enough(&network, 16, &cpu, memory).is_ok());
+        let error = enough(&network, 1 << 20, &cpu, memory).unwrap_err();
+        let Error::Memory { batch, needs, free, fits, .. } = error else { panic!("{error}") };
+        assert_eq!((batch, free), (1 << 20, 3 << 30));
+        assert!(needs > free && fits > 16);
+        assert!(enough(&network, fits, &cpu, memory).is_ok());
+        assert!(enough(&network, fits + 1, &cpu, memory).is_err());
+    }
+}

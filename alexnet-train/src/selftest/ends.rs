@@ -1,0 +1,81 @@
+//! Input, loss and update.
+
+use alexnet_kernels::oracle::{self, Array};
+use alexnet_kernels::{HostBatch, Input, Sgd, SoftmaxCrossEntropy, Transfer};
+use candle_core::{DType, Result, Tensor};
+
+use super::{Bench, bounds};
+
+pub(super) fn test(bench: &mut Bench<'_>) -> Result<()> {
+    for (batch, size) in [(3, [8, 12]), (2, [5, 7])] {
+        input(bench, batch, size)?;
+    }
+    for (batch, classes) in [(16, 1000), (5, 10), (3, 1)] {
+        loss(bench, batch, classes)?;
+    }
+    for n in [4096, 1001] {
+        update(bench, n)?;
+    }
+    Ok(())
+}
+
+/// Three batches through the two places of a transfer: pixels, mean and shifts meet as they should each time.
+fn input(bench: &mut Bench<'_>, batch: usize, [h, w]: [usize; 2]) -> Result<()> {
+    let mut transfer = Transfer::new(bench.compute.device())?;
+    let (mean, mean_exact) =
+        bench.exact(&Array::random(&[h, w, 3], 20).map(|x| 128.0 + 100.0 * x))?;
+    let op = Input { scale: [1.0, 0.5, 2.0], output: bench.compute.activations() };
+    for round in 0..3 {
+        let pixels =
+            Array::random(&[batch, h, w, 3], 21 + round).map(|x| (127.5 + 127.5 * x).round());
+        let bytes: Vec<u8> = pixels.values.iter().map(|x| *x as u8).collect();
+        let shift = Array::random(&[batch, 3], 31 + round).map(|x| f64::from((20.0 * x) as f32));
+        let shifts: Vec<[f32; 3]> =
+            shift.values.chunks_exact(3).map(|s| [s[0] as f32, s[1] as f32, s[2] as f32]).collect();
+        let labels = vec![round; batch];
+        let host = HostBatch { pixels: &bytes, size: [h, w], shift: &shifts, labels: &labels };
+        let sent = transfer.send(&host)?;
+        let got = op.forward(&sent.pixels, &mean, &sent.shift)?;
+        let want = oracle::input(op.scale, &pixels, &mean_exact, &shift);
+        bench.compare("input", "y", &got, &want, bounds::formula(bench.precision()))?;
+        let want = Array { dims: vec![batch], values: vec![f64::from(round); batch] };
+        bench.compare("input", "labels", &sent.labels, &want, 0.0)?;
+        transfer.release(sent)?;
+    }
+    Ok(())
+}
+
+fn loss(bench: &mut Bench<'_>, batch: usize, classes: usize) -> Result<()> {
+    let (logits, exact) = bench.stored(&Array::random(&[batch, classes], 41).map(|x| 8.0 * x))?;
+    let labels: Vec<u32> = (0..batch).map(|i| (i * 37 % classes) as u32).collect();
+    let (losses, gradient) = oracle::softmax_cross_entropy(&exact, &labels);
+    let labels = Tensor::from_vec(labels, batch, bench.compute.device())?;
+    let (got_losses, got_gradient) = SoftmaxCrossEntropy.loss_and_gradient(&logits, &labels)?;
+    let terms = bounds::in_f32(classes);
+    bench.compare("softmax", "losses", &got_losses, &losses, terms)?;
+    let bound = bounds::formula(bench.precision()).max(terms);
+    bench.compare("softmax", "dz", &got_gradient, &gradient, bound)
+}
+
+/// Weights, velocity and gradient in, weights and velocity out; with bf16, the copy of the weights too.
+fn update(bench: &mut Bench<'_>, n: usize) -> Result<()> {
+    let rule = Sgd { rate: 0.1, momentum: 0.9, decay: 0.05 };
+    let (state, state_exact) = bench.exact(&Array::random(&[2, n], 42))?;
+    let (gradient, gradient_exact) = bench.random(&[n], 43)?;
+    let want = oracle::sgd(rule, &state_exact, &gradient_exact);
+    if bench.compute.activations() == DType::F32 {
+        rule.update(&state, &gradient)?;
+    } else {
+        let copy = Tensor::zeros(n, bench.compute.activations(), bench.compute.device())?;
+        rule.update_with_copy(&state, &gradient, &copy)?;
+        let weights = Array { dims: vec![n], values: want.values[..n].to_vec() };
+        bench.compare(
+            "update",
+            "w as bf16",
+            &copy,
+            &weights,
+            bounds::formula(bench.precision()),
+        )?;
+    }
+    bench.compare("update", "w and v", &state, &want, bounds::in_f32(1))
+}

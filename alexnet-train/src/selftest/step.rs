@@ -1,0 +1,124 @@
+//! One training step of a small network with every kind of layer.
+//!
+//! On the processor candle differentiates the network itself, in f32: another way through other code. On the device
+//! it is the step of the training loop. Then the same step once more, which must give the same bits.
+
+use std::collections::HashMap;
+
+use alexnet_kernels::{Compute, Sgd, SoftmaxCrossEntropy, channels_last, normals};
+use alexnet_model::{Mode, Network, NetworkSpec};
+use candle_core::{DType, Device, Result, Tensor, Var, bail};
+
+use super::{Bench, bounds, values_of};
+use crate::{Error, Optimizer};
+
+const NETWORK: &str = r#"
+name = "selftest"
+input = [3, 43, 43]
+towers = 2
+layers = [
+  { name = "conv1", kind = "conv", filters = 32, kernel = 7, stride = 2, pad = [0, 1, 0, 1], init = { std = 0.01, bias = 0.1 } },
+  { name = "relu1", kind = "relu" },
+  { name = "lrn1", kind = "lrn", n = 5, alpha = 0.01, beta = 0.75, k = 2.0, towers = 2 },
+  { name = "pool1", kind = "max-pool", kernel = 3, stride = 2 },
+  { name = "conv2", kind = "conv", filters = 32, kernel = 5, pad = [2, 2, 2, 2], groups = 2, init = { std = 0.05, bias = 0.1 } },
+  { name = "pool2", kind = "max-pool", kernel = 3, stride = 2, ceil = true },
+  { name = "relu2", kind = "relu" },
+  { name = "norm2", kind = "map-norm", n = 3, alpha = 0.01, beta = 0.75, k = 1.0 },
+  { name = "conv3", kind = "conv", filters = 48, kernel = 3, pad = [1, 1, 1, 1], init = { std = 0.05, bias = 0.0 } },
+  { name = "relu3", kind = "relu" },
+  { name = "fc4", kind = "linear", outputs = 64, init = { std = 0.03, bias = 0.1 } },
+  { name = "relu4", kind = "relu" },
+  { name = "drop4", kind = "dropout", keep = 0.5, scale = "at-test" },
+  { name = "fc5", kind = "linear", outputs = 10, init = { std = 0.1, bias = 0.0 } },
+]
+"#;
+
+const BATCH: usize = 16;
+const MODE: Mode = Mode::Train { seed: 3, step: 7 };
+const RULE: Sgd = Sgd { rate: 0.01, momentum: 0.9, decay: 0.05 };
+
+pub(super) fn test(bench: &mut Bench<'_>) -> std::result::Result<(), Error> {
+    let spec = NetworkSpec::from_toml("the self-test", NETWORK)?;
+    let network = Network::new(&spec, 5, &Device::Cpu)?;
+    let (wanted_losses, wanted) = differentiated(&network)?;
+    let (mut losses, after) = stepped(&network, &bench.compute)?;
+    let bound = bounds::step(bench.precision());
+    bench.spoil("step", &mut losses);
+    let shape = || format!("batch {BATCH}");
+    bench.found("step", "losses", shape(), bounds::length(&losses, &wanted_losses), bound);
+    let parameters = network.parameters().iter().zip(&after);
+    for (index, (parameter, [value, velocity])) in parameters.enumerate() {
+        // From rest, the velocity is −rate · (gradient + decay · weight): no difference of large numbers.
+        let weights = values_of(&network.disk_layout(index, &parameter.tensor)?)?;
+        let (rate, decay) = (f64::from(RULE.rate), f64::from(RULE.decay));
+        let moves = wanted[index].iter().zip(&weights).map(|(g, w)| -rate * (g + decay * w));
+        let moves: Vec<f64> = moves.collect();
+        let mut velocity = velocity.clone();
+        bench.spoil("step", &mut velocity);
+        let error = bounds::length(&velocity, &moves);
+        bench.found("step", &format!("moves of {}", parameter.name), shape(), error, bound);
+        let moved: Vec<f64> = weights.iter().zip(&velocity).map(|(w, v)| w + v).collect();
+        let error = bounds::largest(value, &moved);
+        bench.found("step", "weights moved", shape(), error, bounds::in_f32(1));
+    }
+    let once_more = stepped(&network, &bench.compute)?;
+    // A card's fastest algorithms may add in any order; the processor's do not, and those of --deterministic.
+    if !bench.compute.queues() || bench.compute.options().deterministic {
+        let same = once_more.1 == after;
+        let error = if same { 0.0 } else { f64::INFINITY };
+        bench.found("step", "twice, bit by bit", shape(), error, 0.0);
+    }
+    Ok(())
+}
+
+/// Images (B, 3, H, W) with channels last, and labels, in the host's memory.
+fn data(spec: &NetworkSpec) -> Result<[Tensor; 2]> {
+    let [c, h, w] = spec.input;
+    let pixels = normals(1, 2, 60.0, BATCH * c * h * w);
+    let images = channels_last(&Tensor::from_vec(pixels, (BATCH, c, h, w), &Device::Cpu)?)?;
+    let labels: Vec<u32> = (0..BATCH).map(|i| (i * 7 % 10) as u32).collect();
+    Ok([images, Tensor::from_vec(labels, BATCH, &Device::Cpu)?])
+}
+
+/// Losses, and the gradient of their mean by each parameter as it is on disk, by candle's own differentiation.
+fn differentiated(network: &Network) -> Result<(Vec<f64>, Vec<Vec<f64>>)> {
+    let [images, labels] = data(network.spec())?;
+    let mut network = network.clone();
+    let mut variables = Vec::new();
+    for index in 0..network.parameters().len() {
+        let variable = Var::from_tensor(&network.parameters()[index].tensor)?;
+        network.replace_parameter(index, variable.as_tensor().clone())?;
+        variables.push(variable);
+    }
+    let logits = network.forward(&images, MODE)?;
+    let losses = SoftmaxCrossEntropy.loss_and_gradient(&logits.detach(), &labels)?.0;
+    let gradients = SoftmaxCrossEntropy.forward(&logits, &labels)?.backward()?;
+    let of = |(index, variable): (usize, &Var)| match gradients.get(variable) {
+        Some(gradient) => values_of(&network.disk_layout(index, gradient)?),
+        None => bail!("a parameter has no gradient"),
+    };
+    Ok((values_of(&losses)?, variables.iter().enumerate().map(of).collect::<Result<_>>()?))
+}
+
+/// A parameter's weights and velocity.
+type State = [Vec<f64>; 2];
+
+/// Losses, and weights and velocity of each parameter as they are on disk, after one step as the training loop makes it.
+fn stepped(network: &Network, compute: &Compute) -> Result<(Vec<f64>, Vec<State>)> {
+    let [images, labels] = data(network.spec())?;
+    let rows = images.permute((0, 2, 3, 1))?.to_dtype(compute.activations())?;
+    let images = rows.to_device(compute.device())?.permute((0, 3, 1, 2))?;
+    let labels = labels.to_device(compute.device())?;
+    let mut network = network.on(compute.device(), DType::F32)?;
+    let optimizer = Optimizer::new(&mut network, &HashMap::new(), compute.activations())?;
+    let rates = vec![RULE; network.parameters().len()];
+    let tape = network.forward_tape(&images, MODE)?;
+    let (losses, gradient) = SoftmaxCrossEntropy.loss_and_gradient(tape.logits(), &labels)?;
+    network.backward(tape, gradient, &mut |parameter, gradient| {
+        optimizer.update(parameter, gradient, &rates)
+    })?;
+    let states = optimizer.values(&network)?.into_iter();
+    let states = states.map(|(_, [w, v])| Ok([values_of(&w)?, values_of(&v)?]));
+    Ok((values_of(&losses)?, states.collect::<Result<_>>()?))
+}

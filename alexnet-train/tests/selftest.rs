@@ -1,0 +1,51 @@
+//! The self-test passes on the processor, and finds every operation whose results are made wrong.
+
+use alexnet_train::{DeviceName, Precision, SelftestOptions, SelftestRow, selftest};
+
+fn rows(spoil: &[&str]) -> Vec<SelftestRow> {
+    let options = SelftestOptions {
+        device: DeviceName::Cpu,
+        precisions: vec![Precision::F32],
+        deterministic: false,
+        spoil: spoil.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    let mut heard = 0;
+    let rows = selftest(&options, &mut |_| heard += 1).unwrap();
+    assert_eq!(heard, rows.len());
+    rows
+}
+
+/// Every operation of the crate that computes something.
+const OPERATIONS: [&str; 11] = [
+    "conv2d", "dropout", "input", "linear", "lrn", "map-norm", "max-pool", "relu", "softmax",
+    "step", "update",
+];
+
+/// Misses where an operation of `spoilt` gave results that are not 0.
+#[track_caller]
+fn check(spoilt: &[&str]) -> Vec<SelftestRow> {
+    let rows = rows(spoilt);
+    // "weights moved" compares results with each other.
+    for row in rows.iter().filter(|row| row.what != "weights moved") {
+        let wrong = spoilt.contains(&row.operation.as_str()) && row.error > 0.0;
+        assert_eq!(row.passed, !wrong, "{spoilt:?} are spoilt: {row:?}");
+    }
+    rows
+}
+
+#[test]
+fn right_results_pass_and_wrong_ones_of_any_operation_miss() {
+    let right = check(&[]);
+    assert!(right.iter().all(|row| row.passed));
+    let wrong = check(&OPERATIONS);
+    for operation in OPERATIONS {
+        let of = |rows: &[SelftestRow]| {
+            rows.iter().filter(|r| r.operation == operation).cloned().collect::<Vec<_>>()
+        };
+        assert!(!of(&right).is_empty(), "{operation} is not tested");
+        let missed = of(&wrong).iter().filter(|row| !row.passed).count();
+        assert!(missed > 0, "{operation} is wrong and passes");
+    }
+    let one = check(&["lrn"]);
+    assert!(one.iter().all(|row| row.passed != (row.operation == "lrn")));
+}
