@@ -18,17 +18,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     read(&dir, &mut files)?;
     for round in 0..rounds {
         let (start, cpu) = (Instant::now(), cpu_time());
-        let (mut good, mut sum) = (0, 0u64);
+        let (mut good, mut values) = (0, 0);
         for bytes in &files {
             if let Ok(pixels) = decode(bytes, 256) {
                 good += 1;
-                sum += pixels.data.iter().map(|&v| u64::from(v)).sum::<u64>();
+                values += pixels.data.len();
             }
         }
         let time = cpu.and_then(|before| cpu_time()?.checked_sub(before));
         let rate = f64::from(good) / time.unwrap_or(start.elapsed()).as_secs_f64();
-        let mean = sum as f64 / f64::from(good) / (256.0 * 256.0 * 3.0);
-        println!("round {round}: {rate:.1} images/s ({good} images, mean value {mean:.3})");
+        println!("round {round}: {rate:.1} images/s ({good} images, {values} values)");
     }
     Ok(())
 }
