@@ -52,7 +52,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         threads: arguments.threads.unwrap_or(0),
         steps: arguments.steps,
         step_only: arguments.step_only,
-        compute: arguments.place.open()?,
+        devices: arguments.place.open_all()?,
     })?;
     if arguments.json {
         println!("{}", serde_json::to_string(&report)?);

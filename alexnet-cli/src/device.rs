@@ -1,14 +1,15 @@
 //! `--device`, `--precision` and `--deterministic`: where to compute, and how.
 
-use alexnet_train::{Compute, DeviceName, DeviceOptions, Precision};
-use anyhow::Result;
+use alexnet_train::{Compute, DeviceNames, DeviceOptions, Precision};
+use anyhow::{Result, bail};
 
 /// Where to compute
 #[derive(Debug, clap::Args)]
 pub(crate) struct Where {
-    /// cpu, or cuda:0, cuda:1, … (a build with --features cuda)
-    #[arg(long, default_value = "cpu")]
-    device: DeviceName,
+    /// cpu, or cuda:0, cuda:1, … (a build with --features cuda); for a network in two towers also one device for each,
+    /// as in cuda:0,cuda:1 or cpu,cpu
+    #[arg(long, default_value = "cpu", value_name = "DEVICE[,DEVICE]")]
+    device: DeviceNames,
     /// f32; on cards also tf32 (products of f32 rounded to 10 bits) and bf16 (activations, with f32 weights and sums)
     #[arg(long, default_value = "f32")]
     precision: Precision,
@@ -23,8 +24,16 @@ impl Where {
         DeviceOptions { precision: self.precision, deterministic: self.deterministic }
     }
 
-    /// Opens the device, or says in one line why not.
+    /// Opens the devices, or says in one line why not.
+    pub(crate) fn open_all(&self) -> Result<Vec<Compute>> {
+        Ok(Compute::open_all(self.device.names(), self.options())?)
+    }
+
+    /// Opens the device of a command that uses one.
     pub(crate) fn open(&self) -> Result<Compute> {
-        Ok(Compute::open(self.device, self.options())?)
+        let [device] = self.device.names() else {
+            bail!("--device {}: this command works on one device", self.device)
+        };
+        Ok(Compute::open(*device, self.options())?)
     }
 }

@@ -35,13 +35,16 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let path = &arguments.checkpoint;
-    let compute = arguments.place.open()?;
+    let devices = arguments.place.open_all()?;
     let data = Dataset::open(&arguments.data)?;
     let split = data.split(&arguments.split)?;
     let checkpoint = Checkpoint::load(path)?;
     let classes: Vec<String> = data.manifest().classes.iter().map(|c| c.name.clone()).collect();
     check_classes(path, &checkpoint.classes, &arguments.data, &classes)?;
-    let (input, stored) = checkpoint.input(path, &compute)?;
+    let inputs = devices.iter().map(|device| checkpoint.input(path, device));
+    let (inputs, stored): (Vec<_>, Vec<_>) =
+        inputs.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+    let stored = stored[0];
     let found = [split.height(), split.width()];
     ensure!(
         found == stored,
@@ -51,9 +54,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     );
     let views = if arguments.views == "10" { Views::Ten } else { Views::One };
     let bar = bar("evaluate", split.len() as u64);
-    let network = checkpoint.network_on(&compute)?;
+    let network = checkpoint.placed_on(&devices)?;
     let mut progress = |images: usize| bar.set_position(images as u64);
-    let score = evaluate(&network, split, &input, views, arguments.loader_threads, &mut progress)?;
+    let score = evaluate(&network, split, &inputs, views, arguments.loader_threads, &mut progress)?;
     bar.finish_and_clear();
     if arguments.json {
         println!("{}", serde_json::to_string(&score)?);

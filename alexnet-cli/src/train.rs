@@ -61,7 +61,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             println!("{line}")
         }
     };
-    let compute = arguments.place.open()?;
+    let devices = arguments.place.open_all()?;
     let (task, run) = task(arguments)?;
     let data = match (&arguments.data, &task) {
         (Some(data), _) => data.clone(),
@@ -75,7 +75,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         task,
         loader_threads: arguments.loader_threads,
         checkpoint_every,
-        compute,
+        devices,
     };
     let mut screen = Screen::new(arguments.json);
     let scores = alexnet_train::train(&job, &mut |event| screen.show(event))?;
@@ -184,9 +184,15 @@ impl Screen {
                     "network {network} ({parameters} parameters), recipe {recipe}, seed {seed}: \
                      {images} images of {classes} classes, {epochs} epochs"
                 ));
-                if device != "cpu" {
+                if !device.starts_with("cpu") {
                     self.line(&format!("{device}: {model}, {precision}"));
                 }
+            }
+            Event::Split { devices, crossings, route } => {
+                let crossings = crossings.join(", ");
+                self.line(&format!(
+                    "a tower on each of {devices} devices: activations cross before {crossings}, by {route}"
+                ));
             }
             Event::Step { epoch, loss, images, .. } => {
                 self.bar.inc(*images as u64);

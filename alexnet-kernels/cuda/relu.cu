@@ -57,27 +57,31 @@ struct Mask { u32 seed_low, seed_high, layer, step_low, step_high; float keep, f
 
 __device__ inline bool stays(u32 word, float keep) { return (float)(word >> 8) * (1.0f / 16777216.0f) < keep; }
 
-// Elements in the order in which the mask numbers them: four to a counter, and to a thread.
-template <class T, int V> __device__ void dropout(In<T> x, Out<T> y, u32 vectors, Mask mask) {
+// Elements in the order in which the mask numbers them: four to a counter, and to a thread. They come in rows of
+// `row` vectors; in the layer they may be a part of, a row begins at `first` of `whole`.
+template <class T, int V>
+__device__ void dropout(In<T> x, Out<T> y, u32 vectors, u32 row, u32 first, u32 whole, Mask mask) {
   const u32 i = thread_number();
   if (i >= vectors) return;
-  const u64 first = (u64)i * V;
+  const u64 number = (u64)(i / row) * whole + first + (u64)(i % row) * V;
   const Words words =
-      philox(mask.seed_low, mask.seed_high, {{(u32)(first / 4), mask.layer, mask.step_low, mask.step_high}});
+      philox(mask.seed_low, mask.seed_high, {{(u32)(number / 4), mask.layer, mask.step_low, mask.step_high}});
   float values[V];
-  load<V, T>(values, x, first);
+  load<V, T>(values, x, (u64)i * V);
 #pragma unroll
   for (int j = 0; j < V; ++j)
-    values[j] = stays(words.word[(first + j) % 4], mask.keep) ? mask.factor * values[j] : 0.0f;
-  store<V, T>(y, first, values);
+    values[j] = stays(words.word[(number + j) % 4], mask.keep) ? mask.factor * values[j] : 0.0f;
+  store<V, T>(y, (u64)i * V, values);
 }
 
-// Elements as (B, H, W, C) in memory, numbered as (B, C, H, W): `pixels` is H·W.
-template <class T> __device__ void dropout_maps(In<T> x, Out<T> y, u32 elements, u32 pixels, u32 channels, Mask mask) {
+// Elements as (B, H, W, C) in memory, numbered as (B, C, H, W): `pixels` is H·W. An image begins at `first` of `whole`.
+template <class T>
+__device__ void dropout_maps(In<T> x, Out<T> y, u32 elements, u32 pixels, u32 channels, u32 first, u32 whole,
+                             Mask mask) {
   const u32 i = thread_number();
   if (i >= elements) return;
   const u32 c = i % channels, pixel = i / channels % pixels, image = i / channels / pixels;
-  const u64 number = ((u64)image * channels + c) * pixels + pixel;
+  const u64 number = (u64)image * whole + first + (u64)c * pixels + pixel;
   const Words words =
       philox(mask.seed_low, mask.seed_high, {{(u32)(number / 4), mask.layer, mask.step_low, mask.step_high}});
   float values[1];
@@ -102,17 +106,19 @@ template <class T> __device__ void dropout_maps(In<T> x, Out<T> y, u32 elements,
   }                                                                                                                 \
   HOST_ENTRY(scaled_##T##_v##V)
 #define DROPOUT(T, V)                                                                                               \
-  extern "C" __global__ void dropout_##T##_v##V(In<T> x, Out<T> y, u32 vectors, u32 seed_low, u32 seed_high,        \
-                                                u32 layer, u32 step_low, u32 step_high, float keep, float factor) { \
-    dropout<T, V>(x, y, vectors, {seed_low, seed_high, layer, step_low, step_high, keep, factor});                  \
+  extern "C" __global__ void dropout_##T##_v##V(In<T> x, Out<T> y, u32 vectors, u32 row, u32 first, u32 whole,      \
+                                                u32 seed_low, u32 seed_high, u32 layer, u32 step_low,               \
+                                                u32 step_high, float keep, float factor) {                          \
+    const Mask mask = {seed_low, seed_high, layer, step_low, step_high, keep, factor};                              \
+    dropout<T, V>(x, y, vectors, row, first, whole, mask);                                                          \
   }                                                                                                                 \
   HOST_ENTRY(dropout_##T##_v##V)
 #define DROPOUT_MAPS(T)                                                                                             \
   extern "C" __global__ void dropout_maps_##T(In<T> x, Out<T> y, u32 elements, u32 pixels, u32 channels,            \
-                                              u32 seed_low, u32 seed_high, u32 layer, u32 step_low, u32 step_high,  \
-                                              float keep, float factor) {                                           \
-    dropout_maps<T>(x, y, elements, pixels, channels,                                                               \
-                    {seed_low, seed_high, layer, step_low, step_high, keep, factor});                               \
+                                              u32 first, u32 whole, u32 seed_low, u32 seed_high, u32 layer,         \
+                                              u32 step_low, u32 step_high, float keep, float factor) {              \
+    const Mask mask = {seed_low, seed_high, layer, step_low, step_high, keep, factor};                              \
+    dropout_maps<T>(x, y, elements, pixels, channels, first, whole, mask);                                          \
   }                                                                                                                 \
   HOST_ENTRY(dropout_maps_##T)
 

@@ -2,11 +2,12 @@
 //!
 //! Each device has one stream, on which everything happens in order, and one [`handles::Handles`], with the libraries'
 //! handles, their workspace and the algorithms chosen so far. Nothing here waits for the device but the measuring of
-//! algorithms, once a shape.
+//! algorithms, once a shape. Between cards, streams wait for each other (`crossing.rs`).
 
 mod blas;
 mod card;
 mod conv;
+mod crossing;
 mod cudnn;
 mod dense;
 mod facts;
@@ -19,6 +20,7 @@ mod places;
 mod plain;
 
 pub(crate) use conv::{ConvSize, conv_backward_data, conv_forward};
+pub(crate) use crossing::{reach, send};
 pub(crate) use dense::{linear_forward, linear_input_gradient};
 pub(crate) use facts::{memory, model, peak_memory};
 pub(crate) use gradients::{

@@ -11,7 +11,8 @@
 //! ```
 //!
 //! Element `e` is the position in the logical row-major order of the tensor, whatever its memory:
-//! `b·I + i` for `(B, I)`, `((b·C + c)·H + h)·W + w` for `(B, C, H, W)`.
+//! `b·I + i` for `(B, I)`, `((b·C + c)·H + h)·W + w` for `(B, C, H, W)`. Where the tensor is a [`Part`] of a layer,
+//! that is its position in the whole layer's.
 //!
 //! Shapes: any of at most 2³⁴ elements, all equal; f32.
 //! Units: `keep` is a probability.
@@ -69,6 +70,16 @@ pub struct DropoutKey {
     pub layer: u32,
 }
 
+/// Which numbers of each image of a layer a tensor holds, so that a tower on a device of its own drops what it would
+/// drop as a half of one layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// Numbers of the same image before them, in the layer's logical order.
+    pub first: usize,
+    /// All numbers of an image in the layer.
+    pub whole: usize,
+}
+
 impl Dropout {
     /// `x` to `y` of the same shape.
     ///
@@ -76,17 +87,28 @@ impl Dropout {
     ///
     /// See the head of this file: shapes, dtypes and probabilities that have no meaning.
     pub fn forward(&self, x: &Tensor, mode: DropoutMode) -> Result<Tensor> {
+        self.run_on(x, mode, None)
+    }
+
+    /// The same for a part of a layer: `y` is that part of what [`forward`](Self::forward) gives for the whole.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Dropout::forward`]; a part that leaves the layer.
+    pub fn forward_part(&self, x: &Tensor, mode: DropoutMode, part: Part) -> Result<Tensor> {
+        self.run_on(x, mode, Some(part))
+    }
+
+    fn run_on(&self, x: &Tensor, mode: DropoutMode, part: Option<Part>) -> Result<Tensor> {
         check_values("dropout", "the input", x)?;
         self.check()?;
-        if x.elem_count() > 4 << 32 {
-            bail!("dropout: the counter ends at {} elements, got {}", 4u64 << 32, x.elem_count())
-        }
+        let rows = Rows::new(x, part)?;
         if x.device().is_cuda() {
             // The kernel finds each element's number itself.
-            return in_logical_order(&in_memory_order(x)?.apply_op1(Masked(*self, mode))?);
+            return in_logical_order(&in_memory_order(x)?.apply_op1(Masked(*self, mode, rows))?);
         }
         // Row-major, so that elements in memory are in the order in which the mask numbers them.
-        let y = x.contiguous()?.apply_op1(Masked(*self, mode))?;
+        let y = x.contiguous()?.apply_op1(Masked(*self, mode, rows))?;
         if y.rank() == 4 { channels_last(&y) } else { Ok(y) }
     }
 
@@ -97,6 +119,15 @@ impl Dropout {
     /// Those of [`Dropout::forward`].
     pub fn backward(&self, dy: &Tensor, mode: DropoutMode) -> Result<Tensor> {
         self.forward(dy, mode) // the layer is a diagonal matrix
+    }
+
+    /// The gradient by `x`, given that by `y`, of [`forward_part`](Self::forward_part).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Dropout::forward_part`].
+    pub fn backward_part(&self, dy: &Tensor, mode: DropoutMode, part: Part) -> Result<Tensor> {
+        self.forward_part(dy, mode, part)
     }
 
     /// The gradient by what `x` was before it was rectified, given the output `y` and the gradient by it: with
@@ -130,10 +161,15 @@ impl Dropout {
         }
     }
 
-    fn run(&self, mode: DropoutMode, x: &[f32], y: &mut [f32]) {
+    fn run(&self, mode: DropoutMode, rows: Rows, x: &[f32], y: &mut [f32]) {
         let scale = self.scale(mode);
         match mode {
-            DropoutMode::Train(key) => self.masked(key, scale, x, y),
+            DropoutMode::Train(key) => {
+                let images = y.par_chunks_mut(rows.row).zip(x.par_chunks(rows.row)).enumerate();
+                images.for_each(|(image, (y, x))| {
+                    self.masked(key, scale, image * rows.whole + rows.first, x, y);
+                });
+            }
             DropoutMode::Test => crate::elementwise::map1(
                 x,
                 y,
@@ -143,20 +179,29 @@ impl Dropout {
         }
     }
 
-    fn masked(&self, key: DropoutKey, scale: f32, x: &[f32], y: &mut [f32]) {
-        let (keep, [step_low, step_high]) = (self.keep, halves(key.step));
+    /// Elements whose numbers are `first` and those behind it.
+    fn masked(&self, key: DropoutKey, scale: f32, first: usize, x: &[f32], y: &mut [f32]) {
+        let [step_low, step_high] = halves(key.step);
+        let words = |number: usize| {
+            philox4x32(halves(key.seed), [(number / 4) as u32, key.layer, step_low, step_high])
+        };
+        let some = |words: &[u32], x: &[f32], y: &mut [f32]| {
+            for ((y, x), word) in y.iter_mut().zip(x).zip(words) {
+                *y = if uniform(*word) < self.keep { scale * x } else { 0.0 };
+            }
+        };
+        // Up to the first element that begins a counter of its own.
+        let ahead = (first.next_multiple_of(4) - first).min(x.len());
+        let ((x_ahead, x), (y_ahead, y)) = (x.split_at(ahead), y.split_at_mut(ahead));
+        some(&words(first)[first % 4..], x_ahead, y_ahead);
         let chunks = y.par_chunks_mut(4 * BLOCKS).zip(x.par_chunks(4 * BLOCKS)).enumerate();
         chunks.for_each(|(chunk, (y, x))| {
             vectorized(
                 #[inline(always)]
                 || {
-                    let first = (chunk * BLOCKS) as u32;
-                    for (block, (y, x)) in (first..).zip(y.chunks_mut(4).zip(x.chunks(4))) {
-                        let words =
-                            philox4x32(halves(key.seed), [block, key.layer, step_low, step_high]);
-                        for ((y, x), word) in y.iter_mut().zip(x).zip(words) {
-                            *y = if uniform(word) < keep { scale * x } else { 0.0 };
-                        }
+                    let first = first + ahead + 4 * chunk * BLOCKS;
+                    for (block, (y, x)) in y.chunks_mut(4).zip(x.chunks(4)).enumerate() {
+                        some(&words(first + 4 * block), x, y);
                     }
                 },
             );
@@ -167,8 +212,43 @@ impl Dropout {
 /// Counters a thread takes at a time; each gives four elements.
 const BLOCKS: usize = 1024;
 
+/// How the elements of a tensor, in logical order, are numbered: rows of `row`, one an image, of which the first begins
+/// at `first` and each other one `whole` behind the one before.
+#[doc(hidden)] // for the tests that run the kernels on the host
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rows {
+    pub(crate) row: usize,
+    pub(crate) first: usize,
+    pub(crate) whole: usize,
+}
+
+impl Rows {
+    /// Of `x`, alone or a part of a layer.
+    ///
+    /// # Errors
+    ///
+    /// A part that leaves the layer; numbers beyond the counter.
+    pub fn new(x: &Tensor, part: Option<Part>) -> Result<Self> {
+        let images = if x.rank() > 1 { x.dim(0)?.max(1) } else { 1 };
+        let row = x.elem_count() / images;
+        let Part { first, whole } = part.unwrap_or(Part { first: 0, whole: row });
+        if first.checked_add(row).is_none_or(|end| end > whole) {
+            bail!("dropout: {row} numbers behind {first} leave an image of {whole}")
+        }
+        let rows = Self { row, first, whole };
+        if images.checked_mul(rows.whole).is_none_or(|last| last as u64 > 4 << 32) {
+            bail!(
+                "dropout: the counter ends at {} elements, got {images} images of {}",
+                4u64 << 32,
+                rows.whole
+            )
+        }
+        Ok(rows)
+    }
+}
+
 /// `x → y`, and `dy → dx`.
-struct Masked(Dropout, DropoutMode);
+struct Masked(Dropout, DropoutMode, Rows);
 
 impl CustomOp1 for Masked {
     fn name(&self) -> &'static str {
@@ -177,7 +257,7 @@ impl CustomOp1 for Masked {
 
     #[cfg(feature = "cuda")]
     fn cuda_fwd(&self, x: &CudaStorage, l: &Layout) -> Result<(CudaStorage, Shape)> {
-        let Self(dropout, mode) = self;
+        let Self(dropout, mode, rows) = self;
         let scale = dropout.scale(*mode);
         let y = match *mode {
             DropoutMode::Test => crate::cuda::scaled(x, l, scale)?,
@@ -186,7 +266,7 @@ impl CustomOp1 for Masked {
                     [_, h, w, c] => Some([h * w, c]),
                     _ => None,
                 };
-                crate::cuda::dropout(x, l, maps, key, (dropout.keep, scale))?
+                crate::cuda::dropout(x, l, (maps, *rows), key, (dropout.keep, scale))?
             }
         };
         Ok((y, l.shape().clone()))
@@ -195,13 +275,13 @@ impl CustomOp1 for Masked {
     fn cpu_fwd(&self, x: &CpuStorage, l: &Layout) -> Result<(CpuStorage, Shape)> {
         let x = values::<f32>("dropout", x, l)?;
         produce(l.shape(), |y| {
-            self.0.run(self.1, x, y);
+            self.0.run(self.1, self.2, x, y);
             Ok(())
         })
     }
 
     fn bwd(&self, _x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
-        dy.contiguous()?.apply_op1_no_bwd(&Self(self.0, self.1)).map(Some)
+        dy.contiguous()?.apply_op1_no_bwd(&Self(self.0, self.1, self.2)).map(Some)
     }
 }
 

@@ -1,12 +1,15 @@
 #![doc = include_str!("../README.md")]
 
 mod aligned;
+mod channels;
 mod compute;
 mod conv;
+mod crossing;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod dense;
 mod device;
+mod device_names;
 mod dropout;
 mod elementwise;
 mod gradients;
@@ -33,11 +36,16 @@ mod transfer;
 mod window;
 
 pub use aligned::Window;
+pub use channels::{add, join_channels, take_channels};
 pub use compute::{CardMemory, Compute, is_out_of_memory};
 pub use conv::{Conv2d, Padding};
+pub use crossing::{Route, connect, send};
 pub use dense::channels_last;
 pub use device::{DeviceError, DeviceName, DeviceOptions, Precision};
-pub use dropout::{Dropout, DropoutKey, DropoutMode, DropoutScale};
+pub use device_names::DeviceNames;
+#[doc(hidden)] // for the tests that run the kernels on the host
+pub use dropout::Rows as DropoutRows;
+pub use dropout::{Dropout, DropoutKey, DropoutMode, DropoutScale, Part};
 pub use gradients::{ConvGradients, Gradients, InputGradient, LinearGradients};
 pub use input::Input;
 pub use linear::Linear;

@@ -1,6 +1,6 @@
 //! Names of devices and precisions, and what is said where there is no such device.
 
-use alexnet_kernels::{DeviceError, DeviceName, DeviceOptions, Precision};
+use alexnet_kernels::{DeviceError, DeviceName, DeviceNames, DeviceOptions, Precision};
 
 #[test]
 fn names() {
@@ -17,6 +17,21 @@ fn names() {
     for name in ["cpu", "cuda:0", "cuda:7"] {
         assert_eq!(name.parse::<DeviceName>().map(|name| name.to_string()), Ok(name.to_owned()));
     }
+}
+
+#[test]
+fn lists_of_devices() -> Result<(), DeviceError> {
+    for names in ["cpu", "cpu,cpu", "cuda:0", "cuda:0,cuda:1", "cuda:3,cuda:3,cuda:1"] {
+        let list: DeviceNames = names.parse()?;
+        assert_eq!(list.to_string(), names);
+        assert_eq!(list.names().len(), names.split(',').count());
+    }
+    for (names, wrong) in
+        [("", ""), ("cuda:0,", ""), ("cuda:0, cuda:1", " cuda:1"), ("cpu;cpu", "cpu;cpu")]
+    {
+        assert_eq!(names.parse::<DeviceNames>(), Err(DeviceError::Name(wrong.to_owned())));
+    }
+    Ok(())
 }
 
 #[test]

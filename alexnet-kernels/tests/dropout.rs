@@ -3,7 +3,7 @@
 mod common;
 
 use alexnet_kernels::{
-    Dropout, DropoutKey, DropoutMode, DropoutScale, channels_last, philox4x32, uniform,
+    Dropout, DropoutKey, DropoutMode, DropoutScale, Part, channels_last, philox4x32, uniform,
 };
 use candle_core::{DType, Device, Result, Tensor};
 use common::{Array, assert_same_on_all_thread_counts, cases, check, refusal};
@@ -115,6 +115,43 @@ fn mask_does_not_depend_on_memory() -> Result<()> {
         dropout.forward(x, DropoutMode::Train(KEY))?.flatten_all()?.to_vec1()
     };
     assert_eq!(values(&x)?, values(&channels_last(&x)?)?);
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(cases(24))]
+
+    /// Parts of a layer, dropped apart, are what the whole layer drops, whatever lies before and behind.
+    #[test]
+    fn parts_drop_what_the_whole_drops(
+        (b, c, pixels) in (1..4usize, 2..9usize, prop_oneof![Just(None), (1..4usize, 1..4usize).prop_map(Some)]),
+        cut in any::<prop::sample::Index>(),
+        (keep, seed) in (0.1..0.9f32, any::<u64>()),
+    ) {
+        let (cut, area) = (1 + cut.index(c - 1), pixels.map_or(1, |(h, w)| h * w));
+        let dims = pixels.map_or(vec![b, c], |(h, w)| vec![b, c, h, w]);
+        let x = Array::random(&dims, 3).tensor(&Device::Cpu).unwrap();
+        let dropout = Dropout { keep, scale: DropoutScale::AtTraining };
+        let mode = DropoutMode::Train(DropoutKey { seed, ..KEY });
+        let flat = |x: &Tensor| x.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let whole = dropout.forward(&x, mode).unwrap();
+        for (first, count) in [(0, cut), (cut, c - cut)] {
+            let part = Part { first: first * area, whole: c * area };
+            let got = dropout.forward_part(&x.narrow(1, first, count).unwrap(), mode, part).unwrap();
+            prop_assert_eq!(flat(&got), flat(&whole.narrow(1, first, count).unwrap()));
+        }
+    }
+}
+
+#[test]
+fn parts_that_leave_the_layer_are_refused() -> Result<()> {
+    let x = Tensor::ones((2, 3), DType::F32, &Device::Cpu)?;
+    let half = Dropout { keep: 0.5, scale: DropoutScale::AtTest };
+    let part = |first, whole| half.forward_part(&x, DropoutMode::Test, Part { first, whole });
+    assert!(part(2, 5).is_ok());
+    assert!(refusal(part(3, 5)).contains("3 numbers behind 3 leave an image of 5"));
+    assert!(refusal(part(usize::MAX, 5)).contains("leave an image of 5"));
+    assert!(refusal(part(0, usize::MAX)).contains("the counter ends"));
     Ok(())
 }
 

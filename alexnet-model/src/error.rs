@@ -23,6 +23,18 @@ pub enum SpecError {
         /// What the parser says, in one line.
         message: String,
     },
+    /// Another number of devices than of towers.
+    #[error(
+        "network `{network}` has {towers} tower(s), but {devices} devices are named: name one device, or one a tower"
+    )]
+    Towers {
+        /// The network.
+        network: String,
+        /// Its towers.
+        towers: usize,
+        /// The devices.
+        devices: usize,
+    },
     /// A layer that cannot be.
     #[error("network `{network}`, layer `{layer}`: {reason}")]
     Layer {

@@ -27,12 +27,43 @@ impl Shape {
         self.len() == 0
     }
 
+    /// Channels of a map; of a vector how many numbers.
+    pub fn channels(&self) -> usize {
+        match *self {
+            Self::Map(c, ..) => c,
+            Self::Vector(n) => n,
+        }
+    }
+
     /// As a list, without the batch.
     pub fn dims(&self) -> Vec<usize> {
         match *self {
             Self::Map(c, h, w) => vec![c, h, w],
             Self::Vector(n) => vec![n],
         }
+    }
+}
+
+/// Which channels a layer puts out, or numbers where it puts out a vector: all of them, or those of one tower.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// How many are before them.
+    pub first: usize,
+    /// How many they are.
+    pub count: usize,
+    /// How many the towers have together.
+    pub whole: usize,
+}
+
+impl Share {
+    /// All of `whole`.
+    pub fn all(whole: usize) -> Self {
+        Self { first: 0, count: whole, whole }
+    }
+
+    /// Their places in the whole.
+    pub fn range(&self) -> std::ops::Range<usize> {
+        self.first..self.first + self.count
     }
 }
 
@@ -51,9 +82,22 @@ pub struct Layer {
     pub weight: Option<Vec<usize>>,
     /// Multiply-adds of one image's forward pass; only convolutions and dense layers count, as is usual.
     pub macs: u64,
+    /// Its outputs among those of the layer that it is one tower's part of; and its rows of weights and biases too.
+    pub share: Share,
 }
 
 impl Layer {
+    pub(crate) fn new(
+        spec: LayerSpec,
+        [input, output]: [Shape; 2],
+        weight: Option<Vec<usize>>,
+    ) -> Self {
+        let per_output = weight.as_ref().map_or(0, |w| w[1..].iter().product::<usize>());
+        let macs = (output.len() * per_output) as u64;
+        let share = Share::all(output.channels());
+        Self { op: spec.kind.op(), spec, input, output, weight, macs, share }
+    }
+
     /// Weights and biases together.
     pub fn parameters(&self) -> u64 {
         let of = |w: &Vec<usize>| w.iter().product::<usize>() + w[0];
@@ -63,7 +107,7 @@ impl Layer {
 
 /// All layers of a network.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Layers(Vec<Layer>);
+pub struct Layers(pub(crate) Vec<Layer>);
 
 impl Layers {
     /// Works out every layer of `spec`.
@@ -80,6 +124,9 @@ impl Layers {
         let [c, h, w] = spec.input;
         // Far above any network of this kind, far below what overflows a product of them.
         let sane = |n: usize| (1..=1 << 16).contains(&n);
+        if !(1..=64).contains(&spec.towers) {
+            return Err(fail("towers", format!("a network in {} towers", spec.towers)));
+        }
         if ![c, h, w].into_iter().all(sane) {
             return Err(fail("input", format!("{c}x{h}x{w} is not the shape of an image")));
         }
@@ -96,15 +143,7 @@ impl Layers {
             if weight.as_ref().is_some_and(|w| product(w).is_none()) {
                 return Err(fail(&layer.name, format!("weights {weight:?} are too many")));
             }
-            let per_output = weight.as_ref().map_or(0, |w| w[1..].iter().product::<usize>());
-            layers.push(Layer {
-                op: layer.kind.op(),
-                input,
-                output,
-                macs: (output.len() * per_output) as u64,
-                weight,
-                spec: layer.clone(),
-            });
+            layers.push(Layer::new(layer.clone(), [input, output], weight));
             input = output;
         }
         match layers.last().map(|l| l.op) {

@@ -72,7 +72,13 @@ impl Layers {
         let (mut before, mut kept) = (Needs::Nothing, Vec::new()); // of each stage: input kept, argmax
         for (number, stage) in stages.iter().enumerate() {
             let layer = layers[stage.layer];
-            let used = before == Needs::Output || stage.needs(layer.op) == Needs::Input;
+            let (crosses, input) =
+                (self.layers().crosses(stage.layer), stage.needs(layer.op) == Needs::Input);
+            let used = before == Needs::Output || input && !crosses;
+            // What all towers put out, side by side, and what the others sent for that.
+            let joined = ledger.take(if crosses { of(layer.input) } else { 0 });
+            let sent = ledger.take(joined - if crosses { x } else { 0 });
+            ledger.give(sent);
             let extra = ledger.take(scratch(stage)[0]);
             let y = ledger.take(of(layer.output));
             let argmax = match layer.op {
@@ -83,11 +89,14 @@ impl Layers {
                 _ => ledger.take(0),
             };
             ledger.give(extra);
+            if !input {
+                ledger.give(joined);
+            }
             // The images are the caller's until the step is over.
             if !used && number > 0 {
                 ledger.give(x);
             }
-            kept.push(((used && number > 0).then_some(x), argmax));
+            kept.push(((used && number > 0).then_some(x), argmax, if input { joined } else { 0 }));
             before = stage.needs(layer.op);
             x = y;
         }
@@ -103,9 +112,18 @@ impl Layers {
             ledger.give(weights);
             ledger.give(extra);
             ledger.give(dy);
+            // Each tower's share of what the towers found, and from that the sum.
+            let mut dx = dx;
+            if kept[number].2 > 0 {
+                let parts = ledger.take(dx);
+                ledger.give(dx);
+                dx = ledger.take(of(layers[stage.layer - 1].output));
+                ledger.give(parts);
+            }
             // What the stage behind read is this one's output.
-            kept.get(number + 1).and_then(|(x, _)| *x).into_iter().for_each(|x| ledger.give(x));
+            kept.get(number + 1).and_then(|(x, ..)| *x).into_iter().for_each(|x| ledger.give(x));
             ledger.give(kept[number].1);
+            ledger.give(kept[number].2);
             dy = dx;
         }
         let count: u64 = layers.iter().map(|l| l.parameters()).sum();

@@ -7,7 +7,7 @@ use candle_nn::VarBuilder;
 
 use crate::parameters::{bias_name, initial, to_disk, to_memory, weight_name};
 use crate::stage::stages;
-use crate::{Layer, Layers, NetworkSpec, Stage};
+use crate::{Layer, Layers, NetworkSpec, Share, Stage};
 
 /// What a parameter is; rate and decay hang on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,9 +94,16 @@ impl Network {
     ///
     /// No memory on the device; a type that candle does not convert to.
     pub fn on(&self, device: &Device, weights: DType) -> Result<Self> {
+        let whole = self.layers.iter().all(|layer| layer.share == Share::all(layer.share.whole));
         let mut network = self.clone();
         for parameter in &mut network.parameters {
-            let tensor = parameter.tensor.to_device(device)?;
+            // Of a tower's rows only these are to go there, and not all that share their memory.
+            let own = if whole {
+                parameter.tensor.clone()
+            } else {
+                in_memory(&parameter.tensor, Tensor::force_contiguous)?
+            };
+            let tensor = own.to_device(device)?;
             parameter.tensor = match parameter.role {
                 // By rows of memory: candle's conversion gives back row-major tensors.
                 Role::Weight if tensor.dtype() != weights => {
@@ -106,6 +113,25 @@ impl Network {
             };
         }
         Ok(network)
+    }
+
+    /// The tower whose layers are `layers`, with its rows of the parameters here; they share memory.
+    pub(crate) fn tower(&self, layers: Layers) -> Result<Self> {
+        let mut tower = Self { layers, ..self.clone() };
+        for index in 0..tower.parameters.len() {
+            let share = tower.share_of(index)?;
+            let parameter = &mut tower.parameters[index];
+            parameter.tensor = parameter.tensor.narrow(0, share.first, share.count)?;
+        }
+        Ok(tower)
+    }
+
+    /// Which rows of the whole network's parameter `index` this one has.
+    pub(crate) fn share_of(&self, index: usize) -> Result<Share> {
+        match self.layer_of(index) {
+            Some(layer) => Ok(layer.share),
+            None => bail!("network `{}` has no parameter {index}", self.spec.name),
+        }
     }
 
     fn build(
@@ -207,6 +233,11 @@ impl Network {
     pub fn first_parameter(&self, layer: usize) -> Option<usize> {
         self.layers.iter().nth(layer)?.weight.as_ref()?;
         Some(2 * self.layers.iter().take(layer).filter(|l| l.weight.is_some()).count())
+    }
+
+    /// The device of the parameters.
+    pub fn device(&self) -> &Device {
+        self.parameters.first().map_or(&Device::Cpu, |p| p.tensor.device())
     }
 
     fn layer_of(&self, parameter: usize) -> Option<&Layer> {

@@ -1,34 +1,35 @@
-//! A pass through a network: forward for anyone, and the backward walk for training.
+//! A pass through a network: forward for anyone, and the backward walk for training; on one device, or over the towers
+//! of a network that is split.
+//!
+//! The towers go through the same stages side by side, and each stage is begun on every device before the next is: what
+//! is put into the stream of a card runs while the others get theirs. Where a stage reads every tower's activations,
+//! each device is sent the others'; on the way back each works out its part of the gradient by all of them, sends the
+//! others theirs and adds what it gets, in the order of the towers. On one device there is one tower and none of this.
 
-use alexnet_kernels::{DropoutKey, DropoutMode, InputGradient, Linear, Relu, recycle};
+use alexnet_kernels::{add, join_channels, recycle, send, take_channels};
 use candle_core::{Module, Result, Tensor, bail};
 
 use crate::stage::Needs;
-use crate::{Network, Op, Shape, Stage};
-
-/// Whether a pass drops elements.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Evaluation: nothing is dropped.
-    Test,
-    /// Training: which elements are dropped is a function of these two and the layer.
-    Train {
-        /// The run's seed.
-        seed: u64,
-        /// The update this pass is for.
-        step: u64,
-    },
-}
+use crate::{Mode, Network, Saved, Stage};
 
 /// What a forward pass leaves for the backward walk, and the logits.
 #[derive(Debug)]
 pub struct Tape {
-    /// The activations before, between and behind the stages, where a stage needs them.
-    between: Vec<Option<Tensor>>,
-    /// The argmax of each stage that pools.
-    argmax: Vec<Option<Tensor>>,
+    /// One for each tower.
+    reels: Vec<Reel>,
     logits: Tensor,
     mode: Mode,
+}
+
+/// What the forward pass of one tower leaves.
+#[derive(Debug, Default)]
+struct Reel {
+    /// The tower's activations before, between and behind the stages, where a stage needs them.
+    between: Vec<Option<Tensor>>,
+    /// The activations of all towers before each stage that needs them.
+    joined: Vec<Option<Tensor>>,
+    /// The argmax of each stage that pools.
+    argmax: Vec<Option<Tensor>>,
 }
 
 impl Tape {
@@ -36,35 +37,6 @@ impl Tape {
     pub fn logits(&self) -> &Tensor {
         &self.logits
     }
-}
-
-/// What the forward pass of one stage gives.
-#[derive(Debug)]
-pub struct StageOutput {
-    /// The activations behind it.
-    pub output: Tensor,
-    /// Where the maxima were, of a stage that pools.
-    pub argmax: Option<Tensor>,
-}
-
-/// What the backward pass of one stage reads; [`Tape`] keeps no more than is needed of it.
-#[derive(Debug, Clone, Copy)]
-pub struct Saved<'a> {
-    /// The activations before the stage.
-    pub input: Option<&'a Tensor>,
-    /// The activations behind it.
-    pub output: Option<&'a Tensor>,
-    /// Where the maxima were.
-    pub argmax: Option<&'a Tensor>,
-}
-
-/// What the backward pass of one stage gives.
-#[derive(Debug)]
-pub struct StageGradients {
-    /// By the stage's input; `None` for the first one, whose input is the images.
-    pub input: Option<Tensor>,
-    /// By its weights and its bias, laid out in memory as they are.
-    pub parameters: Option<[Tensor; 2]>,
 }
 
 impl Network {
@@ -75,17 +47,7 @@ impl Network {
     ///
     /// Images of another shape than the network's input; whatever an operation refuses.
     pub fn forward(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
-        self.check_images(images)?;
-        let mut x = images.clone();
-        for (number, stage) in self.stages().iter().enumerate() {
-            let y = self.apply(*stage, &x, mode)?;
-            // Candle's graph of operations, where there is one, holds on to `x`.
-            if number > 0 && !y.track_op() {
-                recycle(x);
-            }
-            x = y;
-        }
-        Ok(x)
+        Walk::of(self).forward(std::slice::from_ref(images), mode)
     }
 
     /// The same as [`forward`](Self::forward), keeping what [`backward`](Self::backward) needs.
@@ -94,116 +56,7 @@ impl Network {
     ///
     /// As [`forward`](Self::forward).
     pub fn forward_tape(&self, images: &Tensor, mode: Mode) -> Result<Tape> {
-        self.check_images(images)?;
-        let (mut between, mut argmax) = (Vec::new(), Vec::new());
-        let (mut x, mut before) = (images.clone(), Needs::Nothing);
-        for (number, &stage) in self.stages().iter().enumerate() {
-            let pass = self.forward_stage(stage, &x, mode)?;
-            let needs = stage.needs(self.op(stage.layer)?);
-            let used = before == Needs::Output || needs == Needs::Input;
-            let x = std::mem::replace(&mut x, pass.output);
-            if used || number == 0 {
-                between.push(used.then_some(x));
-            } else {
-                recycle(x);
-                between.push(None);
-            }
-            argmax.push(pass.argmax);
-            before = needs;
-        }
-        between.push((before == Needs::Output).then(|| x.clone()));
-        Ok(Tape { between, argmax, logits: x, mode })
-    }
-
-    fn check_images(&self, images: &Tensor) -> Result<()> {
-        let (_, c, h, w) = images.dims4()?;
-        let (input, name) = (self.spec().input, &self.spec().name);
-        if [c, h, w] != input {
-            bail!("images are {:?}, but network `{name}` takes {input:?}", [c, h, w])
-        }
-        Ok(())
-    }
-
-    /// The output of `stage` for its input `x`, one batch.
-    ///
-    /// # Errors
-    ///
-    /// No such stage; whatever its operation refuses.
-    pub fn forward_stage(&self, stage: Stage, x: &Tensor, mode: Mode) -> Result<StageOutput> {
-        if let Op::MaxPool(pool) = self.op(stage.layer)? {
-            let pooled = pool.forward_argmax(x, stage.relu, stage.input)?;
-            return Ok(StageOutput { output: pooled.output, argmax: Some(pooled.argmax) });
-        }
-        Ok(StageOutput { output: self.apply(stage, x, mode)?, argmax: None })
-    }
-
-    /// The output alone, which candle can differentiate.
-    fn apply(&self, Stage { layer, relu, .. }: Stage, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        match self.op(layer)? {
-            Op::Conv(conv) => {
-                let [w, b] = self.weight_and_bias(layer)?;
-                if relu { conv.forward_relu(x, w, b) } else { conv.forward(x, w, b) } // (B, O, H', W')
-            }
-            Op::Linear => {
-                let ([w, b], x) = (self.weight_and_bias(layer)?, flat(x)?);
-                if relu { Linear.forward_relu(&x, w, b) } else { Linear.forward(&x, w, b) } // (B, O)
-            }
-            Op::Relu => Relu.forward(x),
-            Op::Lrn(lrn) => lrn.forward(x),
-            Op::MapNorm(norm) => norm.forward(x),
-            Op::MaxPool(pool) => {
-                if relu {
-                    pool.forward_relu(x)
-                } else {
-                    pool.forward(x)
-                }
-            } // (B, C, H', W')
-            Op::Dropout(dropout) => dropout.forward(x, dropout_mode(mode, layer)),
-        }
-    }
-
-    /// The gradients of `stage`, given what its forward pass read and gave, and `dy`, the gradient by its
-    /// output. Where the stage rectifies its output, `dy` must be 0 wherever the output is: the stage behind
-    /// sees to it. So does this one, if the stage before it rectifies.
-    ///
-    /// # Errors
-    ///
-    /// No such stage; something that it needs is not in `saved`; whatever its operation refuses.
-    pub fn backward_stage(
-        &self,
-        stage: Stage,
-        saved: Saved<'_>,
-        dy: &Tensor,
-        mode: Mode,
-    ) -> Result<StageGradients> {
-        let Stage { layer, input, .. } = stage;
-        let rectified = input == InputGradient::Rectified;
-        let dx = match self.op(layer)? {
-            Op::Conv(conv) => {
-                let [w, _] = self.weight_and_bias(layer)?;
-                let g = conv.backward(there(saved.input)?, w, dy, input)?;
-                return Ok(StageGradients { input: g.input, parameters: Some([g.weight, g.bias]) });
-            }
-            Op::Linear => {
-                let ([w, _], x) = (self.weight_and_bias(layer)?, there(saved.input)?);
-                let g = Linear.backward(&flat(x)?, w, dy, input)?;
-                let input = g.input.map(|dx| unflat(&dx, x)).transpose()?;
-                return Ok(StageGradients { input, parameters: Some([g.weight, g.bias]) });
-            }
-            Op::Relu => Relu.backward(there(saved.output)?, dy)?,
-            Op::Lrn(lrn) if rectified => lrn.backward_rectified(there(saved.input)?, dy)?,
-            Op::Lrn(lrn) => lrn.backward(there(saved.input)?, dy)?,
-            Op::MapNorm(norm) if rectified => norm.backward_rectified(there(saved.input)?, dy)?,
-            Op::MapNorm(norm) => norm.backward(there(saved.input)?, dy)?,
-            Op::MaxPool(pool) => {
-                pool.backward_argmax(there(saved.argmax)?, dy, self.map(layer)?)?
-            }
-            Op::Dropout(dropout) if rectified => {
-                dropout.backward_rectified(there(saved.output)?, dy, dropout_mode(mode, layer))?
-            }
-            Op::Dropout(dropout) => dropout.backward(dy, dropout_mode(mode, layer))?,
-        };
-        Ok(StageGradients { input: Some(dx), parameters: None })
+        Walk::of(self).forward_tape(std::slice::from_ref(images), mode)
     }
 
     /// Walks the layers backwards from `gradient`, the loss by the logits `(B, classes)`, and hands each
@@ -223,94 +76,220 @@ impl Network {
         gradient: Tensor,
         update: &mut dyn FnMut(usize, &Tensor) -> Result<()>,
     ) -> Result<()> {
-        let Tape { mut between, mut argmax, mode, .. } = tape;
+        Walk::of(self).backward(tape, gradient, &mut |_, index, g| update(index, g))
+    }
+}
+
+/// The towers that a pass goes through: a whole network is one.
+pub(crate) struct Walk<'a>(pub(crate) &'a [Network]);
+
+impl<'a> Walk<'a> {
+    fn of(network: &'a Network) -> Self {
+        Self(std::slice::from_ref(network))
+    }
+
+    fn stages(&self) -> &'a [Stage] {
+        self.0.first().map_or(&[], Network::stages)
+    }
+
+    /// Whether `stage` reads the activations of all towers.
+    fn crosses(&self, stage: Stage) -> bool {
+        self.0.first().is_some_and(|tower| tower.layers().crosses(stage.layer))
+    }
+
+    /// As [`Network::forward`], the images on the device of each tower.
+    pub(crate) fn forward(&self, images: &[Tensor], mode: Mode) -> Result<Tensor> {
+        self.check_images(images)?;
+        let mut xs = images.to_vec();
+        for (number, &stage) in self.stages().iter().enumerate() {
+            if self.crosses(stage) {
+                let joined = join(&xs)?;
+                std::mem::replace(&mut xs, joined).into_iter().for_each(recycle);
+            }
+            let ys = self.0.iter().zip(&xs).map(|(tower, x)| tower.apply(stage, x, mode));
+            let ys = ys.collect::<Result<Vec<_>>>()?;
+            // Candle's graph of operations, where there is one, holds on to `x`.
+            let spent = number > 0 && ys.iter().all(|y| !y.track_op());
+            let xs = std::mem::replace(&mut xs, ys);
+            xs.into_iter().filter(|_| spent).for_each(recycle);
+        }
+        let logits = logits(&xs)?;
+        if xs.len() > 1 {
+            xs.into_iter().for_each(recycle);
+        }
+        Ok(logits)
+    }
+
+    /// As [`Network::forward_tape`], the images on the device of each tower.
+    pub(crate) fn forward_tape(&self, images: &[Tensor], mode: Mode) -> Result<Tape> {
+        self.check_images(images)?;
+        let mut reels: Vec<Reel> = self.0.iter().map(|_| Reel::default()).collect();
+        let (mut xs, mut before) = (images.to_vec(), Needs::Nothing);
+        for (number, &stage) in self.stages().iter().enumerate() {
+            let crosses = self.crosses(stage);
+            let joined = if crosses { Some(join(&xs)?) } else { None };
+            let (mut ys, mut needs) = (Vec::new(), Needs::Nothing);
+            let inputs = joined.as_ref().unwrap_or(&xs);
+            for ((tower, x), reel) in self.0.iter().zip(inputs).zip(&mut reels) {
+                let pass = tower.forward_stage(stage, x, mode)?;
+                needs = stage.needs(tower.op(stage.layer)?);
+                reel.argmax.push(pass.argmax);
+                ys.push(pass.output);
+            }
+            let input = needs == Needs::Input;
+            let used = before == Needs::Output || input && !crosses;
+            let mut joined = joined.into_iter().flatten();
+            for (x, reel) in std::mem::replace(&mut xs, ys).into_iter().zip(&mut reels) {
+                reel.between.push(kept(x, used, number > 0));
+                reel.joined.push(joined.next().and_then(|joined| kept(joined, input, true)));
+            }
+            before = needs;
+        }
+        let logits = logits(&xs)?;
+        let used = before == Needs::Output;
+        for (x, reel) in xs.into_iter().zip(&mut reels) {
+            reel.between.push(kept(x, used, self.0.len() > 1));
+        }
+        Ok(Tape { reels, logits, mode })
+    }
+
+    /// As [`Network::backward`]; `update` hears of the tower too.
+    pub(crate) fn backward(
+        &self,
+        tape: Tape,
+        gradient: Tensor,
+        update: &mut dyn FnMut(usize, usize, &Tensor) -> Result<()>,
+    ) -> Result<()> {
+        let Tape { mut reels, mode, .. } = tape;
         let stages = self.stages();
-        if argmax.len() != stages.len() || between.len() != stages.len() + 1 {
+        let fits = |r: &Reel| r.argmax.len() == stages.len() && r.between.len() == stages.len() + 1;
+        if reels.len() != self.0.len() || !reels.iter().all(fits) {
             bail!("the tape is not of this network")
         }
-        let (mut dy, mut own) = (gradient, false); // whether `dy` was made here
+        let split = self.0.len() > 1;
+        let mut dys = if split { self.part_by_tower(&gradient)? } else { vec![gradient] };
+        let mut own = split; // whether the gradients in `dys` were made here
         for (number, &stage) in stages.iter().enumerate().rev() {
-            let (output, argmax) = (between.pop().flatten(), argmax.pop().flatten());
-            let input = between.last().and_then(Option::as_ref);
-            let saved = Saved { input, output: output.as_ref(), argmax: argmax.as_ref() };
-            let gradients = self.backward_stage(stage, saved, &dy, mode)?;
-            let done = match gradients.input {
-                Some(dx) => std::mem::replace(&mut dy, dx),
-                None => dy.clone(), // the first stage: nothing reads it any more
-            };
-            let first = self.first_parameter(stage.layer);
-            if let (Some([weight, bias]), Some(first)) = (gradients.parameters, first) {
-                update(first, &weight)?;
-                update(first + 1, &bias)?;
-                recycle(weight); // the bias lies behind it
+            let mut dxs = Vec::new();
+            for (place, (tower, reel)) in self.0.iter().zip(&mut reels).enumerate() {
+                let (output, argmax) = (reel.between.pop().flatten(), reel.argmax.pop().flatten());
+                let joined = reel.joined.pop().flatten();
+                let before = reel.between.last().and_then(Option::as_ref);
+                let input = joined.as_ref().or(before);
+                let saved = Saved { input, output: output.as_ref(), argmax: argmax.as_ref() };
+                let gradients = tower.backward_stage(stage, saved, &dys[place], mode)?;
+                let first = tower.first_parameter(stage.layer);
+                if let (Some([weight, bias]), Some(first)) = (gradients.parameters, first) {
+                    update(place, first, &weight)?;
+                    update(place, first + 1, &bias)?;
+                    recycle(weight); // the bias lies behind it
+                }
+                let last = number + 1 == stages.len() && !split;
+                let output = output.filter(|_| !last); // the logits may be someone else's
+                output.into_iter().chain(argmax).chain(joined).for_each(recycle);
+                dxs.extend(gradients.input); // none for the first stage
             }
-            let last = number + 1 == stages.len();
-            let output = output.filter(|_| !last); // the logits may be someone else's
-            output.into_iter().chain(argmax).chain(own.then_some(done)).for_each(recycle);
+            if self.crosses(stage) {
+                dxs = self.part_sums(stage, dxs)?;
+            }
+            let done = std::mem::replace(&mut dys, dxs);
+            done.into_iter().filter(|_| own).for_each(recycle);
             own = true;
         }
         Ok(())
     }
 
-    fn op(&self, layer: usize) -> Result<Op> {
-        match self.layers().iter().nth(layer) {
-            Some(layer) => Ok(layer.op),
-            None => bail!("network `{}` has no layer {layer}", self.spec().name),
+    fn check_images(&self, images: &[Tensor]) -> Result<()> {
+        let Some(first) = self.0.first() else { bail!("a network without towers") };
+        let (input, name) = (first.spec().input, &first.spec().name);
+        if images.len() != self.0.len() {
+            bail!(
+                "images for {} devices, but network `{name}` is on {}",
+                images.len(),
+                self.0.len()
+            )
         }
+        for images in images {
+            let (_, c, h, w) = images.dims4()?;
+            if [c, h, w] != input {
+                bail!("images are {:?}, but network `{name}` takes {input:?}", [c, h, w])
+            }
+        }
+        Ok(())
     }
 
-    /// Height and width of the maps before a layer.
-    fn map(&self, layer: usize) -> Result<(usize, usize)> {
-        match self.layers().iter().nth(layer).map(|layer| layer.input) {
-            Some(Shape::Map(_, h, w)) => Ok((h, w)),
-            _ => bail!("layer {layer} has no map before it"),
-        }
+    /// Of the gradient by the logits, on the first device, each tower's columns on its own.
+    fn part_by_tower(&self, gradient: &Tensor) -> Result<Vec<Tensor>> {
+        let part = |tower: &Network| {
+            let Some(layer) = tower.layers().iter().last() else { bail!("a tower without layers") };
+            let part = take_channels(gradient, layer.share.range())?;
+            let sent = send(&part, tower.device())?;
+            Ok(sent)
+        };
+        self.0.iter().map(part).collect()
     }
 
-    fn weight_and_bias(&self, layer: usize) -> Result<[&Tensor; 2]> {
-        let first = self.first_parameter(layer);
-        match first.and_then(|first| self.parameters().get(first..first + 2)) {
-            Some([weight, bias]) => Ok([&weight.tensor, &bias.tensor]),
-            _ => bail!("layer {layer} has no parameters"),
+    /// Of the gradients by the activations of all towers, one from each, the sum of what each tower's own get.
+    fn part_sums(&self, stage: Stage, gradients: Vec<Tensor>) -> Result<Vec<Tensor>> {
+        // All are on their way before any device waits for one.
+        let mut sent = Vec::new();
+        for tower in self.0 {
+            let Some(before) =
+                stage.layer.checked_sub(1).and_then(|l| tower.layers().iter().nth(l))
+            else {
+                bail!("nothing crosses before the first layer")
+            };
+            let part = |dx| send(&take_channels(dx, before.share.range())?, tower.device());
+            sent.push(gradients.iter().map(part).collect::<Result<Vec<_>>>()?);
         }
+        gradients.into_iter().for_each(recycle);
+        let sum = |parts: Vec<Tensor>| {
+            let mut parts = parts.into_iter();
+            let Some(mut sum) = parts.next() else { bail!("a network without towers") };
+            for part in parts {
+                sum = add(sum, &part)?;
+                recycle(part);
+            }
+            Ok(sum)
+        };
+        sent.into_iter().map(sum).collect()
     }
+}
+
+/// The activations of all towers, `xs`, side by side on the device of each.
+fn join(xs: &[Tensor]) -> Result<Vec<Tensor>> {
+    // All are on their way before any device waits for one.
+    let sent = |to: &Tensor| xs.iter().map(|x| send(x, to.device())).collect();
+    let sent = xs.iter().map(sent).collect::<Result<Vec<Vec<_>>>>()?;
+    sent.iter().map(|parts| join_channels(parts)).collect()
+}
+
+/// What the last layers of all towers gave, on the first device.
+fn logits(xs: &[Tensor]) -> Result<Tensor> {
+    match xs {
+        [x] => Ok(x.clone()),
+        [first, ..] => {
+            let sent = xs.iter().map(|x| send(x, first.device()));
+            join_channels(&sent.collect::<Result<Vec<_>>>()?)
+        }
+        [] => bail!("a network without towers"),
+    }
+}
+
+/// `x` if it is `used` later; else its memory is given back if it is `own`, made here.
+fn kept(x: Tensor, used: bool, own: bool) -> Option<Tensor> {
+    if used {
+        return Some(x);
+    }
+    if own {
+        recycle(x);
+    }
+    None
 }
 
 impl Module for Network {
     /// Evaluation: images `(B, C, H, W)` to logits `(B, classes)`.
     fn forward(&self, images: &Tensor) -> Result<Tensor> {
         Self::forward(self, images, Mode::Test)
-    }
-}
-
-fn there(saved: Option<&Tensor>) -> Result<&Tensor> {
-    match saved {
-        Some(x) => Ok(x),
-        None => bail!("the tape is not of this network"),
-    }
-}
-
-/// `(B, C, H, W)` with channels last in memory to `(B, H·W·C)`, without a copy.
-fn flat(x: &Tensor) -> Result<Tensor> {
-    match x.rank() {
-        4 => x.permute((0, 2, 3, 1))?.flatten_from(1),
-        _ => Ok(x.clone()),
-    }
-}
-
-/// The opposite of [`flat`]: `dx` in the shape of `x`.
-fn unflat(dx: &Tensor, x: &Tensor) -> Result<Tensor> {
-    match *x.dims() {
-        [b, c, h, w] => dx.reshape((b, h, w, c))?.permute((0, 3, 1, 2)),
-        _ => Ok(dx.clone()),
-    }
-}
-
-fn dropout_mode(mode: Mode, layer: usize) -> DropoutMode {
-    match mode {
-        Mode::Test => DropoutMode::Test,
-        Mode::Train { seed, step } => {
-            DropoutMode::Train(DropoutKey { seed, step, layer: layer as u32 })
-        }
     }
 }

@@ -8,12 +8,13 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use alexnet_kernels::{
-    Compute, KeepMemory, Sgd, SoftmaxCrossEntropy, channels_last, normals, recycle,
+    Compute, KeepMemory, Sgd, SoftmaxCrossEntropy, channels_last, connect, normals, recycle,
 };
-use alexnet_model::{Mode, Network, NetworkSpec, Role};
+use alexnet_model::{Mode, Network, NetworkSpec, PlacedNetwork, Role};
 use candle_core::{DType, Device, Tensor};
 use serde::Serialize;
 
+use crate::input::{handles, names};
 use crate::{Error, Optimizer, StepRates, memory};
 pub use layers::LayerTimes;
 
@@ -30,8 +31,9 @@ pub struct BenchOptions {
     pub steps: usize,
     /// Whether only the step is measured, not layers, peaks and loader.
     pub step_only: bool,
-    /// Where to compute, and how precisely.
-    pub compute: Compute,
+    /// Where to compute, and how precisely: one device, or one for each of the network's towers; on several, only the
+    /// step is measured.
+    pub devices: Vec<Compute>,
 }
 
 /// What was measured. Where others use the machine too, the fastest of several tries is nearest to the truth.
@@ -43,7 +45,7 @@ pub struct BenchReport {
     pub batch: usize,
     /// Threads that computed, or that asked a card to.
     pub threads: usize,
-    /// `cpu`, `cuda:0`.
+    /// `cpu`, `cuda:0`, `cuda:0,cuda:1`.
     pub device: String,
     /// What the device's maker calls it.
     pub model: String,
@@ -96,22 +98,27 @@ pub fn bench(options: &BenchOptions) -> Result<BenchReport, Error> {
 }
 
 fn measure(options: &BenchOptions) -> Result<BenchReport, Error> {
-    let BenchOptions { network: spec, batch, steps, compute, .. } = options;
+    let BenchOptions { network: spec, batch, steps, devices, .. } = options;
+    PlacedNetwork::check(spec, devices.len())?;
+    let compute = &devices[0];
+    connect(&handles(devices))?;
     let _memory = KeepMemory::new(); // as the training loop does
     let network = Network::new(spec, 1, &Device::Cpu)?;
-    memory::check(&network, *batch, compute)?;
-    let mut network = network.on(compute.device(), DType::F32)?;
+    let network = PlacedNetwork::new(&network, devices.len())?;
+    memory::check(&network, *batch, devices)?;
+    let mut network = network.on(&handles(devices), DType::F32)?;
     let optimizer = Optimizer::new(&mut network, &HashMap::new(), compute.activations())?;
-    let (rates, data) = (rates(&network), data(spec, *batch, compute)?);
-    let trainer = Trainer { rates, network, optimizer, data, compute: compute.clone() };
+    let (rates, (images, labels)) = (rates(&network), data(spec, *batch, devices)?);
+    let devices = devices.clone();
+    let trainer = Trainer { rates, network, optimizer, images, labels, devices };
 
     let step_seconds = trainer.steps((*steps).max(1));
     let step_seconds =
-        step_seconds.map_err(|e| memory::explain(e, &trainer.network, *batch, compute))?;
+        step_seconds.map_err(|e| memory::explain(e, &trainer.network, *batch, &trainer.devices))?;
     let median = median(&step_seconds);
     let peak_memory_bytes =
         if compute.queues() { compute.peak_memory() } else { machine::peak_memory() };
-    let details = if options.step_only {
+    let details = if options.step_only || trainer.devices.len() > 1 {
         None
     } else {
         let layers = layers::measure(&trainer)?;
@@ -128,12 +135,12 @@ fn measure(options: &BenchOptions) -> Result<BenchReport, Error> {
         network: spec.name.clone(),
         batch: *batch,
         threads: rayon::current_num_threads(),
-        device: compute.name().to_string(),
+        device: names(&trainer.devices),
         model: compute.model(),
         precision: compute.options().precision.to_string(),
         deterministic: compute.options().deterministic,
         images_per_second: *batch as f64 / median,
-        direct_gflops: *batch as f64 * layers::operations(&trainer.network) / median / 1e9,
+        direct_gflops: *batch as f64 * layers::operations(trainer.network.layers()) / median / 1e9,
         step_seconds,
         peak_memory_bytes,
         details,
@@ -142,11 +149,12 @@ fn measure(options: &BenchOptions) -> Result<BenchReport, Error> {
 
 /// All that a step needs.
 struct Trainer {
-    network: Network,
+    network: PlacedNetwork,
     optimizer: Optimizer,
     rates: StepRates,
-    data: [Tensor; 2], // (B, C, H, W), (B)
-    compute: Compute,
+    images: Vec<Tensor>, // (B, C, H, W), for each tower
+    labels: Tensor,      // (B)
+    devices: Vec<Compute>,
 }
 
 /// Steps or passes that a card is asked for without waiting between them.
@@ -156,16 +164,16 @@ impl Trainer {
     /// Seconds of `count` timed steps.
     fn steps(&self, count: usize) -> Result<Vec<f64>, Error> {
         // The first one chooses a card's algorithms; what it allocates is there for the next.
-        let (untimed, each) = if self.compute.queues() { (3, QUEUED) } else { (1, 1) };
+        let (untimed, each) = if self.devices[0].queues() { (3, QUEUED) } else { (1, 1) };
         let mut number = 0;
         let mut run = |steps| {
-            self.compute.wait()?;
+            self.devices.iter().try_for_each(Compute::wait)?;
             let start = Instant::now();
             for _ in 0..steps {
                 self.step(number)?;
                 number += 1;
             }
-            self.compute.wait()?;
+            self.devices.iter().try_for_each(Compute::wait)?;
             Ok::<_, Error>(start.elapsed().as_secs_f64() / steps as f64)
         };
         run(untimed)?;
@@ -174,9 +182,9 @@ impl Trainer {
 
     /// The step of the training loop, without the loader.
     fn step(&self, step: u64) -> Result<(), Error> {
-        let [images, labels] = &self.data;
-        let tape = self.network.forward_tape(images, mode(step))?;
-        let (losses, gradient) = SoftmaxCrossEntropy.loss_and_gradient(tape.logits(), labels)?;
+        let tape = self.network.forward_tape(&self.images, mode(step))?;
+        let (losses, gradient) =
+            SoftmaxCrossEntropy.loss_and_gradient(tape.logits(), &self.labels)?;
         self.network.backward(tape, gradient, &mut |parameter, gradient| {
             self.optimizer.update(parameter, gradient, &self.rates)
         })?;
@@ -190,25 +198,26 @@ fn mode(step: u64) -> Mode {
 }
 
 /// Rates as a run has them late: small enough for random labels to do no harm to the weights.
-fn rates(network: &Network) -> StepRates {
+fn rates(network: &PlacedNetwork) -> StepRates {
     let decay = |role| if role == Role::Weight { 5e-4 } else { 0.0 };
-    network
-        .parameters()
-        .iter()
-        .map(|p| Sgd { rate: 1e-6, momentum: 0.9, decay: decay(p.role) })
-        .collect()
+    network.parameters().map(|p| Sgd { rate: 1e-6, momentum: 0.9, decay: decay(p.role) }).collect()
 }
 
 /// Pixels as they are after the mean: normal, of standard deviation 60; and a label for each image.
-fn data(spec: &NetworkSpec, batch: usize, compute: &Compute) -> Result<[Tensor; 2], Error> {
+fn data(
+    spec: &NetworkSpec,
+    batch: usize,
+    devices: &[Compute],
+) -> Result<(Vec<Tensor>, Tensor), Error> {
     let [c, h, w] = spec.input;
     let images = normals(1, 0, 60.0, batch * c * h * w);
     let classes = spec.classes().unwrap_or(1);
     let labels: Vec<u32> = (0..batch).map(|i| (i * 37 % classes) as u32).collect();
     let images = channels_last(&Tensor::from_vec(images, (batch, c, h, w), &Device::Cpu)?)?;
-    let images = images.permute((0, 2, 3, 1))?.to_dtype(compute.activations())?;
-    let images = images.to_device(compute.device())?.permute((0, 3, 1, 2))?;
-    Ok([images, Tensor::from_vec(labels, batch, compute.device())?])
+    let images = images.permute((0, 2, 3, 1))?.to_dtype(devices[0].activations())?;
+    let on = |compute: &Compute| images.to_device(compute.device())?.permute((0, 3, 1, 2));
+    let images = devices.iter().map(on).collect::<candle_core::Result<_>>()?;
+    Ok((images, Tensor::from_vec(labels, batch, devices[0].device())?))
 }
 
 /// The middle value; of an even number of values the lower of the two.

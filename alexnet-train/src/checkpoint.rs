@@ -12,12 +12,13 @@ use std::path::Path;
 
 use alexnet_data::write_whole;
 use alexnet_kernels::Compute;
-use alexnet_model::{Network, NetworkSpec};
+use alexnet_model::{Network, NetworkSpec, PlacedNetwork};
 use candle_core::safetensors::Load;
 use candle_core::{DType, Device, Tensor};
 use safetensors::{SafeTensors, View};
 use serde::{Deserialize, Serialize};
 
+use crate::input::handles;
 use crate::{Error, InputStage, Optimizer, Plateau, Recipe};
 
 const FORMAT: &str = "alexnet-checkpoint 1";
@@ -124,6 +125,17 @@ impl Checkpoint {
         Ok(self.network()?.on(compute.device(), compute.activations())?)
     }
 
+    /// The network split by its towers over several devices, or on one.
+    ///
+    /// # Errors
+    ///
+    /// As [`network_on`](Self::network_on); another number of devices than of towers.
+    pub fn placed_on(&self, devices: &[Compute]) -> Result<PlacedNetwork, Error> {
+        PlacedNetwork::check(&self.network, devices.len())?;
+        let network = PlacedNetwork::new(&self.network()?, devices.len())?;
+        Ok(network.on(&handles(devices), devices[0].activations())?)
+    }
+
     /// The velocities, by parameter name.
     pub(crate) fn velocities(&self) -> HashMap<String, Tensor> {
         let of = |(name, t): (&String, &Tensor)| {
@@ -189,17 +201,17 @@ pub(crate) struct Context<'a> {
 /// Writes final weights or, with `progress`, a checkpoint that training can go on from.
 pub(crate) fn save(
     path: &Path,
-    (network, optimizer): (&Network, &Optimizer),
+    (network, optimizer): (&PlacedNetwork, &Optimizer),
     context: Context<'_>,
     progress: Option<&Progress>,
 ) -> Result<(), Error> {
     let mut tensors = BTreeMap::from([(MEAN_IMAGE.to_owned(), context.mean_image.clone())]);
-    for (name, [value, velocity]) in optimizer.values(network)? {
-        if progress.is_some() {
-            tensors.insert(format!("{VELOCITY}{name}"), velocity);
-        }
-        tensors.insert(name, value);
+    let [values, velocities] = optimizer.values(network)?;
+    if progress.is_some() {
+        let named = |(name, velocity)| (format!("{VELOCITY}{name}"), velocity);
+        tensors.extend(velocities.into_iter().map(named));
     }
+    tensors.extend(values);
     let header = Header {
         format: FORMAT.to_owned(),
         network: network.spec().clone(),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use alexnet_data::{Split, Views, test_views};
 use alexnet_kernels::{KeepMemory, recycle};
-use alexnet_model::{Mode, Network};
+use alexnet_model::{Mode, PlacedNetwork};
 use candle_core::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -30,15 +30,16 @@ pub struct Evaluation {
 /// Images a forward pass.
 const BATCH: usize = 128;
 
-/// Evaluates `network` on `split` with one view or ten; `progress` hears of images done.
+/// Evaluates `network` on `split` with one view or ten; `inputs` are for the device of each of its towers. `progress`
+/// hears of images done.
 ///
 /// # Errors
 ///
 /// A record that cannot be read; images smaller than the network's crop.
 pub fn evaluate(
-    network: &Network,
+    network: &PlacedNetwork,
     split: &Split,
-    input: &InputStage,
+    inputs: &[InputStage],
     views: Views,
     loader_threads: usize,
     progress: &mut dyn FnMut(usize),
@@ -57,15 +58,15 @@ pub fn evaluate(
     let _memory = KeepMemory::new(); // each batch uses what the one before has given back
     let mut score = Score::default();
     prefetch(loader_threads, jobs, fill, |batches| {
-        let mut feed = Feed::new(batches, input.compute())?;
+        let mut feed = Feed::new(batches, inputs)?;
         while score.images < split.len() {
             let mut mean: Vec<Vec<f64>> = Vec::new(); // (B, classes)
             let mut labels = Vec::new();
             for _ in &list {
                 let mut batch = feed.next()?;
-                let images = batch.images(input, 1.0)?;
+                let images = batch.images(inputs, 1.0)?;
                 let logits = network.forward(&images, Mode::Test)?;
-                recycle(images);
+                images.into_iter().for_each(recycle);
                 labels = std::mem::take(&mut batch.labels);
                 feed.done(batch)?;
                 add(&mut mean, &probabilities(&logits)?);

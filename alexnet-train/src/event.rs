@@ -32,12 +32,21 @@ pub enum Event {
         epoch: usize,
         /// See `epoch`.
         step: usize,
-        /// What it computes on: `cpu`, `cuda:0`.
+        /// What it computes on: `cpu`, `cuda:0`, `cuda:0,cuda:1`.
         device: String,
         /// What the device's maker calls it.
         model: String,
         /// How precisely: `f32`, `tf32`, `bf16`.
         precision: String,
+    },
+    /// The network is split over several devices.
+    Split {
+        /// How many.
+        devices: usize,
+        /// The layers before which activations cross.
+        crossings: Vec<String>,
+        /// What they go through.
+        route: String,
     },
     /// An update was made.
     Step {

@@ -2,17 +2,17 @@
 
 use std::time::Instant;
 
-use alexnet_kernels::{Compute, DeviceBatch, Transfer, Window};
+use alexnet_kernels::{DeviceBatch, Transfer, Window};
 use candle_core::Tensor;
 
 use crate::input::{host_batch, windows};
 use crate::prefetch::Batches;
 use crate::{Error, InputStage};
 
-/// A batch where it is computed with, or on its way there.
+/// A batch where it is computed with, or on its way there: on one device, or on each of several.
 #[derive(Debug)]
 pub(crate) struct FedBatch {
-    sent: DeviceBatch,
+    sent: Vec<DeviceBatch>,
     windows: Vec<Window>,
     /// Classes, in the host's memory.
     pub(crate) labels: Vec<u32>,
@@ -21,14 +21,15 @@ pub(crate) struct FedBatch {
 }
 
 impl FedBatch {
-    /// Classes, `(B)`, on the device.
+    /// Classes, `(B)`, on the first device.
     pub(crate) fn labels(&self) -> &Tensor {
-        &self.sent.labels
+        &self.sent[0].labels
     }
 
-    /// The network's input `(B, 3, h, w)`; `divisor` as [`InputStage::run`] takes it.
-    pub(crate) fn images(&self, input: &InputStage, divisor: f32) -> Result<Tensor, Error> {
-        Ok(input.run_sent(&self.sent, &self.windows, divisor)?)
+    /// The network's input `(B, 3, h, w)` on each device; `divisor` as [`InputStage::run`] takes it.
+    pub(crate) fn images(&self, inputs: &[InputStage], divisor: f32) -> Result<Vec<Tensor>, Error> {
+        let run = |(input, sent): (&InputStage, _)| input.run_sent(sent, &self.windows, divisor);
+        Ok(inputs.iter().zip(&self.sent).map(run).collect::<candle_core::Result<_>>()?)
     }
 }
 
@@ -36,16 +37,19 @@ impl FedBatch {
 #[derive(Debug)]
 pub(crate) struct Feed<'a> {
     batches: &'a mut Batches,
-    transfer: Transfer,
+    transfers: Vec<Transfer>,
     /// Whether the next batch is sent before it is asked for.
     early: bool,
     ahead: Option<Result<FedBatch, Error>>,
 }
 
 impl<'a> Feed<'a> {
-    pub(crate) fn new(batches: &'a mut Batches, compute: &Compute) -> Result<Self, Error> {
-        let transfer = Transfer::new(compute.device())?;
-        Ok(Self { batches, transfer, early: compute.queues(), ahead: None })
+    /// To the devices of `inputs`, at least one.
+    pub(crate) fn new(batches: &'a mut Batches, inputs: &[InputStage]) -> Result<Self, Error> {
+        let transfers = inputs.iter().map(|input| Transfer::new(input.compute().device()));
+        let transfers = transfers.collect::<candle_core::Result<_>>()?;
+        let early = inputs.iter().any(|input| input.compute().queues());
+        Ok(Self { batches, transfers, early, ahead: None })
     }
 
     /// The next batch.
@@ -59,7 +63,9 @@ impl<'a> Feed<'a> {
     /// Takes back a batch that nothing will be asked to read any more. A card is still busy with what it was asked:
     /// the time for the next batch to be loaded and sent.
     pub(crate) fn done(&mut self, batch: FedBatch) -> Result<(), Error> {
-        self.transfer.release(batch.sent)?;
+        for (transfer, sent) in self.transfers.iter_mut().zip(batch.sent) {
+            transfer.release(sent)?;
+        }
         if self.early && self.ahead.is_none() {
             self.ahead = self.send();
         }
@@ -74,7 +80,8 @@ impl<'a> Feed<'a> {
             Err(error) => return Some(Err(error)),
         };
         let waited = began.elapsed().as_secs_f64();
-        let sent = match self.transfer.send(&host_batch(&batch)) {
+        let sent = self.transfers.iter_mut().map(|transfer| transfer.send(&host_batch(&batch)));
+        let sent = match sent.collect::<candle_core::Result<Vec<_>>>() {
             Ok(sent) => sent,
             Err(error) => return Some(Err(error.into())),
         };

@@ -79,6 +79,16 @@ impl InputStage {
     }
 }
 
+/// The names of devices: `cuda:0,cuda:1`.
+pub(crate) fn names(devices: &[Compute]) -> String {
+    devices.iter().map(|device| device.name().to_string()).collect::<Vec<_>>().join(",")
+}
+
+/// candle's handles of some devices.
+pub(crate) fn handles(devices: &[Compute]) -> Vec<Device> {
+    devices.iter().map(|compute| compute.device().clone()).collect()
+}
+
 /// What a device gets of a batch.
 pub(crate) fn host_batch(batch: &Batch) -> HostBatch<'_> {
     HostBatch {

@@ -20,7 +20,9 @@ mod selftest;
 mod train;
 
 /// Devices, re-exported for programs.
-pub use alexnet_kernels::{Compute, DeviceError, DeviceName, DeviceOptions, Precision};
+pub use alexnet_kernels::{
+    Compute, DeviceError, DeviceName, DeviceNames, DeviceOptions, Precision,
+};
 pub use bench::{BenchDetails, BenchOptions, BenchReport, LayerTimes, bench};
 pub use checkpoint::{Checkpoint, Progress};
 pub use classify::classify;

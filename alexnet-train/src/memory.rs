@@ -1,7 +1,7 @@
 //! Whether a batch fits on a card, before a run begins rather than in its middle.
 
 use alexnet_kernels::{CardMemory, Compute, is_out_of_memory};
-use alexnet_model::Network;
+use alexnet_model::{Network, PlacedNetwork};
 
 use crate::Error;
 
@@ -26,12 +26,21 @@ fn fits(most: usize, free: u64, needs: impl Fn(usize) -> u64) -> usize {
     fits
 }
 
-/// Refuses a batch for which a card has too little memory.
-pub(crate) fn check(network: &Network, batch: usize, compute: &Compute) -> Result<(), Error> {
-    match compute.memory() {
-        Some(memory) => enough(network, batch, compute, memory),
-        None => Ok(()),
+/// Refuses a batch for which the card of a tower has too little memory.
+pub(crate) fn check(
+    network: &PlacedNetwork,
+    batch: usize,
+    devices: &[Compute],
+) -> Result<(), Error> {
+    for (tower, compute) in network.towers().iter().zip(devices) {
+        if let Some(CardMemory { free, total }) = compute.memory() {
+            // A card that stands in for several is theirs in equal parts.
+            let alike =
+                devices.iter().filter(|other| other.name() == compute.name()).count() as u64;
+            enough(tower, batch, compute, CardMemory { free: free / alike, total })?;
+        }
     }
+    Ok(())
 }
 
 fn enough(
@@ -49,7 +58,14 @@ fn enough(
 }
 
 /// An error of a step; where a card's memory ran out all the same, the one that says what would fit.
-pub(crate) fn explain(error: Error, network: &Network, batch: usize, compute: &Compute) -> Error {
+pub(crate) fn explain(
+    error: Error,
+    network: &PlacedNetwork,
+    batch: usize,
+    devices: &[Compute],
+) -> Error {
+    // The first one's: towers are alike.
+    let ([network, ..], [compute, ..]) = (network.towers(), devices) else { return error };
     match (&error, compute.memory()) {
         (Error::Tensor(tensor), Some(memory)) if is_out_of_memory(tensor) => {
             // What is free now is what others have left; this step's own tensors are gone.
@@ -83,7 +99,7 @@ mod tests {
         let network = Network::new(&NetworkSpec::preset("demo").unwrap(), 1, &Device::Cpu).unwrap();
         let cpu = Compute::cpu();
         assert!(
-            check(&network, 1 << 20, &cpu).is_ok(),
+            check(&network.clone().into(), 1 << 20, std::slice::from_ref(&cpu)).is_ok(),
             "the processor's memory is the system's affair"
         );
         let memory = CardMemory { free: 3 << 30, total: 8 << 30 };

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use alexnet_kernels::Sgd;
-use alexnet_model::{Network, Parameter, Role};
-use candle_core::{DType, Device, Result, Tensor, bail};
+use alexnet_model::{Parameter, PlacedNetwork, Role};
+use candle_core::{DType, Device, Result, Tensor};
 
 use crate::{Plateau, Recipe};
 
@@ -12,7 +12,8 @@ use crate::{Plateau, Recipe};
 ///
 /// A parameter of n values is row 0 of a `(2, n)` tensor whose row 1 is its velocity, so that one operation
 /// updates both; the network holds a view of row 0 and sees each update as it is made. Where products read bf16, the
-/// weights in row 0 stay f32, and the network holds a copy that the same operation writes.
+/// weights in row 0 stay f32, and the network holds a copy that the same operation writes. Each is on the device of its
+/// parameter: the towers of a network that is split are updated where they are.
 #[derive(Debug)]
 pub struct Optimizer {
     states: Vec<Tensor>,         // (2, n) f32
@@ -30,22 +31,19 @@ impl Optimizer {
     ///
     /// A velocity of another shape than its parameter; no memory.
     pub fn new(
-        network: &mut Network,
+        network: &mut PlacedNetwork,
         velocities: &HashMap<String, Tensor>,
         weights: DType,
     ) -> Result<Self> {
-        let count = network.parameters().len();
+        let parameters: Vec<Parameter> = network.parameters().cloned().collect();
+        let count = parameters.len();
         let (mut states, mut copies) = (Vec::with_capacity(count), Vec::with_capacity(count));
-        for index in 0..network.parameters().len() {
-            let Parameter { name, tensor, role, .. } = &network.parameters()[index];
-            let copied = *role == Role::Weight && weights != DType::F32;
+        for (index, Parameter { name, tensor, role, .. }) in parameters.into_iter().enumerate() {
+            let copied = role == Role::Weight && weights != DType::F32;
             let dims = tensor.dims().to_vec();
-            let weight = memory_order(tensor)?; // (n)
-            let velocity = match velocities.get(name) {
-                Some(v) if v.elem_count() == weight.elem_count() => {
-                    memory_order(&network.memory_layout(index, v)?)?.to_device(tensor.device())?
-                }
-                Some(v) => bail!("velocity of `{name}` has shape {:?}, not {dims:?}", v.dims()),
+            let weight = memory_order(&tensor)?; // (n)
+            let velocity = match velocities.get(&name) {
+                Some(v) => memory_order(&network.memory_layout(index, v)?)?,
                 None => weight.zeros_like()?,
             };
             let state = Tensor::stack(&[&weight, &velocity], 0)?; // (2, n)
@@ -74,18 +72,20 @@ impl Optimizer {
         }
     }
 
-    /// Parameters by name with their velocities, f32, in PyTorch's layout, in the host's memory.
+    /// The network's parameters by name and their velocities, f32, in PyTorch's layout, in the host's memory.
     ///
     /// # Errors
     ///
     /// No memory.
-    pub fn values(&self, network: &Network) -> Result<Vec<(String, [Tensor; 2])>> {
-        let of = |(index, (state, p)): (usize, (&Tensor, &Parameter))| {
-            let state = state.to_device(&Device::Cpu)?;
-            let of_row = |n| network.disk_layout(index, &row(&state, n, p.tensor.dims())?);
-            Ok((p.name.clone(), [of_row(0)?, of_row(1)?]))
+    pub fn values(&self, network: &PlacedNetwork) -> Result<[HashMap<String, Tensor>; 2]> {
+        let host = self.states.iter().map(|state| state.to_device(&Device::Cpu));
+        let host = host.collect::<Result<Vec<_>>>()?;
+        let rows = |number| {
+            let of = |(state, p): (&Tensor, &Parameter)| row(state, number, p.tensor.dims());
+            let rows = host.iter().zip(network.parameters()).map(of).collect::<Result<Vec<_>>>()?;
+            network.disk_tensors(&rows)
         };
-        self.states.iter().zip(network.parameters()).enumerate().map(of).collect()
+        Ok([rows(0)?, rows(1)?])
     }
 
     /// The device the states are on.
@@ -99,19 +99,19 @@ pub fn step_rates(
     recipe: &Recipe,
     plateau: &Plateau,
     epoch: usize,
-    network: &Network,
+    network: &PlacedNetwork,
 ) -> StepRates {
     let of = |p: &Parameter| {
         let rates = recipe.rates(epoch, &p.layer, p.role);
         Sgd { rate: rates.rate * plateau.factor, momentum: recipe.momentum, decay: rates.decay }
     };
-    network.parameters().iter().map(of).collect()
+    network.parameters().map(of).collect()
 }
 
 /// The rate of the last layer's weights, the one people mean by "the rate".
-pub(crate) fn headline_rate(rates: &StepRates, network: &Network) -> f32 {
-    let weights = network.parameters().iter().zip(rates).filter(|(p, _)| p.role == Role::Weight);
-    weights.map(|(_, r)| r.rate).next_back().unwrap_or(0.0)
+pub(crate) fn headline_rate(rates: &StepRates, network: &PlacedNetwork) -> f32 {
+    let weights = network.parameters().zip(rates).filter(|(p, _)| p.role == Role::Weight);
+    weights.map(|(_, r)| r.rate).last().unwrap_or(0.0)
 }
 
 /// The values of a dense or channels-last tensor in the order of memory: `(n)`, without a copy.

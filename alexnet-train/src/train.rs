@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use alexnet_data::{Dataset, Plan, Split, Views};
-use alexnet_kernels::{Compute, KeepMemory, SoftmaxCrossEntropy, recycle};
-use alexnet_model::{Mode, Network, NetworkSpec};
+use alexnet_kernels::{Compute, KeepMemory, SoftmaxCrossEntropy, connect, recycle};
+use alexnet_model::{Mode, Network, NetworkSpec, PlacedNetwork};
 use candle_core::{DType, Device};
 
 use crate::checkpoint::{Context, save};
 use crate::feed::Feed;
-use crate::input::mean_image;
+use crate::input::{handles, mean_image, names};
 use crate::memory;
 use crate::optimizer::{headline_rate, step_rates};
 use crate::pending::Pending;
@@ -35,8 +35,8 @@ pub struct Job {
     pub loader_threads: usize,
     /// How long a run may go without a checkpoint; one is written after every epoch anyhow.
     pub checkpoint_every: Duration,
-    /// Where to compute, and how precisely.
-    pub compute: Compute,
+    /// Where to compute, and how precisely: one device, or one for each of the network's towers.
+    pub devices: Vec<Compute>,
 }
 
 /// What to do in the run's folder.
@@ -77,9 +77,10 @@ pub fn train(job: &Job, watch: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluation>
             (network, Default::default(), Progress::START)
         }
     };
-    let compute = &job.compute;
-    memory::check(&network, recipe.batch, compute)?;
-    let mut network = network.on(compute.device(), DType::F32)?;
+    let (devices, compute) = (&job.devices, &job.devices[0]); // `prepare` saw that there is one
+    let network = PlacedNetwork::new(&network, devices.len())?;
+    memory::check(&network, recipe.batch, devices)?;
+    let mut network = network.on(&handles(devices), DType::F32)?;
     let optimizer = Optimizer::new(&mut network, &velocities, compute.activations())?;
     drop(velocities);
 
@@ -87,7 +88,9 @@ pub fn train(job: &Job, watch: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluation>
     let stored = [training.height(), training.width()];
     let [_, h, w] = config.network.input;
     let statistics = &data.manifest().statistics;
-    let input = InputStage::new(&recipe.input, &statistics.mean_image, stored, [h, w], compute)?;
+    let input =
+        |compute| InputStage::new(&recipe.input, &statistics.mean_image, stored, [h, w], compute);
+    let inputs = devices.iter().map(input).collect::<candle_core::Result<Vec<_>>>()?;
     let plan = |color| {
         let augmentation = recipe.augmentation([h, w], color);
         Plan::new(training.len(), recipe.batch, recipe.order, *seed, augmentation)
@@ -110,10 +113,16 @@ pub fn train(job: &Job, watch: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluation>
         steps_per_epoch: steps,
         epoch: at.epoch,
         step: at.step,
-        device: compute.name().to_string(),
+        device: names(devices),
         model: compute.model(),
         precision: compute.options().precision.to_string(),
     })?;
+
+    if devices.len() > 1 {
+        let crossings = network.crossings().into_iter().map(str::to_owned).collect();
+        let route = connect(&handles(devices))?.to_string();
+        out.tell(Event::Split { devices: devices.len(), crossings, route })?;
+    }
 
     let jobs = (at.epoch * steps + at.step) as u64..(recipe.epochs.max(at.epoch) * steps) as u64;
     let fill = |job: u64, batch: &mut alexnet_data::Batch| {
@@ -123,7 +132,7 @@ pub fn train(job: &Job, watch: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluation>
     };
     let trained = prefetch(job.loader_threads, jobs, fill, |batches| -> Result<(), Error> {
         let (mut feed, mut pending) =
-            (Feed::new(batches, compute)?, Pending::new(compute.queues()));
+            (Feed::new(batches, &inputs)?, Pending::new(compute.queues()));
         let mut saved = Instant::now();
         while at.epoch < recipe.epochs {
             let epoch_began = Instant::now();
@@ -135,7 +144,7 @@ pub fn train(job: &Job, watch: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluation>
             pending.restart_clock();
             while at.step < steps {
                 let batch = feed.next()?;
-                let images = batch.images(&input, divisor)?; // (B, 3, h, w)
+                let images = batch.images(&inputs, divisor)?; // (B, 3, h, w) for each tower
 
                 let update = (at.epoch * steps + at.step) as u64;
                 let tape =
@@ -146,7 +155,7 @@ pub fn train(job: &Job, watch: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluation>
                     optimizer.update(parameter, gradient, &rates)
                 })?;
 
-                recycle(images);
+                images.into_iter().for_each(recycle);
                 let (step, waited) = (at.step, batch.waited);
                 feed.done(batch)?; // a card works on this step while the next batch is sent
                 at.step += 1;
@@ -163,7 +172,7 @@ pub fn train(job: &Job, watch: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluation>
 
             let score = match validation {
                 Some(split) => {
-                    Some(out.evaluate(&network, split, &input, Views::One, job.loader_threads)?)
+                    Some(out.evaluate(&network, split, &inputs, Views::One, job.loader_threads)?)
                 }
                 None => None,
             };
@@ -188,13 +197,13 @@ pub fn train(job: &Job, watch: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluation>
         }
         Ok(())
     });
-    trained.map_err(|error| memory::explain(error, &network, recipe.batch, compute))?;
+    trained.map_err(|error| memory::explain(error, &network, recipe.batch, devices))?;
 
     save(&job.run.weights(), (&network, &optimizer), context, None)?;
     let mut scores = Vec::new();
     if let Some(split) = validation {
         for views in [Views::One, Views::Ten] {
-            scores.push(out.evaluate(&network, split, &input, views, job.loader_threads)?);
+            scores.push(out.evaluate(&network, split, &inputs, views, job.loader_threads)?);
         }
     }
     job.run.write_json(&job.run.report(), &scores)?;
@@ -240,6 +249,7 @@ fn prepare(job: &Job, data: &Dataset) -> Result<(RunConfig, Option<Checkpoint>),
     };
     let names: Vec<&str> = config.network.layers.iter().map(|l| l.name.as_str()).collect();
     config.recipe.check_layers(&names)?;
+    PlacedNetwork::check(&config.network, job.devices.len())?;
     let (crop, stored) = (config.network.input, [data.manifest().height, data.manifest().width]);
     if crop[1] > stored[0] || crop[2] > stored[1] {
         let (network, crop) = (config.network.name, [crop[1], crop[2]]);
@@ -267,13 +277,13 @@ impl Telling<'_> {
     /// Evaluates, telling only who watches how far it is.
     fn evaluate(
         &mut self,
-        network: &Network,
+        network: &PlacedNetwork,
         split: &Split,
-        input: &InputStage,
+        inputs: &[InputStage],
         views: Views,
         loader_threads: usize,
     ) -> Result<Evaluation, Error> {
         let mut progress = |images| (self.watch)(&Event::Evaluated { images });
-        evaluate(network, split, input, views, loader_threads, &mut progress)
+        evaluate(network, split, inputs, views, loader_threads, &mut progress)
     }
 }

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use alexnet_data::Batch;
 use alexnet_kernels::{Sgd, SoftmaxCrossEntropy};
-use alexnet_model::{LayerKind, Mode, Network, NetworkSpec, Role};
+use alexnet_model::{LayerKind, Mode, Network, NetworkSpec, PlacedNetwork, Role};
 use alexnet_train::{Compute, InputRecipe, InputStage, Mean, Optimizer};
 use candle_core::{DType, Device, Result, Tensor};
 use serde_json::Value;
@@ -129,10 +129,12 @@ fn twenty_updates_are_pytorchs() -> Result<()> {
         let of = |key: &str| golden["settings"][kind][key].as_f64().unwrap() as f32;
         Sgd { rate: of("rate"), momentum: of("momentum"), decay: of("decay") }
     };
-    let mut network = network()?;
+    let network = network()?;
     let before = network.tensors()?;
+    let mut network = PlacedNetwork::from(network);
     let optimizer = Optimizer::new(&mut network, &HashMap::new(), DType::F32)?;
-    let rates = network.parameters().iter().map(|p| match p.role {
+    let names: Vec<String> = network.parameters().map(|p| p.name.clone()).collect();
+    let rates = network.parameters().map(|p| match p.role {
         Role::Weight => rates("weight"),
         Role::Bias => rates("bias"),
     });
@@ -143,10 +145,10 @@ fn twenty_updates_are_pytorchs() -> Result<()> {
     for (s, want) in golden["losses"].as_array().unwrap().iter().enumerate() {
         let batch = batch(s);
         let labels = Tensor::from_slice(&batch.labels, batch.labels.len(), &Device::Cpu)?;
-        let tape = network.forward_tape(&input.run(&batch, 1.0)?, Mode::Test)?;
+        let tape = network.forward_tape(&[input.run(&batch, 1.0)?], Mode::Test)?;
         if s == 0 {
             let outputs = golden["first_step_output_rms"].as_object().unwrap();
-            let ours = outputs_by_layer(&network, &input.run(&batch, 1.0)?)?;
+            let ours = outputs_by_layer(&network.towers()[0], &input.run(&batch, 1.0)?)?;
             for (name, want) in outputs {
                 assert_close(name, ours[&behind(name)], want, 1e-5);
             }
@@ -155,7 +157,7 @@ fn twenty_updates_are_pytorchs() -> Result<()> {
         let (losses, gradient) = SoftmaxCrossEntropy.loss_and_gradient(tape.logits(), &labels)?;
         network.backward(tape, gradient, &mut |index, gradient| {
             if s == 0 {
-                let name = &network.parameters()[index].name;
+                let name = &names[index];
                 let want = &golden["first_step_gradient_rms"][name];
                 assert_close(&format!("gradient of {name}"), rms(gradient)?, want, 1e-4);
             }
@@ -164,7 +166,8 @@ fn twenty_updates_are_pytorchs() -> Result<()> {
         let loss = f64::from(losses.mean_all()?.to_scalar::<f32>()?);
         worst = worst.max(assert_close(&format!("loss of step {s}"), loss, want, 1e-4));
     }
-    for (name, after) in network.tensors()? {
+    let [values, _] = optimizer.values(&network)?;
+    for (name, after) in values {
         let moved = rms(&(&after - &before[&name])?)?;
         assert_close(
             &format!("move of {name}"),

@@ -5,7 +5,7 @@ use candle_core::{CudaStorage, Layout, Result, bail};
 use super::card::Card;
 use super::conv::same;
 use crate::launch::{self, Storage};
-use crate::{DropoutKey, Window};
+use crate::{DropoutKey, DropoutRows, Window};
 
 /// `x → max(x, 0)`.
 pub(crate) fn relu(x: &CudaStorage, l: &Layout) -> Result<CudaStorage> {
@@ -43,14 +43,14 @@ pub(crate) fn scaled(x: &CudaStorage, l: &Layout, factor: f32) -> Result<CudaSto
 pub(crate) fn dropout(
     x: &CudaStorage,
     l: &Layout,
-    maps: Option<[usize; 2]>,
+    (maps, rows): (Option<[usize; 2]>, DropoutRows),
     key: DropoutKey,
     constants: (f32, f32),
 ) -> Result<CudaStorage> {
     let card = Card::of(x);
     let x = card.read("dropout", x, l)?;
     card.produce(x.storage, l.shape().elem_count(), |y| {
-        Ok(vec![launch::dropout(x.storage, [x.span, y], maps, key, constants)?])
+        Ok(vec![launch::dropout(x.storage, [x.span, y], (maps, rows), key, constants)?])
     })
 }
 

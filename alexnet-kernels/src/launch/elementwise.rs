@@ -1,10 +1,10 @@
 //! Launches of ReLU, dropout and multiplication by a number.
 
-use candle_core::Result;
+use candle_core::{Result, bail};
 
 use super::{Launch, Span, Storage, width};
-use crate::DropoutKey;
 use crate::philox::halves;
+use crate::{DropoutKey, DropoutRows};
 
 /// One thread for each vector of buffers of one size.
 fn vectors(storage: Storage, op: &str, vector: usize, spans: &[Span]) -> Result<Launch> {
@@ -50,7 +50,8 @@ pub fn scaled(storage: Storage, [x, y]: [Span; 2], factor: f32) -> Result<Launch
 }
 
 /// Dropout in training: each element stays with probability `keep` and is multiplied by `factor`. `maps` is H·W and C
-/// where memory is `(B, H, W, C)`, since the mask numbers elements as `(B, C, H, W)`; `None` where they agree.
+/// where memory is `(B, H, W, C)`, since the mask numbers elements as `(B, C, H, W)`; `None` where they agree. `rows`
+/// are those of the logical order.
 ///
 /// # Errors
 ///
@@ -58,19 +59,32 @@ pub fn scaled(storage: Storage, [x, y]: [Span; 2], factor: f32) -> Result<Launch
 pub fn dropout(
     storage: Storage,
     [x, y]: [Span; 2],
-    maps: Option<[usize; 2]>,
+    (maps, rows): (Option<[usize; 2]>, DropoutRows),
     key: DropoutKey,
     (keep, factor): (f32, f32),
 ) -> Result<Launch> {
+    let elements = x.length as usize;
+    y.check("dropout", elements)?;
+    let DropoutRows { row, first, whole } = rows;
+    if row == 0 || !elements.is_multiple_of(row) {
+        bail!("dropout: {elements} elements are no rows of {row}")
+    }
     let launch = match maps {
         // With one pixel, or one channel, both orders are the same.
         Some([pixels, channels]) if pixels > 1 && channels > 1 => {
-            y.check("dropout", x.length as usize)?;
             let kernel = format!("dropout_maps_{}", storage.name());
-            let launch = Launch::each("relu", kernel, &[x, y], x.length as usize)?;
-            launch.sizes(&[pixels, channels])?
+            let launch = Launch::each("relu", kernel, &[x, y], elements)?;
+            launch.sizes(&[pixels, channels, first, whole])?
         }
-        _ => vectors(storage, "dropout", 4, &[x, y])?,
+        _ => {
+            // Four neighbours share a counter if every row begins with one.
+            let alike = [row, first, whole].iter().all(|n| n.is_multiple_of(4));
+            let sized = [x, y].map(|span| (span, storage.bytes()));
+            let vector = if alike { width(4, row, &sized) } else { 1 };
+            let kernel = format!("dropout_{}_v{vector}", storage.name());
+            let launch = Launch::each("relu", kernel, &[x, y], elements / vector)?;
+            launch.sizes(&[row / vector, first, whole])?
+        }
     };
     let ([seed_low, seed_high], [step_low, step_high]) = (halves(key.seed), halves(key.step));
     let launch = launch.words(&[seed_low, seed_high, key.layer, step_low, step_high]);

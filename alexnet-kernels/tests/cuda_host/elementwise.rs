@@ -1,8 +1,8 @@
 //! ReLU, dropout and both together; the masks are the CPU's, bit by bit.
 
-use alexnet_kernels::DropoutKey;
 use alexnet_kernels::launch::{self, Storage};
 use alexnet_kernels::oracle::{self, Array};
+use alexnet_kernels::{DropoutKey, DropoutRows, Part};
 use candle_core::Result;
 
 use crate::emulation::run;
@@ -51,16 +51,29 @@ fn dropout() -> Result<()> {
         let n = shape.iter().product();
         let x = random.floats(n);
         let x_memory = Memory::of(&x, storage, shifted);
+        // What this is a part of: a whole layer, or itself.
+        let row = h * w * c;
+        let whole = row + random.pick(&[0, 1, 4, 8, 13]);
+        let first = random.pick(&[0, 1, 4, 8]).min(whole - row);
+        let part = random.pick(&[None, Some(Part { first, whole })]);
         let run_as = |pixels| -> Result<Memory> {
             let mut y = Memory::unwritten(storage, n, shifted);
-            let spans = [x_memory.span(), y.span()];
-            let launch = launch::dropout(storage, spans, pixels, key, (0.5, factor))?;
+            let (spans, rows) = ([x_memory.span(), y.span()], DropoutRows::new(&[b, row], part)?);
+            let launch = launch::dropout(storage, spans, (pixels, rows), key, (0.5, factor))?;
             run(&[launch], &mut [&mut y]);
             Ok(y)
         };
-        let of = |x: &Array| exact(&oracle::dropout(key, 0.5, f64::from(factor), x));
-        let rows = plain(&x, &[b, h * w * c]);
-        assert_close("rows", &run_as(None)?, &of(&rows), 0.0);
+        let of = |x: &Array| {
+            let Part { first, whole } = part.unwrap_or(Part { first: 0, whole: row });
+            let mut layer = Array::zeros(&[b, whole]);
+            for (all, own) in layer.values.chunks_mut(whole).zip(x.values.chunks(row)) {
+                all[first..first + row].copy_from_slice(own);
+            }
+            let y = oracle::dropout(key, 0.5, f64::from(factor), &layer);
+            let own = y.values.chunks(whole).flat_map(|all| all[first..first + row].to_vec());
+            exact(&Array { dims: x.dims.clone(), values: own.collect() })
+        };
+        assert_close("rows", &run_as(None)?, &of(&plain(&x, &[b, row])), 0.0);
         assert_close("maps", &run_as(Some([h * w, c]))?, &of(&array(&x, shape)), 0.0);
         Ok(())
     })

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use alexnet_kernels::{Compute, recycle};
-use alexnet_model::{Layer, Network, Op, Saved, StageOutput};
+use alexnet_model::{Layer, Layers, Op, Saved, StageOutput};
 use serde::Serialize;
 
 use super::{QUEUED, Trainer, mode};
@@ -34,12 +34,12 @@ pub struct LayerTimes {
 }
 
 /// Floating-point operations of one image's forward and backward pass, by the direct algorithm.
-pub(super) fn operations(network: &Network) -> f64 {
+pub(super) fn operations(layers: &Layers) -> f64 {
     let of = |(index, layer): (usize, &Layer)| {
         let [forward, backward] = work(index, layer, 4.0);
         if layer.weight.is_some() { forward + backward } else { 0.0 }
     };
-    network.layers().iter().enumerate().map(of).sum()
+    layers.iter().enumerate().map(of).sum()
 }
 
 /// What one image's forward and backward pass work through: operations, or bytes, of which a number has `each`.
@@ -55,7 +55,10 @@ fn work(index: usize, layer: &Layer, each: f64) -> [f64; 2] {
 
 /// One step, stage by stage: a layer, with its ReLU where that runs with it.
 pub(super) fn measure(trainer: &Trainer) -> Result<Vec<LayerTimes>, Error> {
-    let Trainer { network, optimizer, rates, data: [images, labels], compute } = trainer;
+    let Trainer { optimizer, rates, labels, .. } = trainer;
+    // One device has all of the network.
+    let (network, images) = (&trainer.network.towers()[0], &trainer.images[0]);
+    let compute = &trainer.devices[0];
     let each = compute.activations().size_in_bytes() as f64;
     let (mode, layers) = (mode(0), network.layers());
     let layers: Vec<&Layer> = layers.iter().collect();
@@ -139,9 +142,9 @@ pub(super) fn lrn_rate(trainer: &Trainer, times: &[LayerTimes]) -> Option<f64> {
     let layers = trainer.network.layers();
     let (index, layer) = layers.iter().enumerate().find(|(_, l)| matches!(l.op, Op::Lrn(_)))?;
     let times = times.iter().find(|t| t.name == layer.spec.name)?;
-    let each = trainer.compute.activations().size_in_bytes() as f64;
+    let each = trainer.devices[0].activations().size_in_bytes() as f64;
     let [forward, backward] = work(index, layer, each);
-    let batch = trainer.data[0].dim(0).ok()? as f64;
+    let batch = trainer.images[0].dim(0).ok()? as f64;
     Some(batch * (forward + backward) / 1e6 / (times.forward_ms + times.backward_ms))
 }
 

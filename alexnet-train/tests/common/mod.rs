@@ -55,6 +55,6 @@ pub(crate) fn job(data: &Path, run: &Path, recipe: Recipe) -> Job {
         task: Task::Start { recipe: Box::new(recipe), network, seed: 3 },
         loader_threads: 1,
         checkpoint_every: Duration::from_secs(3600),
-        compute: Compute::cpu(),
+        devices: vec![Compute::cpu()],
     }
 }

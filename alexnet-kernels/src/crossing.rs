@@ -1,0 +1,74 @@
+//! Tensors from one device to another, and which way they go.
+
+use std::fmt;
+
+use candle_core::{Device, Result, Tensor};
+
+#[cfg(feature = "cuda")]
+use crate::dense::{in_logical_order, in_memory_order};
+
+/// How tensors get from one device to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Route {
+    /// They are there already: both names are the processor's, or one opened device's.
+    Same,
+    /// One card under two names: a copy within its memory.
+    Card,
+    /// From the memory of one card into that of the other, without the processor.
+    Peer,
+    /// Through the processor's memory: these cards cannot reach each other's.
+    Host,
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Same => "memory they share",
+            Self::Card => "copies within one card",
+            Self::Peer => "direct copies between the cards",
+            Self::Host => "the processor's memory, as these cards cannot reach each other's",
+        })
+    }
+}
+
+/// Lets every one of `devices` write into the memory of the others, where the hardware can, and says how tensors get
+/// from one to another: of several routes the longest.
+///
+/// # Errors
+///
+/// What the driver refuses.
+pub fn connect(devices: &[Device]) -> Result<Route> {
+    let mut longest = Route::Same;
+    for (index, from) in devices.iter().enumerate() {
+        for to in devices.iter().take(index) {
+            longest = longest.max(route(from, to)?).max(route(to, from)?);
+        }
+    }
+    Ok(longest)
+}
+
+fn route(from: &Device, to: &Device) -> Result<Route> {
+    match (from, to) {
+        _ if from.same_device(to) => Ok(Route::Same),
+        #[cfg(feature = "cuda")]
+        (Device::Cuda(from), Device::Cuda(to)) => crate::cuda::reach(from, to),
+        _ => Ok(Route::Host),
+    }
+}
+
+/// `x` on the device `to`: itself if it is there already, sharing its memory, else a copy that whatever uses it on `to`
+/// waits for. Between cards nothing waits here: the copy is put behind what the device of `x` has to do.
+///
+/// # Errors
+///
+/// No memory on `to`; what the driver refuses.
+pub fn send(x: &Tensor, to: &Device) -> Result<Tensor> {
+    match (x.device(), to) {
+        (from, to) if from.same_device(to) => Ok(x.clone()),
+        #[cfg(feature = "cuda")]
+        (Device::Cuda(_), Device::Cuda(card)) => {
+            in_logical_order(&crate::cuda::send(&in_memory_order(x)?, card)?)
+        }
+        _ => x.to_device(to),
+    }
+}
