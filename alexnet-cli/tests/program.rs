@@ -17,6 +17,20 @@ layers = [
 ]
 "#;
 
+/// The same in two towers.
+const TOWERS: &str = r#"
+name = "towers"
+input = [3, 16, 16]
+towers = 2
+layers = [
+  { name = "conv1", kind = "conv", filters = 8, kernel = 5, stride = 2, init = { std = 0.01, bias = 0.0 } },
+  { name = "relu1", kind = "relu" },
+  { name = "conv2", kind = "conv", filters = 8, kernel = 3, groups = 2, init = { std = 0.1, bias = 0.0 } },
+  { name = "relu2", kind = "relu" },
+  { name = "fc3", kind = "linear", outputs = 10, init = { std = 0.1, bias = 0.0 } },
+]
+"#;
+
 struct World {
     folder: tempfile::TempDir,
 }
@@ -31,6 +45,7 @@ impl World {
         let options = PrepareOptions::new(Source::Folder, path("images"), path("data"));
         prepare(&PrepareOptions { size: 20, ..options }, &|_| ()).unwrap();
         std::fs::write(path("net.toml"), NETWORK).unwrap();
+        std::fs::write(path("towers.toml"), TOWERS).unwrap();
         Self { folder }
     }
 
@@ -125,6 +140,49 @@ fn trains_evaluates_predicts_and_resumes() {
     assert_eq!(report["validation"][1]["views"].as_u64(), Some(10));
     let log = std::fs::read_to_string(world.path().join("run/log.jsonl")).unwrap();
     assert_eq!(log.lines().filter(|l| l.contains(r#""event":"epoch""#)).count(), 3);
+}
+
+/// A tower on each of two devices, which here are both the processor; resumed and evaluated on one, and on two.
+#[test]
+fn trains_in_two_towers() {
+    let world = World::new();
+    let mut train = world.train("run");
+    let network = train.iter().position(|word| word == "net.toml").unwrap();
+    train[network] = "towers.toml".to_owned();
+    train.extend(["--device", "cpu,cpu"].map(str::to_owned));
+    let said = world.ok(&strings(&train));
+    let line = "a tower on each of 2 devices: activations cross before fc3, by memory they share";
+    assert!(said.contains(line), "{said}");
+    assert!(said.contains("epoch   2/2"), "{said}");
+    world.ok(&["train", "--resume", "--run", "run", "--epochs", "3", "--device", "cpu"]);
+    world.ok(&["train", "--resume", "--run", "run", "--epochs", "4", "--device", "cpu,cpu"]);
+    let weights = "run/final.safetensors";
+    let eval = |device| {
+        let words =
+            ["eval", "--data", "data", "--checkpoint", weights, "--json", "--device", device];
+        world.json(&words)["loss"].as_f64().unwrap()
+    };
+    let (one, two) = (eval("cpu"), eval("cpu,cpu"));
+    assert!((one - two).abs() < 1e-4 * one, "{one}, in two towers {two}");
+    let image = "images/val/dotted-disc/0000.jpg";
+    world.ok(&["predict", "--checkpoint", weights, image]);
+
+    let on = |device| ["predict", "--checkpoint", weights, image, "--device", device];
+    world.fails(&on("cpu,cpu"), &["--device cpu,cpu: this command works on one device"]);
+    let mut refused = |device: &str, network: &str, words: &[&str]| {
+        let last = train.len() - 1;
+        train[last] = device.to_owned();
+        let place = train.iter().position(|word| word.ends_with(".toml")).unwrap();
+        train[place] = network.to_owned();
+        let run = train.iter().position(|word| word == "run" || word == "other").unwrap();
+        train[run] = "other".to_owned();
+        world.fails(&strings(&train), words);
+        assert!(!world.path().join("other").exists());
+    };
+    refused("cpu,cpu,cpu", "towers.toml", &["`towers` has 2 tower(s), but 3 devices"]);
+    refused("cpu,cpu", "net.toml", &["`test` has 1 tower(s), but 2 devices"]);
+    refused("cpu,cuda:0", "towers.toml", &["cpu and cuda:0 are of different kinds"]);
+    refused("cpu,", "towers.toml", &["device ``: expected cpu"]);
 }
 
 #[test]

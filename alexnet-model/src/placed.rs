@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use alexnet_kernels::{Route, connect};
 use candle_core::{DType, Device, Result, Tensor, bail};
 
 use crate::walk::Walk;
@@ -17,6 +18,7 @@ use crate::{Layers, Mode, Network, NetworkSpec, Parameter, SpecError, Tape};
 pub struct PlacedNetwork {
     whole: Layers,
     towers: Vec<Network>,
+    route: Route,
 }
 
 impl PlacedNetwork {
@@ -44,7 +46,7 @@ impl PlacedNetwork {
                 towers.into_iter().map(|layers| network.tower(layers)).collect::<Result<_>>()?
             }
         };
-        Ok(Self { whole, towers })
+        Ok(Self { whole, towers, route: Route::Same })
     }
 
     /// The same with each tower on one of `devices`, and the weights, which products read, stored as `weights`; biases
@@ -52,14 +54,15 @@ impl PlacedNetwork {
     ///
     /// # Errors
     ///
-    /// Not one device for each tower; no memory there; a type that candle does not convert to.
+    /// Not one device for each tower; no memory there; a type that candle does not convert to; cards that the driver
+    /// does not connect.
     pub fn on(&self, devices: &[Device], weights: DType) -> Result<Self> {
         if devices.len() != self.towers.len() {
             bail!("{} devices for {} towers", devices.len(), self.towers.len())
         }
         let on = |(tower, device): (&Network, &Device)| tower.on(device, weights);
         let towers = self.towers.iter().zip(devices).map(on).collect::<Result<_>>()?;
-        Ok(Self { whole: self.whole.clone(), towers })
+        Ok(Self { whole: self.whole.clone(), towers, route: connect(devices)? })
     }
 
     /// The description.
@@ -80,6 +83,11 @@ impl PlacedNetwork {
     /// The names of the layers before which activations cross from each device to the others.
     pub fn crossings(&self) -> Vec<&str> {
         self.towers[0].layers().crossings()
+    }
+
+    /// How activations get from one device to another.
+    pub fn route(&self) -> Route {
+        self.route
     }
 
     /// The parameters of the first tower, in the order of the layers, weights before biases; then of the next. Those
@@ -190,7 +198,7 @@ impl PlacedNetwork {
 impl From<Network> for PlacedNetwork {
     /// The network on the device that it is on.
     fn from(network: Network) -> Self {
-        Self { whole: network.layers().clone(), towers: vec![network] }
+        Self { whole: network.layers().clone(), towers: vec![network], route: Route::Same }
     }
 }
 

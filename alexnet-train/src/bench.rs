@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use alexnet_kernels::{
-    Compute, KeepMemory, Sgd, SoftmaxCrossEntropy, channels_last, connect, normals, recycle,
+    Compute, KeepMemory, Sgd, SoftmaxCrossEntropy, channels_last, normals, recycle,
 };
 use alexnet_model::{Mode, Network, NetworkSpec, PlacedNetwork, Role};
 use candle_core::{DType, Device, Tensor};
@@ -101,7 +101,6 @@ fn measure(options: &BenchOptions) -> Result<BenchReport, Error> {
     let BenchOptions { network: spec, batch, steps, devices, .. } = options;
     PlacedNetwork::check(spec, devices.len())?;
     let compute = &devices[0];
-    connect(&handles(devices))?;
     let _memory = KeepMemory::new(); // as the training loop does
     let network = Network::new(spec, 1, &Device::Cpu)?;
     let network = PlacedNetwork::new(&network, devices.len())?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use alexnet_data::{Dataset, Plan, Split, Views};
-use alexnet_kernels::{Compute, KeepMemory, SoftmaxCrossEntropy, connect, recycle};
+use alexnet_kernels::{Compute, KeepMemory, SoftmaxCrossEntropy, recycle};
 use alexnet_model::{Mode, Network, NetworkSpec, PlacedNetwork};
 use candle_core::{DType, Device};
 
@@ -120,7 +120,7 @@ pub fn train(job: &Job, watch: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluation>
 
     if devices.len() > 1 {
         let crossings = network.crossings().into_iter().map(str::to_owned).collect();
-        let route = connect(&handles(devices))?.to_string();
+        let route = network.route().to_string();
         out.tell(Event::Split { devices: devices.len(), crossings, route })?;
     }
 

@@ -1,7 +1,7 @@
 //! From the memory of one card to that of another, without waiting on the host.
 
 use candle_core::backend::BackendStorage;
-use candle_core::cuda::cudarc::driver::{CudaSlice, CudaStream, result, sys};
+use candle_core::cuda::cudarc::driver::{CudaSlice, CudaStream, DeviceRepr, result, sys};
 use candle_core::cuda::{CudaDType, CudaDevice, CudaStorageSlice, WrapErr};
 use candle_core::op::BackpropOp;
 use candle_core::{CudaStorage, Result, Storage, Tensor, bail};
@@ -23,8 +23,8 @@ pub(crate) fn reach(from: &CudaDevice, to: &CudaDevice) -> Result<Route> {
     }
     // A `CUmemAccessDesc`: a location, which is its kind and the device's number, and the rights. Written as numbers
     // because its fields have other names in each version of the interface, while its memory is the same.
-    let device = sys::CUmemLocationType::CU_MEM_LOCATION_TYPE_DEVICE.0;
-    let both = sys::CUmemAccess_flags::CU_MEM_ACCESS_FLAGS_PROT_READWRITE.0;
+    let device = sys::CUmemLocationType::CU_MEM_LOCATION_TYPE_DEVICE as u32;
+    let both = sys::CUmemAccess_flags::CU_MEM_ACCESS_FLAGS_PROT_READWRITE as u32;
     let rights: [u32; 3] = [device, from as u32, both];
     const { assert!(size_of::<sys::CUmemAccessDesc>() == size_of::<[u32; 3]>()) };
     // SAFETY: the pool is the driver's own, out of which all tensors of `to` are made; `rights` is one description of
@@ -55,7 +55,7 @@ pub(crate) fn send(x: &Tensor, to: &CudaDevice) -> Result<Tensor> {
     Ok(Tensor::from_storage(Storage::Cuda(copy), l.shape().clone(), BackpropOp::none(), false))
 }
 
-fn copy<T: CudaDType>(
+fn copy<T: CudaDType + DeviceRepr>(
     x: &CudaSlice<T>,
     range: (usize, usize),
     from: &Card,
