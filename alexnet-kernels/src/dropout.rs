@@ -20,11 +20,14 @@
 //! Source: Krizhevsky, Sutskever, Hinton 2012, §4.2 (`AtTest`); Philox: see `philox.rs`.
 //! Deviations: no mask is stored; the backward pass computes it again.
 
+mod part;
+
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
+pub use self::part::{Part, Rows};
 use crate::dense::{
     channels_last, check_shape, check_values, in_logical_order, in_memory_order, produce, values,
 };
@@ -68,16 +71,6 @@ pub struct DropoutKey {
     pub step: u64,
     /// Number of the layer; two layers with one number would drop the same units.
     pub layer: u32,
-}
-
-/// Which numbers of each image of a layer a tensor holds, so that a tower on a device of its own drops what it would
-/// drop as a half of one layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Part {
-    /// Numbers of the same image before them, in the layer's logical order.
-    pub first: usize,
-    /// All numbers of an image in the layer.
-    pub whole: usize,
 }
 
 impl Dropout {
@@ -211,41 +204,6 @@ impl Dropout {
 
 /// Counters a thread takes at a time; each gives four elements.
 const BLOCKS: usize = 1024;
-
-/// How the elements of a tensor, in logical order, are numbered: rows of `row`, one an image, of which the first begins
-/// at `first` and each other one `whole` behind the one before.
-#[doc(hidden)] // for the tests that run the kernels on the host
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rows {
-    pub(crate) row: usize,
-    pub(crate) first: usize,
-    pub(crate) whole: usize,
-}
-
-impl Rows {
-    /// Of `x`, alone or a part of a layer.
-    ///
-    /// # Errors
-    ///
-    /// A part that leaves the layer; numbers beyond the counter.
-    pub fn new(x: &Tensor, part: Option<Part>) -> Result<Self> {
-        let images = if x.rank() > 1 { x.dim(0)?.max(1) } else { 1 };
-        let row = x.elem_count() / images;
-        let Part { first, whole } = part.unwrap_or(Part { first: 0, whole: row });
-        if first.checked_add(row).is_none_or(|end| end > whole) {
-            bail!("dropout: {row} numbers behind {first} leave an image of {whole}")
-        }
-        let rows = Self { row, first, whole };
-        if images.checked_mul(rows.whole).is_none_or(|last| last as u64 > 4 << 32) {
-            bail!(
-                "dropout: the counter ends at {} elements, got {images} images of {}",
-                4u64 << 32,
-                rows.whole
-            )
-        }
-        Ok(rows)
-    }
-}
 
 /// `x → y`, and `dy → dx`.
 struct Masked(Dropout, DropoutMode, Rows);

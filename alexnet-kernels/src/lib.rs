@@ -39,7 +39,7 @@ pub use aligned::Window;
 pub use channels::{add, join_channels, take_channels};
 pub use compute::{CardMemory, Compute, is_out_of_memory};
 pub use conv::{Conv2d, Padding};
-pub use crossing::{Route, connect, send};
+pub use crossing::{Route, connect, send, send_all};
 pub use dense::channels_last;
 pub use device::{DeviceError, DeviceName, DeviceOptions, Precision};
 pub use device_names::DeviceNames;

@@ -71,7 +71,7 @@ enum Reads {
 /// The channels of `output` that tower `number` computes.
 fn share(output: Shape, number: usize, towers: usize) -> Result<Share, String> {
     let whole = output.channels();
-    if matches!(output, Shape::Map(..)) && whole % towers != 0 {
+    if matches!(output, Shape::Map(..)) && !whole.is_multiple_of(towers) {
         return Err(format!("its {whole} channels do not divide into {towers} equal parts"));
     }
     let [first, end] = [number, number + 1].map(|n| n * whole / towers);
@@ -89,14 +89,14 @@ fn part(kind: LayerKind, share: Share, towers: usize) -> Result<(LayerKind, Read
             let of = |groups| LayerKind::Conv { filters, kernel, stride, pad, groups, init };
             match groups {
                 1 => (of(1), Reads::Whole),
-                _ if groups % towers == 0 => (of(groups / towers), Reads::Own),
+                _ if groups.is_multiple_of(towers) => (of(groups / towers), Reads::Own),
                 _ => return Err(format!("its {groups} groups lie in several towers")),
             }
         }
         LayerKind::Linear { init, .. } => {
             (LayerKind::Linear { outputs: share.count, init }, Reads::Whole)
         }
-        LayerKind::Lrn { towers: blocks, .. } if blocks % towers != 0 => {
+        LayerKind::Lrn { towers: blocks, .. } if !blocks.is_multiple_of(towers) => {
             return Err(format!("its windows cross the edges of towers (towers = {blocks})"));
         }
         LayerKind::Lrn { n, alpha, beta, k, towers: blocks, alpha_over_n } => (

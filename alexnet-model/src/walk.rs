@@ -6,9 +6,12 @@
 //! each device is sent the others'; on the way back each works out its part of the gradient by all of them, sends the
 //! others theirs and adds what it gets, in the order of the towers. On one device there is one tower and none of this.
 
-use alexnet_kernels::{add, join_channels, recycle, send, take_channels};
+mod crossing;
+
+use alexnet_kernels::recycle;
 use candle_core::{Module, Result, Tensor, bail};
 
+use self::crossing::{join, logits};
 use crate::stage::Needs;
 use crate::{Mode, Network, Saved, Stage};
 
@@ -167,7 +170,8 @@ impl<'a> Walk<'a> {
             bail!("the tape is not of this network")
         }
         let split = self.0.len() > 1;
-        let mut dys = if split { self.part_by_tower(&gradient)? } else { vec![gradient] };
+        let mut dys =
+            if split { crossing::part_by_tower(self.0, &gradient)? } else { vec![gradient] };
         let mut own = split; // whether the gradients in `dys` were made here
         for (number, &stage) in stages.iter().enumerate().rev() {
             let mut dxs = Vec::new();
@@ -190,7 +194,7 @@ impl<'a> Walk<'a> {
                 dxs.extend(gradients.input); // none for the first stage
             }
             if self.crosses(stage) {
-                dxs = self.part_sums(stage, dxs)?;
+                dxs = crossing::part_sums(self.0, stage, dxs)?;
             }
             let done = std::mem::replace(&mut dys, dxs);
             done.into_iter().filter(|_| own).for_each(recycle);
@@ -216,63 +220,6 @@ impl<'a> Walk<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Of the gradient by the logits, on the first device, each tower's columns on its own.
-    fn part_by_tower(&self, gradient: &Tensor) -> Result<Vec<Tensor>> {
-        let part = |tower: &Network| {
-            let Some(layer) = tower.layers().iter().last() else { bail!("a tower without layers") };
-            let part = take_channels(gradient, layer.share.range())?;
-            let sent = send(&part, tower.device())?;
-            Ok(sent)
-        };
-        self.0.iter().map(part).collect()
-    }
-
-    /// Of the gradients by the activations of all towers, one from each, the sum of what each tower's own get.
-    fn part_sums(&self, stage: Stage, gradients: Vec<Tensor>) -> Result<Vec<Tensor>> {
-        // All are on their way before any device waits for one.
-        let mut sent = Vec::new();
-        for tower in self.0 {
-            let Some(before) =
-                stage.layer.checked_sub(1).and_then(|l| tower.layers().iter().nth(l))
-            else {
-                bail!("nothing crosses before the first layer")
-            };
-            let part = |dx| send(&take_channels(dx, before.share.range())?, tower.device());
-            sent.push(gradients.iter().map(part).collect::<Result<Vec<_>>>()?);
-        }
-        gradients.into_iter().for_each(recycle);
-        let sum = |parts: Vec<Tensor>| {
-            let mut parts = parts.into_iter();
-            let Some(mut sum) = parts.next() else { bail!("a network without towers") };
-            for part in parts {
-                sum = add(sum, &part)?;
-                recycle(part);
-            }
-            Ok(sum)
-        };
-        sent.into_iter().map(sum).collect()
-    }
-}
-
-/// The activations of all towers, `xs`, side by side on the device of each.
-fn join(xs: &[Tensor]) -> Result<Vec<Tensor>> {
-    // All are on their way before any device waits for one.
-    let sent = |to: &Tensor| xs.iter().map(|x| send(x, to.device())).collect();
-    let sent = xs.iter().map(sent).collect::<Result<Vec<Vec<_>>>>()?;
-    sent.iter().map(|parts| join_channels(parts)).collect()
-}
-
-/// What the last layers of all towers gave, on the first device.
-fn logits(xs: &[Tensor]) -> Result<Tensor> {
-    match xs {
-        [x] => Ok(x.clone()),
-        [first, ..] => {
-            let sent = xs.iter().map(|x| send(x, first.device()));
-            join_channels(&sent.collect::<Result<Vec<_>>>()?)
-        }
-        [] => bail!("a network without towers"),
     }
 }
 

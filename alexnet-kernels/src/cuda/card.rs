@@ -39,7 +39,7 @@ pub(super) enum Fresh {
 }
 
 /// The elements of `slice` that a dense layout covers.
-pub(super) fn part<'a, T>(
+fn part<'a, T>(
     slice: &'a CudaSlice<T>,
     (start, end): (usize, usize),
     stream: &'a CudaStream,

@@ -1,13 +1,13 @@
 //! From the memory of one card to that of another, without waiting on the host.
 
-use candle_core::backend::BackendStorage;
-use candle_core::cuda::cudarc::driver::{CudaSlice, CudaStream, DeviceRepr, result, sys};
-use candle_core::cuda::{CudaDType, CudaDevice, CudaStorageSlice, WrapErr};
+use candle_core::cuda::cudarc::driver::{CudaEvent, result, sys};
+use candle_core::cuda::{CudaDevice, WrapErr};
 use candle_core::op::BackpropOp;
-use candle_core::{CudaStorage, Result, Storage, Tensor, bail};
+use candle_core::{Result, Shape, Tensor, bail};
 
-use super::card::{Card, part};
+use super::card::{Card, Fresh};
 use crate::crossing::Route;
+use crate::launch::{Span, Storage};
 
 /// Lets `from` write into memory of `to`, where the hardware can.
 pub(crate) fn reach(from: &CudaDevice, to: &CudaDevice) -> Result<Route> {
@@ -36,57 +36,73 @@ pub(crate) fn reach(from: &CudaDevice, to: &CudaDevice) -> Result<Route> {
     Ok(Route::Peer)
 }
 
-/// A copy on the card `to` of `x`, whose memory is dense. It is made by the stream of `x`, which then frees or
-/// overwrites `x` only after it; the stream of `to` waits for it with all that comes behind.
-pub(crate) fn send(x: &Tensor, to: &CudaDevice) -> Result<Tensor> {
-    let (storage, l) = x.storage_and_layout();
-    let Storage::Cuda(storage) = &*storage else { bail!("send: not a card's tensor") };
-    let Some(range) = l.contiguous_offsets() else {
-        return Err(candle_core::Error::RequiresContiguous { op: "send" }.bt());
-    };
-    let (from, to) = (Card::of(storage), Card { device: to.clone(), stream: to.cuda_stream() });
-    let copy = match &storage.slice {
-        CudaStorageSlice::F32(x) => copy(x, range, &from, &to)?,
-        CudaStorageSlice::BF16(x) => copy(x, range, &from, &to)?,
-        CudaStorageSlice::U8(x) => copy(x, range, &from, &to)?,
-        CudaStorageSlice::U32(x) => copy(x, range, &from, &to)?,
-        _ => bail!("send: expected f32, bf16, u8 or u32, got {:?}", storage.dtype()),
-    };
-    Ok(Tensor::from_storage(Storage::Cuda(copy), l.shape().clone(), BackpropOp::none(), false))
+/// Memory on one card, and what is to be copied there from another.
+struct Move {
+    from: Card,
+    source: Span,
+    to: Card,
+    copy: Fresh,
+    /// When the stream of `to` has the memory.
+    there: CudaEvent,
+    storage: Storage,
+    shape: Shape,
 }
 
-fn copy<T: CudaDType + DeviceRepr>(
-    x: &CudaSlice<T>,
-    range: (usize, usize),
-    from: &Card,
-    to: &Card,
-) -> Result<CudaStorage> {
-    let mut copy = to.fresh_as::<T>(range.1 - range.0)?;
-    {
-        let ((source, _source), target) = (part(x, range, &from.stream), to.write(&mut copy));
-        wait(&from.stream, &to.stream)?; // until the new memory is there
+/// Copies of tensors, whose memory is dense, on other cards. Each is made by the stream of its source, which then frees
+/// or overwrites the source only after it; the stream of the other card waits for it with all that comes behind.
+pub(crate) fn send_all(moves: &[(Tensor, &CudaDevice)]) -> Result<Vec<Tensor>> {
+    let moves = moves.iter().map(|(x, to)| prepare(x, to)).collect::<Result<Vec<_>>>()?;
+    let mut copied = Vec::with_capacity(moves.len());
+    let mut begun = Vec::with_capacity(moves.len());
+    for mut step in moves {
+        copied.push(step.begin()?);
+        begun.push(step);
+    }
+    for (step, copied) in begun.iter().zip(&copied) {
+        step.to.stream.wait(copied).w()?;
+    }
+    Ok(begun.into_iter().map(Move::finish).collect())
+}
+
+fn prepare(x: &Tensor, to: &CudaDevice) -> Result<Move> {
+    let (storage, l) = x.storage_and_layout();
+    let candle_core::Storage::Cuda(storage) = &*storage else { bail!("send: not a card's tensor") };
+    let (from, to) = (Card::of(storage), Card { device: to.clone(), stream: to.cuda_stream() });
+    let (source, storage) = {
+        let reading = from.read("send", storage, l)?;
+        (reading.span, reading.storage)
+    };
+    let copy = to.fresh(storage, source.length as usize)?;
+    let there = to.stream.record_event(None).w()?;
+    Ok(Move { from, source, to, copy, there, storage, shape: l.shape().clone() })
+}
+
+impl Move {
+    /// Puts the copy into the source's stream, and says when it is made.
+    fn begin(&mut self) -> Result<CudaEvent> {
+        let Self { from, source, to, copy, there, storage, .. } = self;
+        from.stream.wait(there).w()?;
+        let target = copy.writing(to).span;
         from.stream.context().bind_to_thread().w()?;
-        // SAFETY: both are live memory of as many bytes; the source's stream makes the copy after what wrote the
-        // source and, by the line above, after `to` has the new memory; by the line below, `to` uses it after that.
+        // SAFETY: both are live memory of as many bytes: the caller holds the source, this the target. The source's
+        // stream makes the copy after what wrote the source and, by the first line, after the other card's stream has
+        // the new memory; that stream uses it after the event below.
         unsafe {
             result::memcpy_peer_async(
                 to.stream.context().cu_ctx(),
-                target.span.address,
+                target.address,
                 from.stream.context().cu_ctx(),
                 source.address,
-                source.length as usize * size_of::<T>(),
+                source.length as usize * storage.bytes(),
                 from.stream.cu_stream(),
             )
         }
         .w()?;
-        wait(&to.stream, &from.stream)?;
+        from.stream.record_event(None).w()
     }
-    Ok(CudaStorage::wrap_cuda_slice(copy, to.device.clone()))
-}
 
-/// What is put into `stream` from now on waits for what is in `other` now. The host does not.
-fn wait(stream: &CudaStream, other: &CudaStream) -> Result<()> {
-    other.context().bind_to_thread().w()?;
-    let event = other.record_event(None).w()?; // freed by the driver once it has served
-    stream.wait(&event).w()
+    fn finish(self) -> Tensor {
+        let copy = candle_core::Storage::Cuda(self.copy.finish(&self.to));
+        Tensor::from_storage(copy, self.shape, BackpropOp::none(), false)
+    }
 }
