@@ -6,11 +6,12 @@ use alexnet_model::{Layers, NetworkSpec};
 use serde_json::Value;
 
 /// The most memory of a process that trains `preset` with this batch, in bytes.
-fn peak(preset: &str, batch: usize) -> Option<f64> {
+fn peak(preset: &str, batch: usize, device: &str) -> Option<f64> {
     let batch = batch.to_string();
     let arguments = ["bench", "--step-only", "--json", "--threads", "1", "--steps", "1"];
     let mut command = Command::new(env!("CARGO_BIN_EXE_alexnet"));
-    let output = command.args(arguments).args(["--preset", preset, "--batch", &batch]).output();
+    let output = command.args(arguments).args(["--preset", preset, "--batch", &batch]);
+    let output = output.args(["--device", device]).output();
     let output = output.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -23,7 +24,10 @@ fn a_step_takes_what_the_layers_say() {
     for (preset, small, large) in [("demo", 64, 512), ("small", 4, 20)] {
         let network = Layers::new(&NetworkSpec::preset(preset).unwrap()).unwrap();
         let said = |batch| network.step_memory(batch, 4).activations_by_length as f64;
-        let (Some(few), Some(many)) = (peak(preset, small), peak(preset, large)) else { return };
+        let (Some(few), Some(many)) = (peak(preset, small, "cpu"), peak(preset, large, "cpu"))
+        else {
+            return;
+        };
         let (said, taken) = (said(large) - said(small), many - few);
         let ratio = said / taken;
         assert!(
@@ -35,4 +39,20 @@ fn a_step_takes_what_the_layers_say() {
         let bf16 = network.step_memory(large, 2);
         assert!(bf16.activations < total.activations && bf16.parameters > total.parameters);
     }
+}
+
+/// The towers of a split network need what they say, together at most: here they use each other's memory.
+#[test]
+fn towers_take_no_more_than_they_say() {
+    let spec = NetworkSpec::preset("demo").unwrap();
+    let said = |batch| {
+        let tower = |n| Layers::of_tower(&spec, n).unwrap().step_memory(batch, 4);
+        (0..2).map(|n| tower(n).activations_by_length as f64).sum::<f64>()
+    };
+    let (small, large) = (64, 512);
+    let (few, many) = (peak("demo", small, "cpu,cpu"), peak("demo", large, "cpu,cpu"));
+    let (Some(few), Some(many)) = (few, many) else { return };
+    let (said, taken) = (said(large) - said(small), many - few);
+    let ratio = said / taken;
+    assert!((0.9..1.5).contains(&ratio), "said {said:.3e}, taken {taken:.3e}: {ratio:.2}");
 }

@@ -73,7 +73,7 @@ impl Layers {
         for (number, stage) in stages.iter().enumerate() {
             let layer = layers[stage.layer];
             let (crosses, input) =
-                (self.layers().crosses(stage.layer), stage.needs(layer.op) == Needs::Input);
+                (self.crosses(stage.layer), stage.needs(layer.op) == Needs::Input);
             let used = before == Needs::Output || input && !crosses;
             // What all towers put out, side by side, and what the others sent for that.
             let joined = ledger.take(if crosses { of(layer.input) } else { 0 });

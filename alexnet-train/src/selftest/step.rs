@@ -1,15 +1,17 @@
 //! One training step of a small network with every kind of layer.
 //!
 //! On the processor candle differentiates the network itself, in f32: another way through other code. On the device
-//! it is the step of the training loop. Then the same step once more, which must give the same bits.
+//! it is the step of the training loop. Then the same step once more, which must give the same bits, and split by its
+//! towers with the device under two names.
 
 use std::collections::HashMap;
 
 use alexnet_kernels::{Compute, Sgd, SoftmaxCrossEntropy, channels_last, normals};
-use alexnet_model::{Mode, Network, NetworkSpec};
+use alexnet_model::{Mode, Network, NetworkSpec, PlacedNetwork};
 use candle_core::{DType, Device, Result, Tensor, Var, bail};
 
 use super::{Bench, bounds, values_of};
+use crate::input::handles;
 use crate::{Error, Optimizer};
 
 const NETWORK: &str = r#"
@@ -42,32 +44,41 @@ pub(super) fn test(bench: &mut Bench<'_>) -> std::result::Result<(), Error> {
     let spec = NetworkSpec::from_toml("the self-test", NETWORK)?;
     let network = Network::new(&spec, 5, &Device::Cpu)?;
     let (wanted_losses, wanted) = differentiated(&network)?;
-    let (mut losses, after) = stepped(&network, &bench.compute)?;
-    let bound = bounds::step(bench.precision());
-    bench.spoil("step", &mut losses);
-    let shape = || format!("batch {BATCH}");
-    bench.found("step", "losses", shape(), bounds::length(&losses, &wanted_losses), bound);
-    let parameters = network.parameters().iter().zip(&after);
-    for (index, (parameter, [value, velocity])) in parameters.enumerate() {
-        // From rest, the velocity is −rate · (gradient + decay · weight): no difference of large numbers.
-        let weights = values_of(&network.disk_layout(index, &parameter.tensor)?)?;
-        let (rate, decay) = (f64::from(RULE.rate), f64::from(RULE.decay));
-        let moves = wanted[index].iter().zip(&weights).map(|(g, w)| -rate * (g + decay * w));
-        let moves: Vec<f64> = moves.collect();
-        let mut velocity = velocity.clone();
-        bench.spoil("step", &mut velocity);
-        let error = bounds::length(&velocity, &moves);
-        bench.found("step", &format!("moves of {}", parameter.name), shape(), error, bound);
-        let moved: Vec<f64> = weights.iter().zip(&velocity).map(|(w, v)| w + v).collect();
-        let error = bounds::largest(value, &moved);
-        bench.found("step", "weights moved", shape(), error, bounds::in_f32(1));
+    let one = std::slice::from_ref(&bench.compute);
+    let after = stepped(&network, one)?;
+    let once_more = stepped(&network, one)?;
+    let (name, options) = (bench.compute.name(), bench.compute.options());
+    // The device stands in for two, a tower on each.
+    let towers = Compute::open_all(&[name; 2], options)?;
+    let split = stepped(&network, &towers)?;
+    for (operation, (losses, states)) in [("step", &after), ("split step", &split)] {
+        let bound = bounds::step(bench.precision());
+        let mut losses = losses.clone();
+        bench.spoil(operation, &mut losses);
+        let shape = || format!("batch {BATCH}");
+        bench.found(operation, "losses", shape(), bounds::length(&losses, &wanted_losses), bound);
+        for (index, (parameter, [value, velocity])) in
+            network.parameters().iter().zip(states).enumerate()
+        {
+            // From rest, the velocity is −rate · (gradient + decay · weight): no difference of large numbers.
+            let weights = values_of(&network.disk_layout(index, &parameter.tensor)?)?;
+            let (rate, decay) = (f64::from(RULE.rate), f64::from(RULE.decay));
+            let moves = wanted[index].iter().zip(&weights).map(|(g, w)| -rate * (g + decay * w));
+            let moves: Vec<f64> = moves.collect();
+            let mut velocity = velocity.clone();
+            bench.spoil(operation, &mut velocity);
+            let error = bounds::length(&velocity, &moves);
+            bench.found(operation, &format!("moves of {}", parameter.name), shape(), error, bound);
+            let moved: Vec<f64> = weights.iter().zip(&velocity).map(|(w, v)| w + v).collect();
+            let error = bounds::largest(value, &moved);
+            bench.found(operation, "weights moved", shape(), error, bounds::in_f32(1));
+        }
     }
-    let once_more = stepped(&network, &bench.compute)?;
     // A card's fastest algorithms may add in any order; the processor's do not, and those of --deterministic.
     if !bench.compute.queues() || bench.compute.options().deterministic {
-        let same = once_more.1 == after;
+        let same = once_more.1 == after.1;
         let error = if same { 0.0 } else { f64::INFINITY };
-        bench.found("step", "twice, bit by bit", shape(), error, 0.0);
+        bench.found("step", "twice, bit by bit", format!("batch {BATCH}"), error, 0.0);
     }
     Ok(())
 }
@@ -105,20 +116,26 @@ fn differentiated(network: &Network) -> Result<(Vec<f64>, Vec<Vec<f64>>)> {
 type State = [Vec<f64>; 2];
 
 /// Losses, and weights and velocity of each parameter as they are on disk, after one step as the training loop makes it.
-fn stepped(network: &Network, compute: &Compute) -> Result<(Vec<f64>, Vec<State>)> {
+fn stepped(network: &Network, devices: &[Compute]) -> Result<(Vec<f64>, Vec<State>)> {
     let [images, labels] = data(network.spec())?;
-    let rows = images.permute((0, 2, 3, 1))?.to_dtype(compute.activations())?;
-    let images = rows.to_device(compute.device())?.permute((0, 3, 1, 2))?;
-    let labels = labels.to_device(compute.device())?;
-    let mut network = network.on(compute.device(), DType::F32)?;
-    let optimizer = Optimizer::new(&mut network, &HashMap::new(), compute.activations())?;
-    let rates = vec![RULE; network.parameters().len()];
-    let tape = network.forward_tape(&images, MODE)?;
+    let weights = devices[0].activations();
+    let rows = images.permute((0, 2, 3, 1))?.to_dtype(weights)?;
+    let on = |compute: &Compute| rows.to_device(compute.device())?.permute((0, 3, 1, 2));
+    let images = devices.iter().map(on).collect::<Result<Vec<_>>>()?;
+    let labels = labels.to_device(devices[0].device())?;
+    let placed = PlacedNetwork::new(network, devices.len())?;
+    let mut placed = placed.on(&handles(devices), DType::F32)?;
+    let optimizer = Optimizer::new(&mut placed, &HashMap::new(), weights)?;
+    let rates = vec![RULE; placed.parameters().count()];
+    let tape = placed.forward_tape(&images, MODE)?;
     let (losses, gradient) = SoftmaxCrossEntropy.loss_and_gradient(tape.logits(), &labels)?;
-    network.backward(tape, gradient, &mut |parameter, gradient| {
+    placed.backward(tape, gradient, &mut |parameter, gradient| {
         optimizer.update(parameter, gradient, &rates)
     })?;
-    let states = optimizer.values(&network)?.into_iter();
-    let states = states.map(|(_, [w, v])| Ok([values_of(&w)?, values_of(&v)?]));
+    let [values, velocities] = optimizer.values(&placed)?;
+    let states = network
+        .parameters()
+        .iter()
+        .map(|p| Ok([values_of(&values[&p.name])?, values_of(&velocities[&p.name])?]));
     Ok((values_of(&losses)?, states.collect::<Result<_>>()?))
 }
