@@ -10,9 +10,8 @@ fn peak(preset: &str, batch: usize, device: &str) -> Option<f64> {
     let batch = batch.to_string();
     let arguments = ["bench", "--step-only", "--json", "--threads", "1", "--steps", "1"];
     let mut command = Command::new(env!("CARGO_BIN_EXE_alexnet"));
-    let output = command.args(arguments).args(["--preset", preset, "--batch", &batch]);
-    let output = output.args(["--device", device]).output();
-    let output = output.unwrap();
+    command.args(arguments).args(["--preset", preset, "--batch", &batch, "--device", device]);
+    let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     report["peak_memory_bytes"].as_f64() // none where the system does not say

@@ -69,7 +69,7 @@ impl Layers {
 
         // Forward: what a stage reads stays where a backward pass needs it.
         let mut x = ledger.take(layers.first().map_or(0, |first| of(first.input)));
-        let (mut before, mut kept) = (Needs::Nothing, Vec::new()); // of each stage: input kept, argmax
+        let (mut before, mut kept) = (Needs::Nothing, Vec::new()); // of each stage: input kept, argmax, joined
         for (number, stage) in stages.iter().enumerate() {
             let layer = layers[stage.layer];
             let (crosses, input) =
@@ -96,7 +96,7 @@ impl Layers {
             if !used && number > 0 {
                 ledger.give(x);
             }
-            kept.push(((used && number > 0).then_some(x), argmax, if input { joined } else { 0 }));
+            kept.push(((used && number > 0).then_some(x), argmax, input.then_some(joined)));
             before = stage.needs(layer.op);
             x = y;
         }
@@ -114,7 +114,7 @@ impl Layers {
             ledger.give(dy);
             // Each tower's share of what the towers found, and from that the sum.
             let mut dx = dx;
-            if kept[number].2 > 0 {
+            if self.crosses(stage.layer) {
                 let parts = ledger.take(dx);
                 ledger.give(dx);
                 dx = ledger.take(of(layers[stage.layer - 1].output));
@@ -123,7 +123,7 @@ impl Layers {
             // What the stage behind read is this one's output.
             kept.get(number + 1).and_then(|(x, ..)| *x).into_iter().for_each(|x| ledger.give(x));
             ledger.give(kept[number].1);
-            ledger.give(kept[number].2);
+            kept[number].2.into_iter().for_each(|joined| ledger.give(joined));
             dy = dx;
         }
         let count: u64 = layers.iter().map(|l| l.parameters()).sum();
