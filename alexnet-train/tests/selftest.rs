@@ -17,8 +17,18 @@ fn rows(spoil: &[&str]) -> Vec<SelftestRow> {
 
 /// Every operation of the crate that computes something.
 const OPERATIONS: [&str; 12] = [
-    "conv2d", "dropout", "input", "linear", "lrn", "map-norm", "max-pool", "relu", "softmax",
-    "split step", "step", "update",
+    "conv2d",
+    "dropout",
+    "input",
+    "linear",
+    "lrn",
+    "map-norm",
+    "max-pool",
+    "relu",
+    "softmax",
+    "split step",
+    "step",
+    "update",
 ];
 
 /// Misses where an operation of `spoilt` gave results that are not 0.

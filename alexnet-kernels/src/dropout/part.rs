@@ -1,6 +1,6 @@
 //! Parts of a layer, and how a mask numbers their elements.
 
-use candle_core::{Result, Tensor, bail};
+use candle_core::{Result, bail};
 
 /// Which numbers of each image of a layer a tensor holds, so that a tower on a device of its own drops what it would
 /// drop as a half of one layer.
@@ -26,14 +26,14 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Of `x`, alone or a part of a layer.
+    /// Of a tensor of these dimensions, alone or a part of a layer.
     ///
     /// # Errors
     ///
     /// A part that leaves the layer; numbers beyond the counter.
-    pub fn new(x: &Tensor, part: Option<Part>) -> Result<Self> {
-        let images = if x.rank() > 1 { x.dim(0)?.max(1) } else { 1 };
-        let row = x.elem_count() / images;
+    pub fn new(dims: &[usize], part: Option<Part>) -> Result<Self> {
+        let images = if let [images, _, ..] = *dims { images.max(1) } else { 1 };
+        let row = dims.iter().product::<usize>() / images;
         let Part { first, whole } = part.unwrap_or(Part { first: 0, whole: row });
         if first.checked_add(row).is_none_or(|end| end > whole) {
             bail!("dropout: {row} numbers behind {first} leave an image of {whole}")
