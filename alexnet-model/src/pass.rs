@@ -28,7 +28,7 @@ pub struct StageOutput {
     pub argmax: Option<Tensor>,
 }
 
-/// What the backward pass of one stage reads; [`Tape`] keeps no more than is needed of it.
+/// What the backward pass of one stage reads; [`Tape`](crate::Tape) keeps no more than is needed of it.
 #[derive(Debug, Clone, Copy)]
 pub struct Saved<'a> {
     /// The activations before the stage.
