@@ -3,19 +3,18 @@
 //! Decode, resize the shorter side to `size` (area average when shrinking, cubic when enlarging),
 //! crop the centre: what the authors' make-data did with OpenCV. Greyscale becomes RGB, CMYK is
 //! converted, alpha is dropped, 16 bits become 8, colour profiles are ignored, and so is EXIF orientation by default.
-//! Photographs take the short way of `planes`; every other file is decoded whole, then resized.
+//! A JPEG of at least four times the size is halved or quartered while it is decoded, then resized.
 
-mod crop;
-mod planes;
+mod scaled;
 
 use crate::DecodeError;
 use crate::manifest::MAX_SIDE;
-use crop::Window;
+use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use image::codecs::png::PngDecoder;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, Limits, RgbImage};
-use planes::Outcome;
 use serde::{Deserialize, Serialize};
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -75,18 +74,7 @@ pub fn decode_with(bytes: &[u8], size: usize, exif: Exif) -> Result<Pixels, Deco
     // Decoders parse hostile bytes, and both have panicked in past releases; a panic there is
     // one bad image, not the end of a job over a million. Nothing is shared with the closure, so
     // no half-changed state can be seen afterwards.
-    let result = catch_unwind(AssertUnwindSafe(|| {
-        // The end is looked for first: a decoder that has all blocks does not miss the marker.
-        let photograph = bytes.starts_with(&[0xff, 0xd8]) && has_end(bytes);
-        let wrong = match photograph.then(|| planes::decode(bytes, size, exif)) {
-            Some(Outcome::Done(pixels)) => return pixels,
-            Some(Outcome::Wrong(reason)) => Some(reason),
-            Some(Outcome::Other) | None => None,
-        };
-        // Two decoders see more than one: what either finds is said.
-        let pixels = square(decode_full(bytes, exif)?, size)?;
-        Ok(Pixels { damage: pixels.damage.or(wrong), ..pixels })
-    }));
+    let result = catch_unwind(AssertUnwindSafe(|| square(decode_full(bytes, size, exif)?, size)));
     result.unwrap_or_else(|_| Err(broken("the decoder panicked")))
 }
 
@@ -104,10 +92,10 @@ impl Picture {
     }
 }
 
-/// The whole picture, in its own size.
-fn decode_full(bytes: &[u8], exif: Exif) -> Result<Picture, DecodeError> {
+/// The whole picture, in its own size or (a JPEG much larger than `size`) a fraction of it.
+fn decode_full(bytes: &[u8], size: usize, exif: Exif) -> Result<Picture, DecodeError> {
     match bytes {
-        [0xff, 0xd8, ..] => jpeg(bytes, exif).map(Picture::whole),
+        [0xff, 0xd8, ..] => jpeg(bytes, size, exif),
         [0x89, b'P', b'N', b'G', ..] => png(bytes, exif).map(Picture::whole),
         _ => {
             let start: Vec<_> = bytes.iter().take(8).map(|b| format!("{b:02x}")).collect();
@@ -117,17 +105,18 @@ fn decode_full(bytes: &[u8], exif: Exif) -> Result<Picture, DecodeError> {
     }
 }
 
-/// A JPEG that [`planes`] leaves: other colours, an odd resolution of them, or something wrong with it.
-fn jpeg(bytes: &[u8], exif: Exif) -> Result<Pixels, DecodeError> {
+fn jpeg(bytes: &[u8], size: usize, exif: Exif) -> Result<Picture, DecodeError> {
     // Strict first: the lenient mode paints grey over whatever it could not read and calls it
     // success. And the end must be there: in the last row of blocks even the strict mode takes
     // missing bytes for zeros.
     let whole = has_end(bytes);
-    let error = match jpeg_as(bytes, exif, true) {
-        Ok(pixels) if whole => return Ok(pixels),
-        Ok(pixels) => {
+    let damaged = |pixels, damage| Picture::whole(Pixels { damage: Some(damage), ..pixels });
+    // Scaled only where nothing at all is wrong: the other decoder has the words for the rest.
+    let error = match jpeg_as(bytes, whole.then_some(size), exif, true) {
+        Ok(picture) if whole => return Ok(picture),
+        Ok(Picture { pixels, .. }) => {
             let damage = "no end-of-image marker: the last rows may be missing";
-            return Ok(Pixels { damage: Some(damage.into()), ..pixels });
+            return Ok(damaged(pixels, damage.into()));
         }
         Err(JpegError::Limit(error)) => return Err(error),
         Err(JpegError::Decoder(error)) => error,
@@ -135,8 +124,8 @@ fn jpeg(bytes: &[u8], exif: Exif) -> Result<Pixels, DecodeError> {
     if !whole || matches!(error, DecodeErrors::ExhaustedData) {
         return Err(DecodeError::Truncated);
     }
-    match jpeg_as(bytes, exif, false) {
-        Ok(pixels) => Ok(Pixels { damage: Some(one_line(&format!("{error:?}"))), ..pixels }),
+    match jpeg_as(bytes, None, exif, false) {
+        Ok(Picture { pixels, .. }) => Ok(damaged(pixels, one_line(&format!("{error:?}")))),
         Err(JpegError::Limit(error)) => Err(error),
         Err(JpegError::Decoder(_)) => Err(broken(&format!("{error:?}"))),
     }
@@ -162,7 +151,13 @@ impl From<DecodeErrors> for JpegError {
     }
 }
 
-fn jpeg_as(bytes: &[u8], exif: Exif, strict: bool) -> Result<Pixels, JpegError> {
+/// Decodes a JPEG: at a fraction of its size where `size` is given and small enough for that.
+fn jpeg_as(
+    bytes: &[u8],
+    size: Option<usize>,
+    exif: Exif,
+    strict: bool,
+) -> Result<Picture, JpegError> {
     // Sides are limited by their product, below: a strip of 1 × 65,500 is small.
     let side = usize::from(u16::MAX);
     let options = DecoderOptions::default()
@@ -175,6 +170,17 @@ fn jpeg_as(bytes: &[u8], exif: Exif, strict: bool) -> Result<Pixels, JpegError> 
     let (width, height) = decoder.dimensions().unwrap_or((0, 0));
     check_size(height, width).map_err(JpegError::Limit)?;
     let colours = decoder.input_colorspace();
+    let known = matches!(colours, Some(ColorSpace::YCbCr | ColorSpace::Luma));
+    // Turning a picture whose last row and column are fractions would shift it.
+    let turned = exif == Exif::Apply && decoder.exif().is_some();
+    let factor = size.map_or(1, |size| scaled::factor(height.min(width), size));
+    if factor > 1
+        && known
+        && !turned
+        && let Ok(pixels) = scaled::decode(bytes, height, width, factor)
+    {
+        return Ok(Picture { pixels, sides: [height, width], factor });
+    }
     let data = if colours == Some(ColorSpace::Luma) {
         // The decoder's own grey to RGB is several times slower than ours.
         decoder.set_options(options.jpeg_set_out_colorspace(ColorSpace::Luma));
@@ -183,7 +189,7 @@ fn jpeg_as(bytes: &[u8], exif: Exif, strict: bool) -> Result<Pixels, JpegError> 
         decoder.decode()?
     };
     let pixels = Pixels { height, width, data, damage: None };
-    Ok(upright(pixels, exif, decoder.exif().map(Vec::as_slice)))
+    Ok(Picture::whole(upright(pixels, exif, decoder.exif().map(Vec::as_slice))))
 }
 
 /// Turns a picture as its EXIF data say, where they are to be honoured and say anything sensible.
@@ -228,17 +234,40 @@ fn check_size(height: usize, width: usize) -> Result<(), DecodeError> {
     Ok(())
 }
 
-/// The square of decoded pixels; that of the picture itself, also where only a fraction of it is decoded.
+/// Shorter side to `size`, other side rounded, centre crop at ⌊(side − size) / 2⌋.
+///
+/// Only the crop is computed: the resampler is given the crop's place in the source, and its taps
+/// still reach over the crop's edge, so the result is that of resizing everything and then
+/// cropping. A 1 × 65,500 strip would otherwise become 256 × 16.8 million.
+///
+/// The crop is that of the picture itself, also where only a fraction of it has been decoded.
 fn square(picture: Picture, size: usize) -> Result<Pixels, DecodeError> {
     let Picture { pixels: Pixels { height, width, data, damage }, sides, factor } = picture;
     if data.len() != height * width * 3 {
         return Err(broken("the decoder returned another number of pixels than its header says"));
     }
-    let window = Window::new(sides, size);
-    let scale = 1.0 / factor as f64;
-    let parts = [window.part(0, scale, height), window.part(1, scale, width)];
-    let data = window.resize::<U8x3>(&data, parts)?;
-    Ok(Pixels { height: size, width: size, data, damage })
+    let short = sides[0].min(sides[1]);
+    // Start and extent of the crop in decoded pixels, along a side of the picture.
+    let window = |side: usize, pixels: usize| {
+        let scaled = ((side * size) as f64 / short as f64).round();
+        let offset = ((scaled - size as f64) / 2.0).floor();
+        let back = side as f64 / scaled / factor as f64;
+        let start = offset * back;
+        (start, (size as f64 * back).min(pixels as f64 - start)) // rounding must not reach outside
+    };
+    let ((top, rows), (left, columns)) = (window(sides[0], height), window(sides[1], width));
+    let filter = if short > size { FilterType::Box } else { FilterType::CatmullRom };
+    let options = ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(filter))
+        .crop(left, top, columns, rows);
+    let fail = |e: &dyn std::fmt::Display| broken(&format!("cannot be resized: {e}"));
+    let source: TypedImageRef<'_, U8x3> =
+        TypedImageRef::from_buffer(width as u32, height as u32, &data).map_err(|e| fail(&e))?;
+    let mut out = vec![0; size * size * 3];
+    let mut target = TypedImage::<U8x3>::from_buffer(size as u32, size as u32, &mut out)
+        .map_err(|e| fail(&e))?;
+    Resizer::new().resize_typed(&source, &mut target, &options).map_err(|e| fail(&e))?;
+    Ok(Pixels { height: size, width: size, data: out, damage })
 }
 
 fn broken(reason: &str) -> DecodeError {

@@ -80,8 +80,7 @@ proptest! {
                 plan.fill(split(dataset), &dataset.manifest().statistics, epoch, step, &mut got).unwrap();
                 prop_assert_eq!((&got.labels, &got.views), (&want.labels, &want.views));
                 let error: u64 = got.pixels.iter().zip(&want.pixels).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
-                // Of colours that change within a few pixels, 4:2:0 keeps little; another image is 80 away.
-                prop_assert!(error as f64 / want.pixels.len() as f64 <= 48.0);
+                prop_assert!(error as f64 / want.pixels.len() as f64 <= 8.0);
             }
         }
     }
@@ -184,7 +183,7 @@ fn budgets_are_kept() {
     // The advice holds: what it names is enough.
     let output = dir.path().join("advised");
     let with = |bytes, quality| run(&as_(Encoding::Budget { bytes, quality }, &input, &output));
-    let Err(Error::Budget { needed, advice, .. }) = with(smallest * 9 / 10, 95) else { panic!() };
+    let Err(Error::Budget { needed, advice, .. }) = with(smallest * 8 / 10, 95) else { panic!() };
     assert!(advice.contains("a quality of "), "{advice}");
     with(needed, 95).unwrap();
     assert!(size(&output) <= needed);
@@ -205,17 +204,12 @@ fn an_unlucky_shard_keeps_to_its_share() {
             put(&input, &format!("val/a/{i:03}.png"), &png(&hard, SIDE, SIDE, Rgb8));
         }
     }
-    // Where the sample fits easily and the unlucky shard does not.
-    let noted = (40_000..160_000).rev().step_by(4_000).any(|bytes| {
-        let _ = fs::remove_dir_all(&output);
-        if run(&as_(Encoding::Budget { bytes, quality: 95 }, &input, &output)).is_err() {
-            return false;
-        }
-        assert!(size(&output) <= bytes, "{}", size(&output));
-        let report = fs::read_to_string(output.join("report.jsonl")).unwrap();
-        report.contains("val-00000.shard") && report.contains("JPEG quality")
-    });
-    assert!(noted);
+    let bytes = 160_000;
+    let encoding = Encoding::Budget { bytes, quality: 95 };
+    run(&as_(encoding, &input, &output)).unwrap();
+    assert!(size(&output) <= bytes, "{}", size(&output));
+    let report = fs::read_to_string(output.join("report.jsonl")).unwrap();
+    assert!(report.contains("val-00000.shard") && report.contains("JPEG quality"), "{report}");
     let want = contents(&output);
     fs::write(output.join("val-00000.shard"), b"").unwrap();
     repair(&output, &input, None, &|_| ()).unwrap();
