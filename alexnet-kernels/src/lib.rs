@@ -22,6 +22,7 @@ mod map_norm;
 mod matrix;
 mod max_pool;
 mod memory;
+mod normal;
 #[doc(hidden)] // for tests and the self-test
 pub mod oracle;
 mod philox;
@@ -53,7 +54,8 @@ pub use lrn::Lrn;
 pub use map_norm::MapNorm;
 pub use max_pool::{MaxPool2d, Pooled};
 pub use memory::{KeepMemory, recycle, upload};
-pub use philox::{normals, philox4x32, uniform};
+pub use normal::normals;
+pub use philox::{philox4x32, uniform};
 pub use relu::Relu;
 pub use sgd::Sgd;
 pub use softmax_cross_entropy::SoftmaxCrossEntropy;

@@ -11,8 +11,6 @@
 //!
 //! Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 
-use rayon::prelude::*;
-
 /// Four random words of `counter` under `key`.
 #[inline(always)]
 pub fn philox4x32(key: [u32; 2], counter: [u32; 4]) -> [u32; 4] {
@@ -36,40 +34,4 @@ pub fn uniform(word: u32) -> f32 {
 #[inline(always)]
 pub(crate) fn halves(x: u64) -> [u32; 2] {
     [x as u32, (x >> 32) as u32]
-}
-
-/// The second counter word of [`normals`]. Dropout has its layer number there, and a network has
-/// fewer layers, so the two never draw the same words.
-const NORMALS: u32 = u32::MAX;
-
-/// `n` draws from a normal distribution of mean 0 and standard deviation `std`.
-///
-/// Element `e` depends on `seed`, `stream` (a hash of the parameter's name) and `e` only. The
-/// Box–Muller transform runs in f64 on `libm`'s functions, not the system's, so that a seed gives
-/// the same bits on every machine. Words of 32 bits reach ±6.66 standard deviations, and after
-/// 2³⁴ elements the counter begins again.
-pub fn normals(seed: u64, stream: u64, std: f32, n: usize) -> Vec<f32> {
-    let ([stream_low, stream_high], std) = (halves(stream), f64::from(std));
-    let mut values = vec![0.0; n];
-    // Chunks of 1024 blocks; one block of counters gives four values.
-    values.par_chunks_mut(4096).enumerate().for_each(|(chunk, values)| {
-        for (i, values) in values.chunks_mut(4).enumerate() {
-            let block = (chunk * 1024 + i) as u32;
-            let words = philox4x32(halves(seed), [block, NORMALS, stream_low, stream_high]);
-            let [a, b] = normal_pair(words[0], words[1]);
-            let [c, d] = normal_pair(words[2], words[3]);
-            for (value, normal) in values.iter_mut().zip([a, b, c, d]) {
-                *value = (normal * std) as f32;
-            }
-        }
-    });
-    values
-}
-
-/// Box–Muller: two words to two independent standard normals.
-fn normal_pair(a: u32, b: u32) -> [f64; 2] {
-    const WORDS: f64 = 4_294_967_296.0;
-    let radius = libm::sqrt(-2.0 * libm::log((f64::from(a) + 1.0) / WORDS)); // (0, 1]: no ln 0
-    let (sin, cos) = libm::sincos(f64::from(b) / WORDS * std::f64::consts::TAU);
-    [radius * cos, radius * sin]
 }
