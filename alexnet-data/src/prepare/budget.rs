@@ -3,8 +3,9 @@
 //! Each shard has its share of the budget, by the images it is made of. How many records are raw is
 //! settled once, before the first shard, from the JPEG sizes of the first images of train in the
 //! stored order and a margin. A shard that comes out larger than its share all the same is made
-//! again, with fewer raw records, and if there are none left, with less quality. So each shard is
-//! still a function of the job and the input alone, and the sum never exceeds the budget.
+//! again before the next is begun, with fewer raw records, and if there are none left, with less
+//! quality. So each shard is still a function of the job and the input alone, the sum never exceeds
+//! the budget, and a preparation that is stopped again and again gets on.
 
 use super::job::{JobFile, SplitPlan};
 use super::report::Odd;

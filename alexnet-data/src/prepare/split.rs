@@ -48,18 +48,24 @@ struct Ready {
 }
 
 /// Writes the shards `todo` of a split, and the piece of each. One that exceeds its share of a budget
-/// is made again after the others, in a smaller way.
+/// is made again, in a smaller way, before the next is begun: nothing on disk says that it was too
+/// large, so a preparation that is stopped has at most one shard to try again.
 pub(super) fn write_split(work: &Work<'_>, todo: &[usize]) -> Result<(), Error> {
     let (stage, done, total) = (work.stage, work.before, work.total);
     let mut progress = Progress { stage, done, total, skipped: 0, bytes: 0 };
-    let mut todo = todo.to_vec();
-    for mixture in rungs(work.job.encoding) {
-        todo = write_as(work, &todo, mixture, &mut progress)?;
+    let rungs = rungs(work.job.encoding);
+    // Where none can be too large, threads need not wait for each other between shards.
+    let together = if rungs.len() == 1 { todo.len() } else { 1 };
+    for shards in todo.chunks(together.max(1)) {
+        let mut left = shards.to_vec();
+        for &mixture in &rungs {
+            left = write_as(work, &left, mixture, &mut progress)?;
+        }
+        if let Some(&shard) = left.first() {
+            return Err(Error::Share { shard: work.plan.shard(shard) });
+        }
     }
-    match todo.first() {
-        None => Ok(()),
-        Some(&shard) => Err(Error::Share { shard: work.plan.shard(shard) }),
-    }
+    Ok(())
 }
 
 /// Writes the shards `todo` with records of one mixture; returns those that exceed their share.

@@ -1,10 +1,11 @@
-//! A worker that dies in the middle: a typed error, what is whole stays, the next run ends in the same bytes.
+//! A worker that dies in the middle, and stops again and again: what is whole stays, and the end is the same bytes.
 
+use super::budget::overhead;
 use super::job::JobFile;
 use super::piece::Piece;
 use super::split::{Work, write_split};
 use super::{Images, Listing, PrepareOptions, Source, Stage};
-use crate::{Class, Error, Exif, Pixels};
+use crate::{Class, Error, Exif, Mixture, Pixels};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -32,15 +33,26 @@ impl Images for Fragile {
     fn load(&self, i: usize, size: usize, _exif: Exif) -> Result<Pixels, String> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         assert_ne!(i, self.dies_at, "the panic this test is about");
-        let data = (0..size * size * 3).map(|v| (v * 7 + i * 13) as u8).collect();
+        let data = (0..size * size * 3).map(|v| (v / size + i * 13) as u8).collect();
         Ok(Pixels { height: size, width: size, data, damage: None })
     }
 }
 
 /// Writes the shards that are not whole yet; how many images were read for it.
 fn run(dir: &Path, dies_at: usize, threads: usize) -> (Result<(), Error>, usize) {
+    write(dir, dies_at, threads, (SIZE, Mixture::RAW), usize::MAX)
+}
+
+/// The same in pictures of a size and records of a mixture, stopped after so many of them.
+fn write(
+    dir: &Path,
+    dies_at: usize,
+    threads: usize,
+    (size, encoding): (usize, Mixture),
+    stops_after: usize,
+) -> (Result<(), Error>, usize) {
     let images = Fragile { dies_at, calls: AtomicUsize::new(0) };
-    let options = PrepareOptions { size: SIZE, ..PrepareOptions::new(Source::Folder, "in", dir) };
+    let options = PrepareOptions { size, ..PrepareOptions::new(Source::Folder, "in", dir) };
     let same = Fragile { dies_at, calls: AtomicUsize::new(0) };
     let listing = Listing {
         classes: ["a", "b"].map(Class::named).into(),
@@ -48,10 +60,19 @@ fn run(dir: &Path, dies_at: usize, threads: usize) -> (Result<(), Error>, usize)
         ignored: 0,
         odd: Vec::new(),
     };
-    let job = JobFile::new(&options, 5, &listing);
+    let mut job = JobFile::new(&options, 5, &listing);
+    job.encoding = encoding;
+    if let Some(records) = encoding.budget {
+        job.encoding.budget = Some(overhead(&job) + records);
+    }
     let plan = &job.splits[0];
     let done = |shard: &usize| Piece::load(dir, &plan.shard(*shard)).is_some();
     let todo: Vec<_> = (0..job.shards(plan)).filter(|shard| !done(shard)).collect();
+    let (stop, written) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let progress = |_| {
+        let now = written.fetch_add(1, Ordering::Relaxed) + 1;
+        stop.fetch_or(now == stops_after, Ordering::Relaxed);
+    };
     let work = Work {
         job: &job,
         plan,
@@ -61,8 +82,8 @@ fn run(dir: &Path, dies_at: usize, threads: usize) -> (Result<(), Error>, usize)
         total: plan.images as u64,
         before: 0,
         dir,
-        progress: &|_| (),
-        stop: &AtomicBool::new(false),
+        progress: &progress,
+        stop: &stop,
     };
     let result = write_split(&work, &todo);
     (result, images.calls.into_inner())
@@ -101,4 +122,31 @@ fn a_dying_worker() {
         }
     }
     assert!(kept > 0);
+}
+
+/// All shards are too large for their share at first: each is 15,480 bytes of raw records where there
+/// may be 14,000, and is made twice, of 10 images in all. Stopped after 12, a preparation gets on by a
+/// shard each time.
+#[test]
+fn stopped_again_and_again_within_a_budget() {
+    let budget = Some(4 * 14_000);
+    let mixture = (32, Mixture { quality: Some(90), budget, ..Mixture::RAW });
+    let dir = tempfile::tempdir().unwrap();
+    let whole = dir.path().join("whole");
+    std::fs::create_dir(&whole).unwrap();
+    let (result, read) = write(&whole, usize::MAX, 2, mixture, usize::MAX);
+    assert!(result.is_ok(), "{result:?}");
+    assert_eq!(read, 2 * 20, "each shard is made twice");
+    let want = contents(&whole);
+    assert_eq!(want.len(), 8);
+    for threads in 1..4 {
+        let out = tempfile::tempdir_in(dir.path()).unwrap();
+        for shards in 1..4 {
+            let (result, _) = write(out.path(), usize::MAX, threads, mixture, 12);
+            assert!(matches!(result, Err(Error::Interrupted { .. })), "{result:?}");
+            assert_eq!(contents(out.path()).len(), 2 * shards);
+        }
+        assert!(write(out.path(), usize::MAX, threads, mixture, 12).0.is_ok());
+        assert!(contents(out.path()) == want);
+    }
 }
