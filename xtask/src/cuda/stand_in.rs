@@ -33,6 +33,12 @@ pub(super) fn stand_in() -> Result<()> {
     let libraries = libraries(&folder)?;
     println!("LD_LIBRARY_PATH={} {}", libraries.display(), alexnet.display());
     println!("built in {:.0} s", began.elapsed().as_secs_f64());
+    let status = Command::new(&alexnet)
+        .args(["selftest", "--device", "cuda:0", "--deterministic"])
+        .env("LD_LIBRARY_PATH", &libraries)
+        .status()
+        .with_context(|| alexnet.display().to_string())?;
+    ensure!(status.success(), "the self-test fails on the stand-in");
     Ok(())
 }
 
