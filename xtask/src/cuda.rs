@@ -3,6 +3,7 @@
 mod bundle;
 mod check;
 mod lazy;
+mod stand_in;
 mod toolkit;
 
 use std::fs;
@@ -33,6 +34,8 @@ enum Task {
         #[arg(long, default_value_t = 80)]
         arch: u32,
     },
+    /// Run the program with CUDA on libraries that stand in for a card, on the processor
+    StandIn,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -40,6 +43,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Task::Toolkit => toolkit::install(),
         Task::Check { need_nvcc } => check::check(need_nvcc),
         Task::Bundle { arch } => bundle::bundle(arch),
+        Task::StandIn => stand_in::stand_in(),
     }
 }
 

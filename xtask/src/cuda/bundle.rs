@@ -25,14 +25,31 @@ pub(super) fn bundle(arch: u32) -> Result<()> {
     let nvcc = toolkit::nvcc()
         .context("there is no nvcc: install the CUDA toolkit or run `cargo xtask cuda toolkit`")?;
     let folder = folder().join(format!("bundle-{arch}"));
-    fs::create_dir_all(&folder)?;
+    let built = program(&folder, &nvcc, arch)?;
+    let out = folder.canonicalize()?.join("alexnet");
+    fs::copy(&built, &out).with_context(|| built.display().to_string())?;
+    let bytes = fs::metadata(&out)?.len();
+    ensure!(bytes <= MOST, "{} has {bytes} bytes, more than {MOST}", out.display());
+    let (seconds, megabytes) = (began.elapsed().as_secs_f64(), bytes as f64 / 1e6);
+    println!("{}\n{megabytes:.1} MB, built in {seconds:.0} s for {}", out.display(), cards(arch));
+    println!("Copy it to a machine with an NVIDIA driver, cuBLAS, cuRAND and cuDNN 9, and run");
+    println!("  ./alexnet selftest --device cuda:0");
+    println!(
+        "with those libraries' folders in LD_LIBRARY_PATH; bench/gpu.sh finds them in PyTorch's packages"
+    );
+    Ok(())
+}
+
+/// Builds the program in `folder` with this nvcc, and gives its path there.
+pub(super) fn program(folder: &Path, nvcc: &Path, arch: u32) -> Result<PathBuf> {
+    fs::create_dir_all(folder)?;
     let folder = folder.canonicalize()?;
     let (cudarc, kernels) = (sources("cudarc")?, sources("candle-kernels")?);
     lazy::archives(&cudarc, &folder.join("prefix/lib"))?;
     let absent = absent(&kernels, &folder)?;
     let slim = folder.join("nvcc");
     let quoted = |path: &Path| format!("'{}'", path.display());
-    executable(&slim, &SLIM.replace("NVCC", &quoted(&nvcc)).replace("ABSENT", &quoted(&absent)))?;
+    executable(&slim, &SLIM.replace("NVCC", &quoted(nvcc)).replace("ABSENT", &quoted(&absent)))?;
 
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let target = folder.join("target");
@@ -45,22 +62,11 @@ pub(super) fn bundle(arch: u32) -> Result<()> {
         .env("NVCC", &slim)
         .env("CUDA_HOME", folder.join("prefix"))
         .env("CUDA_COMPUTE_CAP", arch.to_string())
-        .env("CUDARC_CUDA_VERSION", version(&nvcc)?)
+        .env("CUDARC_CUDA_VERSION", version(nvcc)?)
         .status()
         .context("cannot run cargo")?;
     ensure!(status.success(), "the program does not build with --features cuda");
-    let (built, out) = (target.join("release/alexnet"), folder.join("alexnet"));
-    fs::copy(&built, &out).with_context(|| built.display().to_string())?;
-    let bytes = fs::metadata(&out)?.len();
-    ensure!(bytes <= MOST, "{} has {bytes} bytes, more than {MOST}", out.display());
-    let (seconds, megabytes) = (began.elapsed().as_secs_f64(), bytes as f64 / 1e6);
-    println!("{}\n{megabytes:.1} MB, built in {seconds:.0} s for {}", out.display(), cards(arch));
-    println!("Copy it to a machine with an NVIDIA driver, cuBLAS, cuRAND and cuDNN 9, and run");
-    println!("  ./alexnet selftest --device cuda:0");
-    println!(
-        "with those libraries' folders in LD_LIBRARY_PATH; bench/gpu.sh finds them in PyTorch's packages"
-    );
-    Ok(())
+    Ok(target.join("release/alexnet"))
 }
 
 fn cards(arch: u32) -> String {

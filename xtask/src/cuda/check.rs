@@ -88,7 +88,7 @@ fn types() -> Result<()> {
 }
 
 /// Answers for nvcc where nothing will run: says a version, and leaves an empty file wherever one is asked for.
-const STAND_IN: &str = r#"#!/bin/sh
+pub(super) const STAND_IN: &str = r#"#!/bin/sh
 for last; do :; done
 folder=.
 while [ $# -gt 0 ]; do

@@ -1,0 +1,47 @@
+// Included before each file of kernels, both in a namespace of that file's own, since all use the same names: registers
+// them by name as a driver finds them, instead of for the tests.
+#pragma once
+#include "host/host.h"
+
+template <class T> struct Parameter {
+  static constexpr size_t bytes = sizeof(T);
+  static T from(const char *bytes) {
+    T value;
+    memcpy(&value, bytes, sizeof value);
+    return value;
+  }
+};
+// A pointer on the device; here with its length, so that accesses are checked.
+template <class T> struct Parameter<Buffer<T>> {
+  static constexpr size_t bytes = 8;
+  static Buffer<T> from(const char *bytes) {
+    u64 address;
+    memcpy(&address, bytes, 8);
+    return {(T *)address, address ? room(address, "a kernel's argument") / sizeof(T) : 0};
+  }
+};
+
+template <class... A> struct Run {
+  void (*kernel)(A...);
+  bool cooperative;
+  const char *operator()(const Grid &grid, std::vector<std::vector<char>> &bytes) const {
+    return with(grid, bytes, std::index_sequence_for<A...>());
+  }
+  template <size_t... I>
+  const char *with(const Grid &grid, std::vector<std::vector<char>> &bytes, std::index_sequence<I...>) const {
+    std::tuple<A...> values{Parameter<A>::from(bytes[I].data())...};
+    void *arguments[] = {(void *)&std::get<I>(values)...};
+    Launch launch;
+    launch.grid.x = grid.blocks[0], launch.grid.y = grid.blocks[1], launch.grid.z = 1;
+    launch.block.x = grid.threads[0], launch.block.y = launch.block.z = 1;
+    launch.backwards = setting("SEED", 0) % 2;
+    if (grid.blocks[2] != 1 || grid.threads[1] != 1 || grid.threads[2] != 1) return "a grid of more dimensions";
+    return run_grid(kernel, launch, arguments, sizeof...(A), cooperative);
+  }
+};
+template <class... A> bool enter(const char *name, void (*kernel)(A...), bool cooperative) {
+  return kernels().emplace(name, Kernel{{Parameter<A>::bytes...}, Run<A...>{kernel, cooperative}}).second;
+}
+
+#undef HOST_ENTRY_AS
+#define HOST_ENTRY_AS(kernel, cooperative) static const bool entered_##kernel = enter(#kernel, kernel, cooperative);
