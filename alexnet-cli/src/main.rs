@@ -88,5 +88,29 @@ fn one_line(error: &anyhow::Error) -> String {
             line = if line.is_empty() { text.to_owned() } else { format!("{line}: {text}") };
         }
     }
+    // Training says beforehand which batch fits; elsewhere the driver's name for it is all there is.
+    if line.contains("OUT_OF_MEMORY") || line.contains("ALLOC_FAILED") {
+        line += "; the card has too little free memory: end other programs on it, or give a smaller batch";
+    }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_line_that_says_what_to_do() {
+        let error = anyhow::anyhow!(
+            "DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")\n  0: a backtrace"
+        );
+        let error = error.context("lrn");
+        let line = one_line(&error);
+        assert!(line.starts_with("lrn: DriverError(CUDA_ERROR_OUT_OF_MEMORY"), "{line}");
+        assert!(line.ends_with("smaller batch") && !line.contains('\n'), "{line}");
+        assert_eq!(
+            one_line(&anyhow::anyhow!("no such file").context("no such file")),
+            "no such file"
+        );
+    }
 }
