@@ -326,6 +326,6 @@ fn devices_that_are_not_there() {
         world.fails(&[command, &no_card].concat(), &["cuda:9"]);
     }
     assert!(!world.path().join("run").exists());
-    world.fails(&["bench", "--precision", "bf16"], &["bf16", "needs a card"]);
+    world.fails(&["bench", "--precision", "tf32"], &["tf32", "needs a card"]);
     world.fails(&["selftest", "--precision", "tf32"], &["tf32", "needs a card"]);
 }

@@ -73,9 +73,14 @@ impl Compute {
         self.options
     }
 
-    /// What activations, their gradients and the weights that products read are stored as. Weights that updates
-    /// add to, biases, losses and all sums are f32 whatever this is.
+    /// What activations and their gradients are stored as. Weights that updates add to, biases, losses and all sums
+    /// are f32 whatever this is.
     pub fn activations(&self) -> DType {
+        if self.device.is_cpu() { DType::F32 } else { self.weights() }
+    }
+
+    /// What the weights that products read are stored as, where [`read_as`](crate::read_as) does not say f32.
+    pub fn weights(&self) -> DType {
         match self.options.precision {
             Precision::F32 | Precision::Tf32 => DType::F32,
             Precision::Bf16 => DType::BF16,

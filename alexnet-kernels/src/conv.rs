@@ -18,14 +18,13 @@
 //! here that is a padding of those sides.
 //!
 //! How: all three passes sum in tiles of a few pixels by a few vectors of channels, held in registers
-//! ([`micro`]), which read images where they lie; only the weights are packed, once a call. The order of
+//! ([`micro`](crate::micro)), which read images where they lie; only the weights are packed, once a call. The order of
 //! sums follows from the sizes alone, so the result has the same bits for any number of threads.
 
 mod direct;
 mod forward;
 mod geometry;
 mod input_gradient;
-mod micro;
 mod parameter_gradients;
 mod patches;
 mod tail;

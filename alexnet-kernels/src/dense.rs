@@ -70,6 +70,20 @@ pub(crate) fn dims2(op: &str, what: &str, x: &Tensor) -> Result<(usize, usize)> 
     Ok((a, b))
 }
 
+/// What an operation on `device` reads `weight` as, where products are to read `wanted`: on the processor convolutions read
+/// f32, see [`Precision::Bf16`](crate::Precision::Bf16).
+pub fn read_as(wanted: DType, weight: &Tensor, device: &Device) -> DType {
+    if device.is_cpu() && weight.rank() != 2 { DType::F32 } else { wanted }
+}
+
+/// The two dimensions of a dense layer's weights, which may be bf16 on the processor too.
+pub(crate) fn weight_dims2(op: &str, w: &Tensor) -> Result<(usize, usize)> {
+    if w.dtype() == DType::BF16 && w.elem_count() > 0 {
+        return w.dims2();
+    }
+    dims2(op, "the weight", w)
+}
+
 /// Refuses an f32 tensor of another shape than `expected`.
 pub(crate) fn check_shape(op: &str, what: &str, x: &Tensor, expected: &[usize]) -> Result<()> {
     check_values(op, what, x)?;

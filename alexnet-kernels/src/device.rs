@@ -22,7 +22,9 @@ pub enum Precision {
     F32,
     /// Factors rounded to 10 bits of mantissa, sums in f32: what tensor cores do with f32 storage.
     Tf32,
-    /// Activations and gradients as bf16, sums and master weights in f32.
+    /// Factors as bf16, sums and master weights in f32. On a card activations and gradients are stored so. On the processor
+    /// it is the factors of dense layers alone: convolutions by Winograd's transforms have fewer products in f32 than
+    /// bf16 would save, and do not bear its rounding.
     Bf16,
 }
 
@@ -45,7 +47,7 @@ pub enum DeviceError {
     #[error("precision `{0}`: expected f32, tf32 or bf16")]
     Precision(String),
     /// More than the processor does.
-    #[error("precision {0} needs a card: use --device cuda:0, or f32")]
+    #[error("precision {0} needs a card: use --device cuda:0, or f32 or bf16")]
     NotOnCpu(Precision),
     /// The feature is off.
     #[error("{0}: this program was built without CUDA; build it with --features cuda")]
@@ -216,7 +218,7 @@ impl DeviceName {
 /// The processor, for a precision that it has.
 fn on_cpu(precision: Precision) -> Result<Device, DeviceError> {
     match precision {
-        Precision::F32 => Ok(Device::Cpu),
-        Precision::Tf32 | Precision::Bf16 => Err(DeviceError::NotOnCpu(precision)),
+        Precision::F32 | Precision::Bf16 => Ok(Device::Cpu),
+        Precision::Tf32 => Err(DeviceError::NotOnCpu(precision)),
     }
 }

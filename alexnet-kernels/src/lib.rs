@@ -22,6 +22,7 @@ mod map_norm;
 mod matrix;
 mod max_pool;
 mod memory;
+mod micro;
 mod normal;
 #[doc(hidden)] // for tests and the self-test
 pub mod oracle;
@@ -29,6 +30,7 @@ mod philox;
 mod power;
 mod relu;
 mod sgd;
+mod short;
 mod simd;
 mod softmax_cross_entropy;
 #[cfg(any(test, feature = "cuda"))]
@@ -41,7 +43,7 @@ pub use channels::{add, join_channels, take_channels};
 pub use compute::{CardMemory, Compute, is_out_of_memory};
 pub use conv::{Conv2d, Padding};
 pub use crossing::{Route, connect, send, send_all};
-pub use dense::channels_last;
+pub use dense::{channels_last, read_as};
 pub use device::{DeviceError, DeviceName, DeviceOptions, Precision};
 pub use device_names::DeviceNames;
 #[doc(hidden)] // for the tests that run the kernels on the host

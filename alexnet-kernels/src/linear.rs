@@ -5,7 +5,8 @@
 //! dx = dy · w          dw = dyᵀ · x          db[o] = Σ dy[i,o]
 //! ```
 //!
-//! Shapes: `x`, `dx` `(B, I)`; `w`, `dw` `(O, I)`; `b`, `db` `(O)`; `y`, `dy` `(B, O)`; f32.
+//! Shapes: `x`, `dx` `(B, I)`; `w`, `dw` `(O, I)`; `b`, `db` `(O)`; `y`, `dy` `(B, O)`; f32. On the processor `w` may be bf16:
+//! then both factors of each product are rounded to bf16, and all sums and results are f32.
 //! Units: none.
 //! Errors: other ranks or dtypes, no elements, sizes that do not fit.
 //! Source: Krizhevsky, Sutskever, Hinton 2012, §3.5.
@@ -16,14 +17,16 @@
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Tensor, bail};
+use half::bf16;
 
-use crate::dense::{check_shape, dims2, produce, values};
+use crate::dense::{check_shape, dims2, produce, values, weight_dims2};
 use crate::elementwise::keep_where;
 use crate::gradients::{InputGradient, LinearGradients, split, sum_rows};
 use crate::matrix::{Matrix, multiply_parallel, transpose};
 use crate::memory::{Lent, lend};
 use crate::relu::{rectified, relu};
+use crate::short::{self, Pairs};
 
 /// The dense layer; its sizes are those of its weights.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -78,7 +81,7 @@ impl Linear {
 /// B and O.
 fn check(x: &Tensor, w: &Tensor) -> Result<(usize, usize)> {
     let ((batch, inputs), (out, w_inputs)) =
-        (dims2("linear", "the input", x)?, dims2("linear", "the weight", w)?);
+        (dims2("linear", "the input", x)?, weight_dims2("linear", w)?);
     if inputs != w_inputs {
         bail!("linear: the input has {inputs} features, the weight takes {w_inputs}")
     }
@@ -97,13 +100,14 @@ fn backward(x: &Tensor, w: &Tensor, dy: &Tensor, input: InputGradient) -> Result
         let (weight, bias) = crate::cuda::linear_parameter_gradients(x, dy)?;
         return Ok(LinearGradients { input, weight, bias });
     }
-    let (weight, bias) = split(&x.apply_op2_no_bwd(dy, &ParameterGradients)?, w.shape())?;
+    let op = ParameterGradients { short: w.dtype() == DType::BF16 };
+    let (weight, bias) = split(&x.apply_op2_no_bwd(dy, &op)?, w.shape())?;
     Ok(LinearGradients { input, weight, bias })
 }
 
-/// Weights as the device takes them: a card wants rows one behind the other, the processor any strides.
+/// Weights as the device takes them: the processor takes f32 of any strides, all else is rows one behind the other.
 fn on_device(w: &Tensor) -> Result<Tensor> {
-    if w.device().is_cuda() { w.contiguous() } else { Ok(w.clone()) }
+    if w.device().is_cpu() && w.dtype() == DType::F32 { Ok(w.clone()) } else { w.contiguous() }
 }
 
 /// A rank-2 tensor of any strides as a matrix.
@@ -158,12 +162,19 @@ impl CustomOp3 for Forward {
         bias_l: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let ((batch, inputs), (out, _)) = (x_l.shape().dims2()?, w_l.shape().dims2()?);
-        let x = transposed(values("linear", x, x_l)?, batch, inputs)?; // (I, B)
+        let x = values("linear", x, x_l)?;
         let bias = values::<f32>("linear", bias, bias_l)?;
         // SAFETY: the product writes all of it.
         let mut transposed_y = unsafe { lend(out * batch)? }; // (O, B)
-        let x = Matrix::row_major(&x, inputs, batch);
-        multiply_parallel(&mut transposed_y, matrix(w, w_l)?, x);
+        if let CpuStorage::BF16(_) = w {
+            let w = Pairs::of(values("linear", w, w_l)?, out, inputs)?;
+            let x = |i: usize, b: usize| short::rounded(x[b * inputs + i]); // (I, B)
+            short::multiply(&mut transposed_y, (out, inputs, batch), &w, x)?;
+        } else {
+            let x = transposed(x, batch, inputs)?; // (I, B)
+            let x = Matrix::row_major(&x, inputs, batch);
+            multiply_parallel(&mut transposed_y, matrix(w, w_l)?, x);
+        }
         produce((batch, out), |y| {
             let transposed_y = Matrix::row_major(&transposed_y, out, batch);
             match self.relu {
@@ -225,7 +236,20 @@ impl CustomOp3 for ByInput {
     ) -> Result<(CpuStorage, Shape)> {
         let ((batch, out), (_, inputs)) = (dy_l.shape().dims2()?, w_l.shape().dims2()?);
         let x = values::<f32>("linear", x, x_l)?;
-        let dy = transposed(values("linear", dy, dy_l)?, batch, out)?; // (O, B)
+        let dy = values("linear", dy, dy_l)?;
+        if let CpuStorage::BF16(_) = w {
+            let w: &[bf16] = values("linear", w, w_l)?;
+            let dy = Pairs::new(batch, out, |b, o| short::rounded(dy[b * out + o]))?;
+            return produce((batch, inputs), |dx| {
+                let w = |o: usize, i: usize| w[o * inputs + i].to_bits();
+                short::multiply(dx, (batch, out, inputs), &dy, w)?;
+                if self.rectified {
+                    keep_where(x, dx);
+                }
+                Ok(())
+            });
+        }
+        let dy = transposed(dy, batch, out)?; // (O, B)
         // SAFETY: the product writes all of it.
         let mut transposed_dx = unsafe { lend(inputs * batch)? }; // (I, B)
         let dy = Matrix::row_major(&dy, out, batch);
@@ -241,7 +265,10 @@ impl CustomOp3 for ByInput {
 }
 
 /// `(x, dy) → dw (O, I), then db (O)`, in one row.
-struct ParameterGradients;
+struct ParameterGradients {
+    /// Whether factors are rounded to bf16.
+    short: bool,
+}
 
 impl CustomOp2 for ParameterGradients {
     fn name(&self) -> &'static str {
@@ -257,11 +284,17 @@ impl CustomOp2 for ParameterGradients {
     ) -> Result<(CpuStorage, Shape)> {
         let ((batch, inputs), (_, out)) = (x_l.shape().dims2()?, dy_l.shape().dims2()?);
         let (x, dy) = (values("linear", x, x_l)?, values("linear", dy, dy_l)?);
-        let transposed_dy = transposed(dy, batch, out)?; // (O, B)
         produce(out * inputs + out, |gradients| {
             let (dw, db) = gradients.split_at_mut(out * inputs);
-            let dy_matrix = Matrix::row_major(&transposed_dy, out, batch);
-            multiply_parallel(dw, dy_matrix, Matrix::row_major(x, batch, inputs));
+            if self.short {
+                let dy = Pairs::new(out, batch, |o, b| short::rounded(dy[b * out + o]))?;
+                let x = |b: usize, i: usize| short::rounded(x[b * inputs + i]);
+                short::multiply(dw, (out, batch, inputs), &dy, x)?;
+            } else {
+                let dy = transposed(dy, batch, out)?; // (O, B)
+                let dy = Matrix::row_major(&dy, out, batch);
+                multiply_parallel(dw, dy, Matrix::row_major(x, batch, inputs));
+            }
             sum_rows(dy, db);
             Ok(())
         })

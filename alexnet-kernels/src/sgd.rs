@@ -15,9 +15,11 @@
 use candle_core::CudaStorage;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, DType, InplaceOp2, InplaceOp3, Layout, Result, Tensor, bail};
+use half::bf16;
 use rayon::prelude::*;
 
 use crate::dense::{check_values, values};
+use crate::short::rounded;
 use crate::simd::vectorized;
 
 /// The constants of one update.
@@ -46,17 +48,22 @@ impl Sgd {
         state.inplace_op2(&in_memory_order(gradient)?, self)
     }
 
-    /// [`Sgd::update`], and the new weights into `copy`, n elements of bf16, in the same pass: what products read
-    /// where activations are bf16. On cards.
+    /// [`Sgd::update`], and the new weights into `copy`, n elements of bf16: what products read with bf16. On cards in
+    /// the same pass.
     ///
     /// # Errors
     ///
-    /// Those of [`Sgd::update`]; another copy; the processor.
+    /// Those of [`Sgd::update`]; another copy.
     pub fn update_with_copy(&self, state: &Tensor, gradient: &Tensor, copy: &Tensor) -> Result<()> {
         let n = check(state, gradient)?;
         if copy.dtype() != DType::BF16 || copy.elem_count() != n || !copy.is_contiguous() {
             let (dtype, shape) = (copy.dtype(), copy.dims());
             bail!("sgd: the copy must be {n} elements of bf16 in a row, got {dtype:?} {shape:?}")
+        }
+        if state.device().is_cpu() {
+            // candle lets an operation write one tensor.
+            self.update(state, gradient)?;
+            return copy.inplace_op2(state, &Rounded);
         }
         state.inplace_op3(&in_memory_order(gradient)?, copy, &WithCopy(*self))
     }
@@ -181,6 +188,40 @@ impl InplaceOp3 for WithCopy {
         _: &CpuStorage,
         _: &Layout,
     ) -> Result<()> {
-        bail!("sgd: {:?} with a copy as bf16: the processor computes in f32 alone", self.0)
+        bail!("sgd: {:?} with a copy: on the processor the copy has a pass of its own", self.0)
+    }
+}
+
+/// `(copy, state)`: the weights as bf16.
+struct Rounded;
+
+impl InplaceOp2 for Rounded {
+    fn name(&self) -> &'static str {
+        "sgd"
+    }
+
+    fn cpu_fwd(
+        &self,
+        copy: &mut CpuStorage,
+        l: &Layout,
+        state: &CpuStorage,
+        state_l: &Layout,
+    ) -> Result<()> {
+        let (CpuStorage::BF16(copy), Some((start, end))) = (copy, l.contiguous_offsets()) else {
+            return Err(candle_core::Error::RequiresContiguous { op: "sgd" }.bt());
+        };
+        let weights = &values::<f32>("sgd", state, state_l)?[..end - start];
+        let chunks = copy[start..end].par_chunks_mut(CHUNK).zip(weights.par_chunks(CHUNK));
+        chunks.for_each(|(copy, weights)| {
+            vectorized(
+                #[inline(always)]
+                || {
+                    for (copy, w) in copy.iter_mut().zip(weights) {
+                        *copy = bf16::from_bits(rounded(*w));
+                    }
+                },
+            );
+        });
+        Ok(())
     }
 }

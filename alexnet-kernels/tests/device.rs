@@ -46,8 +46,11 @@ fn precisions() {
 }
 
 #[test]
-fn the_processor_opens_with_f32_alone() {
-    assert!(DeviceName::Cpu.open(DeviceOptions::default()).is_ok_and(|device| device.is_cpu()));
+fn the_processor_opens_without_tf32() {
+    for precision in [Precision::F32, Precision::Bf16] {
+        let options = DeviceOptions { precision, ..Default::default() };
+        assert!(DeviceName::Cpu.open(options).is_ok_and(|device| device.is_cpu()));
+    }
     let options = DeviceOptions { precision: Precision::Tf32, ..Default::default() };
     let error = DeviceName::Cpu.open(options).map(|_| ()).expect_err("no tensor cores");
     assert!(error.to_string().contains("precision tf32 needs a card"), "{error}");

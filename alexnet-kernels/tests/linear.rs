@@ -139,7 +139,7 @@ fn refuses_what_has_no_meaning() -> Result<()> {
     assert!(refusal(Linear.forward(&x, &w, &x)).contains("[4]"));
     assert!(refusal(Linear.forward(&bias, &w, &bias)).contains("2 dimensions"));
     assert!(refusal(Linear.forward(&x.narrow(0, 0, 0)?, &w, &bias)).contains("empty"));
-    assert!(refusal(Linear.forward(&x, &w.to_dtype(DType::BF16)?, &bias)).contains("BF16"));
+    assert!(refusal(Linear.forward(&x.to_dtype(DType::BF16)?, &w, &bias)).contains("BF16"));
     assert!(refusal(Linear.backward(&x, &w, &x, InputGradient::Plain)).contains("[2, 4]"));
     Ok(())
 }

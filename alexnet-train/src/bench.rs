@@ -106,7 +106,7 @@ fn measure(options: &BenchOptions) -> Result<BenchReport, Error> {
     let network = PlacedNetwork::new(&network, devices.len())?;
     memory::check(&network, *batch, devices)?;
     let mut network = network.on(&handles(devices), DType::F32)?;
-    let optimizer = Optimizer::new(&mut network, &HashMap::new(), compute.activations())?;
+    let optimizer = Optimizer::new(&mut network, &HashMap::new(), compute.weights())?;
     let (rates, (images, labels)) = (rates(&network), data(spec, *batch, devices)?);
     let devices = devices.clone();
     let trainer = Trainer { rates, network, optimizer, images, labels, devices };

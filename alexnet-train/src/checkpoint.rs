@@ -122,7 +122,7 @@ impl Checkpoint {
     ///
     /// A tensor that is missing or of another shape; no memory on the device.
     pub fn network_on(&self, compute: &Compute) -> Result<Network, Error> {
-        Ok(self.network()?.on(compute.device(), compute.activations())?)
+        Ok(self.network()?.on(compute.device(), compute.weights())?)
     }
 
     /// The network split by its towers over several devices, or on one.
@@ -133,7 +133,7 @@ impl Checkpoint {
     pub fn placed_on(&self, devices: &[Compute]) -> Result<PlacedNetwork, Error> {
         PlacedNetwork::check(&self.network, devices.len())?;
         let network = PlacedNetwork::new(&self.network()?, devices.len())?;
-        Ok(network.on(&handles(devices), devices[0].activations())?)
+        Ok(network.on(&handles(devices), devices[0].weights())?)
     }
 
     /// The velocities, by parameter name.

@@ -88,9 +88,15 @@ impl Bench<'_> {
         self.stored(&Array::random(dims, stream))
     }
 
-    /// `x` rounded to what activations are stored as, on the device and for the oracle; rank 4 channels-last.
+    /// `x` rounded to the precision, and stored as activations are, on the device, and the same numbers for the oracle;
+    /// rank 4 channels-last.
     fn stored(&self, x: &Array) -> Result<(Tensor, Array)> {
         self.put(x, self.compute.activations())
+    }
+
+    /// Random weights of a dense layer.
+    fn dense_weights(&self, dims: &[usize], stream: u32) -> Result<(Tensor, Array)> {
+        self.put(&Array::random(dims, stream), self.compute.weights())
     }
 
     /// The same of numbers that stay f32: biases, means.
@@ -103,7 +109,10 @@ impl Bench<'_> {
         let tensor = Tensor::from_vec(values, &x.dims[..], &Device::Cpu)?;
         let last = tensor.rank() == 4;
         let rows = if last { tensor.permute((0, 2, 3, 1))?.contiguous()? } else { tensor };
-        let rows = rows.to_dtype(dtype)?;
+        // What the processor stores in f32 it may round where it multiplies: the oracle is not to see that.
+        let short =
+            if dtype == self.compute.activations() { self.compute.weights() } else { dtype };
+        let rows = rows.to_dtype(short)?.to_dtype(dtype)?;
         let back = |x: &Tensor| if last { x.permute((0, 3, 1, 2)) } else { Ok(x.clone()) };
         let array = Array { dims: x.dims.clone(), values: values_of(&back(&rows)?)? };
         Ok((back(&rows.to_device(self.compute.device())?)?, array))

@@ -81,7 +81,7 @@ pub fn train(job: &Job, watch: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluation>
     let network = PlacedNetwork::new(&network, devices.len())?;
     memory::check(&network, recipe.batch, devices)?;
     let mut network = network.on(&handles(devices), DType::F32)?;
-    let optimizer = Optimizer::new(&mut network, &velocities, compute.activations())?;
+    let optimizer = Optimizer::new(&mut network, &velocities, compute.weights())?;
     drop(velocities);
 
     let (training, validation) = (data.split("train")?, data.split("val").ok());

@@ -5,7 +5,7 @@ use alexnet_train::{DeviceName, Precision, SelftestOptions, SelftestRow, selftes
 fn rows(spoil: &[&str]) -> Vec<SelftestRow> {
     let options = SelftestOptions {
         device: DeviceName::Cpu,
-        precisions: vec![Precision::F32],
+        precisions: vec![Precision::F32, Precision::Bf16],
         deterministic: false,
         spoil: spoil.iter().map(|name| (*name).to_owned()).collect(),
     };

@@ -9,9 +9,9 @@ use candle_core::Result;
 use rayon::prelude::*;
 
 use super::geometry::Geometry;
-use super::micro::{MOST_ROWS, Tile, add_products, load, store, with_whole_tile};
 use super::tail::Tail;
 use crate::memory::{Lent, lend, with_scratch};
+use crate::micro::{MOST_ROWS, Tile, add_products, load, store, with_whole_tile};
 
 /// Floats of a kernel that one block takes about: with 64 channels 24 KiB.
 const BLOCK: usize = 100;

@@ -10,10 +10,10 @@ use pulp::Simd;
 use rayon::prelude::*;
 
 use super::geometry::Geometry;
-use super::micro::{Tile, add_products, load, store, with_tile};
 use super::winograd::{self, Phases, Tiling};
 use crate::dense::{produce, values};
 use crate::memory::{lend, with_scratch};
+use crate::micro::{Tile, add_products, load, store, with_tile};
 use crate::simd::vectorized;
 
 /// Tasks wanted, for any machine; a chunk of images more is a buffer more.

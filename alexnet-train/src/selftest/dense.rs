@@ -22,7 +22,7 @@ pub(super) fn test(bench: &mut Bench<'_>) -> Result<()> {
 fn linear(bench: &mut Bench<'_>, (batch, inputs, outputs): (usize, usize, usize)) -> Result<()> {
     let precision = bench.precision();
     let (x, x_exact) = bench.stored(&oracle::relu(&Array::random(&[batch, inputs], 11)))?;
-    let (w, w_exact) = bench.random(&[outputs, inputs], 12)?;
+    let (w, w_exact) = bench.dense_weights(&[outputs, inputs], 12)?;
     let (bias, bias_exact) = bench.exact(&Array::random(&[outputs], 13))?;
     let y = oracle::linear(&x_exact, &w_exact, &bias_exact);
     let bound = bounds::products(precision, inputs, 2); // as of a convolution

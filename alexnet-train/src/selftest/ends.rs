@@ -63,10 +63,10 @@ fn update(bench: &mut Bench<'_>, n: usize) -> Result<()> {
     let (state, state_exact) = bench.exact(&Array::random(&[2, n], 42))?;
     let (gradient, gradient_exact) = bench.random(&[n], 43)?;
     let want = oracle::sgd(rule, &state_exact, &gradient_exact);
-    if bench.compute.activations() == DType::F32 {
+    if bench.compute.weights() == DType::F32 {
         rule.update(&state, &gradient)?;
     } else {
-        let copy = Tensor::zeros(n, bench.compute.activations(), bench.compute.device())?;
+        let copy = Tensor::zeros(n, bench.compute.weights(), bench.compute.device())?;
         rule.update_with_copy(&state, &gradient, &copy)?;
         let weights = Array { dims: vec![n], values: want.values[..n].to_vec() };
         bench.compare(

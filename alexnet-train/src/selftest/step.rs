@@ -118,8 +118,8 @@ type State = [Vec<f64>; 2];
 /// Losses, and weights and velocity of each parameter as they are on disk, after one step as the training loop makes it.
 fn stepped(network: &Network, devices: &[Compute]) -> Result<(Vec<f64>, Vec<State>)> {
     let [images, labels] = data(network.spec())?;
-    let weights = devices[0].activations();
-    let rows = images.permute((0, 2, 3, 1))?.to_dtype(weights)?;
+    let weights = devices[0].weights();
+    let rows = images.permute((0, 2, 3, 1))?.to_dtype(devices[0].activations())?;
     let on = |compute: &Compute| rows.to_device(compute.device())?.permute((0, 3, 1, 2));
     let images = devices.iter().map(on).collect::<Result<Vec<_>>>()?;
     let labels = labels.to_device(devices[0].device())?;

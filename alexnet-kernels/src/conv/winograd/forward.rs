@@ -5,12 +5,12 @@ use pulp::Simd;
 use rayon::prelude::*;
 
 use super::super::geometry::Geometry;
-use super::super::micro::{Tile, add_products, put, store, with_whole_tile};
 use super::super::tail::Tail;
 use super::kernels::Panels;
 use super::transform::{corner, places, transform_pixels, transform_sums};
 use super::{CHANNELS, GAP, PLACES, Tiling, Unit};
 use crate::memory::with_scratch;
+use crate::micro::{Tile, add_products, put, store, with_whole_tile};
 
 /// Channels of a block: with 64 results each its weights are 24 KiB, which stay in the first cache.
 const BLOCK: usize = 96;

@@ -5,10 +5,10 @@ use pulp::Simd;
 use rayon::prelude::*;
 
 use super::super::geometry::Geometry;
-use super::super::micro::{Tile, add_products, put, with_whole_tile};
 use super::transform::{corner, places, transform_gradients, transform_pixels};
 use super::{CHANNELS, GAP, PLACES, Tiling, kernels};
 use crate::memory::{lend, with_scratch};
+use crate::micro::{Tile, add_products, put, with_whole_tile};
 
 /// Floats of transformed tiles at a time, at most: 64 MiB.
 const CHUNK: usize = 16 * 1024 * 1024;

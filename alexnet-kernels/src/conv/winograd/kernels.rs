@@ -4,9 +4,9 @@ use candle_core::Result;
 use rayon::prelude::*;
 
 use super::super::geometry::Geometry;
-use super::super::micro::Tile;
 use super::{PLACES, SIDE};
 use crate::memory::{Lent, lend};
+use crate::micro::Tile;
 use crate::simd::vectorized;
 
 /// Channels of a panel at most.

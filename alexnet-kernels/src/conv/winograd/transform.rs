@@ -3,8 +3,8 @@
 use pulp::Simd;
 
 use super::super::geometry::Geometry;
-use super::super::micro::{load, store};
 use super::SIDE;
+use crate::micro::{load, store};
 
 /// `Bᵀ d`.
 #[inline(always)]

@@ -1,4 +1,4 @@
-//! The innermost loop of a convolution: a small tile of results, all in registers.
+//! The innermost loop of products: a small tile of results, all in registers.
 //!
 //! ```text
 //! tile[m][n] += Σ a(m, k) · b[k · step + n]        0 ≤ k < count, 0 ≤ m < rows, 0 ≤ n < width
@@ -14,22 +14,22 @@ use pulp::Simd;
 const MOST_VECTORS: usize = 4;
 
 /// Rows of the highest tile.
-pub(super) const MOST_ROWS: usize = 8;
+pub(crate) const MOST_ROWS: usize = 8;
 
 /// How large tiles are on this machine, for a number of output channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Tile {
+pub(crate) struct Tile {
     /// Vectors of a row.
-    pub(super) vectors: usize,
+    pub(crate) vectors: usize,
     /// Rows, as many as registers allow.
-    pub(super) rows: usize,
+    pub(crate) rows: usize,
     /// Floats of a row.
-    pub(super) width: usize,
+    pub(crate) width: usize,
 }
 
 impl Tile {
     /// For `channels` results next to each other.
-    pub(super) fn new(channels: usize) -> Self {
+    pub(crate) fn new(channels: usize) -> Self {
         struct Lanes;
         impl pulp::WithSimd for Lanes {
             type Output = (usize, usize);
@@ -57,7 +57,7 @@ impl Tile {
 ///
 /// `a(m, k)` can be read for all `m < R`, `k < count`, and so can `V` vectors at each `b + k · step`.
 #[inline(always)]
-pub(super) unsafe fn add_products<S: Simd, const R: usize, const V: usize>(
+pub(crate) unsafe fn add_products<S: Simd, const R: usize, const V: usize>(
     simd: S,
     tile: &mut [[S::f32s; V]; R],
     a: impl Fn(usize, usize) -> *const f32,
@@ -83,7 +83,7 @@ pub(super) unsafe fn add_products<S: Simd, const R: usize, const V: usize>(
 ///
 /// They can be read there.
 #[inline(always)]
-pub(super) unsafe fn load<V: Copy, const N: usize>(from: *const f32) -> [V; N] {
+pub(crate) unsafe fn load<V: Copy, const N: usize>(from: *const f32) -> [V; N] {
     const { assert!(N <= MOST_VECTORS) };
     // SAFETY: `V` is a vector of floats; the rest is the caller's promise.
     std::array::from_fn(|n| unsafe { from.cast::<V>().add(n).read_unaligned() })
@@ -95,7 +95,7 @@ pub(super) unsafe fn load<V: Copy, const N: usize>(from: *const f32) -> [V; N] {
 ///
 /// They can be written there.
 #[inline(always)]
-pub(super) unsafe fn store<V: Copy, const N: usize>(vectors: [V; N], to: *mut f32) {
+pub(crate) unsafe fn store<V: Copy, const N: usize>(vectors: [V; N], to: *mut f32) {
     for (n, vector) in vectors.into_iter().enumerate() {
         // SAFETY: `V` is a vector of floats; the rest is the caller's promise.
         unsafe { to.cast::<V>().add(n).write_unaligned(vector) };
@@ -104,7 +104,7 @@ pub(super) unsafe fn store<V: Copy, const N: usize>(vectors: [V; N], to: *mut f3
 
 /// A tile to `sums` (R, V vectors), or added to what is there.
 #[inline(always)]
-pub(super) fn put<S: Simd, const R: usize, const V: usize>(
+pub(crate) fn put<S: Simd, const R: usize, const V: usize>(
     simd: S,
     mut tile: [[S::f32s; V]; R],
     add: bool,
@@ -155,7 +155,7 @@ macro_rules! with_tile {
         }
     };
 }
-pub(super) use with_tile;
+pub(crate) use with_tile;
 
 /// As [`with_tile`], where there are rows enough for whole tiles.
 macro_rules! with_whole_tile {
@@ -167,4 +167,4 @@ macro_rules! with_whole_tile {
         }
     };
 }
-pub(super) use with_whole_tile;
+pub(crate) use with_whole_tile;
