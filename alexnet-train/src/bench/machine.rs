@@ -11,9 +11,8 @@ use super::QUEUED;
 const TRIES: usize = 6;
 
 /// Billions of floating-point operations a second of products of square f32 matrices: the better of one
-/// large product on all threads, and of the dense layer's, which cuts it into many on one thread each.
-///
-/// A card's are larger, and the dense layer's alone, which multiplies as precisely as was asked for.
+/// large product on all threads, and of the dense layer's, which multiplies as precisely as was asked for. A card's are
+/// larger, and the dense layer's alone.
 pub(super) fn gemm_peak(compute: &Compute) -> Result<f64> {
     let (side, repeats) = if compute.queues() { (8192, QUEUED) } else { (2048, 1) };
     let matrix = |stream, stored| {
@@ -29,7 +28,7 @@ pub(super) fn gemm_peak(compute: &Compute) -> Result<f64> {
         let start = Instant::now();
         for _ in 0..repeats {
             if attempt % 2 == 0 && !compute.queues() {
-                a.matmul(&b)?
+                a.matmul(&a)?
             } else {
                 Linear.forward(&a, &b, &bias)?
             };
