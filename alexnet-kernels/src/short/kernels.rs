@@ -155,8 +155,8 @@ unsafe fn dot<const R: usize, const V: usize>(
             // SAFETY: `m < R`, `pair < count`: the caller's promise.
             let a = _mm512_set1_epi32(unsafe { *a.add(m * step + pair) } as i32);
             for (sum, b) in row.iter_mut().zip(words) {
-                // SAFETY: both are 512 bits of pairs.
-                let (a, b) = unsafe { (std::mem::transmute(a), std::mem::transmute(b)) };
+                // SAFETY: any 512 bits are pairs.
+                let [a, b] = [a, b].map(|x| unsafe { std::mem::transmute::<__m512i, __m512bh>(x) });
                 *sum = _mm512_dpbf16_ps(*sum, a, b);
             }
         }
