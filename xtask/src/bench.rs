@@ -9,7 +9,7 @@ use serde_json::Value;
 /// Measure the training step of `original` without its same-map norm, which no peer has
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Measure the peers too: PyTorch and TensorFlow (bench/peers/README.md says how to install them)
+    /// Measure the peers too: PyTorch, TensorFlow, … (bench/peers/README.md says how to install them)
     #[arg(long)]
     peers: bool,
     /// The Python that has the peers
@@ -27,9 +27,12 @@ pub(crate) struct Arguments {
     /// Steps of a turn
     #[arg(long, default_value_t = 3)]
     steps: usize,
-    /// The five convolutions alone, forward and backward, against TensorFlow's (oneDNN)
+    /// The five convolutions alone, forward and backward, against TensorFlow's (oneDNN) and candle's own
     #[arg(long)]
     convolutions: bool,
+    /// The loader alone, on one core: mirrored crops of raw records in memory, against PyTorch's and FFCV's
+    #[arg(long, conflicts_with = "convolutions")]
+    loader: bool,
 }
 
 /// Who takes a turn: a name, a program and its arguments.
@@ -41,12 +44,20 @@ struct Contender {
     turns: Vec<(Vec<f64>, f64)>,
 }
 
-const CONVOLUTIONS: [(&str, &str, &[&str]); 2] = [
+/// A peer: its name, its script in `bench/peers` or else the example of this workspace that it is, and what that is
+/// told.
+type Peer = (&'static str, &'static str, &'static [&'static str]);
+
+const CONVOLUTIONS: [Peer; 3] = [
     ("TensorFlow, two halves", "tensorflow_step.py", &["--convolutions"]),
     ("TensorFlow, grouped", "tensorflow_step.py", &["--convolutions", "--grouped"]),
+    ("candle's own", "candle_convolutions", &[]),
 ];
 
-const PEERS: [(&str, &str, &[&str]); 4] = [
+const LOADERS: [Peer; 2] =
+    [("PyTorch DataLoader", "torch_loader.py", &[]), ("FFCV", "ffcv_loader.py", &[])];
+
+const PEERS: [Peer; 4] = [
     ("PyTorch eager", "torch_step.py", &["--mode", "eager"]),
     ("PyTorch channels-last", "torch_step.py", &["--mode", "channels-last"]),
     ("PyTorch torch.compile", "torch_step.py", &["--mode", "compile"]),
@@ -57,7 +68,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut contenders = contenders(arguments);
     for round in 1..=arguments.rounds {
         for contender in &mut contenders {
-            match contender.turn() {
+            match contender.turn(arguments) {
                 Ok((line, result)) => {
                     println!("{line}");
                     contender.turns.push(result);
@@ -76,34 +87,43 @@ fn contenders(arguments: &Arguments) -> Vec<Contender> {
         ("--threads", arguments.threads),
         ("--steps", arguments.steps),
     ];
-    let with_numbers = |first: &[&str]| {
-        let first = first.iter().map(ToString::to_string);
-        let rest = numbers.iter().flat_map(|(key, n)| [(*key).to_owned(), n.to_string()]);
-        first.chain(rest).collect()
+    let numbers = numbers.map(|(key, n)| [key.to_owned(), n.to_string()]).concat();
+    let ours: &[&str] = match (arguments.convolutions, arguments.loader) {
+        (true, _) => &["--without", "norm2"],
+        // A step of few images: the loader is measured beside it.
+        (_, true) => &["--batch", "8", "--steps", "1"],
+        _ => &["--without", "norm2", "--step-only"],
     };
-    let ours: &[&str] = &["run", "--release", "--quiet", "--package", "alexnet-cli", "--", "bench"];
-    let what: &[&str] = match arguments.convolutions {
-        true => &["--json", "--without", "norm2"],
-        false => &["--json", "--without", "norm2", "--step-only"],
+    let (peers, numbers): (&[Peer], _) = match (arguments.convolutions, arguments.loader) {
+        (true, _) => (&CONVOLUTIONS, numbers),
+        (_, true) => (&LOADERS, Vec::new()),
+        _ => (&PEERS, numbers),
     };
-    let ours = with_numbers(&[ours, what].concat());
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let mut all =
-        vec![Contender { name: "this project", program: cargo, arguments: ours, turns: vec![] }];
+    let run = ["run", "--release", "--quiet", "--package"];
+    let contender = |name, program: &str, first: &[&str]| {
+        let first = first.iter().map(ToString::to_string);
+        let arguments = first.chain(numbers.iter().cloned()).collect();
+        Contender { name, program: program.to_owned(), arguments, turns: vec![] }
+    };
+    let ours = [&run[..], &["alexnet-cli", "--", "bench", "--json"], ours].concat();
+    let mut all = vec![contender("this project", &cargo, &ours)];
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bench/peers");
-    let peers = if arguments.convolutions { &CONVOLUTIONS[..] } else { &PEERS };
-    for (name, script, mode) in peers.iter().filter(|_| arguments.peers) {
-        let script = folder.join(script).display().to_string();
-        let arguments_of = with_numbers(&[&[script.as_str()], *mode].concat());
-        let program = arguments.python.clone();
-        all.push(Contender { name, program, arguments: arguments_of, turns: vec![] });
+    for (name, script, told) in peers.iter().filter(|_| arguments.peers) {
+        let path = folder.join(script).display().to_string();
+        all.push(if script.ends_with(".py") {
+            contender(name, &arguments.python, &[&[path.as_str()], *told].concat())
+        } else {
+            let example = ["alexnet-train", "--example", script, "--"];
+            contender(name, &cargo, &[&run[..], &example, told].concat())
+        });
     }
     all
 }
 
 impl Contender {
     /// The line it printed, and what that says.
-    fn turn(&self) -> Result<(String, (Vec<f64>, f64))> {
+    fn turn(&self, arguments: &Arguments) -> Result<(String, (Vec<f64>, f64))> {
         let output = Command::new(&self.program)
             .args(&self.arguments)
             .output()
@@ -114,15 +134,7 @@ impl Contender {
         let text = String::from_utf8_lossy(&output.stdout);
         let line = text.lines().last().unwrap_or_default().to_owned();
         let result: Value = serde_json::from_str(&line).context("it printed no JSON")?;
-        // Our own line has each layer's times, the peers' have what was asked for.
-        let seconds = match result["layers"].as_array() {
-            Some(layers) => vec![convolutions(layers)],
-            None => {
-                let seconds = result["step_seconds"].as_array();
-                let seconds = seconds.context("it printed no step_seconds")?;
-                seconds.iter().filter_map(Value::as_f64).collect()
-            }
-        };
+        let seconds = seconds(&result, arguments).context("what it printed has no such times")?;
         Ok((line, (seconds, result["peak_memory_bytes"].as_f64().unwrap_or(f64::NAN))))
     }
 
@@ -133,6 +145,20 @@ impl Contender {
         let (fastest, median) = (*seconds.first()?, seconds[(seconds.len() - 1) / 2]);
         let memory = self.turns.iter().map(|turn| turn.1).fold(0.0, f64::max);
         Some([batch as f64 / median, batch as f64 / fastest, memory])
+    }
+}
+
+/// Of what a contender printed, the seconds of each batch that was measured.
+fn seconds(result: &Value, arguments: &Arguments) -> Option<Vec<f64>> {
+    if arguments.loader {
+        let keys = ["loader_images_per_second_per_core", "images_per_second_per_core"];
+        let rate = keys.iter().find_map(|key| result[key].as_f64())?;
+        return Some(vec![arguments.batch as f64 / rate]);
+    }
+    // Our own line has each layer's times, the peers' have what was asked for.
+    match result["layers"].as_array() {
+        Some(layers) => Some(vec![convolutions(layers)]),
+        None => Some(result["step_seconds"].as_array()?.iter().filter_map(Value::as_f64).collect()),
     }
 }
 
@@ -152,12 +178,12 @@ fn table(contenders: &[Contender], batch: usize) {
     );
     for contender in contenders {
         let Some([median, fastest, memory]) = contender.summary(batch) else { continue };
+        let memory = if memory > 0.0 { format!("{:.2}", memory / 1e9) } else { "-".to_owned() };
         println!(
-            "{:<23}{median:>18.1}{:>8.2}x{fastest:>9.1}{:>8.2}x{:>9.2}",
+            "{:<23}{median:>18.1}{:>8.2}x{fastest:>9.1}{:>8.2}x{memory:>9}",
             contender.name,
             ours[0] / median,
             ours[1] / fastest,
-            memory / 1e9
         );
     }
 }
