@@ -1,8 +1,8 @@
 """One training step of `original` without its same-map norm in PyTorch, on a CPU: prints one JSON object.
 
-    python torch_step.py --mode eager|channels-last|compile [--batch 128] [--threads 2] [--steps 3]
+    python torch_step.py --mode eager|channels-last|compile [--batch 128] [--threads 2] [--steps 3] [--precision bf16]
 
-fp32. Two towers are two groups; LRN runs in each tower by itself.
+fp32, or bf16 by autocast. Two towers are two groups; LRN runs in each tower by itself.
 """
 
 import argparse
@@ -46,6 +46,7 @@ def main():
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--precision", choices=["f32", "bf16"], default="f32")
     a = parser.parse_args()
     torch.set_num_threads(a.threads)
     torch.manual_seed(1)
@@ -62,7 +63,8 @@ def main():
 
     def step():
         sgd.zero_grad(set_to_none=True)
-        loss = F.cross_entropy(forward(x), labels)
+        with torch.autocast("cpu", torch.bfloat16, enabled=a.precision == "bf16"):
+            loss = F.cross_entropy(forward(x), labels)
         loss.backward()
         sgd.step()
         return loss.item()
@@ -74,7 +76,7 @@ def main():
         step()
         seconds.append(time.perf_counter() - start)
     print(json.dumps(dict(
-        peer=f"PyTorch {torch.__version__} {a.mode}", batch=a.batch, threads=a.threads, step_seconds=seconds,
+        peer=f"PyTorch {torch.__version__} {a.mode} {a.precision}", batch=a.batch, threads=a.threads, step_seconds=seconds,
         images_per_second=a.batch / statistics.median(seconds),
         peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     )))
