@@ -99,12 +99,11 @@ pub fn bench(options: &BenchOptions) -> Result<BenchReport, Error> {
 
 fn measure(options: &BenchOptions) -> Result<BenchReport, Error> {
     let BenchOptions { network: spec, batch, steps, devices, .. } = options;
-    PlacedNetwork::check(spec, devices.len())?;
+    memory::check(&PlacedNetwork::check(spec, devices.len())?, *batch, devices)?;
     let compute = &devices[0];
     let _memory = KeepMemory::new(); // as the training loop does
     let network = Network::new(spec, 1, &Device::Cpu)?;
     let network = PlacedNetwork::new(&network, devices.len())?;
-    memory::check(&network, *batch, devices)?;
     let mut network = network.on(&handles(devices), DType::F32)?;
     let optimizer = Optimizer::new(&mut network, &HashMap::new(), compute.weights())?;
     let (rates, (images, labels)) = (rates(&network), data(spec, *batch, devices)?);
