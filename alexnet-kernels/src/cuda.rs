@@ -32,4 +32,6 @@ pub(crate) use norms::{
 pub(crate) use open::open;
 pub(crate) use parameters::sgd;
 pub(crate) use places::Places;
-pub(crate) use plain::{dropout, input, input_aligned, mean_loss, relu, relu_backward, scaled};
+pub(crate) use plain::{
+    dropout, input, input_aligned, mean_loss, relu, relu_backward, scaled, window_words,
+};
