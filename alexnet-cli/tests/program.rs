@@ -182,6 +182,9 @@ fn trains_in_two_towers() {
     refused("cpu,cpu,cpu", "towers.toml", &["`towers` has 2 tower(s), but 3 devices"]);
     refused("cpu,cpu", "net.toml", &["`test` has 1 tower(s), but 2 devices"]);
     refused("cpu,cuda:0", "towers.toml", &["cpu and cuda:0 are of different kinds"]);
+    if !cfg!(feature = "cuda") {
+        refused("cuda:0", "net.toml", &["cuda:0: this program was built without CUDA; build it"]);
+    }
     refused("cpu,", "towers.toml", &["device ``: expected cpu"]);
 }
 

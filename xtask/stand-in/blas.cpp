@@ -155,6 +155,11 @@ int cublasLtMatmul(void *handle, Product *p, const float *alpha, u64 at_a, Matri
         }
       return values;
     };
+    // Of a product that only shows how fast a card is nobody sees the result.
+    if (sizes.m * sizes.n > setting("LARGEST_PRODUCT", ~0ull) / sizes.k) {
+      memset((void *)at_d, 0xff, end(d));
+      return;
+    }
     const std::vector<float> left = rows(at_a, a, sizes.m, p.transposed[0]), right = rows(at_b, b, sizes.n, !p.transposed[1]);
     for (u64 j = 0; j < sizes.n; ++j)
       for (u64 i = 0; i < sizes.m; ++i) {
