@@ -36,7 +36,7 @@ pub(super) fn images_per_second(
         color: None,
     };
     let plan = Plan::new(train.len(), batch, Order::Shuffled, 1, augmentation)?;
-    let steps = plan.steps_per_epoch();
+    let steps = train.len() / batch; // whole batches only
     let recipe = InputRecipe { mean: Mean::CentreWindow, scale: [1.0; 3] };
     let size = [train.height(), train.width()];
     let input = |compute| InputStage::new(&recipe, &statistics.mean_image, size, [h, w], compute);
