@@ -314,6 +314,19 @@ fn the_self_test_tests() {
     world.fails(&["selftest", "--spoil", "lrn"], &["cpu: ", "comparisons miss"]);
 }
 
+/// The step with a loader beside it is measured where that is asked for.
+#[test]
+fn the_bench_feeds_the_step() {
+    let world = World::new();
+    let bench =
+        ["bench", "--preset", "demo", "--batch", "8", "--steps", "1", "--step-only", "--json"];
+    let fed = world.json(&[&bench[..], &["--loader-threads", "2"]].concat());
+    assert!(fed["fed_images_per_second"].as_f64().unwrap() > 0.0, "{fed}");
+    assert_eq!(fed["loader_threads"], 2);
+    let alone = world.json(&bench);
+    assert!(alone.get("fed_images_per_second").is_none(), "{alone}");
+}
+
 /// A device that is not there is one line, before anything is read or written.
 #[test]
 fn devices_that_are_not_there() {
