@@ -31,6 +31,9 @@ pub(crate) struct Arguments {
     /// Only the training step: no layers, peaks or loader
     #[arg(long)]
     step_only: bool,
+    /// Measure the step once more with a loader of so many threads running, on images drawn for it
+    #[arg(long, default_value_t = 0, value_name = "THREADS")]
+    loader_threads: usize,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -52,6 +55,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         threads: arguments.threads.unwrap_or(0),
         steps: arguments.steps,
         step_only: arguments.step_only,
+        loader_threads: arguments.loader_threads,
         devices: arguments.place.open_all()?,
     })?;
     if arguments.json {
@@ -76,6 +80,11 @@ fn show(report: &BenchReport) {
     println!("fastest step    {:.1} images/s", *batch as f64 / fastest);
     if let Some(bytes) = report.peak_memory_bytes {
         println!("peak memory     {:.2} GB", bytes as f64 / 1e9);
+    }
+    if let Some(rate) = report.fed_images_per_second {
+        let share = 100.0 * rate / images_per_second;
+        let threads = report.loader_threads;
+        println!("with a loader   {rate:.1} images/s ({share:.0} %), {threads} of its threads");
     }
     let Some(details) = &report.details else { return };
     let BenchDetails { gemm_peak_gflops: gemm, copy_peak_gbps: copy, layers, .. } = details;

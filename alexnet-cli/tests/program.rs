@@ -182,6 +182,9 @@ fn trains_in_two_towers() {
     refused("cpu,cpu,cpu", "towers.toml", &["`towers` has 2 tower(s), but 3 devices"]);
     refused("cpu,cpu", "net.toml", &["`test` has 1 tower(s), but 2 devices"]);
     refused("cpu,cuda:0", "towers.toml", &["cpu and cuda:0 are of different kinds"]);
+    if !cfg!(feature = "cuda") {
+        refused("cuda:0", "net.toml", &["cuda:0: this program was built without CUDA; build it"]);
+    }
     refused("cpu,", "towers.toml", &["device ``: expected cpu"]);
 }
 
@@ -309,6 +312,19 @@ fn the_self_test_tests() {
     let rows: Vec<Value> = lines.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert!(rows.len() > 100 && rows.iter().all(|row| row["passed"] == true));
     world.fails(&["selftest", "--spoil", "lrn"], &["cpu: ", "comparisons miss"]);
+}
+
+/// The step with a loader beside it is measured where that is asked for.
+#[test]
+fn the_bench_feeds_the_step() {
+    let world = World::new();
+    let bench =
+        ["bench", "--preset", "demo", "--batch", "8", "--steps", "1", "--step-only", "--json"];
+    let fed = world.json(&[&bench[..], &["--loader-threads", "2"]].concat());
+    assert!(fed["fed_images_per_second"].as_f64().unwrap() > 0.0, "{fed}");
+    assert_eq!(fed["loader_threads"], 2);
+    let alone = world.json(&bench);
+    assert!(alone.get("fed_images_per_second").is_none(), "{alone}");
 }
 
 /// A device that is not there is one line, before anything is read or written.

@@ -12,14 +12,16 @@
 //! Source: Krizhevsky, Sutskever, Hinton 2012, §2 (the mean is subtracted before the crop); Caffe does the same.
 
 #[cfg(feature = "cuda")]
-use candle_core::CudaStorage;
+use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result, Shape, Tensor, bail};
+#[cfg(feature = "cuda")]
+use candle_core::{CudaStorage, Device};
 use rayon::prelude::*;
 
-use crate::Input;
 use crate::dense::{check_shape, nchw, produce, values};
 #[cfg(feature = "cuda")]
 use crate::launch::Storage;
+use crate::{DeviceBatch, Input};
 
 /// Where in its image a crop was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +48,30 @@ impl Input {
         windows: &[Window],
         shift: &Tensor,
     ) -> Result<Tensor> {
+        self.aligned(pixels, mean, (windows, None), shift)
+    }
+
+    /// The same of a batch that was sent with its windows: then nothing is left to be sent.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`forward_aligned`](Self::forward_aligned).
+    pub fn forward_aligned_batch(&self, batch: &DeviceBatch, mean: &Tensor) -> Result<Tensor> {
+        #[cfg(feature = "cuda")]
+        let there = batch.windows_there.as_ref();
+        #[cfg(not(feature = "cuda"))]
+        let there = None;
+        self.aligned(&batch.pixels, mean, (&batch.windows, there), &batch.shift)
+    }
+
+    /// `there` is what a card has of `windows` already.
+    fn aligned(
+        &self,
+        pixels: &Tensor,
+        mean: &Tensor,
+        (windows, there): (&[Window], Option<&Tensor>),
+        shift: &Tensor,
+    ) -> Result<Tensor> {
         let &[b, h, w, 3] = pixels.dims() else {
             bail!("input: pixels must have shape (B, H, W, 3), got {:?}", pixels.dims())
         };
@@ -68,7 +94,7 @@ impl Input {
         check_shape("input", "the mean", mean, &[rows, columns, 3])?;
         check_shape("input", "the colour shift", shift, &[b, 3])?;
         self.check_output(pixels)?;
-        let op = Aligned { input: *self, windows: windows.to_vec() };
+        let op = Aligned { input: *self, windows: windows.to_vec(), there: there.cloned() };
         let (pixels, mean, shift) = (pixels.contiguous()?, mean.contiguous()?, shift.contiguous()?);
         nchw(&pixels.apply_op3_no_bwd(&mean, &shift, &op)?)
     }
@@ -77,6 +103,8 @@ impl Input {
 struct Aligned {
     input: Input,
     windows: Vec<Window>, // (B)
+    #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "the processor reads the list"))]
+    there: Option<Tensor>, // (B, 3) u32
 }
 
 impl CustomOp3 for Aligned {
@@ -95,9 +123,17 @@ impl CustomOp3 for Aligned {
         shift_l: &Layout,
     ) -> Result<(CudaStorage, Shape)> {
         let (pixels, mean, shift) = ((pixels, pixels_l), (mean, mean_l), (shift, shift_l));
-        let (windows, Input { scale, output }) = (&self.windows, self.input);
+        let Input { scale, output } = self.input;
         let storage = Storage::of(output)?;
-        let y = crate::cuda::input_aligned(storage, pixels, mean, shift, windows, scale)?;
+        let windows = match &self.there {
+            Some(windows) => windows.clone(),
+            None => {
+                let words = crate::cuda::window_words(&self.windows)?;
+                let device = Device::Cuda(pixels.0.device().clone());
+                Tensor::from_vec(words, (self.windows.len(), 3), &device)?
+            }
+        };
+        let y = crate::cuda::input_aligned(storage, pixels, mean, shift, &windows, scale)?;
         Ok((y, pixels_l.shape().clone()))
     }
 

@@ -72,10 +72,9 @@ pub fn take_channels(x: &Tensor, channels: Range<usize>) -> Result<Tensor> {
     }
     let (x, rows) = (in_memory_order(x)?, x.elem_count() / all); // (…, C)
     let last = x.rank() - 1;
-    if !x.device().is_cpu() {
-        let taken = x.narrow(last, channels.start, channels.len())?;
-        // A copy even of all of them, which `contiguous` would not make.
-        return in_logical_order(&taken.force_contiguous()?);
+    #[cfg(feature = "cuda")]
+    if x.device().is_cuda() {
+        return in_logical_order(&crate::cuda::take_columns(&x, channels)?);
     }
     let width = channels.len();
     let mut dims = x.dims().to_vec();

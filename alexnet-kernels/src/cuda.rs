@@ -20,7 +20,7 @@ mod places;
 mod plain;
 
 pub(crate) use conv::{ConvSize, conv_backward_data, conv_forward};
-pub(crate) use crossing::{reach, send_all};
+pub(crate) use crossing::{reach, send_all, take_columns};
 pub(crate) use dense::{linear_forward, linear_input_gradient};
 pub(crate) use facts::{memory, model, peak_memory};
 pub(crate) use gradients::{
@@ -32,4 +32,6 @@ pub(crate) use norms::{
 pub(crate) use open::open;
 pub(crate) use parameters::sgd;
 pub(crate) use places::Places;
-pub(crate) use plain::{dropout, input, input_aligned, mean_loss, relu, relu_backward, scaled};
+pub(crate) use plain::{
+    dropout, input, input_aligned, mean_loss, relu, relu_backward, scaled, window_words,
+};

@@ -6,6 +6,7 @@
 
 use candle_core::{Device, Result, Tensor, bail};
 
+use crate::Window;
 use crate::memory::{recycle, upload};
 
 /// A batch in the host's memory.
@@ -19,6 +20,9 @@ pub struct HostBatch<'a> {
     pub shift: &'a [[f32; 3]],
     /// Classes, (B).
     pub labels: &'a [u32],
+    /// Where in their images the crops were, (B), for [`Input::forward_aligned_batch`](crate::Input); none where
+    /// nobody will ask.
+    pub windows: &'a [Window],
 }
 
 /// The same on a device, or on its way there: whatever reads it there comes after it.
@@ -30,6 +34,11 @@ pub struct DeviceBatch {
     pub shift: Tensor,
     /// (B) u32.
     pub labels: Tensor,
+    /// As it was sent.
+    pub(crate) windows: Vec<Window>,
+    /// The same on a card, (B, 3) u32: top, left, whether it is mirrored.
+    #[cfg(feature = "cuda")]
+    pub(crate) windows_there: Option<Tensor>,
     #[cfg(feature = "cuda")]
     pub(crate) place: usize,
 }
@@ -67,10 +76,11 @@ impl Transfer {
     /// Parts whose sizes do not fit each other; no memory; a third batch on a card.
     pub fn send(&mut self, batch: &HostBatch<'_>) -> Result<DeviceBatch> {
         let ([h, w], b) = (batch.size, batch.labels.len());
-        if batch.pixels.len() != b * h * w * 3 || batch.shift.len() != b || b * h * w == 0 {
-            let (bytes, shifts) = (batch.pixels.len(), batch.shift.len());
+        let (bytes, shifts, windows) = (batch.pixels.len(), batch.shift.len(), batch.windows.len());
+        if bytes != b * h * w * 3 || shifts != b || b * h * w == 0 || (windows != b && windows != 0)
+        {
             bail!(
-                "{b} labels, {shifts} colour shifts and {bytes} bytes are no batch of {h}x{w} crops"
+                "{b} labels, {shifts} colour shifts, {windows} windows and {bytes} bytes are no batch of {h}x{w} crops"
             )
         }
         #[cfg(feature = "cuda")]
@@ -81,6 +91,9 @@ impl Transfer {
             pixels: upload(batch.pixels, (b, h, w, 3), &self.device)?,
             shift: Tensor::from_slice(batch.shift.as_flattened(), (b, 3), &self.device)?,
             labels: Tensor::from_slice(batch.labels, b, &self.device)?,
+            windows: batch.windows.to_vec(),
+            #[cfg(feature = "cuda")]
+            windows_there: None,
             #[cfg(feature = "cuda")]
             place: 0,
         })

@@ -22,13 +22,16 @@ pub struct PlacedNetwork {
 }
 
 impl PlacedNetwork {
-    /// Whether a network like `spec` can be on so many devices.
+    /// What a network like `spec` would have on each of so many devices, without its weights.
     ///
     /// # Errors
     ///
     /// A description that is no network, or has another number of towers, or a layer that does not divide among them.
-    pub fn check(spec: &NetworkSpec, devices: usize) -> std::result::Result<(), SpecError> {
-        towers(spec, devices).map(|_| ())
+    pub fn check(
+        spec: &NetworkSpec,
+        devices: usize,
+    ) -> std::result::Result<Vec<Layers>, SpecError> {
+        towers(spec, devices)
     }
 
     /// `network` for so many devices: for one all of it, for more a tower for each. All stay where `network` is, in its

@@ -1,5 +1,6 @@
 //! How fast a network trains on this machine: the whole step, each layer beside the machine's peaks, the loader.
 
+mod fed;
 mod layers;
 mod loader;
 mod machine;
@@ -31,6 +32,8 @@ pub struct BenchOptions {
     pub steps: usize,
     /// Whether only the step is measured, not layers, peaks and loader.
     pub step_only: bool,
+    /// Threads of a loader for whose images the step is measured once more; 0 for no such measurement.
+    pub loader_threads: usize,
     /// Where to compute, and how precisely: one device, or one for each of the network's towers; on several, only the
     /// step is measured.
     pub devices: Vec<Compute>,
@@ -64,9 +67,20 @@ pub struct BenchReport {
     /// The most memory the process had until the last timed step, in bytes; on a card what tensors and workspaces had of
     /// its memory; `None` where the system does not say.
     pub peak_memory_bytes: Option<u64>,
+    /// Images a second of the step with the loader running: crops of stored images of 256 pixels, from the page cache
+    /// through its threads to the device. Only where loader threads were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fed_images_per_second: Option<f64>,
+    /// The threads of that loader; 0 without.
+    #[serde(skip_serializing_if = "no_loader")]
+    pub loader_threads: usize,
     /// The rest, unless only the step was asked for.
     #[serde(flatten)]
     pub details: Option<BenchDetails>,
+}
+
+fn no_loader(threads: &usize) -> bool {
+    *threads == 0
 }
 
 /// Everything but the step as a whole.
@@ -99,12 +113,11 @@ pub fn bench(options: &BenchOptions) -> Result<BenchReport, Error> {
 
 fn measure(options: &BenchOptions) -> Result<BenchReport, Error> {
     let BenchOptions { network: spec, batch, steps, devices, .. } = options;
-    PlacedNetwork::check(spec, devices.len())?;
+    memory::check(&PlacedNetwork::check(spec, devices.len())?, *batch, devices)?;
     let compute = &devices[0];
     let _memory = KeepMemory::new(); // as the training loop does
     let network = Network::new(spec, 1, &Device::Cpu)?;
     let network = PlacedNetwork::new(&network, devices.len())?;
-    memory::check(&network, *batch, devices)?;
     let mut network = network.on(&handles(devices), DType::F32)?;
     let optimizer = Optimizer::new(&mut network, &HashMap::new(), compute.weights())?;
     let (rates, (images, labels)) = (rates(&network), data(spec, *batch, devices)?);
@@ -117,6 +130,11 @@ fn measure(options: &BenchOptions) -> Result<BenchReport, Error> {
     let median = median(&step_seconds);
     let peak_memory_bytes =
         if compute.queues() { compute.peak_memory() } else { machine::peak_memory() };
+    let threads = options.loader_threads;
+    let fed_images_per_second = match threads {
+        0 => None,
+        _ => Some(fed::images_per_second(&trainer, threads, (*steps).max(1))?),
+    };
     let details = if options.step_only || trainer.devices.len() > 1 {
         None
     } else {
@@ -142,6 +160,8 @@ fn measure(options: &BenchOptions) -> Result<BenchReport, Error> {
         direct_gflops: *batch as f64 * layers::operations(trainer.network.layers()) / median / 1e9,
         step_seconds,
         peak_memory_bytes,
+        fed_images_per_second,
+        loader_threads: threads,
         details,
     })
 }
@@ -181,9 +201,13 @@ impl Trainer {
 
     /// The step of the training loop, without the loader.
     fn step(&self, step: u64) -> Result<(), Error> {
-        let tape = self.network.forward_tape(&self.images, mode(step))?;
-        let (losses, gradient) =
-            SoftmaxCrossEntropy.loss_and_gradient(tape.logits(), &self.labels)?;
+        self.step_with(&self.images, &self.labels, step)
+    }
+
+    /// The same of a batch that is on the devices.
+    fn step_with(&self, images: &[Tensor], labels: &Tensor, step: u64) -> Result<(), Error> {
+        let tape = self.network.forward_tape(images, mode(step))?;
+        let (losses, gradient) = SoftmaxCrossEntropy.loss_and_gradient(tape.logits(), labels)?;
         self.network.backward(tape, gradient, &mut |parameter, gradient| {
             self.optimizer.update(parameter, gradient, &self.rates)
         })?;

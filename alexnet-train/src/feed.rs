@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use alexnet_kernels::{DeviceBatch, Transfer, Window};
+use alexnet_kernels::{DeviceBatch, Transfer};
 use candle_core::Tensor;
 
-use crate::input::{host_batch, windows};
+use crate::input::host_batch;
 use crate::prefetch::Batches;
 use crate::{Error, InputStage};
 
@@ -13,7 +13,6 @@ use crate::{Error, InputStage};
 #[derive(Debug)]
 pub(crate) struct FedBatch {
     sent: Vec<DeviceBatch>,
-    windows: Vec<Window>,
     /// Classes, in the host's memory.
     pub(crate) labels: Vec<u32>,
     /// Seconds that the loop waited for the loader.
@@ -28,7 +27,7 @@ impl FedBatch {
 
     /// The network's input `(B, 3, h, w)` on each device; `divisor` as [`InputStage::run`] takes it.
     pub(crate) fn images(&self, inputs: &[InputStage], divisor: f32) -> Result<Vec<Tensor>, Error> {
-        let run = |(input, sent): (&InputStage, _)| input.run_sent(sent, &self.windows, divisor);
+        let run = |(input, sent): (&InputStage, _)| input.run_sent(sent, divisor);
         Ok(inputs.iter().zip(&self.sent).map(run).collect::<candle_core::Result<_>>()?)
     }
 }
@@ -37,6 +36,7 @@ impl FedBatch {
 #[derive(Debug)]
 pub(crate) struct Feed<'a> {
     batches: &'a mut Batches,
+    inputs: &'a [InputStage],
     transfers: Vec<Transfer>,
     /// Whether the next batch is sent before it is asked for.
     early: bool,
@@ -45,11 +45,11 @@ pub(crate) struct Feed<'a> {
 
 impl<'a> Feed<'a> {
     /// To the devices of `inputs`, at least one.
-    pub(crate) fn new(batches: &'a mut Batches, inputs: &[InputStage]) -> Result<Self, Error> {
+    pub(crate) fn new(batches: &'a mut Batches, inputs: &'a [InputStage]) -> Result<Self, Error> {
         let transfers = inputs.iter().map(|input| Transfer::new(input.compute().device()));
         let transfers = transfers.collect::<candle_core::Result<_>>()?;
         let early = inputs.iter().any(|input| input.compute().queues());
-        Ok(Self { batches, transfers, early, ahead: None })
+        Ok(Self { batches, inputs, transfers, early, ahead: None })
     }
 
     /// The next batch.
@@ -80,13 +80,15 @@ impl<'a> Feed<'a> {
             Err(error) => return Some(Err(error)),
         };
         let waited = began.elapsed().as_secs_f64();
-        let sent = self.transfers.iter_mut().map(|transfer| transfer.send(&host_batch(&batch)));
+        let windows = self.inputs.first().map_or_else(Vec::new, |input| input.windows(&batch));
+        let host = host_batch(&batch, &windows);
+        let sent = self.transfers.iter_mut().map(|transfer| transfer.send(&host));
         let sent = match sent.collect::<candle_core::Result<Vec<_>>>() {
             Ok(sent) => sent,
             Err(error) => return Some(Err(error.into())),
         };
-        let (windows, labels) = (windows(&batch), batch.labels.clone());
+        let labels = batch.labels.clone();
         self.batches.recycle(batch);
-        Some(Ok(FedBatch { sent, windows, labels, waited }))
+        Some(Ok(FedBatch { sent, labels, waited }))
     }
 }

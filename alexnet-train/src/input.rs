@@ -52,25 +52,26 @@ impl InputStage {
     /// A batch whose crops are not of the size this was made for.
     pub fn run(&self, batch: &Batch, divisor: f32) -> Result<Tensor> {
         let mut transfer = Transfer::new(self.compute.device())?;
-        let sent = transfer.send(&host_batch(batch))?;
-        let images = self.run_sent(&sent, &windows(batch), divisor)?;
+        let sent = transfer.send(&host_batch(batch, &self.windows(batch)))?;
+        let images = self.run_sent(&sent, divisor)?;
         transfer.release(sent)?;
         Ok(images)
     }
 
     /// The same of a batch that is on the device, or on its way.
-    pub(crate) fn run_sent(
-        &self,
-        batch: &DeviceBatch,
-        windows: &[Window],
-        divisor: f32,
-    ) -> Result<Tensor> {
+    pub(crate) fn run_sent(&self, batch: &DeviceBatch, divisor: f32) -> Result<Tensor> {
         let (scale, output) = (self.scale.map(|s| s / divisor), self.compute.activations());
         let input = Input { scale, output };
         if self.aligned {
-            return input.forward_aligned(&batch.pixels, &self.mean, windows, &batch.shift);
+            return input.forward_aligned_batch(batch, &self.mean);
         }
         input.forward(&batch.pixels, &self.mean, &batch.shift)
+    }
+
+    /// Where in their images the crops of `batch` were, if the mean follows them; else none.
+    pub(crate) fn windows(&self, batch: &Batch) -> Vec<Window> {
+        let window = |v: &View| Window { top: v.top, left: v.left, flip: v.flip };
+        if self.aligned { batch.views.iter().map(window).collect() } else { Vec::new() }
     }
 
     /// Where it computes.
@@ -89,20 +90,15 @@ pub(crate) fn handles(devices: &[Compute]) -> Vec<Device> {
     devices.iter().map(|compute| compute.device().clone()).collect()
 }
 
-/// What a device gets of a batch.
-pub(crate) fn host_batch(batch: &Batch) -> HostBatch<'_> {
+/// What a device gets of a batch whose crops were at `windows`.
+pub(crate) fn host_batch<'a>(batch: &'a Batch, windows: &'a [Window]) -> HostBatch<'a> {
     HostBatch {
         pixels: &batch.pixels,
         size: [batch.height, batch.width],
         shift: &batch.color_shift,
         labels: &batch.labels,
+        windows,
     }
-}
-
-/// Where in their images the crops were.
-pub(crate) fn windows(batch: &Batch) -> Vec<Window> {
-    let window = |v: &View| Window { top: v.top, left: v.left, flip: v.flip };
-    batch.views.iter().map(window).collect()
 }
 
 /// The mean image of a dataset, as checkpoints carry it.

@@ -1,7 +1,7 @@
 //! Whether a batch fits on a card, before a run begins rather than in its middle.
 
 use alexnet_kernels::{CardMemory, Compute, is_out_of_memory};
-use alexnet_model::{Network, PlacedNetwork};
+use alexnet_model::{Layers, PlacedNetwork};
 
 use crate::Error;
 
@@ -9,11 +9,11 @@ use crate::Error;
 const BESIDE: u64 = 1 << 30;
 
 /// What a step with batches of `batch` images needs on a card, in bytes.
-fn needs(network: &Network, batch: usize, compute: &Compute) -> u64 {
+fn needs(layers: &Layers, batch: usize, compute: &Compute) -> u64 {
     let bytes = compute.activations().size_in_bytes();
-    let [c, h, w] = network.spec().input;
-    let pixels = 2 * (batch * c * h * w) as u64; // one batch to work on, one on its way
-    network.layers().step_memory(batch, bytes).total() + pixels + BESIDE
+    let image = layers.iter().next().map_or(0, |first| first.input.len());
+    let pixels = 2 * (batch * image) as u64; // one batch to work on, one on its way
+    layers.step_memory(batch, bytes).total() + pixels + BESIDE
 }
 
 /// The largest batch, at most `most`, that `needs` at most `free` bytes; 0 if not one image fits.
@@ -26,13 +26,9 @@ fn fits(most: usize, free: u64, needs: impl Fn(usize) -> u64) -> usize {
     fits
 }
 
-/// Refuses a batch for which the card of a tower has too little memory.
-pub(crate) fn check(
-    network: &PlacedNetwork,
-    batch: usize,
-    devices: &[Compute],
-) -> Result<(), Error> {
-    for (tower, compute) in network.towers().iter().zip(devices) {
+/// Refuses a batch for which the card of a tower has too little memory; `towers` is what is on each of `devices`.
+pub(crate) fn check(towers: &[Layers], batch: usize, devices: &[Compute]) -> Result<(), Error> {
+    for (tower, compute) in towers.iter().zip(devices) {
         if let Some(CardMemory { free, total }) = compute.memory() {
             // A card that stands in for several is theirs in equal parts.
             let alike =
@@ -44,12 +40,12 @@ pub(crate) fn check(
 }
 
 fn enough(
-    network: &Network,
+    layers: &Layers,
     batch: usize,
     compute: &Compute,
     CardMemory { free, .. }: CardMemory,
 ) -> Result<(), Error> {
-    let of = |batch| needs(network, batch, compute);
+    let of = |batch| needs(layers, batch, compute);
     if of(batch) <= free {
         return Ok(());
     }
@@ -69,7 +65,7 @@ pub(crate) fn explain(
     match (&error, compute.memory()) {
         (Error::Tensor(tensor), Some(memory)) if is_out_of_memory(tensor) => {
             // What is free now is what others have left; this step's own tensors are gone.
-            let of = |batch| needs(network, batch, compute);
+            let of = |batch| needs(network.layers(), batch, compute);
             let fits = fits(batch.saturating_sub(1), memory.free * 9 / 10, of);
             let device = compute.name().to_string();
             Error::Memory { device, batch, needs: of(batch), free: memory.free, fits }
@@ -81,7 +77,6 @@ pub(crate) fn explain(
 #[cfg(test)]
 mod tests {
     use alexnet_model::NetworkSpec;
-    use candle_core::Device;
 
     use super::*;
 
@@ -96,19 +91,19 @@ mod tests {
 
     #[test]
     fn too_large_a_batch_is_refused_with_one_that_fits() {
-        let network = Network::new(&NetworkSpec::preset("demo").unwrap(), 1, &Device::Cpu).unwrap();
+        let layers = Layers::new(&NetworkSpec::preset("demo").unwrap()).unwrap();
         let cpu = Compute::cpu();
         assert!(
-            check(&network.clone().into(), 1 << 20, std::slice::from_ref(&cpu)).is_ok(),
+            check(std::slice::from_ref(&layers), 1 << 20, std::slice::from_ref(&cpu)).is_ok(),
             "the processor's memory is the system's affair"
         );
         let memory = CardMemory { free: 3 << 30, total: 8 << 30 };
-        assert!(enough(&network, 16, &cpu, memory).is_ok());
-        let error = enough(&network, 1 << 20, &cpu, memory).unwrap_err();
+        assert!(enough(&layers, 16, &cpu, memory).is_ok());
+        let error = enough(&layers, 1 << 20, &cpu, memory).unwrap_err();
         let Error::Memory { batch, needs, free, fits, .. } = error else { panic!("{error}") };
         assert_eq!((batch, free), (1 << 20, 3 << 30));
         assert!(needs > free && fits > 16);
-        assert!(enough(&network, fits, &cpu, memory).is_ok());
-        assert!(enough(&network, fits + 1, &cpu, memory).is_err());
+        assert!(enough(&layers, fits, &cpu, memory).is_ok());
+        assert!(enough(&layers, fits + 1, &cpu, memory).is_err());
     }
 }

@@ -79,7 +79,6 @@ pub fn train(job: &Job, watch: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluation>
     };
     let (devices, compute) = (&job.devices, &job.devices[0]); // `prepare` saw that there is one
     let network = PlacedNetwork::new(&network, devices.len())?;
-    memory::check(&network, recipe.batch, devices)?;
     let mut network = network.on(&handles(devices), DType::F32)?;
     let optimizer = Optimizer::new(&mut network, &velocities, compute.weights())?;
     drop(velocities);
@@ -249,12 +248,13 @@ fn prepare(job: &Job, data: &Dataset) -> Result<(RunConfig, Option<Checkpoint>),
     };
     let names: Vec<&str> = config.network.layers.iter().map(|l| l.name.as_str()).collect();
     config.recipe.check_layers(&names)?;
-    PlacedNetwork::check(&config.network, job.devices.len())?;
+    let towers = PlacedNetwork::check(&config.network, job.devices.len())?;
     let (crop, stored) = (config.network.input, [data.manifest().height, data.manifest().width]);
     if crop[1] > stored[0] || crop[2] > stored[1] {
         let (network, crop) = (config.network.name, [crop[1], crop[2]]);
         return Err(Error::ImagesTooSmall { network, crop, data: job.data.clone(), stored });
     }
+    memory::check(&towers, config.recipe.batch, &job.devices)?; // before there is a folder to be in the way
     match job.task {
         Task::Start { .. } => job.run.create(&config)?,
         Task::Resume { .. } => job.run.update(&config)?, // it may have been given more epochs

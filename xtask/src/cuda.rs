@@ -5,6 +5,7 @@ mod check;
 mod lazy;
 mod stand_in;
 mod toolkit;
+mod trials;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,8 +35,12 @@ enum Task {
         #[arg(long, default_value_t = 80)]
         arch: u32,
     },
-    /// Run the program with CUDA on libraries that stand in for a card, on the processor
-    StandIn,
+    /// Run the program with CUDA on libraries that stand in for cards, on the processor: self-test, training, faults
+    StandIn {
+        /// Only build both and say how to run the program on them
+        #[arg(long)]
+        build_only: bool,
+    },
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -43,7 +48,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Task::Toolkit => toolkit::install(),
         Task::Check { need_nvcc } => check::check(need_nvcc),
         Task::Bundle { arch } => bundle::bundle(arch),
-        Task::StandIn => stand_in::stand_in(),
+        Task::StandIn { build_only } => stand_in::stand_in(build_only),
     }
 }
 

@@ -19,7 +19,10 @@ struct Matrix {
   u64 rows, columns;
   int64_t leading;
 };
-struct Preference { size_t most = 0; };
+struct Preference {
+  size_t most = 0;
+  u32 aligned[4] = {256, 256, 256, 256}; // a, b, c, d: bytes, as cuBLASLt takes them to be unless it is told
+};
 struct Algorithm { u64 data[8]; };
 struct Choice {
   Algorithm algorithm;
@@ -51,10 +54,10 @@ int check(const Product &p, const Matrix &a, const Matrix &b, const Matrix &c, c
   if (p.epilogue != 1 && p.epilogue != 4 && p.epilogue != 6) return refuse("an epilogue not known here", NOT_SUPPORTED);
   return SUCCESS;
 }
-// An algorithm is for these types and sizes and no others.
-Algorithm algorithm(const Product &p, const Matrix &a, const Sizes &s, u64 number, u64 workspace) {
-  return {{MAGIC + number, s.m, s.n, s.k, u64(a.type), p.epilogue, u64(p.compute) << 8 | p.transposed[0] << 1 | p.transposed[1],
-           workspace}};
+// An algorithm is for these types, sizes and alignments (16 bits for each matrix) and no others.
+Algorithm algorithm(const Product &p, const Matrix &a, const Sizes &s, u64 number, u64 workspace, u64 alignments) {
+  const u64 kind = u64(a.type) << 32 | u64(p.epilogue) << 24 | u64(p.compute) << 8 | p.transposed[0] << 1 | p.transposed[1];
+  return {{MAGIC + number, s.m, s.n, s.k, kind, alignments, 0, workspace}};
 }
 } // namespace
 
@@ -86,19 +89,26 @@ int cublasLtMatrixLayoutDestroy(Matrix *matrix) { return delete matrix, SUCCESS;
 int cublasLtMatmulPreferenceCreate(Preference **preference) { return *preference = new Preference, SUCCESS; }
 int cublasLtMatmulPreferenceDestroy(Preference *preference) { return delete preference, SUCCESS; }
 int cublasLtMatmulPreferenceSetAttribute(Preference *preference, int attribute, const void *value, size_t bytes) {
-  if (attribute != 1 || bytes != sizeof(size_t)) return refuse("a preference that is not known here", INVALID);
-  memcpy(&preference->most, value, bytes);
-  return SUCCESS;
+  if (attribute == 1 && bytes == sizeof(size_t)) return memcpy(&preference->most, value, bytes), SUCCESS;
+  if (attribute >= 5 && attribute <= 8 && bytes == 4)
+    return memcpy(&preference->aligned[attribute - 5], value, bytes), SUCCESS;
+  return refuse("a preference that is not known here", INVALID);
 }
 int cublasLtMatmulAlgoGetHeuristic(void *, Product *p, Matrix *a, Matrix *b, Matrix *c, Matrix *d,
                                    Preference *preference, int most, Choice *choices, int *count) {
   Sizes sizes;
   if (int wrong = check(*p, *a, *b, *c, *d, sizes)) return wrong;
+  if ((p->epilogue & 4) && !p->bias) return refuse("a list is asked for and the bias is not there yet", INVALID);
   *count = 0;
+  u64 alignments = 0;
+  for (u32 bytes : preference->aligned) {
+    if (!bytes || bytes & (bytes - 1) || bytes > 256) return refuse("an alignment", INVALID);
+    alignments = alignments << 16 | bytes;
+  }
   const u64 workspaces[] = {1 << 20, 0, 4096}; // by number
   for (u64 number = 0; number < 3 && *count < most; ++number)
     if (workspaces[number] <= preference->most)
-      choices[(*count)++] = {algorithm(*p, *a, sizes, number, workspaces[number]), workspaces[number], 0, 1.0f, {}};
+      choices[(*count)++] = {algorithm(*p, *a, sizes, number, workspaces[number], alignments), workspaces[number], 0, 1.0f, {}};
   return SUCCESS;
 }
 int cublasLtMatmul(void *handle, Product *p, const float *alpha, u64 at_a, Matrix *a, u64 at_b, Matrix *b,
@@ -108,7 +118,7 @@ int cublasLtMatmul(void *handle, Product *p, const float *alpha, u64 at_a, Matri
   Sizes sizes;
   if (int wrong = check(*p, *a, *b, *c, *d, sizes)) return wrong;
   if (chosen) {
-    const Algorithm expected = algorithm(*p, *a, sizes, chosen->data[0] - MAGIC, chosen->data[7]);
+    const Algorithm expected = algorithm(*p, *a, sizes, chosen->data[0] - MAGIC, chosen->data[7], chosen->data[5]);
     if (memcmp(chosen, &expected, sizeof expected)) return refuse("an algorithm for another product", NOT_SUPPORTED);
     if (bytes < chosen->data[7]) return refuse("a workspace that is too small", INVALID);
   }
@@ -116,12 +126,13 @@ int cublasLtMatmul(void *handle, Product *p, const float *alpha, u64 at_a, Matri
   const bool biased = p->epilogue & 4, relu = p->epilogue & 2;
   if (biased && !p->bias) return refuse("no bias", INVALID);
   if (*beta != 0) return refuse("a beta is not known here", NOT_SUPPORTED);
-  // Its list of algorithms assumes 256 bytes unless told otherwise; what asks for less is counted, what asks for less
-  // than 16 is refused.
-  for (u64 at : {at_a, at_b, at_c, at_d, needed ? space : 0}) {
-    if (at % 16) return refuse("memory that is not aligned to 16 bytes", INVALID);
-    if (at % 256) ++counts["products of memory not aligned to 256 bytes"];
-  }
+  if (needed && space % 256) return refuse("a workspace that is not aligned to 256 bytes", INVALID);
+  const u64 addresses[] = {at_a, at_b, at_c, at_d};
+  for (int i = 0; chosen && i < 4; ++i)
+    if (addresses[i] % (chosen->data[5] >> 16 * (3 - i) & 0xffff))
+      return refuse("memory that is aligned less than the algorithm was chosen for", INVALID);
+  for (u64 at : addresses)
+    if (at % 16) ++counts["products of memory not aligned to 16 bytes"];
   ++counts["products"];
   const bool bf16 = a->type == R_16BF, tf32 = p->compute == COMPUTE_TF32;
   const float factor = *alpha;
@@ -144,6 +155,11 @@ int cublasLtMatmul(void *handle, Product *p, const float *alpha, u64 at_a, Matri
         }
       return values;
     };
+    // Of a product that only shows how fast a card is nobody sees the result.
+    if (sizes.m * sizes.n > setting("LARGEST_PRODUCT", ~0ull) / sizes.k) {
+      memset((void *)at_d, 0xff, end(d));
+      return;
+    }
     const std::vector<float> left = rows(at_a, a, sizes.m, p.transposed[0]), right = rows(at_b, b, sizes.n, !p.transposed[1]);
     for (u64 j = 0; j < sizes.n; ++j)
       for (u64 i = 0; i < sizes.m; ++i) {

@@ -69,7 +69,8 @@ int cuGetErrorName(int error, const char **name) {
   static const std::map<int, const char *> names = {
       {INVALID_VALUE, "CUDA_ERROR_INVALID_VALUE"}, {OUT_OF_MEMORY, "CUDA_ERROR_OUT_OF_MEMORY"},
       {INVALID_CONTEXT, "CUDA_ERROR_INVALID_CONTEXT"}, {INVALID_HANDLE, "CUDA_ERROR_INVALID_HANDLE"},
-      {NOT_FOUND, "CUDA_ERROR_NOT_FOUND"}, {ILLEGAL_ADDRESS, "CUDA_ERROR_ILLEGAL_ADDRESS"}};
+      {NOT_FOUND, "CUDA_ERROR_NOT_FOUND"}, {ILLEGAL_ADDRESS, "CUDA_ERROR_ILLEGAL_ADDRESS"},
+      {UNSUPPORTED_PTX_VERSION, "CUDA_ERROR_UNSUPPORTED_PTX_VERSION"}};
   auto found = names.find(error);
   *name = found == names.end() ? "CUDA_ERROR" : found->second;
   return OK;
@@ -79,6 +80,7 @@ int cuGetErrorString(int error, const char **text) { return cuGetErrorName(error
 int cuModuleLoadData(Module **module, const void *image) {
   Locked lock(machine_lock());
   if (!current) return INVALID_CONTEXT;
+  if (setting("PTX_TOO_NEW", 0)) return UNSUPPORTED_PTX_VERSION;
   *module = new Module{current, (const char *)image};
   return OK;
 }

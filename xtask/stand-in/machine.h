@@ -21,6 +21,7 @@ typedef unsigned long long u64;
 
 // A driver's answers.
 enum { OK = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, INVALID_DEVICE = 101, INVALID_CONTEXT = 201,
+       UNSUPPORTED_PTX_VERSION = 222,
        INVALID_HANDLE = 400, NOT_FOUND = 500, NOT_READY = 600, ILLEGAL_ADDRESS = 700 };
 
 struct Stream;

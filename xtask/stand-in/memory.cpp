@@ -2,6 +2,7 @@
 // what is new or released holds no numbers.
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "machine.h"
@@ -53,7 +54,10 @@ bool touch(u64 address, u64 bytes, const char *what) {
 static void begin_block(u64 begin) {
   Block &block = blocks[begin];
   mprotect((void *)begin, block.room, PROT_READ | PROT_WRITE);
-  memset((void *)begin, 0xff, block.room); // NaN in both types
+  // NaN in both types; of what is larger than tensors are here, workspaces, both ends.
+  const u64 end = std::min(block.room, 64ull << 20);
+  memset((void *)begin, 0xff, end);
+  if (end < block.room) memset((void *)(begin + block.room - end), 0xff, end);
   block.live = true;
 }
 static void end_block(u64 begin) {
@@ -145,7 +149,8 @@ int cuMemcpyHtoDAsync_v2(u64 to, const void *from, size_t bytes, Stream *stream)
     return enqueue(stream, [=] {
       if (touch(to, bytes, "copy to a device")) memcpy((void *)to, from, bytes);
     });
-  // Memory that can move is read before the call returns.
+  // Memory that can move is read before the call returns, for which a driver may wait for all that is in the stream.
+  ++counts["copies of memory that can move"];
   auto kept = std::make_shared<std::vector<char>>((const char *)from, (const char *)from + bytes);
   return enqueue(stream, [=] {
     if (touch(to, bytes, "copy to a device")) memcpy((void *)to, kept->data(), bytes);
@@ -157,7 +162,9 @@ int cuMemcpyDtoHAsync_v2(void *to, u64 from, size_t bytes, Stream *stream) {
   const int error = enqueue(stream, [=] {
     if (touch(from, bytes, "copy to the host")) memcpy(to, (const void *)from, bytes);
   });
-  return error || is_pinned(to) ? error : finish(stream);
+  if (error || is_pinned(to)) return error;
+  ++counts["copies of memory that can move"];
+  return finish(stream);
 }
 int cuMemcpyDtoDAsync_v2(u64 to, u64 from, size_t bytes, Stream *stream) {
   Locked lock(machine_lock());

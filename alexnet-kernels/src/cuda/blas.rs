@@ -39,6 +39,15 @@ pub(super) struct Product {
     pub(super) tail: Tail,
 }
 
+/// What an algorithm is chosen for: a product, and the alignment of `a`, `b`, the result and the bias.
+pub(super) type ProductKey = (Product, [u32; 4]);
+
+/// Bytes by which `address` is aligned, at most as many as cuBLASLt asks about.
+fn alignment(address: u64) -> u32 {
+    const MOST: u32 = 256;
+    1 << address.trailing_zeros().min(MOST.trailing_zeros())
+}
+
 /// How a product is made.
 pub(super) struct ProductPlan {
     product: sys::cublasLtMatmulDesc_t,
@@ -89,12 +98,14 @@ pub(super) fn multiply(
     if (product.tail != Tail::Nothing) != bias.is_some() {
         bail!("a product with {:?} and a bias {bias:?}", product.tail)
     }
+    let addresses = [a.address, b.address, c.address, bias.map_or(0, |bias| bias.address)];
+    let key = (*product, addresses.map(alignment));
     handles::with(card, |handles| {
-        let plan = match handles.products.get(product) {
+        let plan = match handles.products.get(&key) {
             Some(plan) => plan.clone(),
             None => {
-                let plan = Arc::new(choose(card, handles, product, [a, b, c], bias)?);
-                handles.products.insert(*product, plan.clone());
+                let plan = Arc::new(choose(card, handles, &key, [a, b, c], bias)?);
+                handles.products.insert(key, plan.clone());
                 plan
             }
         };
@@ -105,6 +116,16 @@ pub(super) fn multiply(
 }
 
 impl ProductPlan {
+    /// Says where the bias is.
+    fn point_at(&self, bias: Option<Span>) -> Result<()> {
+        let attribute = sys::cublasLtMatmulDescAttributes_t::CUBLASLT_MATMUL_DESC_BIAS_POINTER;
+        match bias {
+            // SAFETY: the attribute is a device pointer of 8 bytes.
+            Some(bias) => unsafe { set(self.product, attribute, &bias.address) },
+            None => Ok(()),
+        }
+    }
+
     /// # Safety
     ///
     /// The spans are live memory of the product's sizes, and the workspace has what the algorithm asked for.
@@ -118,11 +139,7 @@ impl ProductPlan {
     ) -> Result<()> {
         let (one, zero) = (1f32, 0f32);
         let [of_a, of_b, of_c] = self.matrices;
-        if let Some(bias) = bias {
-            let attribute = sys::cublasLtMatmulDescAttributes_t::CUBLASLT_MATMUL_DESC_BIAS_POINTER;
-            // SAFETY: the attribute is a device pointer of 8 bytes.
-            unsafe { set(self.product, attribute, &bias.address)? };
-        }
+        self.point_at(bias)?;
         // SAFETY: by this function's own condition; c is both what is added, times 0, and the result.
         said("multiplying", unsafe {
             result::matmul(
@@ -160,6 +177,19 @@ unsafe fn set<T>(
     said("describing a product", unsafe {
         result::set_matmul_desc_attribute(product, attribute, value, size_of::<T>())
     })
+}
+
+/// # Safety
+///
+/// `value` has the type of the attribute.
+unsafe fn prefer<T>(
+    preference: sys::cublasLtMatmulPreference_t,
+    attribute: sys::cublasLtMatmulPreferenceAttributes_t,
+    value: &T,
+) -> std::result::Result<(), CublasError> {
+    let value = (&raw const *value).cast();
+    // SAFETY: by this function's own condition.
+    unsafe { result::set_matmul_pref_attribute(preference, attribute, value, size_of::<T>()) }
 }
 
 /// A product described, without an algorithm yet.
@@ -211,12 +241,13 @@ fn describe(product: &Product, precision: Precision) -> Result<ProductPlan> {
 fn choose(
     card: &Card,
     handles: &mut Handles,
-    product: &Product,
+    (product, alignments): &ProductKey,
     spans: [Span; 3],
     bias: Option<Span>,
 ) -> Result<ProductPlan> {
     let mut plan = describe(product, handles.options.precision)?;
-    let found = candidates(handles.blas, &plan)?;
+    plan.point_at(bias)?; // before the list is asked for: cuBLASLt looks at it
+    let found = candidates(handles.blas, &plan, alignments)?;
     let Some(first) = found.first() else { bail!("cuBLASLt has no algorithm for {product:?}") };
     (plan.algorithm, plan.workspace) = (first.algo, first.workspaceSize);
     if handles.options.deterministic {
@@ -246,23 +277,32 @@ fn choose(
     Ok(plan)
 }
 
-/// Algorithms in the order in which cuBLASLt expects them to be fast.
+/// Algorithms in the order in which cuBLASLt expects them to be fast, for memory aligned as `alignments` say.
 fn candidates(
     handle: sys::cublasLtHandle_t,
     plan: &ProductPlan,
+    &[of_a, of_b, of_c, _]: &[u32; 4],
 ) -> Result<Vec<sys::cublasLtMatmulHeuristicResult_t>> {
-    use sys::cublasLtMatmulPreferenceAttributes_t::CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES as MOST;
+    use sys::cublasLtMatmulPreferenceAttributes_t as Preference;
     let what = "listing the algorithms of a product";
     let preference = said(what, result::create_matmul_pref())?;
     let mut results = [std::mem::MaybeUninit::uninit(); CANDIDATES];
     let mut count = 0;
-    let ([a, b, c], bytes) = (plan.matrices, WORKSPACE);
-    // SAFETY: all descriptors are live, the attribute is a number of bytes, and `CANDIDATES` results fit.
+    let [a, b, c] = plan.matrices;
+    // Unless it is told, cuBLASLt takes every matrix for one that is aligned to 256 bytes.
+    let aligned = [
+        (Preference::CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, of_a),
+        (Preference::CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, of_b),
+        (Preference::CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, of_c),
+        (Preference::CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, of_c),
+    ];
+    // SAFETY: all descriptors are live, the attributes are a number of bytes each, of the types the library's
+    // documentation gives them, and `CANDIDATES` results fit.
     let listed = unsafe {
-        let bytes = (&raw const bytes).cast();
-        let limited =
-            result::set_matmul_pref_attribute(preference, MOST, bytes, size_of::<usize>());
-        limited.and_then(|()| {
+        let most = Preference::CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES;
+        let limited = prefer(preference, most, &WORKSPACE);
+        let told = aligned.iter().try_for_each(|(which, bytes)| prefer(preference, *which, bytes));
+        limited.and(told).and_then(|()| {
             let first = results.as_mut_ptr().cast();
             let n = CANDIDATES as i32;
             sys::cublasLtMatmulAlgoGetHeuristic(

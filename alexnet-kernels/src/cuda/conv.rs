@@ -7,16 +7,16 @@
 use std::mem::MaybeUninit;
 use std::sync::Arc;
 
-use candle_core::cuda::WrapErr;
 use candle_core::cuda::cudarc::cudnn::sys;
-use candle_core::cuda::cudarc::driver::result::mem_get_info;
 use candle_core::{CudaStorage, Layout, Result, bail};
 
 use super::card::{Card, Fresh};
 use super::cudnn::{
     Algorithm, Descriptors, Found, MOST, found_data, found_filter, found_forward, said,
 };
+use super::facts;
 use super::handles::{self, Handles};
+use crate::device::Precision;
 use crate::launch::{self, MapSize, Span, Storage};
 
 /// The sizes of one convolution; all fit each other.
@@ -257,19 +257,27 @@ impl ConvPlan {
 }
 
 /// The most memory an algorithm may ask for, and the largest part of what is free.
-const WORKSPACE: usize = 1 << 30;
-const PART_OF_FREE: usize = 4;
+const WORKSPACE: u64 = 1 << 30;
+const PART_OF_FREE: u64 = 4;
+
+/// The most for one that must be the same in every run, whatever else is on the card.
+const WORKSPACE_OF_ANY_RUN: u64 = 256 << 20;
 
 fn choose(card: &Card, handles: &mut Handles, key: &ConvKey, spans: [Span; 3]) -> Result<ConvPlan> {
     let ConvKey { size, storage, pass } = key;
     let options = handles.options;
     let mut descriptors = Descriptors::new(size, *storage, options.precision)?;
-    let limit = (mem_get_info().w()?.0 / PART_OF_FREE).min(WORKSPACE);
+    let limit = if options.deterministic {
+        WORKSPACE_OF_ANY_RUN
+    } else {
+        (facts::memory(&card.device)?.free / PART_OF_FREE).min(WORKSPACE)
+    };
+    let limit = usize::try_from(limit)?;
     let found = if options.deterministic {
         // SAFETY: handle and descriptors are live.
         unsafe { listed(handles.cudnn, &descriptors, *pass) }
     } else {
-        let workspace = handles.workspace(card, limit)?;
+        let workspace = handles.workspace_if_there_is(card, limit)?;
         // SAFETY: as in `convolve`; the search writes the result, as the pass itself will.
         let found = unsafe { measured(handles.cudnn, &descriptors, *pass, spans, workspace) };
         handles.drop_workspace();
@@ -281,7 +289,10 @@ fn choose(card: &Card, handles: &mut Handles, key: &ConvKey, spans: [Span; 3]) -
     let Some(best) = found.iter().find(fits) else {
         bail!("cuDNN has no algorithm for the {pass:?} pass of {size:?} in {storage:?}: {found:?}")
     };
-    descriptors.set_math(best.math)?;
+    // `new` has set the arithmetic of f32: cuDNN's own default would round to TF32.
+    if options.precision != Precision::F32 {
+        descriptors.set_math(best.math)?;
+    }
     Ok(ConvPlan { descriptors, algorithm: best.algorithm, workspace: best.workspace })
 }
 

@@ -1,9 +1,12 @@
 //! From the memory of one card to that of another, without waiting on the host.
 
+use std::ops::Range;
+
+use candle_core::backend::{BackendDevice, BackendStorage};
 use candle_core::cuda::cudarc::driver::{CudaEvent, result, sys};
 use candle_core::cuda::{CudaDevice, WrapErr};
 use candle_core::op::BackpropOp;
-use candle_core::{Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CudaStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 
 use super::card::{Card, Fresh};
 use crate::crossing::Route;
@@ -34,6 +37,41 @@ pub(crate) fn reach(from: &CudaDevice, to: &CudaDevice) -> Result<Route> {
         sys::cuMemPoolSetAccess(pool, rights.as_ptr().cast(), 1).result().w()?;
     }
     Ok(Route::Peer)
+}
+
+/// The given columns of `x`, rows of channels whose memory is dense: a copy. candle's own copy of a view would send the
+/// view's sizes to the card each time, from memory that can move.
+pub(crate) fn take_columns(x: &Tensor, columns: Range<usize>) -> Result<Tensor> {
+    x.apply_op1_no_bwd(&Take(columns))
+}
+
+struct Take(Range<usize>);
+
+impl CustomOp1 for Take {
+    fn name(&self) -> &'static str {
+        "take"
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        bail!("take: this is the card's way; the processor has its own")
+    }
+
+    fn cuda_fwd(&self, x: &CudaStorage, l: &Layout) -> Result<(CudaStorage, Shape)> {
+        let Some((start, end)) = l.contiguous_offsets() else {
+            return Err(candle_core::Error::RequiresContiguous { op: "take" }.bt());
+        };
+        let (Self(columns), mut dims) = (self, l.dims().to_vec());
+        let Some(last) = dims.last_mut() else { bail!("take: there are no columns") };
+        let all = std::mem::replace(last, columns.len());
+        if columns.end > all {
+            bail!("take: columns {columns:?} of {all}")
+        }
+        let (rows, shape) = ((end - start) / all.max(1), Shape::from(dims));
+        // SAFETY: the copy below writes all of it: `rows` rows of as many elements as there are columns.
+        let mut taken = unsafe { x.device().alloc_uninit(&shape, x.dtype())? };
+        x.copy2d(&mut taken, rows, columns.len(), all, columns.len(), start + columns.start, 0)?;
+        Ok((taken, shape))
+    }
 }
 
 /// Memory on one card, and what is to be copied there from another.

@@ -8,9 +8,10 @@ use candle_core::cuda::cudarc::{cublaslt, cudnn};
 use candle_core::cuda::{CudaDevice, DeviceId, WrapErr};
 use candle_core::{Result, bail};
 
-use super::blas::{Product, ProductPlan};
+use super::blas::{ProductKey, ProductPlan};
 use super::card::Card;
 use super::conv::{ConvKey, ConvPlan};
+use crate::compute::is_out_of_memory;
 use crate::device::{DeviceError, DeviceName, DeviceOptions};
 use crate::launch::Span;
 
@@ -20,7 +21,7 @@ pub(super) struct Handles {
     pub(super) cudnn: cudnn::sys::cudnnHandle_t,
     pub(super) blas: cublaslt::sys::cublasLtHandle_t,
     pub(super) convolutions: HashMap<ConvKey, Arc<ConvPlan>>,
-    pub(super) products: HashMap<Product, Arc<ProductPlan>>,
+    pub(super) products: HashMap<ProductKey, Arc<ProductPlan>>,
     workspace: Option<CudaSlice<u8>>,
 }
 
@@ -94,6 +95,16 @@ impl Handles {
         let Some(workspace) = &self.workspace else { bail!("no workspace") };
         let (address, _) = workspace.device_ptr(&card.stream);
         Ok(Span { address, length: workspace.len() as u64 })
+    }
+
+    /// The same of `bytes` or, where the card has not so much in one piece, half of it, or half of that, or none.
+    pub(super) fn workspace_if_there_is(&mut self, card: &Card, mut bytes: usize) -> Result<Span> {
+        loop {
+            match self.workspace(card, bytes) {
+                Err(error) if is_out_of_memory(&error) => bytes /= 2,
+                other => return other,
+            }
+        }
     }
 
     /// Gives back what a search for algorithms needed and nothing after it does.

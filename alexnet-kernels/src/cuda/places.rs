@@ -11,6 +11,7 @@ use candle_core::{CudaStorage, Result, Storage, Tensor, bail};
 use rayon::prelude::*;
 
 use super::card::Card;
+use super::plain::window_words;
 use crate::transfer::{DeviceBatch, HostBatch};
 
 /// See [`Transfer`](crate::Transfer).
@@ -27,6 +28,7 @@ struct Place {
     pixels: Option<Part<u8>>,
     shift: Option<Part<f32>>,
     labels: Option<Part<u32>>,
+    windows: Option<Part<u32>>,
     taken: bool,
     /// The copies here are done: the host's side may be written.
     copied: Option<CudaEvent>,
@@ -71,13 +73,15 @@ impl Places {
         if let Some(copied) = &place.copied {
             copied.synchronize().w()?; // two batches ago: there is nothing to wait for
         }
+        let windows = window_words(batch.windows)?;
         let fit = [
             grow(card, &mut place.pixels, batch.pixels.len())?,
             grow(card, &mut place.shift, 3 * b)?,
             grow(card, &mut place.labels, b)?,
+            windows.is_empty() || grow(card, &mut place.windows, windows.len())?,
         ];
         let ready = match place.read.take() {
-            Some(read) if fit == [true; 3] => read,
+            Some(read) if fit == [true; 4] => read,
             // New memory is there when the card's stream gets to its allocation.
             _ => card.stream.record_event(None).w()?,
         };
@@ -85,6 +89,11 @@ impl Places {
         let pixels = fill(copies, &mut place.pixels, batch.pixels)?;
         let shift = fill(copies, &mut place.shift, batch.shift.as_flattened())?;
         let labels = fill(copies, &mut place.labels, batch.labels)?;
+        let windows_there = if windows.is_empty() {
+            None
+        } else {
+            Some(fill(copies, &mut place.windows, &windows)?.reshape((b, 3))?)
+        };
         let copied = copies.record_event(None).w()?;
         card.stream.wait(&copied).w()?;
         place.copied = Some(copied);
@@ -94,6 +103,8 @@ impl Places {
             pixels: pixels.reshape((b, h, w, 3))?,
             shift: shift.reshape((b, 3))?,
             labels,
+            windows: batch.windows.to_vec(),
+            windows_there,
             place: number,
         })
     }

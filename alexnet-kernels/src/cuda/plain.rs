@@ -1,6 +1,6 @@
 //! ReLU, dropout, the input and the loss, from storage to storage.
 
-use candle_core::{CudaStorage, Layout, Result, bail};
+use candle_core::{CudaStorage, Layout, Result, Tensor, bail};
 
 use super::card::Card;
 use super::conv::same;
@@ -72,16 +72,33 @@ pub(crate) fn input(
     })
 }
 
-/// The same with the mean (H', W', 3) of whole images and a window for each crop.
+/// The same with the mean (H', W', 3) of whole images and a window for each crop, as (B, 3) u32.
 pub(crate) fn input_aligned(
     storage: Storage,
     (pixels, l): (&CudaStorage, &Layout),
     (mean, mean_l): (&CudaStorage, &Layout),
     (shift, shift_l): (&CudaStorage, &Layout),
-    windows: &[Window],
+    windows: &Tensor,
     scale: [f32; 3],
 ) -> Result<CudaStorage> {
     let ((_, h, w, _), (_, columns, _)) = (l.shape().dims4()?, mean_l.shape().dims3()?);
+    let card = Card::of(pixels);
+    let (windows, windows_l) = windows.storage_and_layout();
+    let candle_core::Storage::Cuda(windows) = &*windows else {
+        bail!("input: the windows are not on the card")
+    };
+    let (windows, _windows) = card.read_as::<u32>("input", windows, windows_l)?;
+    let (pixels, _pixels) = card.read_as::<u8>("input", pixels, l)?;
+    let (mean, _mean) = card.read_as::<f32>("input", mean, mean_l)?;
+    let (shift, _shift) = card.read_as::<f32>("input", shift, shift_l)?;
+    card.produce(storage, l.shape().elem_count(), |y| {
+        let spans = [pixels, mean, windows, shift, y];
+        Ok(vec![launch::input_aligned(storage, spans, (h, w), columns, scale)?])
+    })
+}
+
+/// Windows as the kernel reads them: top, left, whether it is mirrored.
+pub(crate) fn window_words(windows: &[Window]) -> Result<Vec<u32>> {
     let word = |n: usize| match u32::try_from(n) {
         Ok(n) => Ok(n),
         Err(_) => bail!("input: a window at {n}"),
@@ -90,16 +107,7 @@ pub(crate) fn input_aligned(
     for window in windows {
         words.extend([word(window.top)?, word(window.left)?, u32::from(window.flip)]);
     }
-    let card = Card::of(pixels);
-    let mut words = card.device.clone_htod(&words)?;
-    let words = card.write(&mut words);
-    let (pixels, _pixels) = card.read_as::<u8>("input", pixels, l)?;
-    let (mean, _mean) = card.read_as::<f32>("input", mean, mean_l)?;
-    let (shift, _shift) = card.read_as::<f32>("input", shift, shift_l)?;
-    card.produce(storage, l.shape().elem_count(), |y| {
-        let spans = [pixels, mean, words.span, shift, y];
-        Ok(vec![launch::input_aligned(storage, spans, (h, w), columns, scale)?])
-    })
+    Ok(words)
 }
 
 /// Logits (B, K) and labels (B) to losses (B) f32 and the gradient of the mean loss (B, K), stored as the logits are.

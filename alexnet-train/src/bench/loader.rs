@@ -19,11 +19,20 @@ const PER_CLASS: usize = 26;
 /// Images a second of random, mirrored crops of `input` (channels, height, width), on one core.
 pub(super) fn images_per_second([_, h, w]: [usize; 3]) -> Result<f64, Error> {
     let folder = Temporary::new()?;
+    rate(&draw(&folder, [h, w], PER_CLASS)?, [h, w])
+}
+
+/// A dataset of drawn images in `folder`, stored as ImageNet is for crops of this size: ten classes of `per_class`.
+pub(super) fn draw(
+    folder: &Temporary,
+    [h, w]: [usize; 2],
+    per_class: usize,
+) -> Result<PathBuf, Error> {
     let (images, stored) = (folder.0.join("images"), folder.0.join("stored"));
     let side = STORED.max(h).max(w);
     let demo = DemoOptions {
         image_size: side,
-        train_per_class: PER_CLASS,
+        train_per_class: per_class,
         val_per_class: 1,
         ..DemoOptions::STANDARD
     };
@@ -31,7 +40,7 @@ pub(super) fn images_per_second([_, h, w]: [usize; 3]) -> Result<f64, Error> {
     let options =
         PrepareOptions { size: side, ..PrepareOptions::new(Source::Folder, &images, &stored) };
     prepare(&options, &|_| ())?;
-    rate(&stored, [h, w])
+    Ok(stored)
 }
 
 fn rate(dataset: &Path, crop: [usize; 2]) -> Result<f64, Error> {
@@ -59,10 +68,10 @@ fn rate(dataset: &Path, crop: [usize; 2]) -> Result<f64, Error> {
 }
 
 /// A folder that goes when this does.
-struct Temporary(PathBuf);
+pub(super) struct Temporary(PathBuf);
 
 impl Temporary {
-    fn new() -> Result<Self, Error> {
+    pub(super) fn new() -> Result<Self, Error> {
         let path = std::env::temp_dir().join(format!("alexnet-bench-{}", std::process::id()));
         match std::fs::create_dir_all(&path) {
             Ok(()) => Ok(Self(path)),

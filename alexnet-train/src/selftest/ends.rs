@@ -1,7 +1,7 @@
 //! Input, loss and update.
 
 use alexnet_kernels::oracle::{self, Array};
-use alexnet_kernels::{HostBatch, Input, Sgd, SoftmaxCrossEntropy, Transfer};
+use alexnet_kernels::{HostBatch, Input, Sgd, SoftmaxCrossEntropy, Transfer, Window};
 use candle_core::{DType, Result, Tensor};
 
 use super::{Bench, bounds};
@@ -24,6 +24,9 @@ fn input(bench: &mut Bench<'_>, batch: usize, [h, w]: [usize; 2]) -> Result<()> 
     let mut transfer = Transfer::new(bench.compute.device())?;
     let (mean, mean_exact) =
         bench.exact(&Array::random(&[h, w, 3], 20).map(|x| 128.0 + 100.0 * x))?;
+    let whole = [h + 2, w + 3, 3];
+    let (whole_mean, whole_exact) =
+        bench.exact(&Array::random(&whole, 19).map(|x| 128.0 + 100.0 * x))?;
     let op = Input { scale: [1.0, 0.5, 2.0], output: bench.compute.activations() };
     for round in 0..3 {
         let pixels =
@@ -33,16 +36,64 @@ fn input(bench: &mut Bench<'_>, batch: usize, [h, w]: [usize; 2]) -> Result<()> 
         let shifts: Vec<[f32; 3]> =
             shift.values.chunks_exact(3).map(|s| [s[0] as f32, s[1] as f32, s[2] as f32]).collect();
         let labels = vec![round; batch];
-        let host = HostBatch { pixels: &bytes, size: [h, w], shift: &shifts, labels: &labels };
+        let window = |i: usize| Window {
+            top: (i + round as usize) % 3,
+            left: (2 * i + round as usize) % 4,
+            flip: i % 2 == 1,
+        };
+        let windows: Vec<Window> = (0..batch).map(window).collect();
+        let host = HostBatch {
+            pixels: &bytes,
+            size: [h, w],
+            shift: &shifts,
+            labels: &labels,
+            windows: &windows,
+        };
         let sent = transfer.send(&host)?;
         let got = op.forward(&sent.pixels, &mean, &sent.shift)?;
         let want = oracle::input(op.scale, &pixels, &mean_exact, &shift);
         bench.compare("input", "y", &got, &want, bounds::formula(bench.precision()))?;
+        let got = op.forward_aligned_batch(&sent, &whole_mean)?;
+        let want = aligned(op.scale, &pixels, (&whole_exact, &windows), &shift);
+        bench.compare(
+            "input",
+            "y, mean aligned",
+            &got,
+            &want,
+            bounds::formula(bench.precision()),
+        )?;
         let want = Array { dims: vec![batch], values: vec![f64::from(round); batch] };
         bench.compare("input", "labels", &sent.labels, &want, 0.0)?;
         transfer.release(sent)?;
     }
     Ok(())
+}
+
+/// Each image for itself, with what its window shows of the mean.
+fn aligned(
+    scale: [f32; 3],
+    pixels: &Array,
+    (mean, windows): (&Array, &[Window]),
+    shift: &Array,
+) -> Array {
+    let (h, w, columns) = (pixels.dims[1], pixels.dims[2], mean.dims[1]);
+    let mut want = Array::zeros(&[windows.len(), 3, h, w]);
+    for (image, (window, want)) in windows.iter().zip(want.values.chunks_mut(3 * h * w)).enumerate()
+    {
+        let part = |x: &Array, n: usize, dims: &[usize]| Array {
+            dims: dims.to_vec(),
+            values: x.values[image * n..(image + 1) * n].to_vec(),
+        };
+        let mut seen = Array::zeros(&[h, w, 3]);
+        for (i, value) in seen.values.iter_mut().enumerate() {
+            let (row, column, c) = (i / 3 / w, i / 3 % w, i % 3);
+            let column = if window.flip { w - 1 - column } else { column };
+            *value = mean.values[((window.top + row) * columns + window.left + column) * 3 + c];
+        }
+        let (pixels, shift) = (part(pixels, 3 * h * w, &[1, h, w, 3]), part(shift, 3, &[1, 3]));
+        want.copy_from_slice(&oracle::input(scale, &pixels, &seen, &shift).values);
+    }
+    want
 }
 
 fn loss(bench: &mut Bench<'_>, batch: usize, classes: usize) -> Result<()> {

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{bundle, check, executable, folder, root};
+use super::{bundle, check, executable, folder, root, trials};
 
 /// What the libraries are called; all are one file.
 const NAMES: [&str; 5] =
@@ -21,8 +21,9 @@ const NAMES: [&str; 5] =
 const HEADERS: &str = "#include <ucontext.h>\n#include <cmath>\n#include <cstring>\n#include <tuple>\n\
                        #include <utility>\n#include \"machine.h\"\n";
 
-/// Builds libraries and program, and runs the program's self-test on them.
-pub(super) fn stand_in() -> Result<()> {
+/// Builds libraries and program and, unless they are all that is asked for, puts the program through its self-test and
+/// the [`trials`] on them.
+pub(super) fn stand_in(build_only: bool) -> Result<()> {
     let began = Instant::now();
     let folder = folder().join("stand-in");
     fs::create_dir_all(&folder)?;
@@ -33,12 +34,17 @@ pub(super) fn stand_in() -> Result<()> {
     let libraries = libraries(&folder)?;
     println!("LD_LIBRARY_PATH={} {}", libraries.display(), alexnet.display());
     println!("built in {:.0} s", began.elapsed().as_secs_f64());
+    if build_only {
+        return Ok(());
+    }
     let status = Command::new(&alexnet)
         .args(["selftest", "--device", "cuda:0", "--deterministic"])
         .env("LD_LIBRARY_PATH", &libraries)
         .status()
         .with_context(|| alexnet.display().to_string())?;
     ensure!(status.success(), "the self-test fails on the stand-in");
+    trials::run(&alexnet, &libraries, &folder.join("trials"))?;
+    println!("all of it in {:.0} s", began.elapsed().as_secs_f64());
     Ok(())
 }
 
