@@ -8,7 +8,7 @@ pub enum Encoding {
     /// As raw pixels: the largest and the fastest to read.
     #[default]
     Raw,
-    /// As JPEG, decoded whenever they are read: at quality 95 about a quarter of the bytes.
+    /// As JPEG, decoded whenever they are read: at quality 95 about a sixth of the bytes.
     Jpeg {
         /// 1 to 100.
         quality: u8,

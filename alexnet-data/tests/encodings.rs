@@ -80,7 +80,9 @@ proptest! {
                 plan.fill(split(dataset), &dataset.manifest().statistics, epoch, step, &mut got).unwrap();
                 prop_assert_eq!((&got.labels, &got.views), (&want.labels, &want.views));
                 let error: u64 = got.pixels.iter().zip(&want.pixels).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
-                prop_assert!(error as f64 / want.pixels.len() as f64 <= 8.0);
+                // These colours change faster than 4:2:0 can follow; another record is some 100 away.
+                let error = error as f64 / want.pixels.len() as f64;
+                prop_assert!(error <= 30.0, "{error}");
             }
         }
     }
@@ -183,7 +185,7 @@ fn budgets_are_kept() {
     // The advice holds: what it names is enough.
     let output = dir.path().join("advised");
     let with = |bytes, quality| run(&as_(Encoding::Budget { bytes, quality }, &input, &output));
-    let Err(Error::Budget { needed, advice, .. }) = with(smallest * 8 / 10, 95) else { panic!() };
+    let Err(Error::Budget { needed, advice, .. }) = with(smallest * 19 / 20, 95) else { panic!() };
     assert!(advice.contains("a quality of "), "{advice}");
     with(needed, 95).unwrap();
     assert!(size(&output) <= needed);
@@ -204,7 +206,7 @@ fn an_unlucky_shard_keeps_to_its_share() {
             put(&input, &format!("val/a/{i:03}.png"), &png(&hard, SIDE, SIDE, Rgb8));
         }
     }
-    let bytes = 160_000;
+    let bytes = 130_000;
     let encoding = Encoding::Budget { bytes, quality: 95 };
     run(&as_(encoding, &input, &output)).unwrap();
     assert!(size(&output) <= bytes, "{}", size(&output));

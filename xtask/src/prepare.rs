@@ -65,7 +65,7 @@ pub(crate) struct Arguments {
 #[derive(Args)]
 #[command(next_help_heading = "How images are stored")]
 struct Stored {
-    /// raw (pixels, read at memory speed) or jpeg (about a quarter of the bytes, decoded by the
+    /// raw (pixels, read at memory speed) or jpeg (about a sixth of the bytes, decoded by the
     /// loader's threads).
     #[arg(long, value_name = "HOW", default_value = "raw", value_parser = PossibleValuesParser::new(["raw", "jpeg"]))]
     encoding: String,
