@@ -6,6 +6,7 @@
 //! A JPEG of at least four times the size is halved or quartered while it is decoded, then resized.
 
 mod scaled;
+pub(crate) mod scans;
 
 use crate::DecodeError;
 use crate::manifest::MAX_SIDE;
@@ -118,7 +119,7 @@ fn jpeg(bytes: &[u8], size: usize, exif: Exif) -> Result<Picture, DecodeError> {
             let damage = "no end-of-image marker: the last rows may be missing";
             return Ok(damaged(pixels, damage.into()));
         }
-        Err(JpegError::Limit(error)) => return Err(error),
+        Err(JpegError::Final(error)) => return Err(error),
         Err(JpegError::Decoder(error)) => error,
     };
     if !whole || matches!(error, DecodeErrors::ExhaustedData) {
@@ -126,7 +127,7 @@ fn jpeg(bytes: &[u8], size: usize, exif: Exif) -> Result<Picture, DecodeError> {
     }
     match jpeg_as(bytes, None, exif, false) {
         Ok(Picture { pixels, .. }) => Ok(damaged(pixels, one_line(&format!("{error:?}")))),
-        Err(JpegError::Limit(error)) => Err(error),
+        Err(JpegError::Final(error)) => Err(error),
         Err(JpegError::Decoder(_)) => Err(broken(&format!("{error:?}"))),
     }
 }
@@ -141,7 +142,8 @@ fn has_end(bytes: &[u8]) -> bool {
 }
 
 enum JpegError {
-    Limit(DecodeError),
+    /// Nothing else is to be tried.
+    Final(DecodeError),
     Decoder(DecodeErrors),
 }
 
@@ -168,7 +170,7 @@ fn jpeg_as(
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     decoder.decode_headers()?;
     let (width, height) = decoder.dimensions().unwrap_or((0, 0));
-    check_size(height, width).map_err(JpegError::Limit)?;
+    check_size(height, width).map_err(JpegError::Final)?;
     let colours = decoder.input_colorspace();
     let known = matches!(colours, Some(ColorSpace::YCbCr | ColorSpace::Luma));
     // Turning a picture whose last row and column are fractions would shift it.
@@ -180,6 +182,11 @@ fn jpeg_as(
         && let Ok(pixels) = scaled::decode(bytes, height, width, factor)
     {
         return Ok(Picture { pixels, sides: [height, width], factor });
+    }
+    if known && scans::apart(bytes) {
+        let pixels = scaled::decode(bytes, height, width, 1).map_err(JpegError::Final)?;
+        let chunk = decoder.exif().map(Vec::as_slice);
+        return Ok(Picture::whole(upright(pixels, exif, chunk)));
     }
     let data = if colours == Some(ColorSpace::Luma) {
         // The decoder's own grey to RGB is several times slower than ours.

@@ -15,6 +15,8 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
+use crate::decode::scans;
+
 /// Pixels as they are, height × width × 3 bytes.
 pub(crate) const RAW: u32 = 0;
 /// A JPEG file of height × width pixels.
@@ -57,6 +59,9 @@ pub(crate) fn decode(
         }
         if decoder.input_colorspace() != Some(ColorSpace::YCbCr) {
             return Err("its colours are not Y Cb Cr".into());
+        }
+        if scans::apart(bytes) {
+            return Err("its colours are in scans of their own".into());
         }
         decoder.decode_into(out).map_err(fail)
     }));
@@ -129,6 +134,11 @@ mod tests {
         let (mut grey, mut out) = (Vec::new(), Vec::new());
         Encoder::new(&mut grey, 90).encode(&[9; 64], 8, 8, ColorType::Luma).unwrap();
         assert!(decode(&grey, [8, 8], &mut out).unwrap_err().contains("Y Cb Cr"));
+        let mut apart = Vec::new();
+        let mut encoder = Encoder::new(&mut apart, 90);
+        encoder.set_optimized_huffman_tables(true);
+        encoder.encode(&[9; 192], 8, 8, ColorType::Rgb).unwrap();
+        assert!(decode(&apart, [8, 8], &mut out).unwrap_err().contains("scans of their own"));
         for bytes in [&b""[..], b"\xff\xd8", b"\xff\xd8\xff\xd9", b"\x89PNG", &[0xff; 40]] {
             assert!(decode(bytes, [8, 8], &mut out).is_err(), "{bytes:?}");
         }
