@@ -5,11 +5,13 @@
 //! converted, alpha is dropped, 16 bits become 8, colour profiles are ignored, and so is EXIF orientation by default.
 //! A JPEG of at least four times the size is halved or quartered while it is decoded, then resized.
 
+pub(crate) mod bytes;
 mod scaled;
 pub(crate) mod scans;
 
 use crate::DecodeError;
 use crate::manifest::MAX_SIDE;
+use bytes::Bytes;
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
@@ -19,7 +21,6 @@ use image::{DynamicImage, ImageDecoder, Limits, RgbImage};
 use serde::{Deserialize, Serialize};
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 use zune_jpeg::{JpegDecoder, errors::DecodeErrors};
@@ -167,7 +168,7 @@ fn jpeg_as(
         .set_max_width(side)
         .set_max_height(side)
         .jpeg_set_out_colorspace(ColorSpace::RGB);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    let mut decoder = JpegDecoder::new_with_options(Bytes::new(bytes), options);
     decoder.decode_headers()?;
     let (width, height) = decoder.dimensions().unwrap_or((0, 0));
     check_size(height, width).map_err(JpegError::Final)?;

@@ -11,10 +11,10 @@
 use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, SamplingFactor};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use zune_jpeg::JpegDecoder;
-use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
+use crate::decode::bytes::Bytes;
 use crate::decode::scans;
 
 /// Pixels as they are, height × width × 3 bytes.
@@ -50,7 +50,7 @@ pub(crate) fn decode(
             .set_max_width(width)
             .set_max_height(height)
             .jpeg_set_out_colorspace(ColorSpace::RGB);
-        let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+        let mut decoder = JpegDecoder::new_with_options(Bytes::new(bytes), options);
         let fail = |e| format!("{e:?}").split_whitespace().collect::<Vec<_>>().join(" ");
         decoder.decode_headers().map_err(fail)?;
         let (columns, rows) = decoder.dimensions().unwrap_or((0, 0));
@@ -72,6 +72,7 @@ pub(crate) fn decode(
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use zune_jpeg::zune_core::bytestream::ZCursor;
 
     /// A picture with soft and hard edges.
     fn picture(side: usize, seed: usize) -> Vec<u8> {

@@ -52,4 +52,5 @@ def main():
         print(f"round {n}: images/s " + ", ".join(rates))
 
 
-main()
+if __name__ == "__main__":
+    main()
