@@ -3,16 +3,18 @@
 python3 bench/archives.py make PHOTOGRAPHS FOLDER [--images 51000]
 python3 bench/archives.py run XTASK FOLDER OUT [--turns 3] [--threads 2] [--encoding raw] [--pillow PYTHON]
 
-`make` repeats the JPEGs below PHOTOGRAPHS in a tar of 1,000 tars. `run` has XTASK (target/release/xtask) prepare it
+`make` repeats the JPEGs below PHOTOGRAPHS in a tar of 1,000 tars, 1,000 of them in a tar for validation, and adds a
+devkit with made-up synsets. `run` has XTASK (target/release/xtask) prepare it
 into OUT, and Pillow read as many of its images from the same tar, make them 256 x 256 RGB and write the pixels, in
 one process: the loop that people write instead. Both rates are images a second of processor time, user's and
 system's, so other work on the machine disturbs them less; each turn's pair ran back to back. The last turn's
 records stay: `alexnet verify OUT`.
 """
-import argparse, io, json, os, pathlib, shutil, statistics, subprocess, sys, tarfile, time
+import argparse, io, json, os, pathlib, shutil, statistics, struct, subprocess, sys, tarfile, time, zlib
 
 ARCHIVE = "ILSVRC2012_img_train.tar"
 CLASSES = 1000
+WNIDS = [f"n{1440764 + c * 97:08d}" for c in range(CLASSES)]
 
 
 def make(arguments):
@@ -21,15 +23,47 @@ def make(arguments):
     folder.mkdir(parents=True, exist_ok=True)
     done = 0
     with tarfile.open(folder / ARCHIVE, "w", format=tarfile.USTAR_FORMAT) as outer:
-        for c in range(CLASSES):
-            wnid, inner = f"n{1440764 + c * 97:08d}", io.BytesIO()
+        for c, wnid in enumerate(WNIDS):
+            inner = io.BytesIO()
             with tarfile.open(fileobj=inner, mode="w", format=tarfile.USTAR_FORMAT) as tar:
                 while done < arguments.images * (c + 1) // CLASSES:
-                    data = photographs[done % len(photographs)]
-                    add(tar, f"{wnid}_{done}.JPEG", data)
+                    add(tar, f"{wnid}_{done}.JPEG", photographs[done % len(photographs)])
                     done += 1
             add(outer, wnid + ".tar", inner.getvalue())
-    print(f"{done} images, {(folder / ARCHIVE).stat().st_size} bytes")
+    with tarfile.open(folder / "ILSVRC2012_img_val.tar", "w", format=tarfile.USTAR_FORMAT) as tar:
+        for i in range(CLASSES):
+            add(tar, f"ILSVRC2012_val_{i + 1:08d}.JPEG", photographs[i % len(photographs)])
+    with tarfile.open(folder / "ILSVRC2012_devkit_t12.tar.gz", "w:gz") as tar:
+        data, truth = "ILSVRC2012_devkit_t12/data/", "".join(f"{i + 1}\n" for i in range(CLASSES))
+        add(tar, data + "meta.mat", synsets())
+        add(tar, data + "ILSVRC2012_validation_ground_truth.txt", truth.encode())
+    print(f"{done} + {CLASSES} images, {(folder / ARCHIVE).stat().st_size} bytes")
+
+
+def synsets():
+    """A MAT 5 file with the struct array `synsets`; ids are not in the order of the WordNet ids."""
+
+    def element(kind, data):
+        whole = struct.pack("<II", kind, len(data)) + data
+        return whole + b"\0" * (-len(whole) % 8)
+
+    def matrix(kind, shape, name, content):
+        head = element(6, bytes([kind]) + bytes(7)) + element(5, struct.pack("<II", *shape)) + element(1, name)
+        return element(14, head + content)
+
+    def number(value):
+        return matrix(6, (1, 1), b"", element(9, struct.pack("<d", value)))
+
+    def text(value):
+        return matrix(4, (1, len(value)), b"", element(4, value.encode("utf-16-le")))
+
+    fields = (b"ILSVRC2012_ID", b"WNID", b"words", b"num_children")
+    content = struct.pack("<II", 5 | 4 << 16, 32) + element(1, b"".join(f.ljust(32, b"\0") for f in fields))
+    for i in range(CLASSES):
+        k = i * 379 % CLASSES
+        content += number(i + 1) + text(WNIDS[k]) + text(f"word {k}") + number(0)
+    packed = zlib.compress(matrix(2, (CLASSES, 1), b"synsets", content))
+    return b"MATLAB 5.0 MAT-file".ljust(124) + b"\0\1IM" + struct.pack("<II", 15, len(packed)) + packed
 
 
 def add(tar, name, data):
