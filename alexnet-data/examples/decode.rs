@@ -6,7 +6,7 @@
 
 #![allow(clippy::print_stdout)] // this program talks to people
 
-use alexnet_data::decode;
+use alexnet_data::{Decoder, Exif};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -16,11 +16,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let rounds = arguments.next().and_then(|a| a.to_str()?.parse().ok()).unwrap_or(5);
     let mut files = Vec::new();
     read(&dir, &mut files)?;
+    let mut decoder = Decoder::new(256, Exif::Ignore);
     for round in 0..rounds {
         let (start, cpu) = (Instant::now(), cpu_time());
         let (mut good, mut values) = (0, 0);
         for bytes in &files {
-            if let Ok(pixels) = decode(bytes, 256) {
+            if let Ok(pixels) = decoder.decode(bytes) {
                 good += 1;
                 values += pixels.data.len();
             }

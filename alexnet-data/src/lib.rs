@@ -29,7 +29,7 @@ mod whole;
 pub use augment::{Augmentation, ColorNoise, ColorScale, Offsets, View, Views, test_views};
 pub use batch::Batch;
 pub use dataset::{Amount, Dataset, Record, Split};
-pub use decode::{Exif, MAX_PIXELS, Pixels, decode, decode_with};
+pub use decode::{Decoder, Exif, MAX_PIXELS, Pixels, decode, decode_with};
 pub use demo::{DemoOptions, draw_demo};
 pub use encoding::{Encoding, Mixture};
 pub use error::{DecodeError, Error};

@@ -2,9 +2,11 @@
 
 mod common;
 
-use alexnet_data::{DecodeError, Exif, MAX_PIXELS, decode, decode_with};
+use alexnet_data::{DecodeError, Decoder, Exif, MAX_PIXELS, decode, decode_with};
 use common::{jpeg, options, picture, png, put, run};
 use image::ExtendedColorType::{L8, L16, La8, Rgb8, Rgba8};
+use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
+use proptest::prelude::*;
 use std::time::{Duration, Instant};
 
 /// An image of the stored size is not touched, whatever its aspect: only its centre is taken.
@@ -228,4 +230,58 @@ fn huge_claims_cost_nothing() {
         Err(DecodeError::TooLarge { height: 65535, width: 65535, limit: MAX_PIXELS })
     );
     assert!(start.elapsed() < Duration::from_millis(200));
+}
+
+const SAMPLINGS: [SamplingFactor; 6] = [
+    SamplingFactor::F_1_1,
+    SamplingFactor::F_2_1,
+    SamplingFactor::F_1_2,
+    SamplingFactor::F_2_2,
+    SamplingFactor::F_4_1,
+    SamplingFactor::F_4_2,
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// A decoder's memory is used again and shows nowhere: after a black picture and after a white
+    /// one, JPEGs of every kind, whole, damaged and cut, are what they are alone.
+    #[test]
+    fn decoders_remember_nothing(
+        (height, width) in (1usize..70, 1usize..70),
+        sampling in 0..SAMPLINGS.len(),
+        (grey, progressive, optimized) in any::<(bool, bool, bool)>(),
+        restart in prop_oneof![Just(0u16), 1..9u16],
+        quality in 30u8..=100,
+        (flip, bit, cut) in any::<(prop::sample::Index, u8, Option<prop::sample::Index>)>(),
+    ) {
+        let pixels = picture(height, width, width);
+        let mut bytes = Vec::new();
+        let mut encoder = Encoder::new(&mut bytes, quality);
+        encoder.set_sampling_factor(SAMPLINGS[sampling]);
+        encoder.set_progressive(progressive);
+        // The encoder cannot do both.
+        encoder.set_optimized_huffman_tables(optimized && restart == 0);
+        encoder.set_restart_interval(restart);
+        let (columns, rows) = (width as u16, height as u16);
+        if grey {
+            encoder.encode(&pixels[..height * width], columns, rows, ColorType::Luma).unwrap();
+        } else {
+            encoder.encode(&pixels, columns, rows, ColorType::Rgb).unwrap();
+        }
+        let mut files = vec![bytes.clone(), bytes.clone()];
+        let at = flip.index(bytes.len());
+        files[1][at] ^= 1 << (bit % 8);
+        files.extend(cut.map(|cut| bytes[..cut.index(bytes.len())].to_vec()));
+        for (n, file) in files.iter().enumerate() {
+            let want = decode(file, 16).map_err(|e| e.to_string());
+            prop_assert!(n > 0 || want.is_ok(), "{:?}", want);
+            for shade in [0, 255] {
+                let mut decoder = Decoder::new(16, Exif::Ignore);
+                let flat = decoder.decode(&png(&[shade; 90 * 90 * 3], 90, 90, Rgb8)).unwrap();
+                prop_assert_eq!(flat.data, vec![shade; 16 * 16 * 3]);
+                prop_assert_eq!(&decoder.decode(file).map_err(|e| e.to_string()), &want);
+            }
+        }
+    }
 }

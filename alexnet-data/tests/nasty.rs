@@ -2,7 +2,7 @@
 
 #![allow(clippy::print_stdout)] // a test that is skipped says so
 
-use alexnet_data::decode;
+use alexnet_data::{Decoder, Exif, decode};
 use std::path::Path;
 use std::time::Duration;
 
@@ -30,6 +30,7 @@ fn nasty_files() {
     let root = dir.path().join("nasty");
     let list = std::fs::read_to_string(root.join("MANIFEST.tsv")).unwrap();
     let (mut files, mut wrong, mut slowest) = (0, Vec::new(), (Duration::ZERO, ""));
+    let mut decoder = Decoder::new(64, Exif::Ignore);
     for line in list.lines().skip(1) {
         let fields: Vec<_> = line.split('\t').collect();
         let start = processor_time();
@@ -39,6 +40,12 @@ fn nasty_files() {
         slowest = slowest.max((time, fields[0]));
         if time > LIMIT {
             wrong.push(format!("{}: took {time:?}", fields[0]));
+        }
+        // The same with the memory of the file before.
+        let again = std::fs::read(root.join(fields[0])).map_err(|e| e.to_string());
+        let again = again.and_then(|bytes| decoder.decode(&bytes).map_err(|e| e.to_string()));
+        if again != result {
+            wrong.push(format!("{}: differs after another file", fields[0]));
         }
         match (fields[2], &result) {
             ("ok", Err(e)) => wrong.push(format!("{}: {e}", fields[0])),

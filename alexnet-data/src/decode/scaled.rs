@@ -47,7 +47,11 @@ pub(super) fn decode(
     }
     let small = (height.div_ceil(factor), width.div_ceil(factor));
     let same = (usize::from(info.height), usize::from(info.width)) == (height, width);
-    let (got_width, got_height) = decoder.scale(small.1 as u16, small.0 as u16).map_err(fail)?;
+    let (got_width, got_height) = match factor {
+        // Asked for the whole of a picture of 1 × N, `scale` would make less of it.
+        1 => (info.width, info.height),
+        _ => decoder.scale(small.1 as u16, small.0 as u16).map_err(fail)?,
+    };
     if !same || (usize::from(got_height), usize::from(got_width)) != small {
         return Err(broken("the decoders do not agree on its size"));
     }

@@ -12,7 +12,7 @@ use super::report::Odd;
 use super::{Images, split::Work};
 use crate::encoding::{MILLION, Mixture};
 use crate::header::{ENTRY, HEADER};
-use crate::{Error, record};
+use crate::{Decoder, Error, record};
 use std::sync::atomic::Ordering;
 use std::thread;
 
@@ -112,11 +112,12 @@ fn measure(work: &Work<'_>, count: usize, quality: u8) -> Result<Measured, Error
     let sample = &order[..count.min(order.len())];
     let sums = |first: usize| {
         let (mut n, mut sum, mut squares) = (0, 0, 0);
+        let mut decoder = Decoder::new(job.size, job.exif);
         for &i in sample.iter().skip(first).step_by(work.threads) {
             if work.stop.load(Ordering::Relaxed) {
                 break;
             }
-            if let Some(length) = length(work.images, i, job, quality) {
+            if let Some(length) = length(work.images, i, &mut decoder, quality) {
                 (n, sum) = (n + 1, sum + length);
                 squares += u128::from(length) * u128::from(length);
             }
@@ -137,9 +138,9 @@ fn measure(work: &Work<'_>, count: usize, quality: u8) -> Result<Measured, Error
 }
 
 /// Bytes of image `i` as JPEG; `None` where it cannot be read, and will be in no shard.
-fn length(images: &dyn Images, i: usize, job: &JobFile, quality: u8) -> Option<u64> {
-    let pixels = images.load(i, job.size, job.exif).ok()?;
-    Some(record::encode(&pixels.data, job.size, quality).ok()?.len() as u64)
+fn length(images: &dyn Images, i: usize, decoder: &mut Decoder, quality: u8) -> Option<u64> {
+    let pixels = images.load(i, decoder).ok()?;
+    Some(record::encode(&pixels.data, pixels.height, quality).ok()?.len() as u64)
 }
 
 /// The best lower quality that would do, in words; `fits` gets the ratio of its bytes to those of

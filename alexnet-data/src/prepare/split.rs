@@ -8,7 +8,7 @@ use super::shards::ShardWriter;
 use super::{Images, Progress, Stage};
 use crate::record::{self, JPEG, RAW};
 use crate::statistics::Sums;
-use crate::{Error, Mixture, Pixels};
+use crate::{Decoder, Error, Mixture, Pixels};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -108,11 +108,12 @@ fn decode_all(
     sender: &Sender<Message>,
 ) {
     let (size, mut decoded) = (work.job.size, Vec::new());
+    let mut decoder = Decoder::new(size, work.job.exif);
     for &shard in todo {
         let mut sums = Sums::new(size * size * 3);
         let positions = work.job.positions(work.plan, shard);
         for position in positions.skip(first).step_by(work.threads) {
-            let image = work.images.load(order[position], size, work.job.exif);
+            let image = work.images.load(order[position], &mut decoder);
             let image = image.and_then(|pixels| {
                 let seen = Some(&mut sums).filter(|_| work.stage == Stage::Train);
                 ready(pixels, mixture.quality_at(position), seen, &mut decoded)

@@ -5,7 +5,7 @@ use super::job::JobFile;
 use super::piece::Piece;
 use super::split::{Work, write_split};
 use super::{Images, Listing, PrepareOptions, Source, Stage};
-use crate::{Class, Error, Exif, Mixture, Pixels};
+use crate::{Class, Decoder, Error, Mixture, Pixels};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -30,9 +30,10 @@ impl Images for Fragile {
         i.to_string()
     }
 
-    fn load(&self, i: usize, size: usize, _exif: Exif) -> Result<Pixels, String> {
+    fn load(&self, i: usize, decoder: &mut Decoder) -> Result<Pixels, String> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         assert_ne!(i, self.dies_at, "the panic this test is about");
+        let size = decoder.size();
         let data = (0..size * size * 3).map(|v| (v / size + i * 13) as u8).collect();
         Ok(Pixels { height: size, width: size, data, damage: None })
     }

@@ -6,7 +6,7 @@
 use super::{Images, Listing, wrong};
 use crate::map::map;
 use crate::prepare::Stage;
-use crate::{Class, Error, Exif, Pixels};
+use crate::{Class, Decoder, Error, Pixels};
 use memmap2::Mmap;
 use std::path::Path;
 
@@ -109,7 +109,7 @@ impl Images for Batches {
         format!("{}#{record}", self.files[file].0)
     }
 
-    fn load(&self, i: usize, _size: usize, _exif: Exif) -> Result<Pixels, String> {
+    fn load(&self, i: usize, _: &mut Decoder) -> Result<Pixels, String> {
         let (label, planes) = self.record(i);
         if usize::from(label) >= self.kind.classes {
             return Err(format!("label {label}, expected 0 to {}", self.kind.classes - 1));

@@ -3,7 +3,7 @@
 use super::{Images, Listing};
 use crate::prepare::report::{Action, Odd};
 use crate::prepare::{PrepareOptions, Progress, Stage};
-use crate::{Class, Error, Exif, Pixels, decode_with};
+use crate::{Class, Decoder, Error, Pixels};
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -36,9 +36,9 @@ impl Images for Tree {
         self.files[i].1.to_string_lossy().into_owned()
     }
 
-    fn load(&self, i: usize, size: usize, exif: Exif) -> Result<Pixels, String> {
+    fn load(&self, i: usize, decoder: &mut Decoder) -> Result<Pixels, String> {
         let bytes = read(&self.root.join(&self.files[i].1)).map_err(|e| e.to_string())?;
-        decode_with(&bytes, size, exif).map_err(|e| e.to_string())
+        decoder.decode(&bytes).map_err(|e| e.to_string())
     }
 }
 

@@ -16,7 +16,7 @@ mod zipped;
 
 use super::report::Odd;
 use super::{PrepareOptions, Progress, Stage};
-use crate::{Class, Error, Exif, Pixels};
+use crate::{Class, Decoder, Error, Pixels};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -54,8 +54,8 @@ pub(super) trait Images: Sync {
     fn label(&self, i: usize) -> u32;
     /// What the report calls image `i`.
     fn name(&self, i: usize) -> String;
-    /// Reads image `i` as `size` × `size` pixels, or says on one line why not.
-    fn load(&self, i: usize, size: usize, exif: Exif) -> Result<Pixels, String>;
+    /// Reads image `i` in the decoder's size, or says on one line why not.
+    fn load(&self, i: usize, decoder: &mut Decoder) -> Result<Pixels, String>;
 }
 
 /// An input, listed.

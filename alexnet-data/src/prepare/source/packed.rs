@@ -1,7 +1,7 @@
 //! Images inside archives, each a range of bytes of a file: read in place, never unpacked.
 
 use super::Images;
-use crate::{Error, Exif, Pixels, decode_with};
+use crate::{Decoder, Error, Pixels};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -71,13 +71,13 @@ impl Images for Packed {
         self.items[i].name.to_string()
     }
 
-    fn load(&self, i: usize, size: usize, exif: Exif) -> Result<Pixels, String> {
+    fn load(&self, i: usize, decoder: &mut Decoder) -> Result<Pixels, String> {
         let Item { archive, offset, length, .. } = self.items[i];
         if length > MAX_BYTES {
             return Err(format!("{length} bytes, more than the limit of {MAX_BYTES}"));
         }
         let mut bytes = vec![0; length as usize];
         self.archives[archive].read_at(&mut bytes, offset).map_err(|e| e.to_string())?;
-        decode_with(&bytes, size, exif).map_err(|e| e.to_string())
+        decoder.decode(&bytes).map_err(|e| e.to_string())
     }
 }

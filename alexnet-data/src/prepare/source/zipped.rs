@@ -3,7 +3,7 @@
 use super::archive::Window;
 use super::packed::{Archive, MAX_BYTES};
 use super::{Images, wrong};
-use crate::{Error, Exif, Pixels, decode_with};
+use crate::{Decoder, Error, Pixels};
 use flate2::read::DeflateDecoder;
 use std::io::{BufReader, Read};
 use zip::CompressionMethod;
@@ -127,8 +127,8 @@ impl Images for Zipped {
         self.items[i].1.to_string()
     }
 
-    fn load(&self, i: usize, size: usize, exif: Exif) -> Result<Pixels, String> {
+    fn load(&self, i: usize, decoder: &mut Decoder) -> Result<Pixels, String> {
         let bytes = self.items[i].2.read(&self.archive, MAX_BYTES)?;
-        decode_with(&bytes, size, exif).map_err(|e| e.to_string())
+        decoder.decode(&bytes).map_err(|e| e.to_string())
     }
 }
