@@ -53,7 +53,7 @@ pub enum Exif {
 }
 
 /// Decodes the bytes of a JPEG or PNG file (told by content, not by name) to `size` × `size` RGB;
-/// EXIF orientation is ignored. For many files a [`Decoder`] is faster.
+/// EXIF orientation is ignored. For many files, a [`Decoder`] uses its memory again.
 ///
 /// A file that ends early is refused. A JPEG with a fault inside its scan (a flipped bit) is
 /// decoded as far as it goes, and [`Pixels::damage`] says so.
