@@ -90,7 +90,7 @@ mod tests {
         /// What is encoded is decoded, near to what it was, in a buffer of whatever was in it.
         /// The colours here change within two pixels, so that brightness is kept better than they;
         /// a picture smaller than a block is nothing but such edges. (Tried one by one, the worst of all
-        /// that can be drawn here are 10.1 and 20.7 below a block, 4.7 and 12.8 above.)
+        /// that can be drawn here are 10.0 and 20.7 below a block, 4.7 and 12.7 above.)
         #[test]
         fn round_trip(side in 1usize..70, seed in 0usize..7, quality in 80u8..=100, left in 0usize..9999) {
             let pixels = picture(side, seed);
