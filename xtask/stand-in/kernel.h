@@ -1,7 +1,7 @@
 // Included before each file of kernels, both in a namespace of that file's own, since all use the same names: registers
 // them by name as a driver finds them, instead of for the tests.
 #pragma once
-#include "host/host.h"
+#include "host.h"
 
 template <class T> struct Parameter {
   static constexpr size_t bytes = sizeof(T);

@@ -1,7 +1,7 @@
 //! The CUDA side where there is no card: every kernel compiled, everything type-checked.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
@@ -27,14 +27,10 @@ pub(super) fn check(need_nvcc: bool) -> Result<()> {
 /// Every `.cu` compiled for each of [`CARDS`]: what a card's own assembler refuses is seen too.
 fn kernels(nvcc: &Path) -> Result<()> {
     let began = Instant::now();
-    let (sources, out) = (root().join("alexnet-kernels/cuda"), folder().join("kernels"));
+    let (sources, out) = (root().join("alexnet-kernels/src"), folder().join("kernels"));
     fs::create_dir_all(&out)?;
     let mut count = 0;
-    for source in fs::read_dir(&sources)? {
-        let source = source?.path();
-        if source.extension().is_none_or(|e| e != "cu") {
-            continue;
-        }
+    for source in kernel_files()? {
         for card in CARDS {
             let name = format!("{}-{card}.cubin", source.file_stem().unwrap_or_default().display());
             let status = Command::new(nvcc)
@@ -46,6 +42,8 @@ fn kernels(nvcc: &Path) -> Result<()> {
                     "-Werror",
                     "all-warnings",
                 ])
+                .arg("-I")
+                .arg(sources.join("cuda"))
                 .args(["-arch", card, "-o"])
                 .arg(out.join(name))
                 .arg(&source)
@@ -62,6 +60,19 @@ fn kernels(nvcc: &Path) -> Result<()> {
         CARDS.join(" and ")
     );
     Ok(())
+}
+
+/// Every `alexnet-kernels/src/ops/*/*.cu`.
+pub(super) fn kernel_files() -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for operation in fs::read_dir(root().join("alexnet-kernels/src/ops"))? {
+        let operation = operation?.path();
+        if operation.is_dir() {
+            found.extend(super::stand_in::files(&operation, "cu")?);
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// Clippy over everything with the feature `cuda`, nvcc replaced by a script that makes empty files: nothing is

@@ -50,18 +50,20 @@ pub(super) fn stand_in(build_only: bool) -> Result<()> {
 
 /// Compiles `xtask/stand-in/*.cpp` and every kernel of `alexnet-kernels/cuda` into one library with many names.
 fn libraries(folder: &Path) -> Result<PathBuf> {
-    let (ours, kernels) = (root().join("xtask/stand-in"), root().join("alexnet-kernels/cuda"));
+    let (ours, kernels) = (root().join("xtask/stand-in"), root().join("alexnet-kernels/src/cuda"));
     let (ours, kernels) = (ours.canonicalize()?, kernels.canonicalize()?);
     let (out, work) = (folder.join("lib"), folder.join("work"));
     fs::create_dir_all(&out)?;
     fs::create_dir_all(&work)?;
     let mut sources = files(&ours, "cpp")?;
-    for kernel in files(&kernels, "cu")? {
+    for kernel in check::kernel_files()? {
+        let kernel = kernel.canonicalize()?;
         // Each file in a namespace: all use the same names.
         let name = kernel.file_stem().unwrap_or_default().display().to_string();
         let wrapper = work.join(format!("{name}.cu.cpp"));
         let text = format!(
-            "{HEADERS}namespace in_{name} {{\n#include \"kernel.h\"\n#include \"{name}.cu\"\n}}\n"
+            "{HEADERS}namespace in_{name} {{\n#include \"kernel.h\"\n#include \"{}\"\n}}\n",
+            kernel.display()
         );
         fs::write(&wrapper, text)?;
         sources.push(wrapper);
@@ -82,6 +84,8 @@ fn libraries(folder: &Path) -> Result<PathBuf> {
             .arg(&ours)
             .arg("-I")
             .arg(&kernels)
+            .arg("-I")
+            .arg(root().join("alexnet-kernels/tests/cuda_host").canonicalize()?)
             .arg("-c")
             .arg("-o")
             .arg(&object)
@@ -110,7 +114,7 @@ fn libraries(folder: &Path) -> Result<PathBuf> {
 }
 
 /// The files of a folder with this ending, in the order of their names.
-fn files(folder: &Path, ending: &str) -> Result<Vec<PathBuf>> {
+pub(super) fn files(folder: &Path, ending: &str) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for file in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
         let path = file?.path();
