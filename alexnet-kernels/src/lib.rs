@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 
 mod array;
+mod check;
 mod collective;
 mod cpu;
 mod cuda;
 mod device;
 mod layout;
+mod op;
 mod ops;
 mod random;
 mod staging;
@@ -13,7 +15,7 @@ mod staging;
 pub use collective::channels::{add, join_channels, take_channels};
 pub use collective::route::Route;
 pub use collective::send::{connect, send, send_all};
-pub use cpu::pool::{KeepMemory, recycle, upload};
+pub use cpu::pool::{PoolAllocator, PoolGuard};
 pub use device::compute::Compute;
 pub use device::error::{DeviceError, is_out_of_memory};
 pub use device::memory::CardMemory;
@@ -21,23 +23,22 @@ pub use device::name::{DeviceName, UnknownDevice};
 pub use device::names::DeviceNames;
 pub use device::precision::{DeviceOptions, Precision, UnknownPrecision};
 pub use layout::channels_last;
-pub use ops::conv2d::{Conv2d, Padding};
-pub use ops::cross_entropy::SoftmaxCrossEntropy;
+pub use ops::conv2d::{Conv2d, Conv2dConfig, Padding, conv2d};
+pub use ops::cross_entropy::{cross_entropy, cross_entropy_with_grad};
 #[doc(hidden)] // for the tests that run the kernels on the host
 pub use ops::dropout::Rows as DropoutRows;
-pub use ops::dropout::{Dropout, DropoutKey, DropoutMode, DropoutScale, Part};
-pub use ops::gradients::{ConvGradients, Gradients, InputGradient, LinearGradients};
+pub use ops::dropout::{Dropout, DropoutKey, DropoutMode, DropoutScale, DropoutSlice};
+pub use ops::fusion::{Epilogue, InputGrad, LayerGrads};
 pub use ops::input::Input;
-pub use ops::input::window::Window;
-pub use ops::linear::Linear;
+pub use ops::input::window::{Window, Windows};
+pub use ops::linear::{Linear, linear};
 pub use ops::max_pool::{MaxPool2d, Pooled};
 pub use ops::relu::Relu;
-pub use ops::response_norm::Lrn;
-pub use ops::response_norm::MapNorm;
+pub use ops::response_norm::{Lrn, MapNorm};
 pub use ops::sgd::Sgd;
 pub use random::normal::normals;
 pub use random::philox::{philox4x32, uniform};
-pub use staging::{DeviceBatch, HostBatch, Transfer};
+pub use staging::{DeviceBatch, HostBatch, Staging};
 
 /// Each operation in f64, as slow and as plain as its formula: what tests and the self-test hold the
 /// fast code against. Gradients are of Σ dy·y. Nothing here checks shapes.

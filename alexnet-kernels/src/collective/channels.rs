@@ -10,9 +10,11 @@ use candle_core::{CpuStorage, Storage};
 use candle_core::{Device, InplaceOp2, Layout, Result, Tensor, bail};
 use rayon::prelude::*;
 
-use crate::cpu::pool::unwritten;
+use crate::check::{check_shape, check_values};
+use crate::cpu::scratch::uninit;
 use crate::cpu::simd::vectorized;
-use crate::layout::{check_shape, check_values, in_logical_order, in_memory_order, values};
+use crate::layout::{in_logical_order, in_memory_order};
+use crate::op::Input;
 
 /// Channels that a thread copies at a time, at least.
 const LEAST: usize = 16 * 1024;
@@ -44,7 +46,7 @@ pub fn join_channels(parts: &[Tensor]) -> Result<Tensor> {
     let mut dims = parts[0].dims().to_vec();
     dims[last] = row;
     // SAFETY: the loop below writes the `row` elements of each of the `rows` rows.
-    let mut joined = unsafe { unwritten::<f32>(rows * row)? };
+    let mut joined = unsafe { uninit::<f32>(rows * row)? };
     let rows_each = LEAST.div_ceil(row);
     joined.par_chunks_mut(rows_each * row).enumerate().for_each(|(chunk, joined)| {
         for (number, joined) in (chunk * rows_each..).zip(joined.chunks_exact_mut(row)) {
@@ -80,7 +82,7 @@ pub fn take_channels(x: &Tensor, channels: Range<usize>) -> Result<Tensor> {
     let mut dims = x.dims().to_vec();
     dims[last] = width;
     // SAFETY: the loop below writes the `width` elements of each of the `rows` rows.
-    let mut taken = unsafe { unwritten::<f32>(rows * width)? };
+    let mut taken = unsafe { uninit::<f32>(rows * width)? };
     {
         let (storage, l) = x.storage_and_layout();
         let x = floats(&storage, l)?;
@@ -124,7 +126,7 @@ impl InplaceOp2 for Add {
         x: &CpuStorage,
         x_l: &Layout,
     ) -> Result<()> {
-        let x = values::<f32>("add", x, x_l)?;
+        let x = Input { op: "add", storage: x, layout: x_l }.values::<f32>()?;
         let (CpuStorage::F32(sum), Some((start, end))) = (sum, l.contiguous_offsets()) else {
             return Err(candle_core::Error::RequiresContiguous { op: "add" }.bt());
         };
@@ -146,9 +148,9 @@ fn check(op: &str, x: &Tensor) -> Result<()> {
     Ok(())
 }
 
-fn floats<'a>(storage: &'a Storage, l: &Layout) -> Result<&'a [f32]> {
+fn floats<'a>(storage: &'a Storage, l: &'a Layout) -> Result<&'a [f32]> {
     match storage {
-        Storage::Cpu(storage) => values::<f32>("channels", storage, l),
+        Storage::Cpu(storage) => Input { op: "channels", storage, layout: l }.values::<f32>(),
         _ => bail!("channels: tensors of different devices"),
     }
 }

@@ -6,11 +6,12 @@ use candle_core::backend::{BackendDevice, BackendStorage};
 use candle_core::cuda::cudarc::driver::{CudaEvent, result, sys};
 use candle_core::cuda::{CudaDevice, WrapErr};
 use candle_core::op::BackpropOp;
-use candle_core::{CpuStorage, CudaStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CudaStorage, Result, Shape, Tensor, bail};
 
 use super::route::Route;
 use crate::cuda::gpu::{Fresh, Gpu};
 use crate::cuda::launch::{Span, Storage};
+use crate::op::{Apply, Input, Op, Outputs};
 
 /// Lets `from` write into memory of `to`, where the hardware can.
 pub(crate) fn reach(from: &CudaDevice, to: &CudaDevice) -> Result<Route> {
@@ -42,25 +43,21 @@ pub(crate) fn reach(from: &CudaDevice, to: &CudaDevice) -> Result<Route> {
 /// The given columns of `x`, rows of channels whose memory is dense: a copy. candle's own copy of a view would send the
 /// view's sizes to the card each time, from memory that can move.
 pub(crate) fn take_columns(x: &Tensor, columns: Range<usize>) -> Result<Tensor> {
-    x.apply_op1_no_bwd(&Take(columns))
+    Take(columns).run_one([x])
 }
 
 struct Take(Range<usize>);
 
-impl CustomOp1 for Take {
-    fn name(&self) -> &'static str {
-        "take"
+impl Op<1> for Take {
+    const NAME: &'static str = "take";
+
+    fn cpu(&self, _: [Input<'_, CpuStorage>; 1]) -> Result<Outputs<CpuStorage>> {
+        bail!("take: the processor copies channels without this operation")
     }
 
-    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
-        bail!("take: this is the card's way; the processor has its own")
-    }
-
-    fn cuda_fwd(&self, x: &CudaStorage, l: &Layout) -> Result<(CudaStorage, Shape)> {
-        let Some((start, end)) = l.contiguous_offsets() else {
-            return Err(candle_core::Error::RequiresContiguous { op: "take" }.bt());
-        };
-        let (Self(columns), mut dims) = (self, l.dims().to_vec());
+    fn cuda(&self, [x]: [Input<'_, CudaStorage>; 1]) -> Result<Outputs<CudaStorage>> {
+        let ((start, end), x, mut dims) = (x.dense_range()?, x.storage, x.shape().dims().to_vec());
+        let Self(columns) = self;
         let Some(last) = dims.last_mut() else { bail!("take: there are no columns") };
         let all = std::mem::replace(last, columns.len());
         if columns.end > all {
@@ -70,7 +67,7 @@ impl CustomOp1 for Take {
         // SAFETY: the copy below writes all of it: `rows` rows of as many elements as there are columns.
         let mut taken = unsafe { x.device().alloc_uninit(&shape, x.dtype())? };
         x.copy2d(&mut taken, rows, columns.len(), all, columns.len(), start + columns.start, 0)?;
-        Ok((taken, shape))
+        Ok((taken, shape).into())
     }
 }
 
@@ -107,7 +104,7 @@ fn prepare(x: &Tensor, to: &CudaDevice) -> Result<Move> {
     let candle_core::Storage::Cuda(storage) = &*storage else { bail!("send: not a card's tensor") };
     let (from, to) = (Gpu::of(storage), Gpu { device: to.clone(), stream: to.cuda_stream() });
     let (source, storage) = {
-        let reading = from.read("send", storage, l)?;
+        let reading = from.read(&Input { op: "send", storage, layout: l })?;
         (reading.span, reading.storage)
     };
     let copy = to.fresh(storage, source.length as usize)?;

@@ -50,3 +50,16 @@ pub(crate) fn keep_where(x: &[f32], y: &mut [f32]) {
         );
     });
 }
+
+/// `sums[c] = Σ rows[i][c]`, summed in f64 in the order of the rows.
+pub(crate) fn sum_rows(rows: &[f32], sums: &mut [f32]) {
+    let mut totals = vec![0f64; sums.len()];
+    for row in rows.chunks_exact(sums.len()) {
+        for (total, &x) in totals.iter_mut().zip(row) {
+            *total += f64::from(x);
+        }
+    }
+    for (sum, total) in sums.iter_mut().zip(totals) {
+        *sum = total as f32;
+    }
+}

@@ -1,6 +1,6 @@
-//! Matrices over slices and their product: the one place that calls `gemm`.
+//! Matrices over slices and their GEMM: the one place that calls the `gemm` crate.
 
-use gemm::Parallelism;
+use ::gemm::Parallelism;
 use rayon::prelude::*;
 
 /// A matrix in a slice: element `(i, j)` is `values[i · row_stride + j · column_stride]`.
@@ -49,22 +49,16 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// `c ← a · b`, or `c ← c + a · b` if `accumulate`, on the calling thread: see [`product`].
-pub(crate) fn multiply(
-    c: &mut [f32],
-    c_stride: usize,
-    a: Matrix<'_>,
-    b: Matrix<'_>,
-    accumulate: bool,
-) {
-    product(c, c_stride, a, b, accumulate, Parallelism::None);
+/// `c ← a · b`, or `c ← c + a · b` if `accumulate`, on the calling thread: see [`run`].
+pub(crate) fn gemm(c: &mut [f32], c_stride: usize, a: Matrix<'_>, b: Matrix<'_>, accumulate: bool) {
+    run(c, c_stride, a, b, accumulate, Parallelism::None);
 }
 
 /// `c ← a · b`, or `c ← c + a · b` if `accumulate`.
 ///
 /// Row `i` of `c` begins at `c[i · c_stride]` and is contiguous. What `c` held is not read unless
 /// `accumulate`. The sum over the inner dimension has one order for given sizes.
-fn product(
+fn run(
     c: &mut [f32],
     c_stride: usize,
     a: Matrix<'_>,
@@ -72,8 +66,8 @@ fn product(
     accumulate: bool,
     parallelism: Parallelism,
 ) {
-    assert_eq!(a.columns, b.rows, "the inner dimensions of a product differ");
-    assert!(b.columns <= c_stride, "the rows of a product overlap");
+    assert_eq!(a.columns, b.rows, "the inner dimensions of a matmul differ");
+    assert!(b.columns <= c_stride, "the rows of a result overlap");
     let span = Matrix::new(&*c, (a.rows, b.columns), (c_stride, 1)).span();
     assert!(span <= c.len());
     let scale = if accumulate { 1.0 } else { 0.0 };
@@ -81,7 +75,7 @@ fn product(
     // `c` reachable twice or from `a` or `b`. `Matrix::new` has checked all three against their
     // slices, rows of `c` do not overlap (`b.columns <= c_stride`), and `c` is borrowed mutably.
     unsafe {
-        gemm::gemm(
+        ::gemm::gemm(
             a.rows,
             b.columns,
             a.columns,
@@ -107,8 +101,8 @@ fn product(
 
 /// `c ← a · b` on all threads, `c` row-major. `gemm` shares rows and columns out, never the inner dimension, so
 /// the result does not depend on the number of threads.
-pub(crate) fn multiply_parallel(c: &mut [f32], a: Matrix<'_>, b: Matrix<'_>) {
-    product(c, b.columns, a, b, false, Parallelism::Rayon(0));
+pub(crate) fn gemm_parallel(c: &mut [f32], a: Matrix<'_>, b: Matrix<'_>) {
+    run(c, b.columns, a, b, false, Parallelism::Rayon(0));
 }
 
 /// The transpose of `x`, row-major, with `f(value, row of x)` applied to each element.

@@ -57,7 +57,7 @@ impl Tile {
 ///
 /// `a(m, k)` can be read for all `m < R`, `k < count`, and so can `V` vectors at each `b + k · step`.
 #[inline(always)]
-pub(crate) unsafe fn add_products<S: Simd, const R: usize, const V: usize>(
+pub(crate) unsafe fn fma_tile<S: Simd, const R: usize, const V: usize>(
     simd: S,
     tile: &mut [[S::f32s; V]; R],
     a: impl Fn(usize, usize) -> *const f32,
@@ -104,7 +104,7 @@ pub(crate) unsafe fn store<V: Copy, const N: usize>(vectors: [V; N], to: *mut f3
 
 /// A tile to `sums` (R, V vectors), or added to what is there.
 #[inline(always)]
-pub(crate) fn put<S: Simd, const R: usize, const V: usize>(
+pub(crate) fn store_tile<S: Simd, const R: usize, const V: usize>(
     simd: S,
     mut tile: [[S::f32s; V]; R],
     add: bool,

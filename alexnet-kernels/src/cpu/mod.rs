@@ -4,4 +4,5 @@ pub(crate) mod elementwise;
 pub(crate) mod gemm;
 pub(crate) mod microkernel;
 pub(crate) mod pool;
+pub(crate) mod scratch;
 pub(crate) mod simd;

@@ -1,6 +1,6 @@
-//! Products of matrices by cuBLASLt, with a bias and a ReLU behind them where asked.
+//! Matmuls by cuBLASLt, with a bias and a ReLU as their epilogue where asked.
 //!
-//! cuBLASLt sees columns where memory has rows, so each product here is the transposed one: of a row-major result
+//! cuBLASLt sees columns where memory has rows, so each matmul here is the transposed one: of a row-major result
 //! (n, m) it makes the column-major (m, n).
 
 use std::ffi::c_void;
@@ -17,30 +17,30 @@ use super::launch::{Span, Storage};
 use crate::cuda::gpu::Gpu;
 use crate::device::precision::Precision;
 
-/// What is behind a product.
+/// What happens to a result before it is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Tail {
-    Nothing,
+pub(crate) enum Epilogue {
+    None,
     /// A bias for each column of the row-major result, f32.
     Bias,
     /// The same and a ReLU.
     BiasRelu,
 }
 
-/// One product, column-major: the result (m, n) of `a` (m, k) and `b` (k, n).
+/// One matmul, column-major: the result (m, n) of `a` (m, k) and `b` (k, n).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Product {
+pub(crate) struct Matmul {
     pub(crate) m: usize,
     pub(crate) n: usize,
     pub(crate) k: usize,
     /// Whether `a` lies as (k, m), and `b` as (n, k).
     pub(crate) transposed: [bool; 2],
     pub(crate) storage: Storage,
-    pub(crate) tail: Tail,
+    pub(crate) epilogue: Epilogue,
 }
 
-/// What an algorithm is chosen for: a product, and the alignment of `a`, `b`, the result and the bias.
-pub(crate) type ProductKey = (Product, [u32; 4]);
+/// What an algorithm is chosen for: a matmul, and the alignment of `a`, `b`, the result and the bias.
+pub(crate) type MatmulKey = (Matmul, [u32; 4]);
 
 /// Bytes by which `address` is aligned, at most as many as cuBLASLt asks about.
 fn alignment(address: u64) -> u32 {
@@ -48,8 +48,8 @@ fn alignment(address: u64) -> u32 {
     1 << address.trailing_zeros().min(MOST.trailing_zeros())
 }
 
-/// How a product is made.
-pub(crate) struct ProductPlan {
+/// How a matmul runs.
+pub(crate) struct MatmulPlan {
     product: sys::cublasLtMatmulDesc_t,
     matrices: [sys::cublasLtMatrixLayout_t; 3],
     algorithm: sys::cublasLtMatmulAlgo_t,
@@ -58,11 +58,11 @@ pub(crate) struct ProductPlan {
 
 // SAFETY: descriptors are plain memory of the library's, not tied to a thread; the bias pointer, the one thing that
 // changes, is set under the context's lock.
-unsafe impl Send for ProductPlan {}
+unsafe impl Send for MatmulPlan {}
 // SAFETY: as above.
-unsafe impl Sync for ProductPlan {}
+unsafe impl Sync for MatmulPlan {}
 
-impl Drop for ProductPlan {
+impl Drop for MatmulPlan {
     fn drop(&mut self) {
         // SAFETY: made by `Planner`, and nobody else has them.
         unsafe {
@@ -88,20 +88,20 @@ const WORKSPACE: usize = 32 << 20;
 const CANDIDATES: usize = 8;
 const REPEATS: usize = 3;
 
-/// Puts `product` of `[a, b]` into the stream, with its result to `c`.
-pub(crate) fn multiply(
+/// Puts a matmul of `[a, b]` into the stream, with its result to `c`.
+pub(crate) fn matmul(
     gpu: &Gpu,
-    product: &Product,
+    matmul: &Matmul,
     [a, b, c]: [Span; 3],
     bias: Option<Span>,
 ) -> Result<()> {
-    if (product.tail != Tail::Nothing) != bias.is_some() {
-        bail!("a product with {:?} and a bias {bias:?}", product.tail)
+    if (matmul.epilogue != Epilogue::None) != bias.is_some() {
+        bail!("a matmul with epilogue {:?} and bias {bias:?}", matmul.epilogue)
     }
     let addresses = [a.address, b.address, c.address, bias.map_or(0, |bias| bias.address)];
-    let key = (*product, addresses.map(alignment));
+    let key = (*matmul, addresses.map(alignment));
     context::with(gpu, |context| {
-        let plan = match context.plans::<ProductKey, ProductPlan>().get(&key) {
+        let plan = match context.plans::<MatmulKey, MatmulPlan>().get(&key) {
             Some(plan) => plan.clone(),
             None => {
                 let plan = Arc::new(choose(gpu, context, &key, [a, b, c], bias)?);
@@ -110,12 +110,12 @@ pub(crate) fn multiply(
             }
         };
         let workspace = context.workspace(gpu, plan.workspace)?;
-        // SAFETY: the spans are of the sizes of the product, in memory that the caller holds.
+        // SAFETY: the spans are of the sizes of the matmul, in memory that the caller holds.
         unsafe { plan.run(gpu, context.blas, [a, b, c], bias, workspace) }
     })
 }
 
-impl ProductPlan {
+impl MatmulPlan {
     /// Says where the bias is.
     fn point_at(&self, bias: Option<Span>) -> Result<()> {
         let attribute = sys::cublasLtMatmulDescAttributes_t::CUBLASLT_MATMUL_DESC_BIAS_POINTER;
@@ -128,7 +128,7 @@ impl ProductPlan {
 
     /// # Safety
     ///
-    /// The spans are live memory of the product's sizes, and the workspace has what the algorithm asked for.
+    /// The spans are live memory of the matmul's sizes, and the workspace has what the algorithm asked for.
     unsafe fn run(
         &self,
         gpu: &Gpu,
@@ -141,7 +141,7 @@ impl ProductPlan {
         let [of_a, of_b, of_c] = self.matrices;
         self.point_at(bias)?;
         // SAFETY: by this function's own condition; c is both what is added, times 0, and the result.
-        said("multiplying", unsafe {
+        said("a matmul", unsafe {
             result::matmul(
                 handle,
                 self.product,
@@ -174,7 +174,7 @@ unsafe fn set<T>(
 ) -> Result<()> {
     let value = (&raw const *value).cast();
     // SAFETY: by this function's own condition.
-    said("describing a product", unsafe {
+    said("describing a matmul", unsafe {
         result::set_matmul_desc_attribute(product, attribute, value, size_of::<T>())
     })
 }
@@ -192,26 +192,26 @@ unsafe fn prefer<T>(
     unsafe { result::set_matmul_pref_attribute(preference, attribute, value, size_of::<T>()) }
 }
 
-/// A product described, without an algorithm yet.
-fn describe(product: &Product, precision: Precision) -> Result<ProductPlan> {
+/// A matmul described, without an algorithm yet.
+fn describe(matmul: &Matmul, precision: Precision) -> Result<MatmulPlan> {
     use sys::cublasLtMatmulDescAttributes_t as Attribute;
-    let what = "describing a product";
-    let compute = match (product.storage, precision) {
+    let what = "describing a matmul";
+    let compute = match (matmul.storage, precision) {
         (Storage::F32, Precision::F32) => sys::cublasComputeType_t::CUBLAS_COMPUTE_32F,
         (Storage::F32, _) => sys::cublasComputeType_t::CUBLAS_COMPUTE_32F_FAST_TF32,
         (Storage::Bf16, _) => sys::cublasComputeType_t::CUBLAS_COMPUTE_32F,
     };
-    let data = match product.storage {
+    let data = match matmul.storage {
         Storage::F32 => sys::cudaDataType_t::CUDA_R_32F,
         Storage::Bf16 => sys::cudaDataType_t::CUDA_R_16BF,
     };
-    let Product { m, n, k, transposed, tail, .. } = *product;
+    let Matmul { m, n, k, transposed, epilogue, .. } = *matmul;
     let matrix = |rows: usize, columns: usize, turned: bool| {
         let (rows, columns) = if turned { (columns, rows) } else { (rows, columns) };
         said(what, result::create_matrix_layout(data, rows as u64, columns as u64, rows as i64))
     };
     // From here on `plan` owns what there is.
-    let mut plan = ProductPlan {
+    let mut plan = MatmulPlan {
         product: said(what, result::create_matmul_desc(compute, sys::cudaDataType_t::CUDA_R_32F))?,
         matrices: [std::ptr::null_mut(); 3],
         // SAFETY: eight words of any value; `choose` fills them in before they are used.
@@ -223,17 +223,17 @@ fn describe(product: &Product, precision: Precision) -> Result<ProductPlan> {
     let operation = |turned| {
         if turned { cublasOperation_t::CUBLAS_OP_T } else { cublasOperation_t::CUBLAS_OP_N }
     };
-    let epilogue = match tail {
-        Tail::Nothing => sys::cublasLtEpilogue_t::CUBLASLT_EPILOGUE_DEFAULT,
-        Tail::Bias => sys::cublasLtEpilogue_t::CUBLASLT_EPILOGUE_BIAS,
-        Tail::BiasRelu => sys::cublasLtEpilogue_t::CUBLASLT_EPILOGUE_RELU_BIAS,
+    let library_epilogue = match epilogue {
+        Epilogue::None => sys::cublasLtEpilogue_t::CUBLASLT_EPILOGUE_DEFAULT,
+        Epilogue::Bias => sys::cublasLtEpilogue_t::CUBLASLT_EPILOGUE_BIAS,
+        Epilogue::BiasRelu => sys::cublasLtEpilogue_t::CUBLASLT_EPILOGUE_RELU_BIAS,
     };
     // SAFETY: the attributes are an operation each, and an epilogue.
     unsafe {
         let [a, b] = transposed.map(operation);
         set(plan.product, Attribute::CUBLASLT_MATMUL_DESC_TRANSA, &a)?;
         set(plan.product, Attribute::CUBLASLT_MATMUL_DESC_TRANSB, &b)?;
-        set(plan.product, Attribute::CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue)?;
+        set(plan.product, Attribute::CUBLASLT_MATMUL_DESC_EPILOGUE, &library_epilogue)?;
     }
     Ok(plan)
 }
@@ -241,14 +241,14 @@ fn describe(product: &Product, precision: Precision) -> Result<ProductPlan> {
 fn choose(
     gpu: &Gpu,
     context: &mut CudaContext,
-    (product, alignments): &ProductKey,
+    (matmul, alignments): &MatmulKey,
     spans: [Span; 3],
     bias: Option<Span>,
-) -> Result<ProductPlan> {
-    let mut plan = describe(product, context.options.precision)?;
+) -> Result<MatmulPlan> {
+    let mut plan = describe(matmul, context.options.precision)?;
     plan.point_at(bias)?; // before the list is asked for: cuBLASLt looks at it
     let found = candidates(context.blas, &plan, alignments)?;
-    let Some(first) = found.first() else { bail!("cuBLASLt has no algorithm for {product:?}") };
+    let Some(first) = found.first() else { bail!("cuBLASLt has no algorithm for {matmul:?}") };
     (plan.algorithm, plan.workspace) = (first.algo, first.workspaceSize);
     if context.options.deterministic {
         return Ok(plan); // the list knows no clock
@@ -280,11 +280,11 @@ fn choose(
 /// Algorithms in the order in which cuBLASLt expects them to be fast, for memory aligned as `alignments` say.
 fn candidates(
     handle: sys::cublasLtHandle_t,
-    plan: &ProductPlan,
+    plan: &MatmulPlan,
     &[of_a, of_b, of_c, _]: &[u32; 4],
 ) -> Result<Vec<sys::cublasLtMatmulHeuristicResult_t>> {
     use sys::cublasLtMatmulPreferenceAttributes_t as Preference;
-    let what = "listing the algorithms of a product";
+    let what = "listing the algorithms of a matmul";
     let preference = said(what, result::create_matmul_pref())?;
     let mut results = [std::mem::MaybeUninit::uninit(); CANDIDATES];
     let mut count = 0;

@@ -8,10 +8,11 @@ use candle_core::cuda::cudarc::driver::{
     SyncOnDrop,
 };
 use candle_core::cuda::{CudaDType, CudaDevice, CudaStorageSlice, WrapErr};
-use candle_core::{CpuStorage, CudaStorage, Layout, Result, Shape, bail};
+use candle_core::{CudaStorage, Result, Shape, bail};
 use half::bf16;
 
 use super::launch::{Argument, Launch, Span, Storage};
+use crate::op::{Input, Outputs};
 
 /// A device and its stream.
 pub(crate) struct Gpu {
@@ -49,13 +50,6 @@ fn part<'a, T>(
     (Span { address, length: (end - start) as u64 }, until)
 }
 
-fn dense(op: &'static str, layout: &Layout) -> Result<(usize, usize)> {
-    match layout.contiguous_offsets() {
-        Some(range) => Ok(range),
-        None => Err(candle_core::Error::RequiresContiguous { op }.bt()),
-    }
-}
-
 impl Gpu {
     pub(crate) fn of(storage: &CudaStorage) -> Self {
         let device = storage.device().clone();
@@ -64,17 +58,12 @@ impl Gpu {
     }
 
     /// Activations or gradients, f32 or bf16.
-    pub(crate) fn read<'a>(
-        &'a self,
-        op: &'static str,
-        storage: &'a CudaStorage,
-        layout: &Layout,
-    ) -> Result<Reading<'a>> {
-        let range = dense(op, layout)?;
-        let ((span, _until), storage) = match &storage.slice {
+    pub(crate) fn read<'a>(&'a self, x: &Input<'a, CudaStorage>) -> Result<Reading<'a>> {
+        let range = x.dense_range()?;
+        let ((span, _until), storage) = match &x.storage.slice {
             CudaStorageSlice::F32(x) => (part(x, range, &self.stream), Storage::F32),
             CudaStorageSlice::BF16(x) => (part(x, range, &self.stream), Storage::Bf16),
-            _ => bail!("{op}: on a gpu, expected f32 or bf16, got {:?}", storage.dtype()),
+            _ => bail!("{}: on a GPU, expected f32 or bf16, got {:?}", x.op, x.storage.dtype()),
         };
         Ok(Reading { span, storage, _until })
     }
@@ -82,11 +71,9 @@ impl Gpu {
     /// Elements of one type: pixels, labels, means.
     pub(crate) fn read_as<'a, T: CudaDType + 'a>(
         &'a self,
-        op: &'static str,
-        storage: &'a CudaStorage,
-        layout: &Layout,
+        x: &Input<'a, CudaStorage>,
     ) -> Result<(Span, SyncOnDrop<'a>)> {
-        Ok(part(storage.as_cuda_slice::<T>()?, dense(op, layout)?, &self.stream))
+        Ok(part(x.storage.as_cuda_slice::<T>()?, x.dense_range()?, &self.stream))
     }
 
     /// Memory for `n` activations.
@@ -143,18 +130,19 @@ impl Gpu {
         launches.iter().try_for_each(|launch| self.run(launch))
     }
 
-    /// New activations that `launches` of their span write.
+    /// New activations of `shape` that `launches` of their span write.
     pub(crate) fn produce(
         &self,
         storage: Storage,
-        n: usize,
+        shape: impl Into<Shape>,
         launches: impl FnOnce(Span) -> Result<Vec<Launch>>,
-    ) -> Result<CudaStorage> {
-        let mut fresh = self.fresh(storage, n)?;
+    ) -> Result<Outputs<CudaStorage>> {
+        let shape = shape.into();
+        let mut fresh = self.fresh(storage, shape.elem_count())?;
         let writing = fresh.writing(self);
         self.run_all(&launches(writing.span)?)?;
         drop(writing);
-        Ok(fresh.finish(self))
+        Ok((fresh.finish(self), shape).into())
     }
 }
 
@@ -191,9 +179,4 @@ pub(crate) fn same(what: &str, expected: Storage, got: Storage) -> Result<Storag
         bail!("{what} must be stored as the rest, {expected:?}, got {got:?}")
     }
     Ok(expected)
-}
-
-/// What an operation that only GPUs have answers on the processor.
-pub(crate) fn not_here(op: &'static str) -> Result<(CpuStorage, Shape)> {
-    bail!("{op}: this is the GPU's way; the processor has its own")
 }

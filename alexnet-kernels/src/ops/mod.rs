@@ -4,7 +4,7 @@ pub(crate) mod bias;
 pub(crate) mod conv2d;
 pub(crate) mod cross_entropy;
 pub(crate) mod dropout;
-pub(crate) mod gradients;
+pub(crate) mod fusion;
 pub(crate) mod input;
 pub(crate) mod linear;
 pub(crate) mod max_pool;

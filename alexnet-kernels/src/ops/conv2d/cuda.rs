@@ -1,28 +1,28 @@
 //! Convolution on GPUs: padding that cuDNN does not do, its passes, bias and ReLU.
 
-use candle_core::{CpuStorage, CudaStorage, CustomOp2, Layout, Result, Shape, Tensor};
+use candle_core::{CudaStorage, Result, Shape};
 
 use super::cudnn::convolve;
 use super::launch;
 use crate::cuda::cudnn::{ConvSize, Pass};
-use crate::cuda::gpu::{Fresh, Gpu, not_here, same};
+use crate::cuda::gpu::{Fresh, Gpu, same};
 use crate::cuda::launch::{Span, Storage};
-use crate::ops::bias::cuda::Bias;
+use crate::op::Input;
+use crate::ops::bias::cuda::column_sums;
 use crate::ops::bias::launch::add_bias;
+use crate::ops::fusion::Epilogue;
 use crate::ops::relu::launch::relu_backward;
 
-/// `x` (B, H, W, C) and `w` (O, kH, kW, C/groups), both f32 or both bf16, and `bias` (O) f32 to (B, H', W', O); with
-/// `relu` through a ReLU.
-pub(crate) fn conv_forward(
+/// `x` (B, H, W, C) and `w` (O, kH, kW, C/groups), both f32 or both bf16, and `bias` (O) f32 to (B, H', W', O) with
+/// its epilogue.
+pub(super) fn forward(
     size: &ConvSize,
-    (x, x_l): (&CudaStorage, &Layout),
-    (w, w_l): (&CudaStorage, &Layout),
-    (bias, bias_l): (&CudaStorage, &Layout),
-    relu: bool,
+    [x, w, bias]: [Input<'_, CudaStorage>; 3],
+    epilogue: Epilogue,
 ) -> Result<CudaStorage> {
-    let gpu = Gpu::of(x);
-    let (x, w) = (gpu.read("conv2d", x, x_l)?, gpu.read("conv2d", w, w_l)?);
-    let (bias, _until) = gpu.read_as::<f32>("conv2d", bias, bias_l)?;
+    let gpu = Gpu::of(x.storage);
+    let (x, w) = (gpu.read(&x)?, gpu.read(&w)?);
+    let (bias, _until) = gpu.read_as::<f32>(&bias)?;
     let storage = same("the weights", x.storage, w.storage)?;
     let (size_over, mut padded) = padded(&gpu, size, storage, x.span)?;
     let mut y = gpu.fresh(storage, size.outputs())?;
@@ -30,20 +30,19 @@ pub(crate) fn conv_forward(
         let (input, y) = (padded.as_mut().map(|p| p.writing(&gpu)), y.writing(&gpu));
         let input = input.as_ref().map_or(x.span, |input| input.span);
         convolve(&gpu, &size_over, storage, Pass::Forward, [input, w.span, y.span])?;
-        gpu.run(&add_bias(storage, y.span, bias, relu)?)?;
+        gpu.run(&add_bias(storage, y.span, bias, epilogue == Epilogue::Relu)?)?;
     }
     Ok(y.finish(&gpu))
 }
 
-/// `w` and `dy` (B, H', W', O) to the gradient by `x`; with `rectified`, the input itself, 0 where that is not above 0.
-pub(crate) fn conv_backward_data(
+/// `dy` (B, H', W', O) and `w` to the gradient with respect to `x`; through a ReLU, 0 where `x` is not above 0.
+pub(super) fn input_grad(
     size: &ConvSize,
-    (w, w_l): (&CudaStorage, &Layout),
-    (dy, dy_l): (&CudaStorage, &Layout),
-    rectified: Option<(&CudaStorage, &Layout)>,
+    [dy, w, x]: [Input<'_, CudaStorage>; 3],
+    through_relu: bool,
 ) -> Result<CudaStorage> {
-    let gpu = Gpu::of(dy);
-    let (w, dy) = (gpu.read("conv2d", w, w_l)?, gpu.read("conv2d", dy, dy_l)?);
+    let gpu = Gpu::of(dy.storage);
+    let (w, dy) = (gpu.read(&w)?, gpu.read(&dy)?);
     let storage = same("the weights", dy.storage, w.storage)?;
     let mut dx = gpu.fresh(storage, size.inputs())?;
     {
@@ -59,8 +58,8 @@ pub(crate) fn conv_backward_data(
         } else {
             convolve(&gpu, size, storage, Pass::Data, [w.span, dy.span, dx.span])?;
         }
-        if let Some((x, x_l)) = rectified {
-            let x = gpu.read("conv2d", x, x_l)?;
+        if through_relu {
+            let x = gpu.read(&x)?;
             same("the input", storage, x.storage)?;
             gpu.run(&relu_backward(storage, [x.span, dx.span, dx.span], 1.0)?)?;
         }
@@ -68,14 +67,14 @@ pub(crate) fn conv_backward_data(
     Ok(dx.finish(&gpu))
 }
 
-/// `x` and `dy` to the gradient by `w` (O, kH, kW, C/groups), stored as they are.
-pub(crate) fn conv_backward_filter(
+/// `x` and `dy` to the gradients with respect to `w` (O, kH, kW, C/groups), stored as they are, and the bias (O), f32.
+pub(super) fn weight_grad(
     size: &ConvSize,
-    (x, x_l): (&CudaStorage, &Layout),
-    (dy, dy_l): (&CudaStorage, &Layout),
-) -> Result<CudaStorage> {
-    let gpu = Gpu::of(x);
-    let (x, dy) = (gpu.read("conv2d", x, x_l)?, gpu.read("conv2d", dy, dy_l)?);
+    x: &Input<'_, CudaStorage>,
+    dy: &Input<'_, CudaStorage>,
+) -> Result<(CudaStorage, (CudaStorage, Shape))> {
+    let gpu = Gpu::of(x.storage);
+    let (x, dy) = (gpu.read(x)?, gpu.read(dy)?);
     let storage = same("the gradient", x.storage, dy.storage)?;
     let (size_over, mut padded) = padded(&gpu, size, storage, x.span)?;
     let mut dw = gpu.fresh(storage, size.weights())?;
@@ -84,7 +83,8 @@ pub(crate) fn conv_backward_filter(
         let input = input.as_ref().map_or(x.span, |input| input.span);
         convolve(&gpu, &size_over, storage, Pass::Filter, [input, dy.span, dw.span])?;
     }
-    Ok(dw.finish(&gpu))
+    let db = column_sums(&gpu, &dy, size.out_channels)?;
+    Ok((dw.finish(&gpu), db))
 }
 
 /// The input with its padding around it, where cuDNN cannot pad it.
@@ -106,46 +106,4 @@ fn padded(
         gpu.run(&launch::pad(storage, [x, whole.span], size.batch, maps, offsets)?)?;
     }
     Ok((over, Some(whole)))
-}
-
-/// `x` (B, H, W, C) and `dy` (B, H', W', O) to the gradients by weights (O, kH, kW, C/groups) and bias (O), the latter
-/// f32.
-pub(crate) fn conv_parameter_gradients(
-    size: ConvSize,
-    x: &Tensor,
-    dy: &Tensor,
-) -> Result<(Tensor, Tensor)> {
-    let weight = x.apply_op2_no_bwd(dy, &ConvWeight(size))?;
-    Ok((weight, dy.apply_op1_no_bwd(&Bias(size.out_channels))?))
-}
-
-struct ConvWeight(ConvSize);
-
-impl CustomOp2 for ConvWeight {
-    fn name(&self) -> &'static str {
-        "conv2d-weight-gradient"
-    }
-
-    fn cpu_fwd(
-        &self,
-        _: &CpuStorage,
-        _: &Layout,
-        _: &CpuStorage,
-        _: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        not_here(self.name())
-    }
-
-    fn cuda_fwd(
-        &self,
-        x: &CudaStorage,
-        x_l: &Layout,
-        dy: &CudaStorage,
-        dy_l: &Layout,
-    ) -> Result<(CudaStorage, Shape)> {
-        let size = &self.0;
-        let (kernel_h, kernel_w) = size.kernel;
-        let shape = (size.out_channels, kernel_h, kernel_w, size.channels / size.groups);
-        Ok((conv_backward_filter(size, (x, x_l), (dy, dy_l))?, Shape::from(shape)))
-    }
 }

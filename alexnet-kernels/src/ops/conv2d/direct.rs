@@ -8,10 +8,10 @@
 use candle_core::Result;
 use rayon::prelude::*;
 
-use super::epilogue::Tail;
+use super::epilogue::Epilogue;
 use super::geometry::Geometry;
-use crate::cpu::microkernel::{MOST_ROWS, Tile, add_products, load, store, with_whole_tile};
-use crate::cpu::pool::{Lent, lend, with_scratch};
+use crate::cpu::microkernel::{MOST_ROWS, Tile, fma_tile, load, store, with_whole_tile};
+use crate::cpu::scratch::{Scratch, with_scratch};
 
 /// Floats of a kernel that one block takes about: with 64 channels 24 KiB.
 const BLOCK: usize = 100;
@@ -26,7 +26,7 @@ static ZEROS: [f32; BLOCK] = [0.0; BLOCK];
 struct Panels {
     tile: Tile,
     /// (groups, panels, patch, width), zero where a panel is wider than the channels that are left.
-    values: Lent,
+    values: Scratch,
 }
 
 impl Panels {
@@ -36,7 +36,7 @@ impl Panels {
         let tile = Tile::new(group_out);
         let panels = group_out.div_ceil(tile.width);
         // SAFETY: the loop below writes each row of it.
-        let mut values = unsafe { lend(g.groups * panels * patch * tile.width)? };
+        let mut values = unsafe { Scratch::uninit(g.groups * panels * patch * tile.width)? };
         let rows = values.par_chunks_mut(tile.width).enumerate();
         rows.for_each(|(row, values)| {
             let (group, panel, k) = (row / patch / panels, row / patch % panels, row % patch);
@@ -100,7 +100,7 @@ pub(super) fn convolve(
     g: &Geometry,
     x: &[f32],
     weight: impl Fn(usize, usize) -> f32 + Sync,
-    tail: Tail<'_>,
+    epilogue: Epilogue<'_>,
     y: &mut [f32],
 ) -> Result<()> {
     let panels = &Panels::new(g, weight)?;
@@ -130,7 +130,7 @@ pub(super) fn convolve(
                 }
             }
         });
-        tail.apply(b * image + first * out, y);
+        epilogue.apply(b * image + first * out, y);
     });
     Ok(())
 }
@@ -196,7 +196,7 @@ fn sums<S: pulp::Simd, const R: usize, const V: usize>(simd: S, sums: Sums<'_>) 
                     unsafe {
                         let b = panel.as_ptr().add(k * width);
                         let a = |m: usize, k: usize| a[m].add(k);
-                        add_products(simd, &mut totals, a, (b, width), count);
+                        fma_tile(simd, &mut totals, a, (b, width), count);
                     }
                     k += count;
                     continue;
@@ -209,7 +209,7 @@ fn sums<S: pulp::Simd, const R: usize, const V: usize>(simd: S, sums: Sums<'_>) 
                         unsafe {
                             let b = panel.as_ptr().add(k * width);
                             let a = |m: usize, k: usize| a[m].add(k);
-                            add_products(simd, &mut totals, a, (b, width), one.channels);
+                            fma_tile(simd, &mut totals, a, (b, width), one.channels);
                         }
                     }
                     k += one.channels;

@@ -1,31 +1,31 @@
-//! What happens to each element of a result while it is still in the cache.
+//! What a convolution on the processor does to its results while they are still in the cache.
 
 use crate::cpu::simd::vectorized;
 use crate::ops::relu::relu;
 
-/// The last step of a pass.
+/// The last step of a forward or backward pass.
 #[derive(Clone, Copy)]
-pub(super) enum Tail<'a> {
+pub(super) enum Epilogue<'a> {
     /// Nothing.
-    Plain,
+    None,
     /// `+ bias (O)`.
     Bias(&'a [f32]),
     /// `max(· + bias (O), 0)`.
     BiasRelu(&'a [f32]),
     /// `·` where this, of the result's shape, is above 0, else 0.
-    Where(&'a [f32]),
+    ThroughRelu(&'a [f32]),
 }
 
-impl Tail<'_> {
+impl Epilogue<'_> {
     /// To `y`, whole pixels from element `first` of the result on.
     pub(super) fn apply(self, first: usize, y: &mut [f32]) {
         vectorized(
             #[inline(always)]
             || match self {
-                Self::Plain => {}
+                Self::None => {}
                 Self::Bias(bias) => rows(y, bias, |y, bias| *y += bias),
                 Self::BiasRelu(bias) => rows(y, bias, |y, bias| *y = relu(*y + bias)),
-                Self::Where(x) => {
+                Self::ThroughRelu(x) => {
                     for (y, &x) in y.iter_mut().zip(&x[first..]) {
                         *y = if x > 0.0 { *y } else { 0.0 };
                     }

@@ -1,72 +1,53 @@
-//! The forward pass: sums over patches, plus the bias, and perhaps the rectifier.
+//! The forward pass: sums over the windows, the bias, and perhaps a ReLU.
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, Result, Tensor};
 
-use super::convolve;
-use super::epilogue::Tail;
+use super::backward::backward;
+use super::cpu::convolve;
+use super::epilogue;
 use super::geometry::Geometry;
-use crate::layout::{produce, values};
-use crate::ops::gradients::InputGradient;
-use crate::ops::relu::rectified;
+use crate::op::{Input, Op, Outputs, produce};
+use crate::ops::fusion::{Epilogue, InputGrad};
+use crate::ops::relu::masked;
 
 /// `(x (B, H, W, C), w (O, kH, kW, C/groups), bias (O)) → y (B, H', W', O)`.
 pub(super) struct Forward {
     pub(super) geometry: Geometry,
-    /// Whether the result is rectified.
-    pub(super) relu: bool,
+    pub(super) epilogue: Epilogue,
 }
 
-impl CustomOp3 for Forward {
-    fn name(&self) -> &'static str {
-        "conv2d"
+impl Op<3> for Forward {
+    const NAME: &'static str = "conv2d";
+
+    fn cpu(&self, [x, w, bias]: [Input<'_, CpuStorage>; 3]) -> Result<Outputs<CpuStorage>> {
+        let (x, w, bias) = (x.values()?, w.values::<f32>()?, bias.values()?);
+        let g = &self.geometry;
+        let y = produce(g.output_shape(), |y| {
+            let epilogue = match self.epilogue {
+                Epilogue::None => epilogue::Epilogue::Bias(bias),
+                Epilogue::Relu => epilogue::Epilogue::BiasRelu(bias),
+            };
+            convolve(g, x, |o, k| w[o * g.patch() + k], epilogue, y)
+        })?;
+        Ok(y.into())
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        x: &CudaStorage,
-        x_l: &Layout,
-        w: &CudaStorage,
-        w_l: &Layout,
-        bias: &CudaStorage,
-        bias_l: &Layout,
-    ) -> Result<(CudaStorage, Shape)> {
-        let g = &self.geometry;
-        let (x, w, bias) = ((x, x_l), (w, w_l), (bias, bias_l));
-        let y = super::cuda::conv_forward(&g.on_card(), x, w, bias, self.relu)?;
-        Ok((y, Shape::from((g.batch, g.output.0, g.output.1, g.out_channels))))
+    fn cuda(&self, inputs: [Input<'_, CudaStorage>; 3]) -> Result<Outputs<CudaStorage>> {
+        let y = super::cuda::forward(&self.geometry.conv_size(), inputs, self.epilogue)?;
+        Ok((y, self.geometry.output_shape()).into())
     }
 
-    fn cpu_fwd(
+    fn gradients(
         &self,
-        x: &CpuStorage,
-        x_l: &Layout,
-        w: &CpuStorage,
-        w_l: &Layout,
-        bias: &CpuStorage,
-        bias_l: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let x = values("conv2d", x, x_l)?;
-        let (w, bias) = (values("conv2d", w, w_l)?, values("conv2d", bias, bias_l)?);
-        let g = &self.geometry;
-        produce((g.batch, g.output.0, g.output.1, g.out_channels), |y| {
-            let tail = if self.relu { Tail::BiasRelu(bias) } else { Tail::Bias(bias) };
-            convolve(g, x, |o, k| w[o * g.patch() + k], tail, y)
-        })
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        w: &Tensor,
-        _bias: &Tensor,
+        [x, w, _]: [&Tensor; 3],
         y: &Tensor,
         dy: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let dy = if self.relu { rectified(y, dy)? } else { dy.contiguous()? };
-        let gradients = super::backward(self.geometry, x, w, &dy, InputGradient::Plain)?;
-        Ok((gradients.input, Some(gradients.weight), Some(gradients.bias)))
+    ) -> Result<[Option<Tensor>; 3]> {
+        let dy = if self.epilogue == Epilogue::Relu { masked(y, dy, 1.0)? } else { dy.clone() };
+        let grads = backward(self.geometry, x, w, &dy, InputGrad::Plain)?;
+        Ok([grads.input, Some(grads.weight), Some(grads.bias)])
     }
 }

@@ -1,6 +1,8 @@
 //! The sizes of one convolution, checked once and then passed around.
 
-use super::Padding;
+use candle_core::{Result, Shape, bail};
+
+use super::config::{Conv2dConfig, Padding};
 
 /// Sizes that fit each other; all are at least 1.
 #[derive(Debug, Clone, Copy)]
@@ -20,9 +22,44 @@ pub(super) struct Geometry {
 }
 
 impl Geometry {
-    /// The same as cuDNN is told.
+    /// Sizes for an input `(B, C, H, W)` and weights `(O, C/groups, kH, kW)`, checked.
+    pub(super) fn new(
+        config: &Conv2dConfig,
+        (batch, channels, h, w): (usize, usize, usize, usize),
+        (out_channels, w_channels, kernel_h, kernel_w): (usize, usize, usize, usize),
+    ) -> Result<Self> {
+        let Conv2dConfig { stride, padding, groups } = *config;
+        if groups == 0 || !channels.is_multiple_of(groups) || !out_channels.is_multiple_of(groups) {
+            bail!("conv2d: {groups} groups do not divide {channels} and {out_channels} channels")
+        }
+        if w_channels != channels / groups {
+            let expected = channels / groups;
+            bail!("conv2d: the weight must take {expected} channels a group, takes {w_channels}")
+        }
+        let (input, kernel) = ((h, w), (kernel_h, kernel_w));
+        let output = config.output_size(input, kernel)?;
+        Ok(Self { batch, input, output, kernel, channels, out_channels, stride, padding, groups })
+    }
+
+    /// `(B, H, W, C)`.
+    pub(super) fn input_shape(&self) -> Shape {
+        Shape::from((self.batch, self.input.0, self.input.1, self.channels))
+    }
+
+    /// `(B, H', W', O)`.
+    pub(super) fn output_shape(&self) -> Shape {
+        Shape::from((self.batch, self.output.0, self.output.1, self.out_channels))
+    }
+
+    /// `(O, kH, kW, C/groups)`.
+    pub(super) fn weight_shape(&self) -> Shape {
+        let (kernel_h, kernel_w) = self.kernel;
+        Shape::from((self.out_channels, kernel_h, kernel_w, self.group_channels()))
+    }
+
+    /// The same sizes for cuDNN.
     #[cfg(feature = "cuda")]
-    pub(super) fn on_card(&self) -> crate::cuda::cudnn::ConvSize {
+    pub(super) fn conv_size(&self) -> crate::cuda::cudnn::ConvSize {
         let Self { batch, input, output, kernel, channels, out_channels, stride, .. } = *self;
         let Padding { top, left, bottom, right } = self.padding;
         let (padding, groups) = ([top, left, bottom, right], self.groups);
@@ -49,7 +86,7 @@ impl Geometry {
         self.out_channels / self.groups
     }
 
-    /// Positions of the kernel, kH·kW.
+    /// Positions of the kernel (taps), kH·kW.
     pub(super) fn taps(&self) -> usize {
         self.kernel.0 * self.kernel.1
     }

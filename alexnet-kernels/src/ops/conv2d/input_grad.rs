@@ -1,80 +1,59 @@
-//! The gradient by the input.
+//! The gradient with respect to the input.
 //!
-//! With stride 1 it is a forward pass again, over `dy` with the kernel turned by 180 degrees and
-//! the padding that is missing to a full overlap. With any other stride it is the gradient of
-//! each patch, added where the patch was read.
+//! With stride 1 it is a forward pass again, over `dy` with the kernel turned by 180 degrees and the
+//! padding that is missing to a full overlap. With any other stride it is the gradient of each patch,
+//! added where the patch was read (col2im).
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape};
+use candle_core::{CpuStorage, Result};
 use rayon::prelude::*;
 
-use super::epilogue::Tail;
+use super::config::Padding;
+use super::cpu::convolve;
+use super::epilogue::Epilogue;
 use super::geometry::Geometry;
-use super::{Padding, convolve};
-use crate::cpu::gemm::{Matrix, multiply};
-use crate::cpu::pool::with_scratch;
-use crate::layout::{produce, values};
+use crate::cpu::gemm::{Matrix, gemm};
+use crate::cpu::scratch::with_scratch;
+use crate::op::{Input, Op, Outputs, produce};
 
 /// Floats of a tile of patches: 2 MiB.
 const TILE: usize = 512 * 1024;
 
 /// `(dy (B, H', W', O), w (O, kH, kW, C/groups), x (B, H, W, C)) → dx (B, H, W, C)`.
-pub(super) struct ByInput {
+pub(super) struct InputGradient {
     pub(super) geometry: Geometry,
     /// Whether `dx` is 0 where `x` is not above 0. Only then is `x` read.
-    pub(super) rectified: bool,
+    pub(super) through_relu: bool,
 }
 
-impl CustomOp3 for ByInput {
-    fn name(&self) -> &'static str {
-        "conv2d-input-gradient"
+impl Op<3> for InputGradient {
+    const NAME: &'static str = "conv2d-input-gradient";
+
+    fn cpu(&self, [dy, w, x]: [Input<'_, CpuStorage>; 3]) -> Result<Outputs<CpuStorage>> {
+        let (g, dy, w) = (&self.geometry, dy.values()?, w.values::<f32>()?);
+        let epilogue = match self.through_relu {
+            true => Epilogue::ThroughRelu(x.values()?),
+            false => Epilogue::None,
+        };
+        let dx = produce(g.input_shape(), |dx| {
+            if g.stride == 1 {
+                let turned = turned(g);
+                return convolve(&turned, dy, |c, k| turned_weight(g, w, c, k), epilogue, dx);
+            }
+            dx.par_chunks_mut(g.image()).enumerate().for_each(|(image, dx)| {
+                scattered(g, dy, w, image, dx);
+                epilogue.apply(image * g.image(), dx);
+            });
+            Ok(())
+        })?;
+        Ok(dx.into())
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        dy: &CudaStorage,
-        dy_l: &Layout,
-        w: &CudaStorage,
-        w_l: &Layout,
-        x: &CudaStorage,
-        x_l: &Layout,
-    ) -> Result<(CudaStorage, Shape)> {
-        let size = self.geometry.on_card();
-        let rectified = self.rectified.then_some((x, x_l));
-        let dx = super::cuda::conv_backward_data(&size, (w, w_l), (dy, dy_l), rectified)?;
-        Ok((dx, x_l.shape().clone()))
-    }
-
-    fn cpu_fwd(
-        &self,
-        dy: &CpuStorage,
-        dy_l: &Layout,
-        w: &CpuStorage,
-        w_l: &Layout,
-        x: &CpuStorage,
-        x_l: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (dy, w) = (values("conv2d", dy, dy_l)?, values("conv2d", w, w_l)?);
-        let g = &self.geometry;
-        let tail = match self.rectified {
-            true => Tail::Where(values("conv2d", x, x_l)?),
-            false => Tail::Plain,
-        };
-        produce((g.batch, g.input.0, g.input.1, g.channels), |dx| {
-            if g.stride == 1 {
-                let turned = turned(g);
-                convolve(&turned, dy, |c, k| turned_weight(g, w, c, k), tail, dx)?;
-            } else {
-                let images = dx.par_chunks_mut(g.image()).enumerate();
-                images.for_each(|(image, dx)| {
-                    scattered(g, dy, w, image, dx);
-                    tail.apply(image * g.image(), dx);
-                });
-            }
-            Ok(())
-        })
+    fn cuda(&self, inputs: [Input<'_, CudaStorage>; 3]) -> Result<Outputs<CudaStorage>> {
+        let dx = super::cuda::input_grad(&self.geometry.conv_size(), inputs, self.through_relu)?;
+        Ok((dx, self.geometry.input_shape()).into())
     }
 }
 
@@ -119,7 +98,7 @@ fn scattered(g: &Geometry, dy: &[f32], w: &[f32], image: usize, dx: &mut [f32]) 
                     Matrix::new(dy, (pixels, group_out), (out, 1)),
                     Matrix::row_major(w, group_out, patch),
                 );
-                multiply(patches, patch, dy, w, false);
+                gemm(patches, patch, dy, w, false);
                 g.scatter_add(patches, tile..tile + pixels, group, image, dx);
             }
         });

@@ -18,10 +18,13 @@
 //! here that is a padding of those sides.
 //!
 //! How: all three passes sum in tiles of a few pixels by a few vectors of channels, held in registers
-//! ([`micro`](crate::cpu::microkernel)), which read images where they lie; only the weights are packed, once a call. The order of
+//! (`cpu/microkernel.rs`), which read images where they lie; only the weights are packed, once a call. The order of
 //! sums follows from the sizes alone, so the result has the same bits for any number of threads.
 
+mod backward;
 mod col2im;
+mod config;
+mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
 #[cfg(feature = "cuda")]
@@ -36,191 +39,109 @@ pub(crate) mod reference;
 mod weight_grad;
 mod winograd;
 
-use candle_core::{Result, Tensor, bail};
+use candle_core::{DType, Module, Result, Tensor};
 
-use crate::layout::{check_shape, dims4, nchw, nhwc};
-use crate::ops::gradients::{ConvGradients, InputGradient, split};
-use epilogue::Tail;
-use geometry::Geometry;
-use winograd::{Phases, Tiling};
+pub use self::config::{Conv2dConfig, Padding};
+use self::forward::Forward;
+use self::geometry::Geometry;
+use crate::check::{check_shape, dims4};
+use crate::layout::{nchw, nhwc};
+use crate::op::Apply;
+use crate::ops::fusion::{Epilogue, InputGrad, LayerGrads};
 
-/// Zeros around the map, in pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Padding {
-    /// Rows above.
-    pub top: usize,
-    /// Rows below.
-    pub bottom: usize,
-    /// Columns to the left.
-    pub left: usize,
-    /// Columns to the right.
-    pub right: usize,
-}
-
-impl Padding {
-    /// `pixels` on all sides.
-    pub const fn same(pixels: usize) -> Self {
-        Self { top: pixels, bottom: pixels, left: pixels, right: pixels }
-    }
-}
-
-/// How the kernel moves; its sizes are those of the weights.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// A convolution with its weights `(O, C/groups, kH, kW)` and its bias `(O)`.
+///
+/// ```
+/// use alexnet_kernels::{Conv2d, Conv2dConfig, Padding};
+/// use candle_core::{DType, Device, Module, Result, Tensor};
+///
+/// # fn main() -> Result<()> {
+/// let weight = Tensor::ones((1, 1, 2, 2), DType::F32, &Device::Cpu)?; // sums of 2 x 2 pixels
+/// let bias = Tensor::new(&[0.5f32], &Device::Cpu)?;
+/// let padding = Padding::right_bottom(1);
+/// let conv = Conv2d::new(weight, bias, Conv2dConfig { padding, ..Default::default() })?;
+/// let x = Tensor::new(&[[1f32, 2.0], [3.0, 4.0]], &Device::Cpu)?.reshape((1, 1, 2, 2))?;
+/// assert_eq!(conv.forward(&x)?.flatten_all()?.to_vec1::<f32>()?, [10.5, 6.5, 7.5, 4.5]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
 pub struct Conv2d {
-    /// Distance between windows, in pixels, the same in both directions.
-    pub stride: usize,
-    /// Zeros around the map.
-    pub padding: Padding,
-    /// Equal blocks of channels that do not see each other.
-    pub groups: usize,
+    weight: Tensor, // (O, C/groups, kH, kW)
+    bias: Tensor,   // (O)
+    config: Conv2dConfig,
 }
 
 impl Conv2d {
-    /// Height and width of the output for an input and a kernel of the given heights and widths.
+    /// A convolution of weights `(O, C/groups, kH, kW)` and a bias `(O)`.
     ///
     /// # Errors
     ///
-    /// Stride or kernel 0, a kernel larger than the padded map, padding as large as the kernel.
-    pub fn output_size(
-        &self,
-        input: (usize, usize),
-        kernel: (usize, usize),
-    ) -> Result<(usize, usize)> {
-        let Padding { top, bottom, left, right } = self.padding;
-        let length = |input: usize, kernel: usize, before: usize, after: usize| {
-            if self.stride == 0 || kernel == 0 {
-                bail!("conv2d: stride {} and kernel {kernel} must be at least 1", self.stride)
-            }
-            if before >= kernel || after >= kernel {
-                bail!("conv2d: padding {before} and {after} must be below the kernel, {kernel}")
-            }
-            // Cannot overflow before the kernel itself could not exist.
-            let padded = input.saturating_add(before).saturating_add(after);
-            if kernel > padded {
-                bail!("conv2d: the kernel, {kernel}, is larger than the padded map, {padded}")
-            }
-            Ok((padded - kernel) / self.stride + 1)
-        };
-        Ok((length(input.0, kernel.0, top, bottom)?, length(input.1, kernel.1, left, right)?))
+    /// Other ranks or dtypes, no elements, sizes that do not fit.
+    pub fn new(weight: Tensor, bias: Tensor, config: Conv2dConfig) -> Result<Self> {
+        let (outputs, ..) = dims4("conv2d", "the weight", &weight)?;
+        check_shape("conv2d", "the bias", &bias, &[outputs])?;
+        Ok(Self { weight, bias, config })
     }
 
-    /// `x` (B, C, H, W), `w` (O, C/groups, kH, kW), `bias` (O) to `y` (B, O, H', W').
+    /// `x` `(B, C, H, W)` to `y` `(B, O, H', W')` with its epilogue; candle can differentiate it.
     ///
     /// # Errors
     ///
     /// See the head of this file: shapes, dtypes and constants that have no meaning.
-    pub fn forward(&self, x: &Tensor, w: &Tensor, bias: &Tensor) -> Result<Tensor> {
-        self.apply(x, w, bias, false)
+    pub fn forward_fused(&self, x: &Tensor, epilogue: Epilogue) -> Result<Tensor> {
+        let op = Forward { geometry: self.geometry(x)?, epilogue };
+        nchw(&op.apply([&nhwc(x)?, &nhwc(&self.weight)?, &self.bias.contiguous()?])?)
     }
 
-    /// [`Conv2d::forward`] and [`Relu`](crate::Relu) in one pass. Its gradients are those of both: `dy` goes
-    /// through [`Relu::backward`](crate::Relu::backward) before [`Conv2d::backward`], unless the layer behind
-    /// has done that ([`InputGradient::Rectified`]).
+    /// The gradients, given `x` `(B, C, H, W)` and `dy` `(B, O, H', W')`, that with respect to the output.
+    /// Where the layer had a ReLU for its epilogue, `dy` has gone through it already:
+    /// [`InputGrad::ThroughRelu`] of the next layer sees to that.
     ///
     /// # Errors
     ///
-    /// Those of [`Conv2d::forward`].
-    pub fn forward_relu(&self, x: &Tensor, w: &Tensor, bias: &Tensor) -> Result<Tensor> {
-        self.apply(x, w, bias, true)
-    }
-
-    fn apply(&self, x: &Tensor, w: &Tensor, bias: &Tensor, relu: bool) -> Result<Tensor> {
-        let geometry = self.geometry(x, w)?;
-        check_shape("conv2d", "the bias", bias, &[geometry.out_channels])?;
-        let op = forward::Forward { geometry, relu };
-        nchw(&nhwc(x)?.apply_op3(&nhwc(w)?, &bias.contiguous()?, op)?)
-    }
-
-    /// The gradients by weights and bias, and by the input as `input` says, given that by `y`:
-    /// `x` (B, C, H, W), `w` (O, C/groups, kH, kW), `dy` (B, O, H', W').
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Conv2d::forward`], and `dy` of another shape than `y`.
-    pub fn backward(
-        &self,
-        x: &Tensor,
-        w: &Tensor,
-        dy: &Tensor,
-        input: InputGradient,
-    ) -> Result<ConvGradients> {
-        let geometry = self.geometry(x, w)?;
+    /// Those of [`forward_fused`](Self::forward_fused), and `dy` of another shape than `y`.
+    pub fn backward(&self, x: &Tensor, dy: &Tensor, input: InputGrad) -> Result<LayerGrads> {
+        let geometry = self.geometry(x)?;
         let (out_h, out_w) = geometry.output;
         let shape = [geometry.batch, geometry.out_channels, out_h, out_w];
         check_shape("conv2d", "the gradient", dy, &shape)?;
-        let gradients = backward(geometry, &nhwc(x)?, &nhwc(w)?, &nhwc(dy)?, input)?;
-        Ok(ConvGradients {
-            input: gradients.input.as_ref().map(nchw).transpose()?,
-            weight: nchw(&gradients.weight)?,
-            bias: gradients.bias,
+        let grads =
+            backward::backward(geometry, &nhwc(x)?, &nhwc(&self.weight)?, &nhwc(dy)?, input)?;
+        Ok(LayerGrads {
+            input: grads.input.as_ref().map(nchw).transpose()?,
+            weight: nchw(&grads.weight)?,
+            bias: grads.bias,
         })
     }
 
-    fn geometry(&self, x: &Tensor, w: &Tensor) -> Result<Geometry> {
-        let (batch, channels, h, w_in) = dims4("conv2d", "the input", x)?;
-        let (out_channels, w_channels, kernel_h, kernel_w) = dims4("conv2d", "the weight", w)?;
-        let groups = self.groups;
-        if groups == 0 || !channels.is_multiple_of(groups) || !out_channels.is_multiple_of(groups) {
-            bail!("conv2d: {groups} groups do not divide {channels} and {out_channels} channels")
-        }
-        if w_channels != channels / groups {
-            let expected = channels / groups;
-            bail!("conv2d: the weight must take {expected} channels a group, takes {w_channels}")
-        }
-        Ok(Geometry {
-            batch,
-            input: (h, w_in),
-            output: self.output_size((h, w_in), (kernel_h, kernel_w))?,
-            kernel: (kernel_h, kernel_w),
-            channels,
-            out_channels,
-            stride: self.stride,
-            padding: self.padding,
-            groups,
-        })
+    fn geometry(&self, x: &Tensor) -> Result<Geometry> {
+        Geometry::new(&self.config, dims4("conv2d", "the input", x)?, self.weight.dims4()?)
     }
 }
 
-/// `y` (B, H', W', O) of `x` (B, H, W, C), the faster way; `weight(o, k)` is that of output channel `o` and element
-/// `k` of its patch.
-fn convolve(
-    g: &Geometry,
-    x: &[f32],
-    weight: impl Fn(usize, usize) -> f32 + Sync,
-    tail: Tail<'_>,
-    y: &mut [f32],
-) -> Result<()> {
-    match (Tiling::of(g), Phases::of(g)) {
-        (Some(tiling), _) => winograd::convolve(g, tiling, x, weight, tail, y),
-        (None, Some(phases)) => phases.convolve(x, weight, tail, y),
-        (None, None) => direct::convolve(g, x, weight, tail, y),
+impl Module for Conv2d {
+    /// `x` `(B, C, H, W)` to `y` `(B, O, H', W')`.
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.forward_fused(x, Epilogue::None)
     }
 }
 
-/// All gradients, of and as row-major channels-last tensors.
-fn backward(
-    geometry: Geometry,
+/// `x` `(B, C, H, W)`, `weight` `(O, C/groups, kH, kW)` and `bias` `(O)` to `y` `(B, O, H', W')`; candle can
+/// differentiate it.
+///
+/// # Errors
+///
+/// Those of [`Conv2d::new`] and [`Conv2d::forward_fused`].
+pub fn conv2d(
     x: &Tensor,
-    w: &Tensor,
-    dy: &Tensor,
-    input: InputGradient,
-) -> Result<ConvGradients> {
-    let parameters = || {
-        #[cfg(feature = "cuda")]
-        if x.device().is_cuda() {
-            return cuda::conv_parameter_gradients(geometry.on_card(), x, dy);
-        }
-        let op = weight_grad::ParameterGradients(geometry);
-        split(&x.apply_op2_no_bwd(dy, &op)?, w.shape())
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    config: &Conv2dConfig,
+) -> Result<Tensor> {
+    let bias = match bias {
+        Some(bias) => bias.clone(),
+        None => Tensor::zeros(weight.dim(0)?, DType::F32, weight.device())?,
     };
-    let (weight, bias) = parameters()?;
-    let by_input = |rectified| {
-        dy.apply_op3_no_bwd(w, x, &input_grad::ByInput { geometry, rectified }).map(Some)
-    };
-    let input = match input {
-        InputGradient::No => None,
-        InputGradient::Plain => by_input(false)?,
-        InputGradient::Rectified => by_input(true)?,
-    };
-    Ok(ConvGradients { input, weight, bias })
+    Conv2d::new(weight.clone(), bias, *config)?.forward(x)
 }

@@ -1,20 +1,23 @@
-//! The gradients by weights and bias: a sum over all output pixels of a batch.
+//! The gradients with respect to weights and bias: a sum over all output pixels of a batch.
 //!
 //! The batch is cut into chunks of images; a task sums one group's weights over one chunk, in a buffer of its
 //! own. Buffers are then added in the order of the chunks. All cuts follow from the sizes alone.
 
 use std::ops::Range;
 
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape};
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
+use candle_core::{CpuStorage, Result, Shape};
 use pulp::Simd;
 use rayon::prelude::*;
 
 use super::geometry::Geometry;
-use super::winograd::{self, Phases, Tiling};
-use crate::cpu::microkernel::{Tile, add_products, load, store, with_tile};
-use crate::cpu::pool::{lend, with_scratch};
+use super::winograd::{self, SpaceToDepth, Tiling};
+use crate::cpu::elementwise::sum_rows;
+use crate::cpu::microkernel::{Tile, fma_tile, load, store, with_tile};
+use crate::cpu::scratch::{Scratch, uninit, with_scratch};
 use crate::cpu::simd::vectorized;
-use crate::layout::{produce, values};
+use crate::op::{Input, Op, Outputs, produce};
 
 /// Tasks wanted, for any machine; a chunk of images more is a buffer more.
 const TASKS: usize = 16;
@@ -25,33 +28,29 @@ const BUFFERS: usize = 16 * 1024 * 1024;
 /// Pixels of a strip about: 24 KiB of 64 channels, which stay in the first cache.
 const STRIP: usize = 96;
 
-/// `(x (B, H, W, C), dy (B, H', W', O)) → dw (O, kH, kW, C/groups), then db (O)`, in one row.
-pub(super) struct ParameterGradients(pub(super) Geometry);
+/// `(x (B, H, W, C), dy (B, H', W', O)) → dw (O, kH, kW, C/groups)` and `db (O)`.
+pub(super) struct WeightGrad(pub(super) Geometry);
 
-impl CustomOp2 for ParameterGradients {
-    fn name(&self) -> &'static str {
-        "conv2d-parameter-gradients"
+impl Op<2> for WeightGrad {
+    const NAME: &'static str = "conv2d-weight-gradient";
+
+    fn cpu(&self, [x, dy]: [Input<'_, CpuStorage>; 2]) -> Result<Outputs<CpuStorage>> {
+        let (g, x, dy) = (&self.0, x.values()?, dy.values()?);
+        // SAFETY: `bias_gradient` writes all of it.
+        let mut db = unsafe { uninit::<f32>(g.out_channels)? };
+        bias_gradient(g, dy, &mut db);
+        let dw = produce(g.weight_shape(), |dw| match (Tiling::of(g), SpaceToDepth::of(g)) {
+            (Some(tiling), _) => winograd::weight_gradient(g, tiling, x, dy, dw),
+            (None, Some(space_to_depth)) => space_to_depth.weight_gradient(x, dy, dw),
+            (None, None) => weight_gradient(g, x, dy, dw),
+        })?;
+        Ok(Outputs::two(dw, (CpuStorage::F32(db), Shape::from(g.out_channels))))
     }
 
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_l: &Layout,
-        dy: &CpuStorage,
-        dy_l: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (x, dy) = (values("conv2d", x, x_l)?, values("conv2d", dy, dy_l)?);
-        let g = &self.0;
-        let weights = g.out_channels * g.patch();
-        produce(weights + g.out_channels, |gradients| {
-            let (dw, db) = gradients.split_at_mut(weights);
-            bias_gradient(g, dy, db);
-            match (Tiling::of(g), Phases::of(g)) {
-                (Some(tiling), _) => winograd::weight_gradient(g, tiling, x, dy, dw),
-                (None, Some(phases)) => phases.weight_gradient(x, dy, dw),
-                (None, None) => weight_gradient(g, x, dy, dw),
-            }
-        })
+    #[cfg(feature = "cuda")]
+    fn cuda(&self, [x, dy]: [Input<'_, CudaStorage>; 2]) -> Result<Outputs<CudaStorage>> {
+        let (dw, db) = super::cuda::weight_grad(&self.0.conv_size(), &x, &dy)?;
+        Ok(Outputs::two((dw, self.0.weight_shape()), db))
     }
 }
 
@@ -71,7 +70,7 @@ fn weight_gradient(g: &Geometry, x: &[f32], dy: &[f32], dw: &mut [f32]) -> Resul
     // (chunks, groups, panels, patch, width)
     let floats = g.batch.div_ceil(images) * g.groups * group_floats;
     // SAFETY: the tasks below fill all of it.
-    let mut buffers = unsafe { lend(floats)? };
+    let mut buffers = unsafe { Scratch::uninit(floats)? };
     buffers.par_chunks_mut(group_floats).enumerate().for_each(|(task, sums)| {
         let (chunk, group) = (task / g.groups, task % g.groups);
         let end = ((chunk + 1) * images).min(g.batch);
@@ -209,7 +208,7 @@ fn add_tile<S: Simd, const R: usize, const V: usize>(simd: S, strip: &mut Strip<
         let dy = &dy[..columns.len() * width];
         let a = |m: usize, k: usize| x.as_ptr().wrapping_add(k * step + m);
         // SAFETY: `x` reaches to the R floats of the last column, `dy` to its row.
-        unsafe { add_products(simd, &mut totals, a, (dy.as_ptr(), width), columns.len()) };
+        unsafe { fma_tile(simd, &mut totals, a, (dy.as_ptr(), width), columns.len()) };
     }
     for (m, totals) in totals.into_iter().enumerate() {
         // SAFETY: `sums` is R rows of V vectors.
@@ -236,5 +235,5 @@ fn bias_gradient(g: &Geometry, dy: &[f32], db: &mut [f32]) {
             sums
         })
         .collect();
-    crate::ops::gradients::sum_rows(&sums.concat(), db);
+    sum_rows(&sums.concat(), db);
 }

@@ -9,7 +9,7 @@
 //! Shapes: logits `z` and `dz` are `(B, K)` f32, labels `(B)` u32, losses `(B)`, the mean a scalar.
 //! Units: losses are in nats.
 //! Errors: other ranks or dtypes, no elements, a label of K or more.
-//! On a card nobody waits to read the labels: one of K or more makes its loss and its row of `dz` NaN.
+//! On a GPU nobody waits to read the labels: one of K or more makes its loss and its row of `dz` NaN.
 //! Source: Krizhevsky, Sutskever, Hinton 2012, §3.5.
 
 #[cfg(feature = "cuda")]
@@ -19,71 +19,64 @@ pub(crate) mod reference;
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{CpuStorage, CustomOp2, DType, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, DType, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
+use crate::check::dims2;
+use crate::cpu::scratch::uninit;
 use crate::cpu::simd::vectorized;
-use crate::layout::{dims2, produce, values};
+use crate::op::{Apply, Input, Op, Outputs, produce};
 
-const OP: &str = "softmax-cross-entropy";
+const OP: &str = "cross-entropy";
 
-/// The loss; it has no constants.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct SoftmaxCrossEntropy;
-
-impl SoftmaxCrossEntropy {
-    /// Logits (B, K) and labels (B) to the mean loss, a scalar.
-    ///
-    /// # Errors
-    ///
-    /// Other ranks or dtypes, no elements, a label of K or more.
-    pub fn forward(&self, logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
-        check(logits, labels)?;
-        logits.contiguous()?.apply_op2(&labels.contiguous()?, Mean)
-    }
-
-    /// Logits (B, K) and labels (B) to the loss of each row, (B), and the gradient of the *mean*
-    /// loss by the logits, (B, K).
-    ///
-    /// # Errors
-    ///
-    /// Those of [`SoftmaxCrossEntropy::forward`].
-    pub fn loss_and_gradient(&self, logits: &Tensor, labels: &Tensor) -> Result<(Tensor, Tensor)> {
-        let (b, k) = check(logits, labels)?;
-        loss_and_gradient(&logits.contiguous()?, &labels.contiguous()?, (b, k))
-    }
+/// Logits `(B, K)` and labels `(B)` u32 to the mean loss, a scalar that candle can differentiate.
+///
+/// ```
+/// use alexnet_kernels::cross_entropy;
+/// use candle_core::{Device, Result, Tensor};
+///
+/// # fn main() -> Result<()> {
+/// let logits = Tensor::new(&[[0f32, 0.0, 0.0, 0.0]], &Device::Cpu)?; // four classes, all alike
+/// let labels = Tensor::new(&[2u32], &Device::Cpu)?;
+/// assert_eq!(cross_entropy(&logits, &labels)?.to_scalar::<f32>()?, 4f32.ln());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// Other ranks or dtypes, no elements, a label of K or more.
+pub fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
+    check(logits, labels)?;
+    Mean.apply([&logits.contiguous()?, &labels.contiguous()?])
 }
 
-fn check(logits: &Tensor, labels: &Tensor) -> Result<(usize, usize)> {
-    let (b, k) = dims2(OP, "the logits", logits)?;
+/// Logits `(B, K)` and labels `(B)` u32 to the loss of each row, `(B)`, and the gradient of the *mean* loss
+/// with respect to the logits, `(B, K)`.
+///
+/// # Errors
+///
+/// Those of [`cross_entropy`].
+pub fn cross_entropy_with_grad(logits: &Tensor, labels: &Tensor) -> Result<(Tensor, Tensor)> {
+    check(logits, labels)?;
+    LossAndGrad.run_two([&logits.contiguous()?, &labels.contiguous()?])
+}
+
+fn check(logits: &Tensor, labels: &Tensor) -> Result<()> {
+    let (b, _) = dims2(OP, "the logits", logits)?;
     if labels.dtype() != DType::U32 || labels.dims() != [b] {
         let (dtype, shape) = (labels.dtype(), labels.dims());
         bail!("{OP}: the labels must be u32 of shape [{b}], got {dtype:?} of shape {shape:?}")
     }
-    Ok((b, k))
+    Ok(())
 }
 
-/// Both results are views of one storage, since an operation gives back one.
-fn loss_and_gradient(
-    logits: &Tensor,
-    labels: &Tensor,
-    (b, k): (usize, usize),
-) -> Result<(Tensor, Tensor)> {
-    #[cfg(feature = "cuda")]
-    if logits.device().is_cuda() {
-        return cuda::loss_and_gradient(logits, labels);
-    }
-    let both = logits.apply_op2_no_bwd(labels, &LossAndGradient)?; // (B + B·K)
-    Ok((both.narrow(0, 0, b)?, both.narrow(0, b, b * k)?.reshape((b, k))?))
-}
-
-/// The checked inputs of a pass: K, logits and labels.
-fn inputs<'a>(
-    (logits, logits_l): (&'a CpuStorage, &Layout),
-    (labels, labels_l): (&'a CpuStorage, &Layout),
+/// K, logits and labels, all of which are below K.
+fn checked_values<'a>(
+    [logits, labels]: [Input<'a, CpuStorage>; 2],
 ) -> Result<(usize, &'a [f32], &'a [u32])> {
-    let (_, k) = logits_l.shape().dims2()?;
-    let (logits, labels) = (values(OP, logits, logits_l)?, values::<u32>(OP, labels, labels_l)?);
+    let (_, k) = logits.dims2()?;
+    let (logits, labels) = (logits.values()?, labels.values::<u32>()?);
     if let Some((row, label)) = labels.iter().enumerate().find(|&(_, &l)| l as usize >= k) {
         bail!("{OP}: the label of row {row} is {label}, with {k} classes it must be below {k}")
     }
@@ -105,72 +98,50 @@ fn row_loss(logits: &[f32], label: u32, exps: &mut [f32]) -> (f32, f64) {
 /// `(logits, labels) → mean loss`.
 struct Mean;
 
-impl CustomOp2 for Mean {
-    fn name(&self) -> &'static str {
-        OP
-    }
+impl Op<2> for Mean {
+    const NAME: &'static str = OP;
 
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        logits: &CudaStorage,
-        l: &Layout,
-        labels: &CudaStorage,
-        labels_l: &Layout,
-    ) -> Result<(CudaStorage, Shape)> {
-        let mean = cuda::mean_loss((logits, l), (labels, labels_l))?;
-        Ok((mean, Shape::from(())))
-    }
-
-    fn cpu_fwd(
-        &self,
-        logits: &CpuStorage,
-        logits_l: &Layout,
-        labels: &CpuStorage,
-        labels_l: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (k, logits, labels) = inputs((logits, logits_l), (labels, labels_l))?;
+    fn cpu(&self, inputs: [Input<'_, CpuStorage>; 2]) -> Result<Outputs<CpuStorage>> {
+        let (k, logits, labels) = checked_values(inputs)?;
         let rows = logits.par_chunks_exact(k).zip(labels);
         let losses: Vec<f32> = rows
             .map_init(|| vec![0.0; k], |exps, (logits, &label)| row_loss(logits, label, exps).0)
             .collect();
         let sum: f64 = losses.iter().map(|&loss| f64::from(loss)).sum();
-        Ok((CpuStorage::F32(vec![(sum / losses.len() as f64) as f32]), Shape::from(())))
+        let mean = vec![(sum / losses.len() as f64) as f32];
+        Ok((CpuStorage::F32(mean), Shape::from(())).into())
     }
 
-    fn bwd(
+    #[cfg(feature = "cuda")]
+    fn cuda(&self, [logits, labels]: [Input<'_, CudaStorage>; 2]) -> Result<Outputs<CudaStorage>> {
+        cuda::mean_loss(&logits, &labels)
+    }
+
+    fn gradients(
         &self,
-        logits: &Tensor,
-        labels: &Tensor,
-        _mean: &Tensor,
-        gradient: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let (_, dz) = loss_and_gradient(logits, labels, logits.dims2()?)?;
-        Ok((Some(dz.broadcast_mul(gradient)?), None))
+        [logits, labels]: [&Tensor; 2],
+        _: &Tensor,
+        dmean: &Tensor,
+    ) -> Result<[Option<Tensor>; 2]> {
+        let (_, dz) = LossAndGrad.run_two([logits, labels])?;
+        Ok([Some(dz.broadcast_mul(dmean)?), None])
     }
 }
 
-/// `(logits, labels) → losses, then the gradient`, (B + B·K).
-struct LossAndGradient;
+/// `(logits, labels) → losses (B)` and the gradient `(B, K)`.
+struct LossAndGrad;
 
-impl CustomOp2 for LossAndGradient {
-    fn name(&self) -> &'static str {
-        OP
-    }
+impl Op<2> for LossAndGrad {
+    const NAME: &'static str = OP;
 
-    fn cpu_fwd(
-        &self,
-        logits: &CpuStorage,
-        logits_l: &Layout,
-        labels: &CpuStorage,
-        labels_l: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (k, logits, labels) = inputs((logits, logits_l), (labels, labels_l))?;
+    fn cpu(&self, inputs: [Input<'_, CpuStorage>; 2]) -> Result<Outputs<CpuStorage>> {
+        let (k, logits, labels) = checked_values(inputs)?;
         let batch = labels.len();
-        produce(batch + batch * k, |both| {
-            let (losses, gradient) = both.split_at_mut(batch);
+        // SAFETY: the loop below writes the loss of each row.
+        let mut losses = unsafe { uninit::<f32>(batch)? };
+        let gradient = produce((batch, k), |gradient| {
             let rows = gradient.par_chunks_exact_mut(k).zip(logits.par_chunks_exact(k));
-            rows.zip(losses).zip(labels).for_each(|(((dz, logits), loss), &label)| {
+            rows.zip(&mut losses).zip(labels).for_each(|(((dz, logits), loss), &label)| {
                 vectorized(
                     #[inline(always)]
                     || {
@@ -183,6 +154,12 @@ impl CustomOp2 for LossAndGradient {
                 );
             });
             Ok(())
-        })
+        })?;
+        Ok(Outputs::two((CpuStorage::F32(losses), Shape::from(batch)), gradient))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda(&self, [logits, labels]: [Input<'_, CudaStorage>; 2]) -> Result<Outputs<CudaStorage>> {
+        cuda::loss_and_grad(&logits, &labels)
     }
 }

@@ -1,30 +1,34 @@
 //! Dropout on GPUs.
 
-use candle_core::{CudaStorage, Layout, Result};
+use candle_core::{CudaStorage, Result};
 
-use super::{DropoutKey, Rows, launch};
+use super::key::DropoutKey;
+use super::launch;
+use super::slice::Rows;
 use crate::cuda::gpu::Gpu;
+use crate::op::{Input, Outputs};
 
 /// `x → factor · x`.
-pub(crate) fn scaled(x: &CudaStorage, l: &Layout, factor: f32) -> Result<CudaStorage> {
-    let gpu = Gpu::of(x);
-    let x = gpu.read("dropout", x, l)?;
-    gpu.produce(x.storage, l.shape().elem_count(), |y| {
-        Ok(vec![launch::scaled(x.storage, [x.span, y], factor)?])
-    })
+pub(super) fn scaled(x: &Input<'_, CudaStorage>, factor: f32) -> Result<Outputs<CudaStorage>> {
+    let (gpu, shape) = (Gpu::of(x.storage), x.shape());
+    let x = gpu.read(x)?;
+    gpu.produce(x.storage, shape, |y| Ok(vec![launch::scaled(x.storage, [x.span, y], factor)?]))
 }
 
 /// Dropout in training; see [`launch::dropout`].
-pub(crate) fn dropout(
-    x: &CudaStorage,
-    l: &Layout,
-    (maps, rows): (Option<[usize; 2]>, Rows),
+pub(super) fn dropout(
+    x: &Input<'_, CudaStorage>,
+    rows: Rows,
     key: DropoutKey,
     constants: (f32, f32),
-) -> Result<CudaStorage> {
-    let gpu = Gpu::of(x);
-    let x = gpu.read("dropout", x, l)?;
-    gpu.produce(x.storage, l.shape().elem_count(), |y| {
+) -> Result<Outputs<CudaStorage>> {
+    let maps = match *x.shape().dims() {
+        [_, h, w, c] => Some([h * w, c]),
+        _ => None,
+    };
+    let (gpu, shape) = (Gpu::of(x.storage), x.shape());
+    let x = gpu.read(x)?;
+    gpu.produce(x.storage, shape, |y| {
         Ok(vec![launch::dropout(x.storage, [x.span, y], (maps, rows), key, constants)?])
     })
 }

@@ -2,7 +2,8 @@
 
 use candle_core::{Result, bail};
 
-use super::{DropoutKey, Rows};
+use super::key::DropoutKey;
+use super::slice::Rows;
 use crate::cuda::launch::{Launch, Span, Storage, elementwise, width};
 use crate::random::philox::halves;
 

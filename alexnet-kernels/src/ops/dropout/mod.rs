@@ -11,41 +11,61 @@
 //! ```
 //!
 //! Element `e` is the position in the logical row-major order of the tensor, whatever its memory:
-//! `b·I + i` for `(B, I)`, `((b·C + c)·H + h)·W + w` for `(B, C, H, W)`. Where the tensor is a [`Part`] of a layer,
-//! that is its position in the whole layer's.
+//! `b·I + i` for `(B, I)`, `((b·C + c)·H + h)·W + w` for `(B, C, H, W)`. Where the tensor is a
+//! [`DropoutSlice`] of a layer, that is its position in the whole layer's.
 //!
 //! Shapes: any of at most 2³⁴ elements, all equal; f32.
 //! Units: `keep` is a probability.
 //! Errors: dtype other than f32, no elements, `keep` outside (0, 1], too many elements.
-//! Source: Krizhevsky, Sutskever, Hinton 2012, §4.2 (`AtTest`); Philox: see `philox.rs`.
+//! Source: Krizhevsky, Sutskever, Hinton 2012, §4.2 (`AtTest`); Philox: see `random/philox.rs`.
 //! Deviations: no mask is stored; the backward pass computes it again.
 
 #[cfg(feature = "cuda")]
 mod cuda;
+mod key;
 pub(crate) mod launch;
-mod part;
 pub(crate) mod reference;
+mod slice;
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, Result, Tensor, bail};
 use rayon::prelude::*;
 
-pub use self::part::{Part, Rows};
-use crate::cpu::elementwise::map2;
+pub use self::key::DropoutKey;
+pub use self::slice::{DropoutSlice, Rows};
+use crate::check::{check_shape, check_values};
+use crate::cpu::elementwise::map1;
 use crate::cpu::simd::vectorized;
-use crate::layout::{
-    channels_last, check_shape, check_values, in_logical_order, in_memory_order, produce, values,
-};
+use crate::layout::{channels_last, in_logical_order, in_memory_order};
+use crate::op::{Apply, Input, Op, Outputs, produce};
+use crate::ops::fusion::InputGrad;
+use crate::ops::relu::masked;
 use crate::random::philox::{halves, philox4x32, uniform};
 
 /// How many units stay, and which pass makes up for the rest.
+///
+/// ```
+/// use alexnet_kernels::{Dropout, DropoutKey, DropoutMode, DropoutScale};
+/// use candle_core::{DType, Device, Result, Tensor};
+///
+/// # fn main() -> Result<()> {
+/// let (x, dropout) = (Tensor::ones(4, DType::F32, &Device::Cpu)?, Dropout::new(0.5));
+/// let key = DropoutKey { seed: 1, step: 0, layer: 0 };
+/// let y = dropout.forward(&x, DropoutMode::Train(key))?; // the paper's: nothing is scaled in training
+/// assert!(y.to_vec1::<f32>()?.iter().all(|y| [0.0, 1.0].contains(y)));
+/// assert_eq!(dropout.forward(&x, DropoutMode::Test)?.to_vec1::<f32>()?, [0.5; 4]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Dropout {
     /// Probability that a unit stays, in (0, 1].
     pub keep: f32,
     /// Where the expected value is kept equal between training and test.
     pub scale: DropoutScale,
+    /// Which units of a layer the tensors hold; `None` where they hold all of it.
+    pub slice: Option<DropoutSlice>,
 }
 
 /// The pass that scales.
@@ -66,79 +86,67 @@ pub enum DropoutMode {
     Test,
 }
 
-/// What a mask depends on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct DropoutKey {
-    /// Seed of the run.
-    pub seed: u64,
-    /// Update the mask is drawn for.
-    pub step: u64,
-    /// Number of the layer; two layers with one number would drop the same units.
-    pub layer: u32,
-}
-
 impl Dropout {
+    /// Dropout as in the paper: units stay with probability `keep`, and everything is scaled at test.
+    pub const fn new(keep: f32) -> Self {
+        Self { keep, scale: DropoutScale::AtTest, slice: None }
+    }
+
+    /// Sets the pass that scales.
+    pub const fn scale(self, scale: DropoutScale) -> Self {
+        Self { scale, ..self }
+    }
+
+    /// For tensors that hold a slice of a layer: they get that slice of the whole layer's mask.
+    pub const fn of_slice(self, slice: DropoutSlice) -> Self {
+        Self { slice: Some(slice), ..self }
+    }
+
     /// `x` to `y` of the same shape.
     ///
     /// # Errors
     ///
-    /// See the head of this file: shapes, dtypes and probabilities that have no meaning.
+    /// See the head of this file: shapes, dtypes and probabilities that have no meaning; a slice that leaves
+    /// the layer.
     pub fn forward(&self, x: &Tensor, mode: DropoutMode) -> Result<Tensor> {
-        self.run_on(x, mode, None)
-    }
-
-    /// The same for a part of a layer: `y` is that part of what [`forward`](Self::forward) gives for the whole.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Dropout::forward`]; a part that leaves the layer.
-    pub fn forward_part(&self, x: &Tensor, mode: DropoutMode, part: Part) -> Result<Tensor> {
-        self.run_on(x, mode, Some(part))
-    }
-
-    fn run_on(&self, x: &Tensor, mode: DropoutMode, part: Option<Part>) -> Result<Tensor> {
         check_values("dropout", "the input", x)?;
         self.check()?;
-        let rows = Rows::new(x.dims(), part)?;
+        let op = Masked { dropout: *self, mode, rows: Rows::new(x.dims(), self.slice)? };
         if x.device().is_cuda() {
             // The kernel finds each element's number itself.
-            return in_logical_order(&in_memory_order(x)?.apply_op1(Masked(*self, mode, rows))?);
+            return in_logical_order(&op.apply([&in_memory_order(x)?])?);
         }
         // Row-major, so that elements in memory are in the order in which the mask numbers them.
-        let y = x.contiguous()?.apply_op1(Masked(*self, mode, rows))?;
+        let y = op.apply([&x.contiguous()?])?;
         if y.rank() == 4 { channels_last(&y) } else { Ok(y) }
     }
 
-    /// The gradient by `x`, given that by `y`; the mode is the one of the forward pass.
+    /// The gradient with respect to the input, given the output `y` and `dy`, that with respect to it; the
+    /// mode is the one of the forward pass. `None` with [`InputGrad::Skip`].
     ///
-    /// # Errors
-    ///
-    /// Those of [`Dropout::forward`].
-    pub fn backward(&self, dy: &Tensor, mode: DropoutMode) -> Result<Tensor> {
-        self.forward(dy, mode) // the layer is a diagonal matrix
-    }
-
-    /// The gradient by `x`, given that by `y`, of [`forward_part`](Self::forward_part).
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Dropout::forward_part`].
-    pub fn backward_part(&self, dy: &Tensor, mode: DropoutMode, part: Part) -> Result<Tensor> {
-        self.forward_part(dy, mode, part)
-    }
-
-    /// The gradient by what `x` was before it was rectified, given the output `y` and the gradient by it: with
-    /// `y` at hand the mask need not be drawn again, for `y > 0` exactly where `x > 0` and the unit stayed.
+    /// [`InputGrad::ThroughRelu`] draws no mask: `y > 0` exactly where `x > 0` and the unit stayed.
     ///
     /// # Errors
     ///
     /// Those of [`Dropout::forward`]; shapes that differ.
-    pub fn backward_rectified(&self, y: &Tensor, dy: &Tensor, mode: DropoutMode) -> Result<Tensor> {
+    pub fn backward(
+        &self,
+        y: &Tensor,
+        dy: &Tensor,
+        mode: DropoutMode,
+        input: InputGrad,
+    ) -> Result<Option<Tensor>> {
         check_values("dropout", "the output", y)?;
         check_shape("dropout", "the gradient", dy, y.dims())?;
         self.check()?;
-        let (y, dy) = (in_memory_order(y)?, in_memory_order(dy)?);
-        in_logical_order(&y.apply_op2_no_bwd(&dy, &Rectified(self.scale(mode)))?)
+        match input {
+            InputGrad::Skip => Ok(None),
+            InputGrad::Plain => self.forward(dy, mode).map(Some), // the layer is a diagonal matrix
+            InputGrad::ThroughRelu => {
+                let (y, dy) = (in_memory_order(y)?, in_memory_order(dy)?);
+                in_logical_order(&masked(&y, &dy, self.factor(mode))?).map(Some)
+            }
+        }
     }
 
     fn check(&self) -> Result<()> {
@@ -149,7 +157,7 @@ impl Dropout {
     }
 
     /// The factor of units that stay.
-    fn scale(&self, mode: DropoutMode) -> f32 {
+    fn factor(&self, mode: DropoutMode) -> f32 {
         match (self.scale, mode) {
             (DropoutScale::AtTest, DropoutMode::Train(_))
             | (DropoutScale::AtTraining, DropoutMode::Test) => 1.0,
@@ -159,7 +167,7 @@ impl Dropout {
     }
 
     fn run(&self, mode: DropoutMode, rows: Rows, x: &[f32], y: &mut [f32]) {
-        let scale = self.scale(mode);
+        let scale = self.factor(mode);
         match mode {
             DropoutMode::Train(key) => {
                 let images = y.par_chunks_mut(rows.row).zip(x.par_chunks(rows.row)).enumerate();
@@ -167,7 +175,7 @@ impl Dropout {
                     self.masked(key, scale, image * rows.whole + rows.first, x, y);
                 });
             }
-            DropoutMode::Test => crate::cpu::elementwise::map1(
+            DropoutMode::Test => map1(
                 x,
                 y,
                 #[inline(always)]
@@ -176,7 +184,7 @@ impl Dropout {
         }
     }
 
-    /// Elements whose numbers are `first` and those behind it.
+    /// Elements whose numbers are `first` and the following ones.
     fn masked(&self, key: DropoutKey, scale: f32, first: usize, x: &[f32], y: &mut [f32]) {
         let [step_low, step_high] = halves(key.step);
         let words = |number: usize| {
@@ -210,80 +218,37 @@ impl Dropout {
 const BLOCKS: usize = 1024;
 
 /// `x → y`, and `dy → dx`.
-struct Masked(Dropout, DropoutMode, Rows);
-
-impl CustomOp1 for Masked {
-    fn name(&self) -> &'static str {
-        "dropout"
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(&self, x: &CudaStorage, l: &Layout) -> Result<(CudaStorage, Shape)> {
-        let Self(dropout, mode, rows) = self;
-        let scale = dropout.scale(*mode);
-        let y = match *mode {
-            DropoutMode::Test => cuda::scaled(x, l, scale)?,
-            DropoutMode::Train(key) => {
-                let maps = match *l.shape().dims() {
-                    [_, h, w, c] => Some([h * w, c]),
-                    _ => None,
-                };
-                cuda::dropout(x, l, (maps, *rows), key, (dropout.keep, scale))?
-            }
-        };
-        Ok((y, l.shape().clone()))
-    }
-
-    fn cpu_fwd(&self, x: &CpuStorage, l: &Layout) -> Result<(CpuStorage, Shape)> {
-        let x = values::<f32>("dropout", x, l)?;
-        produce(l.shape(), |y| {
-            self.0.run(self.1, self.2, x, y);
-            Ok(())
-        })
-    }
-
-    fn bwd(&self, _x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
-        dy.contiguous()?.apply_op1_no_bwd(&Self(self.0, self.1, self.2)).map(Some)
-    }
+struct Masked {
+    dropout: Dropout,
+    mode: DropoutMode,
+    rows: Rows,
 }
 
-/// `(y, dy) → dx` behind a rectifier; the factor of units that stay.
-struct Rectified(f32);
+impl Op<1> for Masked {
+    const NAME: &'static str = "dropout";
 
-impl CustomOp2 for Rectified {
-    fn name(&self) -> &'static str {
-        "dropout-rectified-backward"
+    fn cpu(&self, [x]: [Input<'_, CpuStorage>; 1]) -> Result<Outputs<CpuStorage>> {
+        let values = x.values::<f32>()?;
+        let y = produce(x.shape(), |y| {
+            self.dropout.run(self.mode, self.rows, values, y);
+            Ok(())
+        })?;
+        Ok(y.into())
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        y: &CudaStorage,
-        l: &Layout,
-        dy: &CudaStorage,
-        dy_l: &Layout,
-    ) -> Result<(CudaStorage, Shape)> {
-        Ok((crate::ops::relu::cuda::relu_backward((y, l), (dy, dy_l), self.0)?, l.shape().clone()))
+    fn cuda(&self, [x]: [Input<'_, CudaStorage>; 1]) -> Result<Outputs<CudaStorage>> {
+        let factor = self.dropout.factor(self.mode);
+        match self.mode {
+            DropoutMode::Test => cuda::scaled(&x, factor),
+            DropoutMode::Train(key) => {
+                cuda::dropout(&x, self.rows, key, (self.dropout.keep, factor))
+            }
+        }
     }
 
-    fn cpu_fwd(
-        &self,
-        y: &CpuStorage,
-        l: &Layout,
-        dy: &CpuStorage,
-        dy_l: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (y, dy) = (values::<f32>("dropout", y, l)?, values::<f32>("dropout", dy, dy_l)?);
-        let scale = self.0;
-        produce(l.shape(), |dx| {
-            map2(
-                y,
-                dy,
-                dx,
-                #[inline(always)]
-                |y, dy| if y > 0.0 { scale * dy } else { 0.0 },
-            );
-            Ok(())
-        })
+    fn gradients(&self, _: [&Tensor; 1], _: &Tensor, dy: &Tensor) -> Result<[Option<Tensor>; 1]> {
+        let Self { dropout, mode, rows } = *self;
+        Self { dropout, mode, rows }.run_one([dy]).map(|dx| [Some(dx)])
     }
 }

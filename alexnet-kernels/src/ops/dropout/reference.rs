@@ -1,6 +1,6 @@
 //! Dropout in f64.
 
-use super::DropoutKey;
+use super::key::DropoutKey;
 use crate::array::Array;
 use crate::random::philox::{philox4x32, uniform};
 

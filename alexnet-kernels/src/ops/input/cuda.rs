@@ -1,49 +1,48 @@
 //! The first layer on GPUs.
 
-use candle_core::{CudaStorage, Layout, Result, Tensor, bail};
+use candle_core::{CudaStorage, Result, bail};
 
 use super::launch;
+use super::window::Windows;
 use crate::cuda::gpu::Gpu;
 use crate::cuda::launch::Storage;
+use crate::op::{Input, Outputs};
 
 /// Pixels (B, H, W, 3), a mean and shifts to activations, stored as `storage` says.
-pub(crate) fn input(
+pub(super) fn input(
     storage: Storage,
-    (pixels, l): (&CudaStorage, &Layout),
-    (mean, mean_l): (&CudaStorage, &Layout),
-    (shift, shift_l): (&CudaStorage, &Layout),
+    [pixels, mean, shift]: [Input<'_, CudaStorage>; 3],
     scale: [f32; 3],
-) -> Result<CudaStorage> {
-    let (_, h, w, c) = l.shape().dims4()?;
-    let gpu = Gpu::of(pixels);
-    let (pixels, _pixels) = gpu.read_as::<u8>("input", pixels, l)?;
-    let (mean, _mean) = gpu.read_as::<f32>("input", mean, mean_l)?;
-    let (shift, _shift) = gpu.read_as::<f32>("input", shift, shift_l)?;
-    gpu.produce(storage, l.shape().elem_count(), |y| {
+) -> Result<Outputs<CudaStorage>> {
+    let ((_, h, w, c), shape) = (pixels.dims4()?, pixels.shape());
+    let gpu = Gpu::of(pixels.storage);
+    let (pixels, _pixels) = gpu.read_as::<u8>(&pixels)?;
+    let (mean, _mean) = gpu.read_as::<f32>(&mean)?;
+    let (shift, _shift) = gpu.read_as::<f32>(&shift)?;
+    gpu.produce(storage, shape, |y| {
         Ok(vec![launch::input(storage, [pixels, mean, shift, y], h * w * c, scale)?])
     })
 }
 
-/// The same with the mean (H', W', 3) of whole images and a window for each crop, as (B, 3) u32.
-pub(crate) fn input_aligned(
+/// The same with the mean (H', W', 3) of whole images and a window for each crop.
+pub(super) fn input_aligned(
     storage: Storage,
-    (pixels, l): (&CudaStorage, &Layout),
-    (mean, mean_l): (&CudaStorage, &Layout),
-    (shift, shift_l): (&CudaStorage, &Layout),
-    windows: &Tensor,
+    [pixels, mean, shift]: [Input<'_, CudaStorage>; 3],
+    windows: &Windows,
     scale: [f32; 3],
-) -> Result<CudaStorage> {
-    let ((_, h, w, _), (_, columns, _)) = (l.shape().dims4()?, mean_l.shape().dims3()?);
-    let gpu = Gpu::of(pixels);
-    let (windows, windows_l) = windows.storage_and_layout();
-    let candle_core::Storage::Cuda(windows) = &*windows else {
-        bail!("input: the windows are not on the card")
+) -> Result<Outputs<CudaStorage>> {
+    let ((_, h, w, _), (_, columns, _)) = (pixels.dims4()?, mean.shape().dims3()?);
+    let (gpu, shape) = (Gpu::of(pixels.storage), pixels.shape());
+    let (words, words_l) = windows.on_gpu()?.storage_and_layout();
+    let candle_core::Storage::Cuda(words) = &*words else {
+        bail!("input: the windows are not on the GPU")
     };
-    let (windows, _windows) = gpu.read_as::<u32>("input", windows, windows_l)?;
-    let (pixels, _pixels) = gpu.read_as::<u8>("input", pixels, l)?;
-    let (mean, _mean) = gpu.read_as::<f32>("input", mean, mean_l)?;
-    let (shift, _shift) = gpu.read_as::<f32>("input", shift, shift_l)?;
-    gpu.produce(storage, l.shape().elem_count(), |y| {
+    let windows = Input { op: "input", storage: words, layout: words_l };
+    let (windows, _windows) = gpu.read_as::<u32>(&windows)?;
+    let (pixels, _pixels) = gpu.read_as::<u8>(&pixels)?;
+    let (mean, _mean) = gpu.read_as::<f32>(&mean)?;
+    let (shift, _shift) = gpu.read_as::<f32>(&shift)?;
+    gpu.produce(storage, shape, |y| {
         let spans = [pixels, mean, windows, shift, y];
         Ok(vec![launch::input_aligned(storage, spans, (h, w), columns, scale)?])
     })

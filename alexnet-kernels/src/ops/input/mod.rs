@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Shapes: pixels `(B, H, W, 3)` u8; mean `(H, W, 3)` or `(3)`, shift `(B, 3)`, both f32; `y` is
-//! `(B, 3, H, W)` f32 (on cards also bf16), channels-last in memory. There is no gradient.
+//! `(B, 3, H, W)` f32 (on GPUs also bf16), channels-last in memory. There is no gradient.
 //! Units: pixels, mean and shift in 0–255; with scale 1 so is `y`.
 //! Errors: other shapes or dtypes, no elements.
 //! Source: Krizhevsky, Sutskever, Hinton 2012, §2 (mean) and §4.1 (one colour shift an image).
@@ -19,20 +19,36 @@ pub(crate) mod window;
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, DType, Result, Tensor, bail};
 use rayon::prelude::*;
 
+use crate::check::{check_shape, is_stored};
 use crate::cpu::simd::vectorized;
 #[cfg(feature = "cuda")]
 use crate::cuda::launch::Storage;
-use crate::layout::{check_shape, is_stored, nchw, produce, values};
+use crate::layout::nchw;
+use crate::op::{self, Apply, Op, Outputs, produce};
 
 /// The constants of the layer.
+///
+/// ```
+/// use alexnet_kernels::Input;
+/// use candle_core::{Device, Result, Tensor};
+///
+/// # fn main() -> Result<()> {
+/// let pixel = Tensor::new(&[[[[100u8, 150, 200]]]], &Device::Cpu)?; // one image of one pixel
+/// let mean = Tensor::new(&[110f32, 120.0, 130.0], &Device::Cpu)?;
+/// let shift = Tensor::new(&[[1f32, 2.0, 3.0]], &Device::Cpu)?;
+/// let y = Input::new([1.0; 3]).forward(&pixel, &mean, &shift)?;
+/// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [-9.0, 32.0, 73.0]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Input {
     /// Factor of each channel; 1 keeps the range of the pixels, as the paper does.
     pub scale: [f32; 3],
-    /// What `y` is stored as: f32, and on a card bf16.
+    /// What `y` is stored as: f32, and on a GPU bf16.
     pub output: DType,
 }
 
@@ -42,76 +58,51 @@ impl Input {
         Self { scale, output: DType::F32 }
     }
 
-    /// Pixels (B, H, W, 3) u8, mean (H, W, 3) or (3), shift (B, 3) to (B, 3, H, W).
+    /// Pixels `(B, H, W, 3)` u8, mean `(H, W, 3)` or `(3)`, shift `(B, 3)` to `(B, 3, H, W)`.
     ///
     /// # Errors
     ///
     /// Other shapes or dtypes, no elements.
     pub fn forward(&self, pixels: &Tensor, mean: &Tensor, shift: &Tensor) -> Result<Tensor> {
-        let &[b, h, w, 3] = pixels.dims() else {
-            bail!("input: pixels must have shape (B, H, W, 3), got {:?}", pixels.dims())
-        };
-        if pixels.dtype() != DType::U8 {
-            bail!("input: pixels must be u8, got {:?}", pixels.dtype())
-        }
-        if b * h * w == 0 {
-            bail!("input: no pixels, their shape is {:?}", pixels.dims())
-        }
-        self.check_output(pixels)?;
+        let [_, h, w] = self.check(pixels, shift)?;
         let mean_shape: &[usize] = if mean.rank() == 1 { &[3] } else { &[h, w, 3] };
         check_shape("input", "the mean", mean, mean_shape)?;
-        check_shape("input", "the colour shift", shift, &[b, 3])?;
-        let (pixels, mean, shift) = (pixels.contiguous()?, mean.contiguous()?, shift.contiguous()?);
-        nchw(&pixels.apply_op3_no_bwd(&mean, &shift, self)?)
+        nchw(&self.run_one([&pixels.contiguous()?, &mean.contiguous()?, &shift.contiguous()?])?)
     }
 
-    pub(crate) fn check_output(&self, pixels: &Tensor) -> Result<()> {
+    /// Checks pixels and shift; B, H and W.
+    fn check(&self, pixels: &Tensor, shift: &Tensor) -> Result<[usize; 3]> {
+        let (dtype, shape) = (pixels.dtype(), pixels.dims());
+        let &[b, h, w, 3] = shape else {
+            bail!("input: pixels must have shape (B, H, W, 3), got {shape:?}")
+        };
+        if dtype != DType::U8 {
+            bail!("input: pixels must be u8, got {dtype:?}")
+        }
+        if b * h * w == 0 {
+            bail!("input: no pixels, their shape is {shape:?}")
+        }
+        check_shape("input", "the colour shift", shift, &[b, 3])?;
         if !is_stored(self.output, pixels.device()) {
             bail!("input: on this device the output is f32, not {:?}", self.output)
         }
-        Ok(())
+        Ok([b, h, w])
     }
 }
 
-impl CustomOp3 for Input {
-    fn name(&self) -> &'static str {
-        "input"
-    }
+impl Op<3> for Input {
+    const NAME: &'static str = "input";
 
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        pixels: &CudaStorage,
-        pixels_l: &Layout,
-        mean: &CudaStorage,
-        mean_l: &Layout,
-        shift: &CudaStorage,
-        shift_l: &Layout,
-    ) -> Result<(CudaStorage, Shape)> {
-        let (mean, shift) = ((mean, mean_l), (shift, shift_l));
-        let storage = Storage::of(self.output)?;
-        let y = cuda::input(storage, (pixels, pixels_l), mean, shift, self.scale)?;
-        Ok((y, pixels_l.shape().clone()))
-    }
-
-    fn cpu_fwd(
-        &self,
-        pixels: &CpuStorage,
-        l: &Layout,
-        mean: &CpuStorage,
-        mean_l: &Layout,
-        shift: &CpuStorage,
-        shift_l: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (_, h, w, _) = l.shape().dims4()?;
-        let pixels = values::<u8>("input", pixels, l)?;
-        let mean = values::<f32>("input", mean, mean_l)?;
-        let shift = values::<f32>("input", shift, shift_l)?;
+    fn cpu(&self, inputs: [op::Input<'_, CpuStorage>; 3]) -> Result<Outputs<CpuStorage>> {
+        let [pixels, mean, shift] = inputs;
+        let (shape, (_, h, w, _)) = (pixels.shape(), pixels.dims4()?);
+        let (pixels, mean) = (pixels.values::<u8>()?, mean.values::<f32>()?);
+        let shift = shift.values::<f32>()?;
         let row = w * 3;
         // A mean of three floats becomes one row of an image, so that both kinds are rows.
         let same_everywhere = (mean.len() == 3).then(|| mean.repeat(w));
         let mean = same_everywhere.as_deref().unwrap_or(mean);
-        produce(l.shape(), |y| {
+        let y = produce(shape, |y| {
             let images = y.par_chunks_mut(h * row).zip(pixels.par_chunks(h * row));
             images.zip(shift.par_chunks(3)).for_each(|((y, pixels), shift)| {
                 let shift: Vec<f32> = shift.repeat(w);
@@ -129,6 +120,12 @@ impl CustomOp3 for Input {
                 );
             });
             Ok(())
-        })
+        })?;
+        Ok(y.into())
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda(&self, inputs: [op::Input<'_, CudaStorage>; 3]) -> Result<Outputs<CudaStorage>> {
+        cuda::input(Storage::of(self.output)?, inputs, self.scale)
     }
 }

@@ -1,7 +1,8 @@
 //! Where in its image a crop was.
 
+use candle_core::{Device, Result};
 #[cfg(feature = "cuda")]
-use candle_core::{Result, bail};
+use candle_core::{Tensor, bail};
 
 /// Where in its image a crop was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,9 +15,56 @@ pub struct Window {
     pub flip: bool,
 }
 
-/// Windows as the kernel reads them: top, left, whether it is mirrored.
+/// The windows of a batch's crops, and what a GPU reads of them.
+#[derive(Debug, Clone)]
+pub struct Windows {
+    list: Vec<Window>, // (B)
+    #[cfg(feature = "cuda")]
+    on_gpu: Option<Tensor>, // (B, 3) u32: top, left, whether it is mirrored
+}
+
+impl Windows {
+    /// The windows on `device`.
+    ///
+    /// # Errors
+    ///
+    /// A window that lies beyond 2³² pixels; no memory on the device.
+    #[cfg_attr(not(feature = "cuda"), expect(unused_variables, reason = "the CPU reads the list"))]
+    pub fn new(list: &[Window], device: &Device) -> Result<Self> {
+        Ok(Self {
+            list: list.to_vec(),
+            #[cfg(feature = "cuda")]
+            on_gpu: match device {
+                Device::Cuda(_) => Some(Tensor::from_vec(words(list)?, (list.len(), 3), device)?),
+                _ => None,
+            },
+        })
+    }
+
+    /// Windows whose [`words`] are on a GPU already.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn sent(list: &[Window], on_gpu: Option<Tensor>) -> Self {
+        Self { list: list.to_vec(), on_gpu }
+    }
+
+    /// Each crop's window.
+    pub fn list(&self) -> &[Window] {
+        &self.list
+    }
+
+    /// `(B, 3)` u32.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn on_gpu(&self) -> Result<&Tensor> {
+        match &self.on_gpu {
+            Some(words) => Ok(words),
+            None => bail!("input: the windows are not on the GPU"),
+        }
+    }
+}
+
+/// Windows as the CUDA kernel reads them: top, left, whether it is mirrored.
 #[cfg(feature = "cuda")]
-pub(crate) fn window_words(windows: &[Window]) -> Result<Vec<u32>> {
+pub(crate) fn words(windows: &[Window]) -> Result<Vec<u32>> {
     let word = |n: usize| match u32::try_from(n) {
         Ok(n) => Ok(n),
         Err(_) => bail!("input: a window at {n}"),

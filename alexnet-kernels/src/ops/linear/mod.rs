@@ -10,98 +10,120 @@
 //! Errors: other ranks or dtypes, no elements, sizes that do not fit.
 //! Source: Krizhevsky, Sutskever, Hinton 2012, §3.5.
 //!
-//! The weights are by far the largest of the matrices, so they are never copied: the products
-//! are the transposed ones, `yᵀ = w · xᵀ` and `dxᵀ = wᵀ · dyᵀ`, in which `gemm` reads each weight
-//! once where it lies, and only the small activations are turned around.
+//! The weights are by far the largest of the matrices, so they are never copied: the matmuls are the
+//! transposed ones, `yᵀ = w · xᵀ` and `dxᵀ = wᵀ · dyᵀ`, in which `gemm` reads each weight once where it
+//! lies, and only the small activations are transposed.
 
 #[cfg(feature = "cuda")]
 mod cuda;
 pub(crate) mod reference;
 
-use crate::cpu::elementwise::keep_where;
-use crate::cpu::gemm::{Matrix, multiply_parallel, transpose};
-use crate::cpu::pool::{Lent, lend};
-use crate::layout::{check_shape, dims2, produce, values};
-use crate::ops::gradients::{InputGradient, LinearGradients, split, sum_rows};
-use crate::ops::relu::{rectified, relu};
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, Module, Result, Shape, Tensor, bail};
 
-/// The dense layer; its sizes are those of its weights.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Linear;
+use crate::check::{check_shape, dims2};
+use crate::cpu::elementwise::{keep_where, sum_rows};
+use crate::cpu::gemm::{Matrix, gemm_parallel, transpose};
+use crate::cpu::scratch::{Scratch, uninit};
+use crate::op::{Apply, Input, Op, Outputs, produce};
+use crate::ops::fusion::{Epilogue, InputGrad, LayerGrads};
+use crate::ops::relu::{masked, relu};
+
+/// A dense layer with its weights `(O, I)` and its bias `(O)`.
+///
+/// ```
+/// use alexnet_kernels::Linear;
+/// use candle_core::{Device, Module, Result, Tensor};
+///
+/// # fn main() -> Result<()> {
+/// let weight = Tensor::new(&[[1f32, 2.0], [3.0, 4.0], [5.0, 6.0]], &Device::Cpu)?;
+/// let layer = Linear::new(weight, Tensor::new(&[0f32, 0.0, 1.0], &Device::Cpu)?)?;
+/// let y = layer.forward(&Tensor::new(&[[1f32, 10.0]], &Device::Cpu)?)?;
+/// assert_eq!(y.to_vec2::<f32>()?, [[21.0, 43.0, 66.0]]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Linear {
+    weight: Tensor, // (O, I)
+    bias: Tensor,   // (O)
+}
 
 impl Linear {
-    /// `x` (B, I), `w` (O, I), `bias` (O) to `y` (B, O).
+    /// A layer of weights `(O, I)` and a bias `(O)`.
     ///
     /// # Errors
     ///
     /// Other ranks or dtypes, no elements, sizes that do not fit.
-    pub fn forward(&self, x: &Tensor, w: &Tensor, bias: &Tensor) -> Result<Tensor> {
-        self.apply(x, w, bias, false)
+    pub fn new(weight: Tensor, bias: Tensor) -> Result<Self> {
+        let (outputs, _) = dims2("linear", "the weight", &weight)?;
+        check_shape("linear", "the bias", &bias, &[outputs])?;
+        Ok(Self { weight, bias })
     }
 
-    /// [`Linear::forward`] and [`Relu`](crate::Relu) in one pass. Its gradients are those of both: `dy` goes
-    /// through [`Relu::backward`](crate::Relu::backward) before [`Linear::backward`], unless the layer behind
-    /// has done that ([`InputGradient::Rectified`]).
+    /// `x` `(B, I)` to `y` `(B, O)` with its epilogue; candle can differentiate it.
     ///
     /// # Errors
     ///
-    /// Those of [`Linear::forward`].
-    pub fn forward_relu(&self, x: &Tensor, w: &Tensor, bias: &Tensor) -> Result<Tensor> {
-        self.apply(x, w, bias, true)
+    /// Another rank or dtype, no elements, another number of features than the weights take.
+    pub fn forward_fused(&self, x: &Tensor, epilogue: Epilogue) -> Result<Tensor> {
+        self.check(x)?;
+        let inputs = [&x.contiguous()?, &on_device(&self.weight)?, &self.bias.contiguous()?];
+        Forward { epilogue }.apply(inputs)
     }
 
-    fn apply(&self, x: &Tensor, w: &Tensor, bias: &Tensor, relu: bool) -> Result<Tensor> {
-        let (_, out) = check(x, w)?;
-        check_shape("linear", "the bias", bias, &[out])?;
-        x.contiguous()?.apply_op3(&on_device(w)?, &bias.contiguous()?, Forward { relu })
-    }
-
-    /// The gradients by weights and bias, and by the input (B, I) as `input` says, given that by
-    /// `y` (B, O).
+    /// The gradients, given `x` `(B, I)` and `dy` `(B, O)`, that with respect to the output. Where the layer
+    /// had a ReLU for its epilogue, `dy` has gone through it already: [`InputGrad::ThroughRelu`] of the next
+    /// layer sees to that.
     ///
     /// # Errors
     ///
-    /// Those of [`Linear::forward`], and `dy` of another shape than `y`.
-    pub fn backward(
-        &self,
-        x: &Tensor,
-        w: &Tensor,
-        dy: &Tensor,
-        input: InputGradient,
-    ) -> Result<LinearGradients> {
-        let (batch, out) = check(x, w)?;
-        check_shape("linear", "the gradient", dy, &[batch, out])?;
-        backward(&x.contiguous()?, &on_device(w)?, &dy.contiguous()?, input)
+    /// Those of [`forward_fused`](Self::forward_fused), and `dy` of another shape than `y`.
+    pub fn backward(&self, x: &Tensor, dy: &Tensor, input: InputGrad) -> Result<LayerGrads> {
+        let (batch, outputs) = self.check(x)?;
+        check_shape("linear", "the gradient", dy, &[batch, outputs])?;
+        backward(&x.contiguous()?, &on_device(&self.weight)?, &dy.contiguous()?, input)
+    }
+
+    /// B and O.
+    fn check(&self, x: &Tensor) -> Result<(usize, usize)> {
+        let ((batch, features), (outputs, inputs)) =
+            (dims2("linear", "the input", x)?, self.weight.dims2()?);
+        if features != inputs {
+            bail!("linear: the input has {features} features, the weight takes {inputs}")
+        }
+        Ok((batch, outputs))
     }
 }
 
-/// B and O.
-fn check(x: &Tensor, w: &Tensor) -> Result<(usize, usize)> {
-    let ((batch, inputs), (out, w_inputs)) =
-        (dims2("linear", "the input", x)?, dims2("linear", "the weight", w)?);
-    if inputs != w_inputs {
-        bail!("linear: the input has {inputs} features, the weight takes {w_inputs}")
+impl Module for Linear {
+    /// `x` `(B, I)` to `y` `(B, O)`.
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.forward_fused(x, Epilogue::None)
     }
-    Ok((batch, out))
 }
 
-fn backward(x: &Tensor, w: &Tensor, dy: &Tensor, input: InputGradient) -> Result<LinearGradients> {
-    let by_input = |rectified| dy.apply_op3_no_bwd(w, x, &ByInput { rectified }).map(Some);
-    let input = match input {
-        InputGradient::No => None,
-        InputGradient::Plain => by_input(false)?,
-        InputGradient::Rectified => by_input(true)?,
+/// `x` `(B, I)`, `weight` `(O, I)` and `bias` `(O)` to `y` `(B, O)`; candle can differentiate it.
+///
+/// # Errors
+///
+/// Other ranks or dtypes, no elements, sizes that do not fit.
+pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    let bias = match bias {
+        Some(bias) => bias.clone(),
+        None => Tensor::zeros(weight.dim(0)?, candle_core::DType::F32, weight.device())?,
     };
-    #[cfg(feature = "cuda")]
-    if x.device().is_cuda() {
-        let (weight, bias) = cuda::linear_parameter_gradients(x, dy)?;
-        return Ok(LinearGradients { input, weight, bias });
-    }
-    let (weight, bias) = split(&x.apply_op2_no_bwd(dy, &ParameterGradients)?, w.shape())?;
-    Ok(LinearGradients { input, weight, bias })
+    Linear::new(weight.clone(), bias)?.forward(x)
+}
+
+fn backward(x: &Tensor, w: &Tensor, dy: &Tensor, input: InputGrad) -> Result<LayerGrads> {
+    let input = match input {
+        InputGrad::Skip => None,
+        _ => Some(InputGradient { through_relu: input.through_relu() }.run_one([dy, w, x])?),
+    };
+    let (weight, bias) = WeightGrad.run_two([x, dy])?;
+    Ok(LayerGrads { input, weight, bias })
 }
 
 /// Weights as the device takes them: the processor takes any strides, a GPU row-major ones.
@@ -109,166 +131,121 @@ fn on_device(w: &Tensor) -> Result<Tensor> {
     if w.device().is_cpu() { Ok(w.clone()) } else { w.contiguous() }
 }
 
-/// A rank-2 tensor of any strides as a matrix.
-fn matrix<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<Matrix<'a>> {
-    let (dims, &[row, column]) = (layout.shape().dims2()?, layout.stride()) else {
-        bail!("linear: expected 2 dimensions, got {:?}", layout.shape())
+/// An input of rank 2 and any strides as a matrix.
+fn matrix<'a>(x: &Input<'a, CpuStorage>) -> Result<Matrix<'a>> {
+    let (dims, &[row, column]) = (x.dims2()?, x.layout.stride()) else {
+        bail!("linear: expected 2 dimensions, got {:?}", x.shape())
     };
-    Ok(Matrix::new(&storage.as_slice::<f32>()?[layout.start_offset()..], dims, (row, column)))
+    Ok(Matrix::new(&x.storage.as_slice::<f32>()?[x.layout.start_offset()..], dims, (row, column)))
 }
 
 /// `xᵀ`, row-major.
-fn transposed(x: &[f32], rows: usize, columns: usize) -> Result<Lent> {
+fn transposed(x: &[f32], rows: usize, columns: usize) -> Result<Scratch> {
     // SAFETY: the transpose writes all of it.
-    let mut y = unsafe { lend(x.len())? };
+    let mut y = unsafe { Scratch::uninit(x.len())? };
     transpose(Matrix::row_major(x, rows, columns), &mut y, |x, _| x);
     Ok(y)
 }
 
 /// `(x, w, bias) → y`.
 struct Forward {
-    /// Whether the result is rectified.
-    relu: bool,
+    epilogue: Epilogue,
 }
 
-impl CustomOp3 for Forward {
-    fn name(&self) -> &'static str {
-        "linear"
+impl Op<3> for Forward {
+    const NAME: &'static str = "linear";
+
+    fn cpu(&self, [x, w, bias]: [Input<'_, CpuStorage>; 3]) -> Result<Outputs<CpuStorage>> {
+        let ((batch, inputs), (out, _)) = (x.dims2()?, w.dims2()?);
+        let bias = bias.values::<f32>()?;
+        // SAFETY: the matmul writes all of it.
+        let mut transposed_y = unsafe { Scratch::uninit(out * batch)? }; // (O, B)
+        let x = transposed(x.values()?, batch, inputs)?; // (I, B)
+        gemm_parallel(&mut transposed_y, matrix(&w)?, Matrix::row_major(&x, inputs, batch));
+        let y = produce((batch, out), |y| {
+            let transposed_y = Matrix::row_major(&transposed_y, out, batch);
+            match self.epilogue {
+                Epilogue::Relu => transpose(transposed_y, y, |y, o| relu(y + bias[o])),
+                Epilogue::None => transpose(transposed_y, y, |y, o| y + bias[o]),
+            }
+            Ok(())
+        })?;
+        Ok(y.into())
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        x: &CudaStorage,
-        x_l: &Layout,
-        w: &CudaStorage,
-        w_l: &Layout,
-        bias: &CudaStorage,
-        bias_l: &Layout,
-    ) -> Result<(CudaStorage, Shape)> {
-        let shape = Shape::from((x_l.shape().dims2()?.0, w_l.shape().dims2()?.0));
-        let (x, w, bias) = ((x, x_l), (w, w_l), (bias, bias_l));
-        Ok((cuda::linear_forward(x, w, bias, self.relu)?, shape))
+    fn cuda(&self, inputs: [Input<'_, CudaStorage>; 3]) -> Result<Outputs<CudaStorage>> {
+        cuda::forward(inputs, self.epilogue)
     }
 
-    fn cpu_fwd(
+    fn gradients(
         &self,
-        x: &CpuStorage,
-        x_l: &Layout,
-        w: &CpuStorage,
-        w_l: &Layout,
-        bias: &CpuStorage,
-        bias_l: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let ((batch, inputs), (out, _)) = (x_l.shape().dims2()?, w_l.shape().dims2()?);
-        let x = values("linear", x, x_l)?;
-        let bias = values::<f32>("linear", bias, bias_l)?;
-        // SAFETY: the product writes all of it.
-        let mut transposed_y = unsafe { lend(out * batch)? }; // (O, B)
-        let x = transposed(x, batch, inputs)?; // (I, B)
-        let x = Matrix::row_major(&x, inputs, batch);
-        multiply_parallel(&mut transposed_y, matrix(w, w_l)?, x);
-        produce((batch, out), |y| {
-            let transposed_y = Matrix::row_major(&transposed_y, out, batch);
-            match self.relu {
-                true => transpose(transposed_y, y, |y, o| relu(y + bias[o])),
-                false => transpose(transposed_y, y, |y, o| y + bias[o]),
-            }
-            Ok(())
-        })
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        w: &Tensor,
-        _bias: &Tensor,
+        [x, w, _]: [&Tensor; 3],
         y: &Tensor,
         dy: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let dy = if self.relu { rectified(y, dy)? } else { dy.contiguous()? };
-        let gradients = backward(x, w, &dy, InputGradient::Plain)?;
-        Ok((gradients.input, Some(gradients.weight), Some(gradients.bias)))
+    ) -> Result<[Option<Tensor>; 3]> {
+        let dy = if self.epilogue == Epilogue::Relu { masked(y, dy, 1.0)? } else { dy.clone() };
+        let grads = backward(x, w, &dy, InputGrad::Plain)?;
+        Ok([grads.input, Some(grads.weight), Some(grads.bias)])
     }
 }
 
 /// `(dy, w, x) → dx`.
-struct ByInput {
+struct InputGradient {
     /// Whether `dx` is 0 where `x` is not above 0. Only then is `x` read.
-    rectified: bool,
+    through_relu: bool,
 }
 
-impl CustomOp3 for ByInput {
-    fn name(&self) -> &'static str {
-        "linear-input-gradient"
-    }
+impl Op<3> for InputGradient {
+    const NAME: &'static str = "linear-input-gradient";
 
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        dy: &CudaStorage,
-        dy_l: &Layout,
-        w: &CudaStorage,
-        w_l: &Layout,
-        x: &CudaStorage,
-        x_l: &Layout,
-    ) -> Result<(CudaStorage, Shape)> {
-        let rectified = self.rectified.then_some((x, x_l));
-        let dx = cuda::linear_input_gradient((dy, dy_l), (w, w_l), rectified)?;
-        Ok((dx, x_l.shape().clone()))
-    }
-
-    fn cpu_fwd(
-        &self,
-        dy: &CpuStorage,
-        dy_l: &Layout,
-        w: &CpuStorage,
-        w_l: &Layout,
-        x: &CpuStorage,
-        x_l: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let ((batch, out), (_, inputs)) = (dy_l.shape().dims2()?, w_l.shape().dims2()?);
-        let x = values::<f32>("linear", x, x_l)?;
-        let dy = values("linear", dy, dy_l)?;
-        let dy = transposed(dy, batch, out)?; // (O, B)
-        // SAFETY: the product writes all of it.
-        let mut transposed_dx = unsafe { lend(inputs * batch)? }; // (I, B)
+    fn cpu(&self, [dy, w, x]: [Input<'_, CpuStorage>; 3]) -> Result<Outputs<CpuStorage>> {
+        let ((batch, out), (_, inputs)) = (dy.dims2()?, w.dims2()?);
+        let x = x.values::<f32>()?;
+        let dy = transposed(dy.values()?, batch, out)?; // (O, B)
+        // SAFETY: the matmul writes all of it.
+        let mut transposed_dx = unsafe { Scratch::uninit(inputs * batch)? }; // (I, B)
         let dy = Matrix::row_major(&dy, out, batch);
-        multiply_parallel(&mut transposed_dx, matrix(w, w_l)?.transposed(), dy);
-        produce((batch, inputs), |dx| {
+        gemm_parallel(&mut transposed_dx, matrix(&w)?.transposed(), dy);
+        let dx = produce((batch, inputs), |dx| {
             transpose(Matrix::row_major(&transposed_dx, inputs, batch), dx, |dx, _| dx);
-            if self.rectified {
+            if self.through_relu {
                 keep_where(x, dx);
             }
             Ok(())
-        })
+        })?;
+        Ok(dx.into())
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda(&self, inputs: [Input<'_, CudaStorage>; 3]) -> Result<Outputs<CudaStorage>> {
+        cuda::input_gradient(inputs, self.through_relu)
     }
 }
 
-/// `(x, dy) → dw (O, I), then db (O)`, in one row.
-struct ParameterGradients;
+/// `(x, dy) → dw` (O, I) and `db` (O).
+struct WeightGrad;
 
-impl CustomOp2 for ParameterGradients {
-    fn name(&self) -> &'static str {
-        "linear-parameter-gradients"
+impl Op<2> for WeightGrad {
+    const NAME: &'static str = "linear-weight-gradient";
+
+    fn cpu(&self, [x, dy]: [Input<'_, CpuStorage>; 2]) -> Result<Outputs<CpuStorage>> {
+        let ((batch, inputs), (_, out)) = (x.dims2()?, dy.dims2()?);
+        let (x, dy) = (x.values()?, dy.values()?);
+        // SAFETY: `sum_rows` writes all of it.
+        let mut db = unsafe { uninit::<f32>(out)? };
+        sum_rows(dy, &mut db);
+        let dw = produce((out, inputs), |dw| {
+            let dy = transposed(dy, batch, out)?; // (O, B)
+            let dy = Matrix::row_major(&dy, out, batch);
+            gemm_parallel(dw, dy, Matrix::row_major(x, batch, inputs));
+            Ok(())
+        })?;
+        Ok(Outputs::two(dw, (CpuStorage::F32(db), Shape::from(out))))
     }
 
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_l: &Layout,
-        dy: &CpuStorage,
-        dy_l: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let ((batch, inputs), (_, out)) = (x_l.shape().dims2()?, dy_l.shape().dims2()?);
-        let (x, dy) = (values("linear", x, x_l)?, values("linear", dy, dy_l)?);
-        produce(out * inputs + out, |gradients| {
-            let (dw, db) = gradients.split_at_mut(out * inputs);
-            let transposed_dy = transposed(dy, batch, out)?; // (O, B)
-            let transposed_dy = Matrix::row_major(&transposed_dy, out, batch);
-            multiply_parallel(dw, transposed_dy, Matrix::row_major(x, batch, inputs));
-            sum_rows(dy, db);
-            Ok(())
-        })
+    #[cfg(feature = "cuda")]
+    fn cuda(&self, [x, dy]: [Input<'_, CudaStorage>; 2]) -> Result<Outputs<CudaStorage>> {
+        cuda::weight_gradient(&x, &dy)
     }
 }

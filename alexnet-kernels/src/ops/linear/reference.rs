@@ -14,7 +14,7 @@ pub fn linear(x: &Array, w: &Array, bias: &Array) -> Array {
     y
 }
 
-/// The gradients by `x`, `w` and the bias.
+/// The gradients with respect to `x`, `w` and the bias.
 pub fn linear_gradients(x: &Array, w: &Array, dy: &Array) -> [Array; 3] {
     let (inputs, outputs) = (x.dims[1], w.dims[0]);
     let (mut dx, mut dw) = (Array::zeros(&x.dims), Array::zeros(&w.dims));

@@ -1,11 +1,11 @@
 //! The loops of max-pooling over one image at a time, a block of channels in registers.
 
-use candle_core::{Result, Shape};
 use rayon::prelude::*;
 
-use super::MaxPool2d;
-use crate::cpu::pool::Element;
+use super::launch::PoolSize;
+use crate::cpu::scratch::Element;
 use crate::cpu::simd::vectorized;
+use crate::ops::fusion::Epilogue;
 use crate::ops::relu::relu;
 
 /// Channels that are worked on together: a vector of the widest kind.
@@ -37,40 +37,23 @@ impl Place for u32 {
     }
 }
 
-/// Sizes that fit each other: (B, H, W, C) in, (B, H', W', C) out.
-pub(super) struct Kernel {
-    pool: MaxPool2d,
-    batch: usize,
-    input: (usize, usize),
-    output: (usize, usize),
-    c: usize,
-}
+/// The loops over sizes that fit each other: (B, H, W, C) in, (B, H', W', C) out.
+pub(super) struct PoolKernel(pub(super) PoolSize);
 
-impl Kernel {
-    pub(super) fn new(
-        pool: MaxPool2d,
-        (batch, h, w, c): (usize, usize, usize, usize),
-    ) -> Result<Self> {
-        Ok(Self { pool, batch, input: (h, w), output: pool.output_size((h, w))?, c })
-    }
-
-    pub(super) fn output_shape(&self) -> Shape {
-        Shape::from((self.batch, self.output.0, self.output.1, self.c))
-    }
-
+impl PoolKernel {
     fn input_image(&self) -> usize {
-        self.input.0 * self.input.1 * self.c
+        self.0.inputs() / self.0.batch
     }
 
     fn output_image(&self) -> usize {
-        self.output.0 * self.output.1 * self.c
+        self.0.outputs() / self.0.batch
     }
 
     /// Calls `f` with the offset of each output pixel, and its window: the offset of each pixel in it, and
     /// its place.
     #[inline(always)]
     fn windows(&self, mut f: impl FnMut(usize, &[(usize, u32)])) {
-        let Self { pool: MaxPool2d { kernel, stride, .. }, input: (h, w), output, c, .. } = *self;
+        let PoolSize { kernel, stride, input: (h, w), output, channels: c, .. } = self.0;
         let mut window = Vec::with_capacity(kernel * kernel);
         for out_h in 0..output.0 {
             for out_w in 0..output.1 {
@@ -87,7 +70,7 @@ impl Kernel {
     }
 
     /// `y` of `x`.
-    pub(super) fn maxima(&self, x: &[f32], rectify: bool, y: &mut [f32]) {
+    pub(super) fn maxima(&self, x: &[f32], epilogue: Epilogue, y: &mut [f32]) {
         let images = y.par_chunks_mut(self.output_image()).zip(x.par_chunks(self.input_image()));
         images.for_each(|(y, x)| {
             vectorized(
@@ -96,14 +79,14 @@ impl Kernel {
                     self.windows(
                         #[inline(always)]
                         |at, window| {
-                            let y = &mut y[at..][..self.c];
+                            let y = &mut y[at..][..self.0.channels];
                             blocks(
-                                self.c,
+                                self.0.channels,
                                 #[inline(always)]
                                 |c, whole| match whole {
                                     true => y[c..][..BLOCK]
-                                        .copy_from_slice(&max::<BLOCK>(x, window, c, rectify).0),
-                                    false => y[c] = max::<1>(x, window, c, rectify).0[0],
+                                        .copy_from_slice(&max::<BLOCK>(x, window, c, epilogue).0),
+                                    false => y[c] = max::<1>(x, window, c, epilogue).0[0],
                                 },
                             );
                         },
@@ -117,7 +100,7 @@ impl Kernel {
     pub(super) fn maxima_and_places<P: Place>(
         &self,
         x: &[f32],
-        rectify: bool,
+        epilogue: Epilogue,
         skip: bool,
         y: &mut [f32],
         places: &mut [P],
@@ -131,17 +114,20 @@ impl Kernel {
                     self.windows(
                         #[inline(always)]
                         |at, window| {
-                            let (y, places) = (&mut y[at..][..self.c], &mut places[at..][..self.c]);
+                            let (y, places) = (
+                                &mut y[at..][..self.0.channels],
+                                &mut places[at..][..self.0.channels],
+                            );
                             blocks(
-                                self.c,
+                                self.0.channels,
                                 #[inline(always)]
                                 |c, whole| match whole {
                                     true => {
-                                        let result = max::<BLOCK>(x, window, c, rectify);
+                                        let result = max::<BLOCK>(x, window, c, epilogue);
                                         write(result, skip, &mut y[c..], &mut places[c..]);
                                     }
                                     false => {
-                                        let result = max::<1>(x, window, c, rectify);
+                                        let result = max::<1>(x, window, c, epilogue);
                                         write(result, skip, &mut y[c..], &mut places[c..]);
                                     }
                                 },
@@ -167,7 +153,7 @@ impl Kernel {
 
     #[inline(always)]
     fn image_gradient<P: Place>(&self, places: &[P], dy: &[f32], dx: &mut [f32]) {
-        let Self { pool: MaxPool2d { kernel, stride, .. }, input: (h, w), output, c, .. } = *self;
+        let PoolSize { kernel, stride, input: (h, w), output, channels: c, .. } = self.0;
         // The windows along one side that a pixel is in.
         let windows = |at: usize, out: usize| {
             (at + 1).saturating_sub(kernel).div_ceil(stride)..(at / stride + 1).min(out)
@@ -224,7 +210,7 @@ fn max<const N: usize>(
     x: &[f32],
     window: &[(usize, u32)],
     c: usize,
-    rectify: bool,
+    epilogue: Epilogue,
 ) -> ([f32; N], [u32; N]) {
     let (mut max, mut places) = ([f32::NEG_INFINITY; N], [window[0].1; N]);
     for &(pixel, place) in window {
@@ -235,7 +221,7 @@ fn max<const N: usize>(
             places[i] = if takes { place } else { places[i] };
         }
     }
-    if rectify {
+    if epilogue == Epilogue::Relu {
         max = max.map(relu);
     }
     (max, places)

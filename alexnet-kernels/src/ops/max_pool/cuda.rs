@@ -1,19 +1,20 @@
 //! Max-pooling on GPUs.
 
-use candle_core::{CudaStorage, Layout, Result};
+use candle_core::{CudaStorage, Result};
 
 use super::launch::{self, PoolSize};
 use crate::cuda::gpu::Gpu;
+use crate::op::{Input, Outputs};
 
-/// `x` to `y` and the places of its maxima, bytes or 32-bit words as [`PoolSize::place_bytes`] says.
-pub(crate) fn max_pool(
+/// `x` to `y` and the places of its maxima, bytes or 32-bit words as [`PoolSize::place_bytes`] says. With
+/// `rectify`, a maximum of 0 or less becomes 0 and has no place.
+pub(super) fn max_pool(
     size: &PoolSize,
-    x: &CudaStorage,
-    l: &Layout,
+    x: &Input<'_, CudaStorage>,
     rectify: bool,
-) -> Result<(CudaStorage, CudaStorage)> {
-    let gpu = Gpu::of(x);
-    let x = gpu.read("max-pool", x, l)?;
+) -> Result<Outputs<CudaStorage>> {
+    let gpu = Gpu::of(x.storage);
+    let x = gpu.read(x)?;
     let mut y = gpu.fresh(x.storage, size.outputs())?;
     let run =
         |y, places| gpu.run(&launch::max_pool(x.storage, size, [x.span, y, places], rectify)?);
@@ -26,23 +27,24 @@ pub(crate) fn max_pool(
         run(y.writing(&gpu).span, gpu.write(&mut places).span)?;
         CudaStorage::wrap_cuda_slice(places, gpu.device.clone())
     };
-    Ok((y.finish(&gpu), places))
+    let shape = size.output_shape();
+    Ok(Outputs::two((y.finish(&gpu), shape.clone()), (places, shape)))
 }
 
 /// `(places, dy) → dx`.
-pub(crate) fn max_pool_backward(
+pub(super) fn max_pool_backward(
     size: &PoolSize,
-    (places, places_l): (&CudaStorage, &Layout),
-    (dy, dy_l): (&CudaStorage, &Layout),
-) -> Result<CudaStorage> {
-    let gpu = Gpu::of(dy);
-    let dy = gpu.read("max-pool", dy, dy_l)?;
+    places: &Input<'_, CudaStorage>,
+    dy: &Input<'_, CudaStorage>,
+) -> Result<Outputs<CudaStorage>> {
+    let gpu = Gpu::of(dy.storage);
+    let dy = gpu.read(dy)?;
     let (places, _until) = if size.place_bytes() == 1 {
-        gpu.read_as::<u8>("max-pool", places, places_l)?
+        gpu.read_as::<u8>(places)?
     } else {
-        gpu.read_as::<u32>("max-pool", places, places_l)?
+        gpu.read_as::<u32>(places)?
     };
-    gpu.produce(dy.storage, size.inputs(), |dx| {
+    gpu.produce(dy.storage, size.input_shape(), |dx| {
         Ok(vec![launch::max_pool_backward(dy.storage, size, [places, dy.span, dx])?])
     })
 }

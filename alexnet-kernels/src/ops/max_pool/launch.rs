@@ -1,6 +1,6 @@
 //! Launches of max-pooling.
 
-use candle_core::Result;
+use candle_core::{Result, Shape};
 
 use crate::cuda::launch::{Launch, Span, Storage, width};
 
@@ -22,6 +22,16 @@ pub struct PoolSize {
 }
 
 impl PoolSize {
+    /// `(B, H, W, C)`.
+    pub(super) fn input_shape(&self) -> Shape {
+        Shape::from((self.batch, self.input.0, self.input.1, self.channels))
+    }
+
+    /// `(B, H', W', C)`.
+    pub(super) fn output_shape(&self) -> Shape {
+        Shape::from((self.batch, self.output.0, self.output.1, self.channels))
+    }
+
     /// Elements of the input.
     pub fn inputs(&self) -> usize {
         self.batch * self.input.0 * self.input.1 * self.channels

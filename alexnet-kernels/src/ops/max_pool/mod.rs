@@ -24,23 +24,32 @@ mod cuda;
 pub(crate) mod launch;
 pub(crate) mod reference;
 
-use std::cell::OnceCell;
-
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::op::BackpropOp;
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, DType, Layout, Result, Shape, Storage};
-use candle_core::{Tensor, bail};
+use candle_core::{CpuStorage, DType, Module, Result, Tensor, bail};
 
-use crate::cpu::pool::unwritten;
-use crate::layout::{check_shape, dims4, nchw, nhwc, produce, values};
-use crate::ops::gradients::InputGradient;
-use crate::ops::relu::rectified;
-use cpu::{Kernel, Place};
-#[cfg(feature = "cuda")]
-use launch::PoolSize;
+use self::cpu::{Place, PoolKernel};
+use self::launch::PoolSize;
+use crate::check::{check_shape, dims4};
+use crate::cpu::scratch::uninit;
+use crate::layout::{nchw, nhwc};
+use crate::op::{Apply, Input, Op, Outputs, produce};
+use crate::ops::fusion::{Epilogue, InputGrad};
+use crate::ops::relu::masked;
 
 /// The window and its steps, the same in both directions.
+///
+/// ```
+/// use alexnet_kernels::MaxPool2d;
+/// use candle_core::{Device, Module, Result, Tensor};
+///
+/// # fn main() -> Result<()> {
+/// let x = Tensor::arange(0f32, 25.0, &Device::Cpu)?.reshape((1, 1, 5, 5))?;
+/// let y = MaxPool2d::new(3, 2).forward(&x)?; // windows overlap by a row and a column
+/// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [12.0, 14.0, 22.0, 24.0]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MaxPool2d {
     /// Side of the window, in pixels.
@@ -52,6 +61,16 @@ pub struct MaxPool2d {
 }
 
 impl MaxPool2d {
+    /// Windows of `kernel` pixels a side, `stride` pixels apart, none of which hangs over the edge.
+    pub const fn new(kernel: usize, stride: usize) -> Self {
+        Self { kernel, stride, ceil: false }
+    }
+
+    /// Sets whether a last window may hang over the edge.
+    pub const fn ceil(self, ceil: bool) -> Self {
+        Self { ceil, ..self }
+    }
+
     /// Height and width of the output for a map of `input` height and width.
     ///
     /// # Errors
@@ -75,99 +94,80 @@ impl MaxPool2d {
         Ok(if last * stride < input { last + 1 } else { last })
     }
 
-    /// `x` (B, C, H, W) to `y` (B, C, H', W').
+    /// `x` `(B, C, H, W)` to `y` `(B, C, H', W')` with its epilogue; candle can differentiate it.
     ///
     /// # Errors
     ///
     /// See the head of this file: shapes, dtypes and windows that have no meaning.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.apply(x, false)
+    pub fn forward_fused(&self, x: &Tensor, epilogue: Epilogue) -> Result<Tensor> {
+        self.check(x)?;
+        let op = Forward { pool: *self, epilogue };
+        nchw(&op.apply([&nhwc(x)?])?)
     }
 
-    /// [`MaxPool2d::forward`] and [`Relu`](crate::Relu) in one pass.
+    /// [`forward_fused`](Self::forward_fused), keeping what [`backward`](Self::backward) needs instead of `x`.
+    /// `input` is the gradient that `backward` is to give: with [`InputGrad::ThroughRelu`] a window without a
+    /// value above 0 passes nothing on.
     ///
     /// # Errors
     ///
-    /// Those of [`MaxPool2d::forward`].
-    pub fn forward_relu(&self, x: &Tensor) -> Result<Tensor> {
-        self.apply(x, true)
-    }
-
-    fn apply(&self, x: &Tensor, relu: bool) -> Result<Tensor> {
-        let (_, _, h, w) = dims4("max-pool", "the input", x)?;
-        self.output_size((h, w))?;
-        nchw(&nhwc(x)?.apply_op1(Forward { pool: *self, relu })?)
-    }
-
-    /// [`MaxPool2d::forward`], or with `relu` [`MaxPool2d::forward_relu`], keeping what
-    /// [`MaxPool2d::backward_argmax`] needs instead of `x`. `input` is the gradient that is to give: with
-    /// [`InputGradient::Rectified`] a window without a value above 0 passes nothing on.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`MaxPool2d::forward`].
-    pub fn forward_argmax(&self, x: &Tensor, relu: bool, input: InputGradient) -> Result<Pooled> {
-        let (_, _, h, w) = dims4("max-pool", "the input", x)?;
-        self.output_size((h, w))?;
-        let rectified = input == InputGradient::Rectified;
-        let op = ForwardArgmax { pool: *self, relu, rectified, argmax: OnceCell::new() };
-        let output = nhwc(x)?.apply_op1_no_bwd(&op)?;
-        let Some(argmax) = op.argmax.into_inner() else { bail!("max-pool: no argmax was made") };
-        let argmax = Tensor::from_storage(argmax, output.shape(), BackpropOp::none(), false);
+    /// Those of [`forward_fused`](Self::forward_fused).
+    pub fn forward_with_argmax(
+        &self,
+        x: &Tensor,
+        epilogue: Epilogue,
+        input: InputGrad,
+    ) -> Result<Pooled> {
+        self.check(x)?;
+        let op = ForwardArgmax { pool: *self, epilogue, through_relu: input.through_relu() };
+        let (output, argmax) = op.run_two([&nhwc(x)?])?;
         Ok(Pooled { output: nchw(&output)?, argmax: nchw(&argmax)? })
     }
 
-    /// The gradient by `x` (B, C, H, W), given that by `y` (B, C, H', W').
-    ///
-    /// # Errors
-    ///
-    /// Those of [`MaxPool2d::forward`], and `dy` of another shape than `y`.
-    pub fn backward(&self, x: &Tensor, dy: &Tensor) -> Result<Tensor> {
-        let (_, _, h, w) = dims4("max-pool", "the input", x)?;
-        let argmax = self.forward_argmax(x, false, InputGradient::Plain)?.argmax;
-        self.backward_argmax(&argmax, dy, (h, w))
-    }
-
-    /// The gradient by `x` (B, C, H, W), of which `size` is the height and width, given `argmax` and the
-    /// gradient by `y`, both (B, C, H', W').
+    /// The gradient with respect to the input `(B, C, H, W)`, of which `size` is the height and width, given
+    /// `argmax` and `dy`, the gradient with respect to `y`, both `(B, C, H', W')`.
     ///
     /// # Errors
     ///
     /// Other ranks or dtypes, shapes that do not fit.
-    pub fn backward_argmax(
-        &self,
-        argmax: &Tensor,
-        dy: &Tensor,
-        size: (usize, usize),
-    ) -> Result<Tensor> {
+    pub fn backward(&self, argmax: &Tensor, dy: &Tensor, size: (usize, usize)) -> Result<Tensor> {
         let (b, c, _, _) = dims4("max-pool", "the gradient", dy)?;
         let (out_h, out_w) = self.output_size(size)?;
         check_shape("max-pool", "the gradient", dy, &[b, c, out_h, out_w])?;
-        if argmax.dtype() != self.place_type() || argmax.dims() != dy.dims() {
+        if argmax.dtype() != self.argmax_dtype() || argmax.dims() != dy.dims() {
             let (dtype, dims) = (argmax.dtype(), argmax.dims());
-            let expected = self.place_type();
+            let expected = self.argmax_dtype();
             bail!("max-pool: argmax must be {expected:?} {:?}, got {dtype:?} {dims:?}", dy.dims())
         }
-        nchw(&nhwc(argmax)?.apply_op2_no_bwd(&nhwc(dy)?, &Backward { pool: *self, size })?)
+        let op = Backward { pool: *self, size };
+        nchw(&op.run_one([&nhwc(argmax)?, &nhwc(dy)?])?)
     }
 
-    /// The dtype of an argmax.
-    fn place_type(&self) -> DType {
+    fn check(&self, x: &Tensor) -> Result<()> {
+        let (_, _, h, w) = dims4("max-pool", "the input", x)?;
+        self.output_size((h, w)).map(|_| ())
+    }
+
+    fn argmax_dtype(&self) -> DType {
         if self.kernel < 16 { DType::U8 } else { DType::U32 }
     }
-}
 
-#[cfg(feature = "cuda")]
-impl MaxPool2d {
-    /// The sizes as the kernels of cards take them, for an input (B, H, W, C).
-    fn on_card(&self, (b, h, w, c): (usize, usize, usize, usize)) -> Result<PoolSize> {
+    /// All sizes for an input (B, H, W, C).
+    fn sizes(&self, (batch, h, w, channels): (usize, usize, usize, usize)) -> Result<PoolSize> {
         let output = self.output_size((h, w))?;
         let Self { kernel, stride, .. } = *self;
-        Ok(PoolSize { batch: b, input: (h, w), output, channels: c, kernel, stride })
+        Ok(PoolSize { batch, input: (h, w), output, channels, kernel, stride })
     }
 }
 
-/// What [`MaxPool2d::forward_argmax`] gives, both (B, C, H', W').
+impl Module for MaxPool2d {
+    /// `x` `(B, C, H, W)` to `y` `(B, C, H', W')`.
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.forward_fused(x, Epilogue::None)
+    }
+}
+
+/// What [`MaxPool2d::forward_with_argmax`] gives, both `(B, C, H', W')`.
 #[derive(Debug, Clone)]
 pub struct Pooled {
     /// The maxima, f32.
@@ -179,129 +179,111 @@ pub struct Pooled {
 /// `x` (B, H, W, C) → `y` (B, H', W', C).
 struct Forward {
     pool: MaxPool2d,
-    relu: bool,
+    epilogue: Epilogue,
 }
 
-impl CustomOp1 for Forward {
-    fn name(&self) -> &'static str {
-        "max-pool"
+impl Op<1> for Forward {
+    const NAME: &'static str = "max-pool";
+
+    fn cpu(&self, [x]: [Input<'_, CpuStorage>; 1]) -> Result<Outputs<CpuStorage>> {
+        let (size, x) = (self.pool.sizes(x.dims4()?)?, x.values::<f32>()?);
+        let y = produce(size.output_shape(), |y| {
+            PoolKernel(size).maxima(x, self.epilogue, y);
+            Ok(())
+        })?;
+        Ok(y.into())
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda_fwd(&self, x: &CudaStorage, l: &Layout) -> Result<(CudaStorage, Shape)> {
-        let size = self.pool.on_card(l.shape().dims4()?)?;
-        let shape = Shape::from((size.batch, size.output.0, size.output.1, size.channels));
-        Ok((cuda::max_pool(&size, x, l, self.relu)?.0, shape))
+    fn cuda(&self, [x]: [Input<'_, CudaStorage>; 1]) -> Result<Outputs<CudaStorage>> {
+        let size = self.pool.sizes(x.dims4()?)?;
+        cuda::max_pool(&size, &x, self.epilogue == Epilogue::Relu)
     }
 
-    fn cpu_fwd(&self, x: &CpuStorage, l: &Layout) -> Result<(CpuStorage, Shape)> {
-        let kernel = Kernel::new(self.pool, l.shape().dims4()?)?;
-        let x = values::<f32>("max-pool", x, l)?;
-        produce(kernel.output_shape(), |y| {
-            kernel.maxima(x, self.relu, y);
-            Ok(())
-        })
-    }
-
-    fn bwd(&self, x: &Tensor, y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
-        let dy = if self.relu { rectified(y, dy)? } else { dy.contiguous()? };
-        self.pool.backward(&nchw(x)?, &nchw(&dy)?).and_then(|dx| nhwc(&dx)).map(Some)
+    fn gradients(&self, [x]: [&Tensor; 1], y: &Tensor, dy: &Tensor) -> Result<[Option<Tensor>; 1]> {
+        let dy = if self.epilogue == Epilogue::Relu { masked(y, dy, 1.0)? } else { dy.clone() };
+        let (pool, (_, h, w, _)) = (self.pool, x.dims4()?);
+        let forward = ForwardArgmax { pool, epilogue: Epilogue::None, through_relu: false };
+        let (_, argmax) = forward.run_two([x])?;
+        Backward { pool, size: (h, w) }.run_one([&argmax, &dy]).map(|dx| [Some(dx)])
     }
 }
 
-/// `x` (B, H, W, C) → `y` (B, H', W', C), and `argmax`, of the same shape, through this struct: an
-/// operation gives back one storage.
+/// `x` (B, H, W, C) → `y` and `argmax`, both (B, H', W', C).
 struct ForwardArgmax {
     pool: MaxPool2d,
-    relu: bool,
-    rectified: bool,
-    argmax: OnceCell<Storage>,
+    epilogue: Epilogue,
+    /// Whether a maximum that is not above 0 has no place.
+    through_relu: bool,
 }
 
 impl ForwardArgmax {
-    fn run<P: Place>(
+    fn run_cpu<P: Place>(
         &self,
-        kernel: &Kernel,
+        size: PoolSize,
         x: &[f32],
         storage: fn(Vec<P>) -> CpuStorage,
-    ) -> Result<(CpuStorage, Shape)> {
-        let shape = kernel.output_shape();
+    ) -> Result<Outputs<CpuStorage>> {
+        let shape = size.output_shape();
         // SAFETY: `maxima_and_places` writes all of it.
-        let mut places = unsafe { unwritten::<P>(shape.elem_count())? };
-        let result = produce(shape, |y| {
-            kernel.maxima_and_places(x, self.relu, self.rectified, y, &mut places);
+        let mut places = unsafe { uninit::<P>(shape.elem_count())? };
+        let y = produce(shape.clone(), |y| {
+            PoolKernel(size).maxima_and_places(x, self.epilogue, self.through_relu, y, &mut places);
             Ok(())
-        });
-        _ = self.argmax.set(Storage::Cpu(storage(places)));
-        result
+        })?;
+        Ok(Outputs::two(y, (storage(places), shape)))
     }
 }
 
-impl CustomOp1 for ForwardArgmax {
-    fn name(&self) -> &'static str {
-        "max-pool"
+impl Op<1> for ForwardArgmax {
+    const NAME: &'static str = "max-pool";
+
+    fn cpu(&self, [x]: [Input<'_, CpuStorage>; 1]) -> Result<Outputs<CpuStorage>> {
+        let (size, x) = (self.pool.sizes(x.dims4()?)?, x.values::<f32>()?);
+        match self.pool.argmax_dtype() {
+            DType::U8 => self.run_cpu(size, x, CpuStorage::U8),
+            _ => self.run_cpu(size, x, CpuStorage::U32),
+        }
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda_fwd(&self, x: &CudaStorage, l: &Layout) -> Result<(CudaStorage, Shape)> {
-        let size = self.pool.on_card(l.shape().dims4()?)?;
-        let shape = Shape::from((size.batch, size.output.0, size.output.1, size.channels));
-        let (y, places) = cuda::max_pool(&size, x, l, self.relu || self.rectified)?;
-        _ = self.argmax.set(Storage::Cuda(places));
-        Ok((y, shape))
-    }
-
-    fn cpu_fwd(&self, x: &CpuStorage, l: &Layout) -> Result<(CpuStorage, Shape)> {
-        let kernel = Kernel::new(self.pool, l.shape().dims4()?)?;
-        let x = values::<f32>("max-pool", x, l)?;
-        match self.pool.place_type() {
-            DType::U8 => self.run(&kernel, x, CpuStorage::U8),
-            _ => self.run(&kernel, x, CpuStorage::U32),
-        }
+    fn cuda(&self, [x]: [Input<'_, CudaStorage>; 1]) -> Result<Outputs<CudaStorage>> {
+        let size = self.pool.sizes(x.dims4()?)?;
+        cuda::max_pool(&size, &x, self.epilogue == Epilogue::Relu || self.through_relu)
     }
 }
 
 /// `argmax`, `dy` (B, H', W', C) → `dx` (B, H, W, C).
 struct Backward {
     pool: MaxPool2d,
+    /// Height and width of `dx`.
     size: (usize, usize),
 }
 
-impl CustomOp2 for Backward {
-    fn name(&self) -> &'static str {
-        "max-pool-backward"
+impl Backward {
+    fn sizes<S>(&self, dy: &Input<'_, S>) -> Result<PoolSize> {
+        let ((b, _, _, c), (h, w)) = (dy.dims4()?, self.size);
+        self.pool.sizes((b, h, w, c))
+    }
+}
+
+impl Op<2> for Backward {
+    const NAME: &'static str = "max-pool-backward";
+
+    fn cpu(&self, [argmax, dy]: [Input<'_, CpuStorage>; 2]) -> Result<Outputs<CpuStorage>> {
+        let (size, dy) = (self.sizes(&dy)?, dy.values::<f32>()?);
+        let dx = produce(size.input_shape(), |dx| {
+            match self.pool.argmax_dtype() {
+                DType::U8 => PoolKernel(size).gradient(argmax.values::<u8>()?, dy, dx),
+                _ => PoolKernel(size).gradient(argmax.values::<u32>()?, dy, dx),
+            }
+            Ok(())
+        })?;
+        Ok(dx.into())
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        argmax: &CudaStorage,
-        l: &Layout,
-        dy: &CudaStorage,
-        dy_l: &Layout,
-    ) -> Result<(CudaStorage, Shape)> {
-        let ((b, _, _, c), (h, w)) = (l.shape().dims4()?, self.size);
-        let size = self.pool.on_card((b, h, w, c))?;
-        let dx = cuda::max_pool_backward(&size, (argmax, l), (dy, dy_l))?;
-        Ok((dx, Shape::from((b, h, w, c))))
-    }
-
-    fn cpu_fwd(
-        &self,
-        argmax: &CpuStorage,
-        l: &Layout,
-        dy: &CpuStorage,
-        dy_l: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (b, _, _, c) = l.shape().dims4()?;
-        let kernel = Kernel::new(self.pool, (b, self.size.0, self.size.1, c))?;
-        let dy = values::<f32>("max-pool", dy, dy_l)?;
-        produce((b, self.size.0, self.size.1, c), |dx| {
-            match self.pool.place_type() {
-                DType::U8 => kernel.gradient(values::<u8>("max-pool", argmax, l)?, dy, dx),
-                _ => kernel.gradient(values::<u32>("max-pool", argmax, l)?, dy, dx),
-            }
-            Ok(())
-        })
+    fn cuda(&self, [argmax, dy]: [Input<'_, CudaStorage>; 2]) -> Result<Outputs<CudaStorage>> {
+        cuda::max_pool_backward(&self.sizes(&dy)?, &argmax, &dy)
     }
 }

@@ -27,7 +27,7 @@ pub fn max_pool(op: &MaxPool2d, x: &Array, (h, w): (usize, usize)) -> Array {
     Array { dims, values: places.into_iter().map(|at| x.get(at)).collect() }
 }
 
-/// The gradient by `x`.
+/// The gradient with respect to `x`.
 pub fn max_pool_gradient(op: &MaxPool2d, x: &Array, dy: &Array) -> Array {
     let mut dx = Array::zeros(&x.dims);
     for (at, dy) in maxima(op, x, dy.four()).into_iter().zip(&dy.values) {

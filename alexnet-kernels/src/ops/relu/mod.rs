@@ -18,37 +18,46 @@ pub(crate) mod reference;
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, Module, Result, Tensor};
 
+use crate::check::{check_shape, check_values};
 use crate::cpu::elementwise::{map1, map2};
-use crate::layout::{
-    check_shape, check_values, in_logical_order, in_memory_order, produce, values,
-};
+use crate::layout::{in_logical_order, in_memory_order};
+use crate::op::{Apply, Input, Op, Outputs, produce};
 
 /// The rectifier; it has no constants.
+///
+/// ```
+/// use alexnet_kernels::Relu;
+/// use candle_core::{Device, Module, Result, Tensor};
+///
+/// # fn main() -> Result<()> {
+/// let y = Relu.forward(&Tensor::new(&[-1f32, 0.0, 2.0], &Device::Cpu)?)?;
+/// assert_eq!(y.to_vec1::<f32>()?, [0.0, 0.0, 2.0]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Relu;
 
-impl Relu {
+impl Module for Relu {
     /// `x` to `y` of the same shape.
-    ///
-    /// # Errors
-    ///
-    /// Dtype other than f32, no elements.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
         check_values("relu", "the input", x)?;
-        in_logical_order(&in_memory_order(x)?.apply_op1(Forward)?)
+        in_logical_order(&Forward.apply([&in_memory_order(x)?])?)
     }
+}
 
-    /// The gradient by the input, given the output `y` and the gradient by it, of one shape.
+impl Relu {
+    /// The gradient with respect to the input, given the output `y` and `dy`, that with respect to it.
     ///
     /// # Errors
     ///
-    /// Dtype other than f32, no elements, shapes that differ.
+    /// Those of `forward`, and `dy` of another shape than `y`.
     pub fn backward(&self, y: &Tensor, dy: &Tensor) -> Result<Tensor> {
         check_values("relu", "the output", y)?;
         check_shape("relu", "the gradient", dy, y.dims())?;
-        in_logical_order(&in_memory_order(y)?.apply_op2_no_bwd(&in_memory_order(dy)?, &Backward)?)
+        in_logical_order(&masked(&in_memory_order(y)?, &in_memory_order(dy)?, 1.0)?)
     }
 }
 
@@ -58,73 +67,59 @@ pub(crate) fn relu(x: f32) -> f32 {
     if x <= 0.0 { 0.0 } else { x }
 }
 
-/// `dy` where `y` is above 0, else 0; both as the operations see them.
-pub(crate) fn rectified(y: &Tensor, dy: &Tensor) -> Result<Tensor> {
-    y.apply_op2_no_bwd(&dy.contiguous()?, &Backward)
+/// `scale · dy` where `y` is above 0, else 0; both as operations see them.
+pub(crate) fn masked(y: &Tensor, dy: &Tensor, scale: f32) -> Result<Tensor> {
+    Masked(scale).run_one([y, dy])
 }
 
 /// `x → y`.
 struct Forward;
 
-impl CustomOp1 for Forward {
-    fn name(&self) -> &'static str {
-        "relu"
+impl Op<1> for Forward {
+    const NAME: &'static str = "relu";
+
+    fn cpu(&self, [x]: [Input<'_, CpuStorage>; 1]) -> Result<Outputs<CpuStorage>> {
+        let values = x.values::<f32>()?;
+        let y = produce(x.shape(), |y| {
+            map1(values, y, relu);
+            Ok(())
+        })?;
+        Ok(y.into())
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda_fwd(&self, x: &CudaStorage, l: &Layout) -> Result<(CudaStorage, Shape)> {
-        Ok((cuda::relu(x, l)?, l.shape().clone()))
+    fn cuda(&self, [x]: [Input<'_, CudaStorage>; 1]) -> Result<Outputs<CudaStorage>> {
+        cuda::relu(&x)
     }
 
-    fn cpu_fwd(&self, x: &CpuStorage, l: &Layout) -> Result<(CpuStorage, Shape)> {
-        let x = values::<f32>("relu", x, l)?;
-        produce(l.shape(), |y| {
-            map1(x, y, relu);
-            Ok(())
-        })
-    }
-
-    fn bwd(&self, _x: &Tensor, y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
-        rectified(y, dy).map(Some)
+    fn gradients(&self, _: [&Tensor; 1], y: &Tensor, dy: &Tensor) -> Result<[Option<Tensor>; 1]> {
+        masked(y, dy, 1.0).map(|dx| [Some(dx)])
     }
 }
 
-/// `(y, dy) → dx`.
-struct Backward;
+/// `(y, dy) → dx`, multiplied by the number.
+struct Masked(f32);
 
-impl CustomOp2 for Backward {
-    fn name(&self) -> &'static str {
-        "relu-backward"
-    }
+impl Op<2> for Masked {
+    const NAME: &'static str = "relu-backward";
 
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        y: &CudaStorage,
-        l: &Layout,
-        dy: &CudaStorage,
-        dy_l: &Layout,
-    ) -> Result<(CudaStorage, Shape)> {
-        Ok((cuda::relu_backward((y, l), (dy, dy_l), 1.0)?, l.shape().clone()))
-    }
-
-    fn cpu_fwd(
-        &self,
-        y: &CpuStorage,
-        l: &Layout,
-        dy: &CpuStorage,
-        dy_l: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (y, dy) = (values::<f32>("relu", y, l)?, values::<f32>("relu", dy, dy_l)?);
-        produce(l.shape(), |dx| {
+    fn cpu(&self, [y, dy]: [Input<'_, CpuStorage>; 2]) -> Result<Outputs<CpuStorage>> {
+        let (shape, y, dy, scale) = (y.shape(), y.values::<f32>()?, dy.values::<f32>()?, self.0);
+        let dx = produce(shape, |dx| {
             map2(
                 y,
                 dy,
                 dx,
                 #[inline(always)]
-                |y, dy| if y > 0.0 { dy } else { 0.0 },
+                |y, dy| if y > 0.0 { scale * dy } else { 0.0 },
             );
             Ok(())
-        })
+        })?;
+        Ok(dx.into())
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda(&self, [y, dy]: [Input<'_, CudaStorage>; 2]) -> Result<Outputs<CudaStorage>> {
+        cuda::relu_backward(&y, &dy, self.0)
     }
 }

@@ -48,7 +48,7 @@ pub fn lrn(storage: Storage, constants: &LrnConstants, x: Span, y: Span) -> Resu
     constants.launch(storage, "forward", &[x, y])
 }
 
-/// `(x, dy) → dx`; with `rectified`, `dx` is 0 where `x` is not above 0.
+/// `(x, dy) → dx`; with `through_relu`, `dx` is 0 where `x` is not above 0.
 ///
 /// # Errors
 ///
@@ -57,10 +57,10 @@ pub fn lrn_backward(
     storage: Storage,
     constants: &LrnConstants,
     [x, dy, dx]: [Span; 3],
-    rectified: bool,
+    through_relu: bool,
 ) -> Result<Launch> {
     let launch = constants.launch(storage, "backward", &[x, dy, dx])?;
-    Ok(launch.words(&[u32::from(rectified)]))
+    Ok(launch.words(&[u32::from(through_relu)]))
 }
 
 /// The constants of the norm within a map as its kernels use them.
@@ -127,7 +127,7 @@ pub fn map_norm_shares(
     over_maps(storage, "shares", size, constants, (&[x, dy, scaled, share], &floats))
 }
 
-/// Second half: `x` and what the first half gave to `dx`; with `rectified`, 0 where `x` is not above 0.
+/// Second half: `x` and what the first half gave to `dx`; with `through_relu`, 0 where `x` is not above 0.
 ///
 /// # Errors
 ///
@@ -137,10 +137,10 @@ pub fn map_norm_backward(
     size: MapSize,
     constants: &MapConstants,
     [x, scaled, share, dx]: [Span; 4],
-    rectified: bool,
+    through_relu: bool,
 ) -> Result<Launch> {
     let floats = [false, true, true, false];
     let launch =
         over_maps(storage, "backward", size, constants, (&[x, scaled, share, dx], &floats))?;
-    Ok(launch.words(&[u32::from(rectified)]))
+    Ok(launch.words(&[u32::from(through_relu)]))
 }

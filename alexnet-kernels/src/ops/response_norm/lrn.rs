@@ -19,16 +19,31 @@
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, Module, Result, Tensor, bail};
 use rayon::prelude::*;
 
 use super::launch::LrnConstants;
 use super::power::Power;
 use super::window_sums::{Rows, window_sums};
+use crate::check::{check_shape, dims4};
 use crate::cpu::simd::vectorized;
-use crate::layout::{check_shape, dims4, nchw, nhwc, produce, values};
+use crate::layout::{nchw, nhwc};
+use crate::op::{Apply, Input, Op, Outputs, produce};
+use crate::ops::fusion::InputGrad;
 
-/// The constants of the formula.
+/// Local response normalization across channels.
+///
+/// ```
+/// use alexnet_kernels::Lrn;
+/// use candle_core::{Device, Module, Result, Tensor};
+///
+/// # fn main() -> Result<()> {
+/// let x = Tensor::new(&[1f32, 2.0, 3.0], &Device::Cpu)?.reshape((1, 3, 1, 1))?;
+/// let y = Lrn::new(3).alpha(3.0).beta(1.0).k(1.0).forward(&x)?; // s = 1 + the window's squares
+/// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [1.0 / 6.0, 2.0 / 15.0, 3.0 / 14.0]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Lrn {
     /// Window, in channels; odd.
@@ -46,39 +61,54 @@ pub struct Lrn {
 }
 
 impl Lrn {
-    /// `x` (B, C, H, W) to `y` of the same shape.
+    /// The paper's constants, without towers: n = 5, α = 10⁻⁴, β = 0.75, k = 2.
+    pub const ALEXNET: Self =
+        Self { n: 5, alpha: 1e-4, beta: 0.75, k: 2.0, towers: 1, alpha_over_n: true };
+
+    /// A window of `n` channels; the other constants are [`ALEXNET`](Self::ALEXNET)'s until they are set.
+    pub const fn new(n: usize) -> Self {
+        Self { n, ..Self::ALEXNET }
+    }
+
+    /// Sets the weight of the window's squares.
+    pub const fn alpha(self, alpha: f32) -> Self {
+        Self { alpha, ..self }
+    }
+
+    /// Sets the exponent.
+    pub const fn beta(self, beta: f32) -> Self {
+        Self { beta, ..self }
+    }
+
+    /// Sets the offset.
+    pub const fn k(self, k: f32) -> Self {
+        Self { k, ..self }
+    }
+
+    /// Sets the number of towers.
+    pub const fn towers(self, towers: usize) -> Self {
+        Self { towers, ..self }
+    }
+
+    /// Sets whether α weighs the mean of the window's squares, or their sum.
+    pub const fn alpha_over_n(self, alpha_over_n: bool) -> Self {
+        Self { alpha_over_n, ..self }
+    }
+
+    /// The gradient with respect to the input, given `x` and `dy`, that with respect to the output:
+    /// all `(B, C, H, W)`. `None` with [`InputGrad::Skip`].
     ///
     /// # Errors
     ///
-    /// See the head of this file: shapes, dtypes and constants that have no meaning.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.check(x)?;
-        nchw(&nhwc(x)?.apply_op1(Forward(*self))?)
-    }
-
-    /// The gradient by `x` (B, C, H, W), given that by `y` (B, C, H, W).
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Lrn::forward`], and `dy` of another shape than `x`.
-    pub fn backward(&self, x: &Tensor, dy: &Tensor) -> Result<Tensor> {
-        self.apply_backward(x, dy, false)
-    }
-
-    /// The gradient by what `x` (B, C, H, W) was before it was rectified: that by `x` where `x > 0`, else 0.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Lrn::backward`].
-    pub fn backward_rectified(&self, x: &Tensor, dy: &Tensor) -> Result<Tensor> {
-        self.apply_backward(x, dy, true)
-    }
-
-    fn apply_backward(&self, x: &Tensor, dy: &Tensor, rectified: bool) -> Result<Tensor> {
+    /// Those of `forward`, and `dy` of another shape than `x`.
+    pub fn backward(&self, x: &Tensor, dy: &Tensor, input: InputGrad) -> Result<Option<Tensor>> {
         self.check(x)?;
         check_shape("lrn", "the gradient", dy, x.dims())?;
-        let op = Backward { lrn: *self, rectified };
-        nchw(&nhwc(x)?.apply_op2_no_bwd(&nhwc(dy)?, &op)?)
+        if input == InputGrad::Skip {
+            return Ok(None);
+        }
+        let backward = Backward { lrn: *self, through_relu: input.through_relu() };
+        nchw(&backward.run_one([&nhwc(x)?, &nhwc(dy)?])?).map(Some)
     }
 
     fn check(&self, x: &Tensor) -> Result<()> {
@@ -100,29 +130,31 @@ impl Lrn {
         let radius = (self.n / 2).min(row - 1);
         LrnConstants { row, radius, a, beta: self.beta, k: self.k }
     }
+}
 
-    fn kernel(&self, channels: usize) -> Kernel {
-        let LrnConstants { row, radius, k, a, beta } = self.constants(channels);
-        Kernel { rows: Rows::new(row, radius), row, radius, a, beta, k }
+impl Module for Lrn {
+    /// `x` `(B, C, H, W)` to `y` of the same shape.
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.check(x)?;
+        nchw(&Forward(*self).apply([&nhwc(x)?])?)
     }
 }
 
-/// Works on rows, the channels of one tower at one pixel: contiguous in memory, but only three
-/// vectors for 48 channels. So what does not read `x` or `dy` is one loop over several rows.
-struct Kernel {
+/// The fast loops. They work on rows, the channels of one tower at one pixel: contiguous in memory, but
+/// only three vectors for 48 channels. So what does not read `x` or `dy` is one loop over several rows.
+struct RowKernel {
     rows: Rows,
-    /// Channels of a row.
-    row: usize,
-    radius: usize,
-    a: f32,
-    beta: f32,
-    k: f32,
+    constants: LrnConstants,
 }
 
-impl Kernel {
+impl RowKernel {
+    fn new(constants: LrnConstants) -> Self {
+        Self { rows: Rows::new(constants.row, constants.radius), constants }
+    }
+
     /// `x`, `y`: any number of rows.
     fn forward(&self, x: &[f32], y: &mut [f32]) {
-        let power = Power::new(self.beta);
+        let (row, power) = (self.constants.row, Power::new(self.constants.beta));
         let (mut squares, mut p) = (self.rows.padded(), self.rows.plain());
         vectorized(
             #[inline(always)]
@@ -131,7 +163,7 @@ impl Kernel {
                 for (x, y) in x.chunks(together).zip(y.chunks_mut(together)) {
                     self.scales(x, &mut squares, &mut p);
                     power.apply(&mut p);
-                    let rows = x.chunks_exact(self.row).zip(y.chunks_exact_mut(self.row));
+                    let rows = x.chunks_exact(row).zip(y.chunks_exact_mut(row));
                     for ((x, y), p) in rows.zip(self.rows.of_plain(&mut p)) {
                         for ((y, x), p) in y.iter_mut().zip(x).zip(p) {
                             *y = x * *p;
@@ -145,7 +177,8 @@ impl Kernel {
     /// `x`, `dy`, `dx`: any number of rows. `s` is computed again: cheaper than memory for it.
     /// `dx` is 0 where `x` is not above `least`.
     fn backward(&self, x: &[f32], dy: &[f32], least: f32, dx: &mut [f32]) {
-        let (power, factor) = (Power::new(self.beta), 2.0 * self.a * self.beta);
+        let LrnConstants { row, radius, a, beta, .. } = self.constants;
+        let (power, factor) = (Power::new(beta), 2.0 * a * beta);
         let [mut squares, mut shares] = [(); 2].map(|()| self.rows.padded());
         let (mut s, mut p) = (self.rows.plain(), self.rows.plain()); // s is 1/s, then sums
         vectorized(
@@ -157,20 +190,20 @@ impl Kernel {
                     self.scales(x, &mut squares, &mut p);
                     power.apply_with_inverse(&mut p, &mut s);
                     // dy·s^−β, and from it each channel's share in the gradient of its neighbours.
-                    let rows = x.chunks_exact(self.row).zip(dy.chunks_exact(self.row));
-                    let places = self.rows.of_plain(&mut p).zip(self.rows.of_plain(&mut s));
-                    let places = places.zip(self.rows.of_padded(&mut shares));
-                    for ((x, dy), ((p, s), shares)) in rows.zip(places) {
-                        let places = p.iter_mut().zip(s).zip(shares);
-                        for ((x, dy), ((p, s), share)) in x.iter().zip(dy).zip(places) {
+                    let rows = x.chunks_exact(row).zip(dy.chunks_exact(row));
+                    let scales = self.rows.of_plain(&mut p).zip(self.rows.of_plain(&mut s));
+                    let scales = scales.zip(self.rows.of_padded(&mut shares));
+                    for ((x, dy), ((p, s), shares)) in rows.zip(scales) {
+                        let scales = p.iter_mut().zip(s).zip(shares);
+                        for ((x, dy), ((p, s), share)) in x.iter().zip(dy).zip(scales) {
                             *p *= dy;
                             *share = *p * x * *s;
                         }
                     }
-                    window_sums(2 * self.radius + 1, 1, &shares, &mut s);
-                    let rows = x.chunks_exact(self.row).zip(dx.chunks_exact_mut(self.row));
-                    let places = self.rows.of_plain(&mut p).zip(self.rows.of_plain(&mut s));
-                    for ((x, dx), (p, sums)) in rows.zip(places) {
+                    window_sums(2 * radius + 1, 1, &shares, &mut s);
+                    let rows = x.chunks_exact(row).zip(dx.chunks_exact_mut(row));
+                    let scales = self.rows.of_plain(&mut p).zip(self.rows.of_plain(&mut s));
+                    for ((x, dx), (p, sums)) in rows.zip(scales) {
                         for ((dx, &x), (p, sum)) in dx.iter_mut().zip(x).zip(p.iter().zip(sums)) {
                             let gradient = *p - factor * x * *sum;
                             *dx = if x <= least { 0.0 } else { gradient };
@@ -184,14 +217,15 @@ impl Kernel {
     /// `s` of each window of the rows of `x`.
     #[inline(always)]
     fn scales(&self, x: &[f32], squares: &mut [f32], s: &mut [f32]) {
-        for (x, squares) in x.chunks_exact(self.row).zip(self.rows.of_padded(squares)) {
+        let LrnConstants { row, radius, k, a, .. } = self.constants;
+        for (x, squares) in x.chunks_exact(row).zip(self.rows.of_padded(squares)) {
             for (square, x) in squares.iter_mut().zip(x) {
                 *square = x * x;
             }
         }
-        window_sums(2 * self.radius + 1, 1, squares, s);
+        window_sums(2 * radius + 1, 1, squares, s);
         for s in s {
-            *s = self.k + self.a * *s;
+            *s = k + a * *s;
         }
     }
 }
@@ -199,30 +233,29 @@ impl Kernel {
 /// `x → y`, both (B, H, W, C).
 struct Forward(Lrn);
 
-impl CustomOp1 for Forward {
-    fn name(&self) -> &'static str {
-        "lrn"
+impl Op<1> for Forward {
+    const NAME: &'static str = "lrn";
+
+    fn cpu(&self, [x]: [Input<'_, CpuStorage>; 1]) -> Result<Outputs<CpuStorage>> {
+        let (_, h, w, c) = x.dims4()?;
+        let kernel = RowKernel::new(self.0.constants(c));
+        let values = x.values::<f32>()?;
+        let y = produce(x.shape(), |y| {
+            let images = y.par_chunks_mut(h * w * c).zip(values.par_chunks(h * w * c));
+            images.for_each(|(y, x)| kernel.forward(x, y));
+            Ok(())
+        })?;
+        Ok(y.into())
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda_fwd(&self, x: &CudaStorage, l: &Layout) -> Result<(CudaStorage, Shape)> {
-        let constants = self.0.constants(l.shape().dims4()?.3);
-        Ok((super::cuda::lrn(&constants, x, l)?, l.shape().clone()))
+    fn cuda(&self, [x]: [Input<'_, CudaStorage>; 1]) -> Result<Outputs<CudaStorage>> {
+        let constants = self.0.constants(x.dims4()?.3);
+        super::cuda::lrn(&constants, &x)
     }
 
-    fn cpu_fwd(&self, x: &CpuStorage, l: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (_, h, w, c) = l.shape().dims4()?;
-        let (kernel, x) = (self.0.kernel(c), values::<f32>("lrn", x, l)?);
-        produce(l.shape(), |y| {
-            let images = y.par_chunks_mut(h * w * c).zip(x.par_chunks(h * w * c));
-            images.for_each(|(y, x)| kernel.forward(x, y));
-            Ok(())
-        })
-    }
-
-    fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
-        let backward = Backward { lrn: self.0, rectified: false };
-        x.apply_op2_no_bwd(&dy.contiguous()?, &backward).map(Some)
+    fn gradients(&self, [x]: [&Tensor; 1], _: &Tensor, dy: &Tensor) -> Result<[Option<Tensor>; 1]> {
+        Backward { lrn: self.0, through_relu: false }.run_one([x, dy]).map(|dx| [Some(dx)])
     }
 }
 
@@ -230,43 +263,29 @@ impl CustomOp1 for Forward {
 struct Backward {
     lrn: Lrn,
     /// Whether `dx` is 0 where `x` is not above 0.
-    rectified: bool,
+    through_relu: bool,
 }
 
-impl CustomOp2 for Backward {
-    fn name(&self) -> &'static str {
-        "lrn-backward"
-    }
+impl Op<2> for Backward {
+    const NAME: &'static str = "lrn-backward";
 
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        x: &CudaStorage,
-        l: &Layout,
-        dy: &CudaStorage,
-        dy_l: &Layout,
-    ) -> Result<(CudaStorage, Shape)> {
-        let constants = self.lrn.constants(l.shape().dims4()?.3);
-        let dx = super::cuda::lrn_backward(&constants, (x, l), (dy, dy_l), self.rectified)?;
-        Ok((dx, l.shape().clone()))
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        l: &Layout,
-        dy: &CpuStorage,
-        dy_l: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (_, h, w, c) = l.shape().dims4()?;
-        let kernel = self.lrn.kernel(c);
-        let least = if self.rectified { 0.0 } else { f32::NEG_INFINITY };
-        let (x, dy) = (values::<f32>("lrn", x, l)?, values::<f32>("lrn", dy, dy_l)?);
-        produce(l.shape(), |dx| {
+    fn cpu(&self, [x, dy]: [Input<'_, CpuStorage>; 2]) -> Result<Outputs<CpuStorage>> {
+        let (_, h, w, c) = x.dims4()?;
+        let kernel = RowKernel::new(self.lrn.constants(c));
+        let least = if self.through_relu { 0.0 } else { f32::NEG_INFINITY };
+        let (shape, x, dy) = (x.shape(), x.values::<f32>()?, dy.values::<f32>()?);
+        let dx = produce(shape, |dx| {
             let (x, dy) = (x.par_chunks(h * w * c), dy.par_chunks(h * w * c));
             let images = dx.par_chunks_mut(h * w * c).zip(x).zip(dy);
             images.for_each(|((dx, x), dy)| kernel.backward(x, dy, least, dx));
             Ok(())
-        })
+        })?;
+        Ok(dx.into())
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda(&self, [x, dy]: [Input<'_, CudaStorage>; 2]) -> Result<Outputs<CudaStorage>> {
+        let constants = self.lrn.constants(x.dims4()?.3);
+        super::cuda::lrn_backward(&constants, [&x, &dy], self.through_relu)
     }
 }

@@ -15,20 +15,36 @@
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, Module, Result, Tensor, bail};
 use rayon::prelude::*;
 
 #[cfg(feature = "cuda")]
 use super::launch::MapConstants;
 use super::power::Power;
 use super::window_sums::window_sums;
-use crate::cpu::pool::with_scratch;
+use crate::check::{check_shape, dims4};
+use crate::cpu::scratch::with_scratch;
 use crate::cpu::simd::vectorized;
 #[cfg(feature = "cuda")]
 use crate::cuda::launch::MapSize;
-use crate::layout::{check_shape, dims4, nchw, nhwc, produce, values};
+use crate::layout::{nchw, nhwc};
+use crate::op::{Apply, Input, Op, Outputs, produce};
+use crate::ops::fusion::InputGrad;
 
-/// The constants of the formula.
+/// Response normalization within a map.
+///
+/// ```
+/// use alexnet_kernels::MapNorm;
+/// use candle_core::{Device, Module, Result, Tensor};
+///
+/// # fn main() -> Result<()> {
+/// let x = Tensor::new(&[1f32, 2.0, 3.0], &Device::Cpu)?.reshape((1, 1, 1, 3))?;
+/// let norm = MapNorm { n: 3, alpha: 9.0, beta: 1.0, k: 1.0 }; // α/n² = 1
+/// let y = norm.forward(&x)?;
+/// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [1.0 / 6.0, 2.0 / 15.0, 3.0 / 14.0]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MapNorm {
     /// Side of the window, in pixels; odd.
@@ -41,40 +57,29 @@ pub struct MapNorm {
     pub k: f32,
 }
 
-impl MapNorm {
-    /// `x` (B, C, H, W) to `y` of the same shape.
-    ///
-    /// # Errors
-    ///
-    /// See the head of this file: shapes, dtypes and windows that have no meaning.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+impl Module for MapNorm {
+    /// `x` `(B, C, H, W)` to `y` of the same shape.
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
         self.check(x)?;
-        nchw(&nhwc(x)?.apply_op1(Forward(*self))?)
+        nchw(&Forward(*self).apply([&nhwc(x)?])?)
     }
+}
 
-    /// The gradient by `x` (B, C, H, W), given that by `y` (B, C, H, W).
+impl MapNorm {
+    /// The gradient with respect to the input, given `x` and `dy`, that with respect to the output:
+    /// all `(B, C, H, W)`. `None` with [`InputGrad::Skip`].
     ///
     /// # Errors
     ///
-    /// Those of [`MapNorm::forward`], and `dy` of another shape than `x`.
-    pub fn backward(&self, x: &Tensor, dy: &Tensor) -> Result<Tensor> {
-        self.gradient(x, dy, false)
-    }
-
-    /// The gradient by what `x` was before it was rectified: [`MapNorm::backward`] where `x` is above 0, else 0.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`MapNorm::backward`].
-    pub fn backward_rectified(&self, x: &Tensor, dy: &Tensor) -> Result<Tensor> {
-        self.gradient(x, dy, true)
-    }
-
-    fn gradient(&self, x: &Tensor, dy: &Tensor, rectified: bool) -> Result<Tensor> {
+    /// Those of `forward`, and `dy` of another shape than `x`.
+    pub fn backward(&self, x: &Tensor, dy: &Tensor, input: InputGrad) -> Result<Option<Tensor>> {
         self.check(x)?;
         check_shape("map-norm", "the gradient", dy, x.dims())?;
-        let op = Backward { norm: *self, rectified };
-        nchw(&nhwc(x)?.apply_op2_no_bwd(&nhwc(dy)?, &op)?)
+        if input == InputGrad::Skip {
+            return Ok(None);
+        }
+        let backward = Backward { norm: *self, through_relu: input.through_relu() };
+        nchw(&backward.run_one([&nhwc(x)?, &nhwc(dy)?])?).map(Some)
     }
 
     fn check(&self, x: &Tensor) -> Result<()> {
@@ -88,12 +93,11 @@ impl MapNorm {
 
 #[cfg(feature = "cuda")]
 impl MapNorm {
-    /// Constants and sizes as the kernels of cards take them, for tensors (B, H, W, C).
-    fn on_card(&self, l: &Layout) -> Result<(MapConstants, MapSize)> {
-        let (_, h, w, c) = l.shape().dims4()?;
+    /// Constants and sizes as the CUDA kernels take them, for images (H, W, C).
+    fn launch_sizes(&self, (_, h, w, c): (usize, usize, usize, usize)) -> (MapConstants, MapSize) {
         let Kernel { radius, a, beta, k, .. } = Kernel::new(*self, (h, w, c));
         let constants = MapConstants { reach: [radius.0, radius.1], k, a, beta };
-        Ok((constants, MapSize { height: h, width: w, channels: c }))
+        (constants, MapSize { height: h, width: w, channels: c })
     }
 }
 
@@ -211,30 +215,28 @@ impl Kernel {
 /// `x → y`, both (B, H, W, C).
 struct Forward(MapNorm);
 
-impl CustomOp1 for Forward {
-    fn name(&self) -> &'static str {
-        "map-norm"
+impl Op<1> for Forward {
+    const NAME: &'static str = "map-norm";
+
+    fn cpu(&self, [x]: [Input<'_, CpuStorage>; 1]) -> Result<Outputs<CpuStorage>> {
+        let (_, h, w, c) = x.dims4()?;
+        let (kernel, values) = (Kernel::new(self.0, (h, w, c)), x.values::<f32>()?);
+        let y = produce(x.shape(), |y| {
+            let images = y.par_chunks_mut(h * w * c).zip(values.par_chunks(h * w * c));
+            images.for_each(|(y, x)| kernel.forward(x, y));
+            Ok(())
+        })?;
+        Ok(y.into())
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda_fwd(&self, x: &CudaStorage, l: &Layout) -> Result<(CudaStorage, Shape)> {
-        let (constants, size) = self.0.on_card(l)?;
-        Ok((super::cuda::map_norm(&constants, size, x, l)?, l.shape().clone()))
+    fn cuda(&self, [x]: [Input<'_, CudaStorage>; 1]) -> Result<Outputs<CudaStorage>> {
+        let (constants, size) = self.0.launch_sizes(x.dims4()?);
+        super::cuda::map_norm(&constants, size, &x)
     }
 
-    fn cpu_fwd(&self, x: &CpuStorage, l: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (_, h, w, c) = l.shape().dims4()?;
-        let (kernel, x) = (Kernel::new(self.0, (h, w, c)), values::<f32>("map-norm", x, l)?);
-        produce(l.shape(), |y| {
-            let images = y.par_chunks_mut(h * w * c).zip(x.par_chunks(h * w * c));
-            images.for_each(|(y, x)| kernel.forward(x, y));
-            Ok(())
-        })
-    }
-
-    fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
-        x.apply_op2_no_bwd(&dy.contiguous()?, &Backward { norm: self.0, rectified: false })
-            .map(Some)
+    fn gradients(&self, [x]: [&Tensor; 1], _: &Tensor, dy: &Tensor) -> Result<[Option<Tensor>; 1]> {
+        Backward { norm: self.0, through_relu: false }.run_one([x, dy]).map(|dx| [Some(dx)])
     }
 }
 
@@ -242,48 +244,33 @@ impl CustomOp1 for Forward {
 struct Backward {
     norm: MapNorm,
     /// Whether `dx` is 0 where `x` is not above 0.
-    rectified: bool,
+    through_relu: bool,
 }
 
-impl CustomOp2 for Backward {
-    fn name(&self) -> &'static str {
-        "map-norm-backward"
-    }
+impl Op<2> for Backward {
+    const NAME: &'static str = "map-norm-backward";
 
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        x: &CudaStorage,
-        l: &Layout,
-        dy: &CudaStorage,
-        dy_l: &Layout,
-    ) -> Result<(CudaStorage, Shape)> {
-        let (constants, size) = self.norm.on_card(l)?;
-        let (x, dy) = ((x, l), (dy, dy_l));
-        let dx = super::cuda::map_norm_backward(&constants, size, x, dy, self.rectified)?;
-        Ok((dx, l.shape().clone()))
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        l: &Layout,
-        dy: &CpuStorage,
-        dy_l: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (_, h, w, c) = l.shape().dims4()?;
+    fn cpu(&self, [x, dy]: [Input<'_, CpuStorage>; 2]) -> Result<Outputs<CpuStorage>> {
+        let (_, h, w, c) = x.dims4()?;
         let kernel = Kernel::new(self.norm, (h, w, c));
-        let (x, dy) = (values::<f32>("map-norm", x, l)?, values::<f32>("map-norm", dy, dy_l)?);
-        produce(l.shape(), |dx| {
+        let (shape, x, dy) = (x.shape(), x.values::<f32>()?, dy.values::<f32>()?);
+        let dx = produce(shape, |dx| {
             let (x, dy) = (x.par_chunks(h * w * c), dy.par_chunks(h * w * c));
             let images = dx.par_chunks_mut(h * w * c).zip(x).zip(dy);
             images.for_each(|((dx, x), dy)| {
                 with_scratch(x.len(), |shares| kernel.backward(x, dy, shares, dx));
-                if self.rectified {
+                if self.through_relu {
                     dx.iter_mut().zip(x).for_each(|(dx, x)| *dx = if *x > 0.0 { *dx } else { 0.0 });
                 }
             });
             Ok(())
-        })
+        })?;
+        Ok(dx.into())
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda(&self, [x, dy]: [Input<'_, CudaStorage>; 2]) -> Result<Outputs<CudaStorage>> {
+        let (constants, size) = self.norm.launch_sizes(x.dims4()?);
+        super::cuda::map_norm_backward(&constants, size, [&x, &dy], self.through_relu)
     }
 }

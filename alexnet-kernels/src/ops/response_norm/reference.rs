@@ -1,7 +1,8 @@
 //! Both response norms: each scales an element by the squares in a window around it.
 
+use super::lrn::Lrn;
+use super::map_norm::MapNorm;
 use crate::array::{Array, indices};
-use crate::{Lrn, MapNorm};
 
 /// What both have in common.
 struct Norm<F> {
@@ -67,7 +68,7 @@ pub fn lrn(op: &Lrn, x: &Array) -> Array {
     across(op, x.dims[1]).forward(x)
 }
 
-/// Its gradient by `x`.
+/// Its gradient with respect to `x`.
 pub fn lrn_gradient(op: &Lrn, x: &Array, dy: &Array) -> Array {
     across(op, x.dims[1]).gradient(x, dy)
 }
@@ -77,7 +78,7 @@ pub fn map_norm(op: &MapNorm, x: &Array) -> Array {
     within(op, x.four()).forward(x)
 }
 
-/// Its gradient by `x`.
+/// Its gradient with respect to `x`.
 pub fn map_norm_gradient(op: &MapNorm, x: &Array, dy: &Array) -> Array {
     within(op, x.four()).gradient(x, dy)
 }

@@ -2,7 +2,7 @@
 
 use candle_core::Result;
 
-use super::Sgd;
+use super::rule::Sgd;
 use crate::cuda::launch::{Launch, Span, Storage, width};
 
 /// Updates `state`, n weights and then n velocities, by a gradient of n elements stored as `storage` says; `copy`, if

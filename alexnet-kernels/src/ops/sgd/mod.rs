@@ -15,6 +15,7 @@
 mod cuda;
 pub(crate) mod launch;
 pub(crate) mod reference;
+mod rule;
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
@@ -22,37 +23,44 @@ use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, DType, InplaceOp2, InplaceOp3, Layout, Result, Tensor, bail};
 use rayon::prelude::*;
 
+pub use self::rule::Sgd;
+use crate::check::check_values;
 use crate::cpu::simd::vectorized;
-use crate::layout::{check_values, values};
-
-/// The constants of one update.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Sgd {
-    /// Learning rate.
-    pub rate: f32,
-    /// Part of the velocity that stays.
-    pub momentum: f32,
-    /// Weight decay; multiplied by `rate`.
-    pub decay: f32,
-}
+use crate::layout::as_in_memory;
+use crate::op::Input;
 
 impl Sgd {
     /// Updates weights and velocity in place, in one pass over memory.
     ///
-    /// Weights and velocity are rows 0 and 1 of `state`, (2, n), so that tensors which are views
-    /// of row 0 see the update. `gradient` has n elements in any shape; element i *in memory*
-    /// belongs to weight i, so a channels-last gradient belongs to channels-last weights.
+    /// Weights and velocity are rows 0 and 1 of `state`, `(2, n)`, so that tensors which are views of row 0
+    /// see the update. `gradient` has n elements in any shape; element i *in memory* belongs to weight i, so
+    /// a channels-last gradient belongs to channels-last weights.
+    ///
+    /// ```
+    /// use alexnet_kernels::Sgd;
+    /// use candle_core::{Device, Result, Tensor};
+    ///
+    /// # fn main() -> Result<()> {
+    /// let state = Tensor::new(&[[1f32], [0.0]], &Device::Cpu)?; // one weight, at rest
+    /// let sgd = Sgd { rate: 0.5, momentum: 0.5, decay: 0.0 };
+    /// for _ in 0..2 {
+    ///     sgd.update(&state, &Tensor::new(&[1f32], &Device::Cpu)?)?;
+    /// }
+    /// assert_eq!(state.to_vec2::<f32>()?, [[-0.25], [-0.75]]);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
     /// See the head of this file: shapes, dtypes and layouts that do not fit.
     pub fn update(&self, state: &Tensor, gradient: &Tensor) -> Result<()> {
         check(state, gradient)?;
-        state.inplace_op2(&in_memory_order(gradient)?, self)
+        state.inplace_op2(&as_in_memory(gradient)?, self)
     }
 
-    /// [`Sgd::update`], and the new weights into `copy`, n elements of bf16: what matmuls read in mixed precision. On
-    /// GPUs only, in the same pass.
+    /// [`Sgd::update`], and the new weights into `copy`, n elements of bf16: what matmuls read in mixed
+    /// precision. On GPUs only, in the same pass.
     ///
     /// # Errors
     ///
@@ -63,7 +71,7 @@ impl Sgd {
             let (dtype, shape) = (copy.dtype(), copy.dims());
             bail!("sgd: the copy must be {n} elements of bf16 in a row, got {dtype:?} {shape:?}")
         }
-        state.inplace_op3(&in_memory_order(gradient)?, copy, &WithCopy(*self))
+        state.inplace_op3(&as_in_memory(gradient)?, copy, &WithCopy(*self))
     }
 
     fn run(&self, weights: &mut [f32], velocity: &mut [f32], gradient: &[f32]) {
@@ -104,54 +112,43 @@ fn check(state: &Tensor, gradient: &Tensor) -> Result<usize> {
 /// Weights a thread takes at a time.
 const CHUNK: usize = 16 * 1024;
 
-/// The elements of `x` as they lie in memory, as a row-major tensor of its dimensions from the
-/// largest stride to the smallest. No copy; an error if there are gaps between them.
-fn in_memory_order(x: &Tensor) -> Result<Tensor> {
-    let mut order: Vec<usize> = (0..x.rank()).collect();
-    order.sort_by_key(|&dim| std::cmp::Reverse(x.stride()[dim]));
-    let sorted = x.permute(order)?;
-    if !sorted.is_contiguous() {
-        let (shape, strides) = (x.dims(), x.stride());
-        bail!("sgd: the gradient's memory has gaps: shape {shape:?}, strides {strides:?}")
-    }
-    Ok(sorted)
-}
+const OP: &str = "sgd";
 
 impl InplaceOp2 for Sgd {
     fn name(&self) -> &'static str {
-        "sgd"
+        OP
+    }
+
+    fn cpu_fwd(
+        &self,
+        state: &mut CpuStorage,
+        layout: &Layout,
+        gradient: &CpuStorage,
+        gradient_layout: &Layout,
+    ) -> Result<()> {
+        let gradient = Input { op: OP, storage: gradient, layout: gradient_layout };
+        let gradient = gradient.values::<f32>()?;
+        let (start, end) = Input { op: OP, storage: &*state, layout }.dense_range()?;
+        let CpuStorage::F32(state) = state else {
+            bail!("sgd: the state must be f32, got {:?}", state.dtype())
+        };
+        if self.rate != 0.0 {
+            let (weights, velocity) = state[start..end].split_at_mut(gradient.len());
+            self.run(weights, velocity, gradient);
+        }
+        Ok(())
     }
 
     #[cfg(feature = "cuda")]
     fn cuda_fwd(
         &self,
         state: &mut CudaStorage,
-        l: &Layout,
+        layout: &Layout,
         gradient: &CudaStorage,
-        gradient_l: &Layout,
+        gradient_layout: &Layout,
     ) -> Result<()> {
-        cuda::sgd(*self, (state, l), (gradient, gradient_l), None)
-    }
-
-    fn cpu_fwd(
-        &self,
-        state: &mut CpuStorage,
-        l: &Layout,
-        gradient: &CpuStorage,
-        gradient_l: &Layout,
-    ) -> Result<()> {
-        let CpuStorage::F32(state) = state else {
-            bail!("sgd: the state must be f32, got {:?}", state.dtype())
-        };
-        let Some((start, end)) = l.contiguous_offsets() else {
-            return Err(candle_core::Error::RequiresContiguous { op: "sgd" }.bt());
-        };
-        let gradient = values::<f32>("sgd", gradient, gradient_l)?;
-        if self.rate != 0.0 {
-            let (weights, velocity) = state[start..end].split_at_mut(gradient.len());
-            self.run(weights, velocity, gradient);
-        }
-        Ok(())
+        let gradient = Input { op: OP, storage: gradient, layout: gradient_layout };
+        cuda::sgd(*self, &Input { op: OP, storage: &*state, layout }, &gradient, None)
     }
 }
 
@@ -160,21 +157,7 @@ struct WithCopy(Sgd);
 
 impl InplaceOp3 for WithCopy {
     fn name(&self) -> &'static str {
-        "sgd"
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        state: &mut CudaStorage,
-        l: &Layout,
-        gradient: &CudaStorage,
-        gradient_l: &Layout,
-        copy: &CudaStorage,
-        copy_l: &Layout,
-    ) -> Result<()> {
-        let copy = Some((copy, copy_l));
-        cuda::sgd(self.0, (state, l), (gradient, gradient_l), copy)
+        OP
     }
 
     fn cpu_fwd(
@@ -187,5 +170,20 @@ impl InplaceOp3 for WithCopy {
         _: &Layout,
     ) -> Result<()> {
         bail!("sgd: {:?} with a bf16 copy runs on GPUs only", self.0)
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        state: &mut CudaStorage,
+        layout: &Layout,
+        gradient: &CudaStorage,
+        gradient_layout: &Layout,
+        copy: &CudaStorage,
+        copy_layout: &Layout,
+    ) -> Result<()> {
+        let gradient = Input { op: OP, storage: gradient, layout: gradient_layout };
+        let copy = Input { op: OP, storage: copy, layout: copy_layout };
+        cuda::sgd(self.0, &Input { op: OP, storage: &*state, layout }, &gradient, Some(&copy))
     }
 }

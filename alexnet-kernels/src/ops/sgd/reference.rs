@@ -1,6 +1,6 @@
 //! The update rule in f64.
 
-use super::Sgd;
+use super::rule::Sgd;
 use crate::array::Array;
 
 /// Weights and velocity (2, n) after an update by `g`.

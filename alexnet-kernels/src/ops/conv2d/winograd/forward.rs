@@ -1,16 +1,16 @@
-//! The forward pass, unit by unit; with turned weights also the gradient by the input.
+//! The forward pass, unit by unit; with turned weights also the gradient with respect to the input.
 
 use candle_core::Result;
 use pulp::Simd;
 use rayon::prelude::*;
 
-use super::super::epilogue::Tail;
+use super::super::epilogue::Epilogue;
 use super::super::geometry::Geometry;
-use super::kernels::Panels;
+use super::tiling::{CHANNELS, GAP, PLACES, Tiling, Unit};
 use super::transform::{corner, places, transform_pixels, transform_sums};
-use super::{CHANNELS, GAP, PLACES, Tiling, Unit};
-use crate::cpu::microkernel::{Tile, add_products, put, store, with_whole_tile};
-use crate::cpu::pool::with_scratch;
+use super::weights::Panels;
+use crate::cpu::microkernel::{Tile, fma_tile, store, store_tile, with_whole_tile};
+use crate::cpu::scratch::with_scratch;
 
 /// Channels of a block: with 64 results each its weights are 24 KiB, which stay in the first cache.
 const BLOCK: usize = 96;
@@ -21,7 +21,7 @@ pub(in super::super) fn convolve(
     tiling: Tiling,
     x: &[f32],
     weight: impl Fn(usize, usize) -> f32 + Sync,
-    tail: Tail<'_>,
+    epilogue: Epilogue<'_>,
     y: &mut [f32],
 ) -> Result<()> {
     let panels = Panels::new(g, weight)?;
@@ -42,7 +42,7 @@ pub(in super::super) fn convolve(
             let task = Task { g, tiling, unit, x, panels: &panels, size, scratch, y };
             pulp::Arch::new().dispatch(task);
         });
-        tail.apply(first, y);
+        epilogue.apply(first, y);
     });
     Ok(())
 }
@@ -168,8 +168,8 @@ fn product<S: Simd, const R: usize, const V: usize>(
     let mut totals = [[simd.splat_f32s(0.0); V]; R];
     let a = |m: usize, k: usize| pixels.as_ptr().wrapping_add(m * channels + first + k);
     // SAFETY: by the assertions, `pixels` has the row m and `panel` the row k.
-    unsafe { add_products(simd, &mut totals, a, (panel.as_ptr(), width), count) };
-    put(simd, totals, first > 0, sums);
+    unsafe { fma_tile(simd, &mut totals, a, (panel.as_ptr(), width), count) };
+    store_tile(simd, totals, first > 0, sums);
 }
 
 /// Transforms the sums to results.

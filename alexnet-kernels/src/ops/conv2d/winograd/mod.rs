@@ -16,115 +16,13 @@
 //! Source: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015 (arXiv 1509.09308).
 
 mod forward;
-mod kernels;
 mod space_to_depth;
+mod tiling;
 mod transform;
 mod weight_grad;
+mod weights;
 
-use std::ops::Range;
-
-use super::geometry::Geometry;
-
-pub(super) use forward::convolve;
-pub(super) use space_to_depth::Phases;
-pub(super) use weight_grad::weight_gradient;
-
-/// Pixels of a tile in each direction.
-const SIDE: usize = 6;
-
-/// Pixels of a tile.
-const PLACES: usize = SIDE * SIDE;
-
-/// Channels are taken by this many, a multiple of every vector.
-const CHANNELS: usize = 16;
-
-/// Tiles of a unit, about: enough to read the weights for, few enough for the cache.
-const UNIT: usize = 64;
-
-/// Floats between the places of a tile beyond what they hold: without it, all would fall into few lines of the
-/// caches.
-const GAP: usize = 16;
-
-/// How the tiles of a batch lie and are shared out.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Tiling {
-    /// Results of a tile in each direction, M.
-    results: usize,
-    /// Rows and columns of tiles in an image.
-    tiles: (usize, usize),
-    /// Images of a unit.
-    images: usize,
-    /// Rows of tiles of a unit, of each image.
-    rows: usize,
-}
-
-/// Some tiles.
-#[derive(Debug, Clone)]
-struct Unit {
-    images: Range<usize>,
-    /// Rows of tiles, of each image.
-    rows: Range<usize>,
-}
-
-impl Tiling {
-    /// For a convolution that is faster this way; `None` for others.
-    pub(super) fn of(g: &Geometry) -> Option<Self> {
-        let results = match g.kernel {
-            (3, 3) => 4,
-            (5, 5) => 2,
-            _ => return None,
-        };
-        let whole = |channels: usize| channels.is_multiple_of(CHANNELS);
-        if g.stride != 1 || !whole(g.group_channels()) || !whole(g.group_out_channels()) {
-            return None;
-        }
-        let tiles = (g.output.0.div_ceil(results), g.output.1.div_ceil(results));
-        let of_image = tiles.0 * tiles.1;
-        // Tiles that hang over the edge and the transforms must not eat up what is saved, and the weights'
-        // transforms want to be used more than a few times.
-        let saves = 2 * of_image * PLACES <= g.out_pixels() * g.taps();
-        if !saves || of_image * g.batch < UNIT / 2 {
-            return None;
-        }
-        let (images, rows) = match of_image {
-            0..=UNIT => (UNIT / of_image, tiles.0),
-            _ => (1, (UNIT / tiles.1).clamp(1, tiles.0)),
-        };
-        Some(Self { results, tiles, images: images.min(g.batch), rows })
-    }
-
-    /// Units of one run of images.
-    fn strips(&self) -> usize {
-        self.tiles.0.div_ceil(self.rows)
-    }
-
-    /// All units of a batch.
-    fn units(&self, batch: usize) -> usize {
-        batch.div_ceil(self.images) * self.strips()
-    }
-
-    fn unit(&self, number: usize, batch: usize) -> Unit {
-        let (run, strip) = (number / self.strips(), number % self.strips());
-        let until =
-            |first: usize, step: usize, end: usize| first * step..((first + 1) * step).min(end);
-        Unit { images: until(run, self.images, batch), rows: until(strip, self.rows, self.tiles.0) }
-    }
-
-    /// Tiles of the largest unit.
-    fn most(&self) -> usize {
-        self.images * self.rows * self.tiles.1
-    }
-
-    /// Image, and row and column in tiles, of each tile of a unit, in order.
-    fn places(&self, unit: &Unit) -> impl Iterator<Item = (usize, usize, usize)> + use<> {
-        let (rows, columns) = (unit.rows.clone(), self.tiles.1);
-        unit.images.clone().flat_map(move |image| {
-            rows.clone().flat_map(move |row| (0..columns).map(move |column| (image, row, column)))
-        })
-    }
-
-    /// How many tiles a unit has.
-    fn count(&self, unit: &Unit) -> usize {
-        unit.images.len() * unit.rows.len() * self.tiles.1
-    }
-}
+pub(super) use self::forward::convolve;
+pub(super) use self::space_to_depth::SpaceToDepth;
+pub(super) use self::tiling::Tiling;
+pub(super) use self::weight_grad::weight_gradient;

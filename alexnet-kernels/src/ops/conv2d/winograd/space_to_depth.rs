@@ -6,15 +6,15 @@
 use candle_core::Result;
 use rayon::prelude::*;
 
-use super::super::Padding;
-use super::super::epilogue::Tail;
+use super::super::config::Padding;
+use super::super::epilogue::Epilogue;
 use super::super::geometry::Geometry;
-use super::{PLACES, Tiling};
-use crate::cpu::pool::{Lent, lend};
+use super::tiling::{PLACES, Tiling};
+use crate::cpu::scratch::Scratch;
 
 /// A strided convolution and how it runs.
 #[derive(Debug, Clone, Copy)]
-pub(in super::super) struct Phases {
+pub(in super::super) struct SpaceToDepth {
     /// As it was asked for.
     strided: Geometry,
     /// The same without stride.
@@ -22,7 +22,7 @@ pub(in super::super) struct Phases {
     tiling: Tiling,
 }
 
-impl Phases {
+impl SpaceToDepth {
     /// For a convolution that is faster this way; `None` for others.
     pub(in super::super) fn of(g: &Geometry) -> Option<Self> {
         if g.stride == 1 || g.groups != 1 {
@@ -48,12 +48,12 @@ impl Phases {
         &self,
         x: &[f32],
         weight: impl Fn(usize, usize) -> f32 + Sync,
-        tail: Tail<'_>,
+        epilogue: Epilogue<'_>,
         y: &mut [f32],
     ) -> Result<()> {
         let x = self.rearranged(x)?;
         let weight = |o, k| self.element(k).map_or(0.0, |k| weight(o, k));
-        super::convolve(&self.plain, self.tiling, &x, weight, tail, y)
+        super::convolve(&self.plain, self.tiling, &x, weight, epilogue, y)
     }
 
     /// As [`super::weight_gradient`], for the strided geometry.
@@ -66,7 +66,7 @@ impl Phases {
         let x = self.rearranged(x)?;
         let (patch, plain_patch) = (self.strided.patch(), self.plain.patch());
         // SAFETY: the next call writes all of it.
-        let mut plain = unsafe { lend(self.plain.out_channels * plain_patch)? };
+        let mut plain = unsafe { Scratch::uninit(self.plain.out_channels * plain_patch)? };
         super::weight_gradient(&self.plain, self.tiling, &x, dy, &mut plain)?;
         for (dw, plain) in dw.chunks_exact_mut(patch).zip(plain.chunks_exact(plain_patch)) {
             for (k, value) in plain.iter().enumerate() {
@@ -90,11 +90,11 @@ impl Phases {
     }
 
     /// `x` (B, H, W, C) with its padding as (B, H', W', stride, stride, C).
-    fn rearranged(&self, x: &[f32]) -> Result<Lent> {
+    fn rearranged(&self, x: &[f32]) -> Result<Scratch> {
         let (g, plain) = (&self.strided, &self.plain);
         let (run, row) = (g.stride * g.channels, g.input.1 * g.channels);
         // SAFETY: the loop below writes all of it.
-        let mut to = unsafe { lend(g.batch * plain.image())? };
+        let mut to = unsafe { Scratch::uninit(g.batch * plain.image())? };
         let rows = to.par_chunks_mut(plain.input.1 * plain.channels).enumerate();
         rows.for_each(|(number, to)| {
             let (image, above) = (number / plain.input.0, number % plain.input.0);

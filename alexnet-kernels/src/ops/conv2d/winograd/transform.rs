@@ -3,7 +3,7 @@
 use pulp::Simd;
 
 use super::super::geometry::Geometry;
-use super::SIDE;
+use super::tiling::SIDE;
 use crate::cpu::microkernel::{load, store};
 
 /// `Bᵀ d`.

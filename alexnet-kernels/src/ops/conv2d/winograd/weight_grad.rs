@@ -1,14 +1,15 @@
-//! The gradient by the weights: a product of matrices over all tiles, at each of the 36 places.
+//! The gradient with respect to the weights: a matmul over all tiles at each of the 36 positions.
 
 use candle_core::Result;
 use pulp::Simd;
 use rayon::prelude::*;
 
 use super::super::geometry::Geometry;
+use super::tiling::{CHANNELS, GAP, PLACES, Tiling};
 use super::transform::{corner, places, transform_gradients, transform_pixels};
-use super::{CHANNELS, GAP, PLACES, Tiling, kernels};
-use crate::cpu::microkernel::{Tile, add_products, put, with_whole_tile};
-use crate::cpu::pool::{lend, with_scratch};
+use super::weights;
+use crate::cpu::microkernel::{Tile, fma_tile, store_tile, with_whole_tile};
+use crate::cpu::scratch::{Scratch, with_scratch};
 
 /// Floats of transformed tiles at a time, at most: 64 MiB.
 const CHUNK: usize = 16 * 1024 * 1024;
@@ -33,7 +34,8 @@ pub(in super::super) fn weight_gradient(
     let chunk = (2 * all / size.unit).max(UNITS * rayon::current_num_threads());
     let chunk = chunk.min(CHUNK / size.unit).clamp(1, units);
     // SAFETY: the first chunk writes all sums, each chunk its units before it reads them.
-    let (mut sums, mut tiles) = unsafe { (lend(all)?, lend(chunk * size.unit)?) };
+    let (mut sums, mut tiles) =
+        unsafe { (Scratch::uninit(all)?, Scratch::uninit(chunk * size.unit)?) };
     for first in (0..units).step_by(chunk) {
         let count = chunk.min(units - first);
         let tiles = &mut tiles[..count * size.unit];
@@ -53,7 +55,7 @@ pub(in super::super) fn weight_gradient(
             pulp::Arch::new().dispatch(Sum { g, size, counts: &counts, number, tiles, sums });
         });
     }
-    kernels::back(g, size.tile, size.rows, &sums, dw);
+    weights::back(g, size.tile, size.rows, &sums, dw);
     Ok(())
 }
 
@@ -212,6 +214,6 @@ fn product<S: Simd, const R: usize, const V: usize>(
     let mut totals = [[simd.splat_f32s(0.0); V]; R];
     let a = |m: usize, k: usize| pixels.as_ptr().wrapping_add(k * channels + first + m);
     // SAFETY: by the assertions, both have the row k, and that of `pixels` R floats from `first` on.
-    unsafe { add_products(simd, &mut totals, a, (gradients.as_ptr(), width), count) };
-    put(simd, totals, true, sums);
+    unsafe { fma_tile(simd, &mut totals, a, (gradients.as_ptr(), width), count) };
+    store_tile(simd, totals, true, sums);
 }

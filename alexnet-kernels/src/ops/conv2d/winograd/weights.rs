@@ -4,9 +4,9 @@ use candle_core::Result;
 use rayon::prelude::*;
 
 use super::super::geometry::Geometry;
-use super::{PLACES, SIDE};
+use super::tiling::{PLACES, SIDE};
 use crate::cpu::microkernel::Tile;
-use crate::cpu::pool::{Lent, lend};
+use crate::cpu::scratch::Scratch;
 use crate::cpu::simd::vectorized;
 
 /// Channels of a panel at most.
@@ -41,7 +41,7 @@ fn add(sum: &mut Lanes, factor: f64, x: &Lanes) {
 /// Transformed weights, (groups, panels, 36, C/groups, width).
 pub(super) struct Panels {
     pub(super) tile: Tile,
-    values: Lent,
+    values: Scratch,
 }
 
 impl Panels {
@@ -53,7 +53,7 @@ impl Panels {
         let (taps, floats) = (g.kernel.0, PLACES * channels * tile.width);
         let matrix: Vec<Vec<f64>> = (0..SIDE).map(|i| row(i, taps)).collect();
         // SAFETY: the loop below writes all of it.
-        let mut values = unsafe { lend(g.groups * panels * floats)? };
+        let mut values = unsafe { Scratch::uninit(g.groups * panels * floats)? };
         values.par_chunks_mut(floats).enumerate().for_each(|(number, values)| {
             let (group, first) = (number / panels, number % panels * tile.width);
             let width = tile.width.min(group_out - first);

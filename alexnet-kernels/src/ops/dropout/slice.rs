@@ -1,19 +1,19 @@
-//! Parts of a layer, and how a mask numbers their elements.
+//! Slices of a layer, and how a mask numbers their elements.
 
 use candle_core::{Result, bail};
 
-/// Which numbers of each image of a layer a tensor holds, so that a tower on a device of its own drops what it would
-/// drop as a half of one layer.
+/// Which units of each image of a layer a tensor holds, so that a tower on a device of its own drops what
+/// it would drop as a half of one layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Part {
-    /// Numbers of the same image before them, in the layer's logical order.
+pub struct DropoutSlice {
+    /// Units of the same image before them, in the layer's logical order.
     pub first: usize,
-    /// All numbers of an image in the layer.
+    /// All units of an image in the layer.
     pub whole: usize,
 }
 
 /// How the elements of a tensor, in logical order, are numbered: rows of `row`, one an image, of which the first begins
-/// at `first` and each other one `whole` behind the one before.
+/// at `first` and each other one `whole` after the previous one.
 #[doc(hidden)] // for the tests that run the kernels on the host
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rows {
@@ -26,17 +26,18 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Of a tensor of these dimensions, alone or a part of a layer.
+    /// Of a tensor of these dimensions, a whole layer or a slice of one.
     ///
     /// # Errors
     ///
-    /// A part that leaves the layer; numbers beyond the counter.
-    pub fn new(dims: &[usize], part: Option<Part>) -> Result<Self> {
+    /// A slice that leaves the layer; numbers beyond the counter.
+    pub fn new(dims: &[usize], slice: Option<DropoutSlice>) -> Result<Self> {
         let images = if let [images, _, ..] = *dims { images.max(1) } else { 1 };
         let row = dims.iter().product::<usize>() / images;
-        let Part { first, whole } = part.unwrap_or(Part { first: 0, whole: row });
+        let all = DropoutSlice { first: 0, whole: row };
+        let DropoutSlice { first, whole } = slice.unwrap_or(all);
         if first.checked_add(row).is_none_or(|end| end > whole) {
-            bail!("dropout: {row} numbers behind {first} leave an image of {whole}")
+            bail!("dropout: a slice of {row} units after {first} leaves an image of {whole}")
         }
         let rows = Self { row, first, whole };
         if images.checked_mul(rows.whole).is_none_or(|last| last as u64 > 4 << 32) {

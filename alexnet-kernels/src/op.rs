@@ -1,0 +1,225 @@
+//! The one adaptor from the operations of this crate to candle's custom ops.
+//!
+//! candle has a trait for each number of inputs (`CustomOp1`, `CustomOp2`, `CustomOp3`), whose methods
+//! list every storage and every layout. An operation here implements [`Op`] for its number of inputs
+//! and may have two outputs; [`Apply`] runs it on tensors.
+
+use std::sync::OnceLock;
+
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
+use candle_core::op::BackpropOp;
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Storage};
+use candle_core::{Tensor, WithDType, bail};
+
+use crate::cpu::scratch::uninit;
+
+/// One input of an operation that runs: where its elements lie.
+pub(crate) struct Input<'a, S> {
+    /// The operation, for error messages.
+    pub(crate) op: &'static str,
+    pub(crate) storage: &'a S,
+    pub(crate) layout: &'a Layout,
+}
+
+impl<S> Input<'_, S> {
+    pub(crate) fn shape(&self) -> &Shape {
+        self.layout.shape()
+    }
+
+    /// The dimensions of an input of rank 4, `(B, H, W, C)` for activations.
+    pub(crate) fn dims4(&self) -> Result<(usize, usize, usize, usize)> {
+        self.shape().dims4()
+    }
+
+    /// The dimensions of an input of rank 2.
+    pub(crate) fn dims2(&self) -> Result<(usize, usize)> {
+        self.shape().dims2()
+    }
+
+    /// Where the first element lies and where the last one ends; an error for strided layouts.
+    pub(crate) fn dense_range(&self) -> Result<(usize, usize)> {
+        let strided = || candle_core::Error::RequiresContiguous { op: self.op }.bt();
+        self.layout.contiguous_offsets().ok_or_else(strided)
+    }
+}
+
+impl<'a> Input<'a, CpuStorage> {
+    /// The elements; an error for other dtypes and for strided layouts.
+    pub(crate) fn values<T: WithDType>(&self) -> Result<&'a [T]> {
+        let (start, end) = self.dense_range()?;
+        Ok(&self.storage.as_slice::<T>()?[start..end])
+    }
+}
+
+/// What an operation gives: one output, or two.
+pub(crate) struct Outputs<S> {
+    first: (S, Shape),
+    second: Option<(S, Shape)>,
+}
+
+impl<S> Outputs<S> {
+    pub(crate) fn two(first: (S, Shape), second: (S, Shape)) -> Self {
+        Self { first, second: Some(second) }
+    }
+}
+
+impl<S> From<(S, Shape)> for Outputs<S> {
+    fn from(first: (S, Shape)) -> Self {
+        Self { first, second: None }
+    }
+}
+
+/// An operation on `N` inputs, which are dense unless it says otherwise.
+pub(crate) trait Op<const N: usize>: Send + Sync + 'static {
+    /// What error messages call it.
+    const NAME: &'static str;
+
+    fn cpu(&self, inputs: [Input<'_, CpuStorage>; N]) -> Result<Outputs<CpuStorage>>;
+
+    #[cfg(feature = "cuda")]
+    fn cuda(&self, inputs: [Input<'_, CudaStorage>; N]) -> Result<Outputs<CudaStorage>>;
+
+    /// The gradients with respect to the inputs, given `dy`, that with respect to the output `y`; for
+    /// [`Apply::apply`] alone.
+    fn gradients(
+        &self,
+        _inputs: [&Tensor; N],
+        _y: &Tensor,
+        _dy: &Tensor,
+    ) -> Result<[Option<Tensor>; N]> {
+        bail!("{}: candle cannot differentiate this operation", Self::NAME)
+    }
+}
+
+/// Runs an operation on tensors.
+pub(crate) trait Apply<const N: usize>: Op<N> + Sized {
+    /// The output, through which candle can differentiate.
+    fn apply(self, inputs: [&Tensor; N]) -> Result<Tensor>;
+
+    /// The output, and the second one if there is one, without a place in candle's graph.
+    fn run(self, inputs: [&Tensor; N]) -> Result<(Tensor, Option<Tensor>)>;
+
+    /// The only output, without a place in candle's graph.
+    fn run_one(self, inputs: [&Tensor; N]) -> Result<Tensor> {
+        Ok(self.run(inputs)?.0)
+    }
+
+    /// Both outputs, without a place in candle's graph.
+    fn run_two(self, inputs: [&Tensor; N]) -> Result<(Tensor, Tensor)> {
+        match self.run(inputs)? {
+            (first, Some(second)) => Ok((first, second)),
+            _ => bail!("{}: a second output is missing", Self::NAME),
+        }
+    }
+}
+
+/// An operation as candle sees it. candle takes one output; the second one waits here.
+struct Adaptor<O> {
+    op: O,
+    second: OnceLock<(Storage, Shape)>,
+}
+
+impl<O> Adaptor<O> {
+    fn new(op: O) -> Self {
+        Self { op, second: OnceLock::new() }
+    }
+
+    fn keep<S>(&self, outputs: Outputs<S>, storage: fn(S) -> Storage) -> (S, Shape) {
+        if let Some((second, shape)) = outputs.second {
+            _ = self.second.set((storage(second), shape));
+        }
+        outputs.first
+    }
+
+    fn into_second(self) -> Option<Tensor> {
+        let (storage, shape) = self.second.into_inner()?;
+        Some(Tensor::from_storage(storage, shape, BackpropOp::none(), false))
+    }
+}
+
+/// The parts that the three adaptors share, which differ in the number of inputs alone.
+macro_rules! adapt {
+    ($count:literal, $custom_op:ident, $grads:ty, $(($s:ident $l:ident $x:ident)),+) => {
+        impl<O: Op<$count>> $custom_op for Adaptor<O> {
+            fn name(&self) -> &'static str {
+                O::NAME
+            }
+
+            fn cpu_fwd(&self, $($s: &CpuStorage, $l: &Layout),+) -> Result<(CpuStorage, Shape)> {
+                let inputs = [$(Input { op: O::NAME, storage: $s, layout: $l }),+];
+                Ok(self.keep(self.op.cpu(inputs)?, Storage::Cpu))
+            }
+
+            #[cfg(feature = "cuda")]
+            fn cuda_fwd(&self, $($s: &CudaStorage, $l: &Layout),+) -> Result<(CudaStorage, Shape)> {
+                let inputs = [$(Input { op: O::NAME, storage: $s, layout: $l }),+];
+                Ok(self.keep(self.op.cuda(inputs)?, Storage::Cuda))
+            }
+
+            fn bwd(&self, $($x: &Tensor),+, y: &Tensor, dy: &Tensor) -> Result<$grads> {
+                let [$($s),+] = self.op.gradients([$($x),+], y, &dy.contiguous()?)?;
+                Ok(($($s),+))
+            }
+        }
+    };
+}
+
+adapt!(1, CustomOp1, Option<Tensor>, (s l x));
+adapt!(2, CustomOp2, (Option<Tensor>, Option<Tensor>), (s1 l1 x1), (s2 l2 x2));
+adapt!(
+    3,
+    CustomOp3,
+    (Option<Tensor>, Option<Tensor>, Option<Tensor>),
+    (s1 l1 x1),
+    (s2 l2 x2),
+    (s3 l3 x3)
+);
+
+impl<O: Op<1>> Apply<1> for O {
+    fn apply(self, [x]: [&Tensor; 1]) -> Result<Tensor> {
+        x.apply_op1(Adaptor::new(self))
+    }
+
+    fn run(self, [x]: [&Tensor; 1]) -> Result<(Tensor, Option<Tensor>)> {
+        let op = Adaptor::new(self);
+        Ok((x.apply_op1_no_bwd(&op)?, op.into_second()))
+    }
+}
+
+impl<O: Op<2>> Apply<2> for O {
+    fn apply(self, [x1, x2]: [&Tensor; 2]) -> Result<Tensor> {
+        x1.apply_op2(x2, Adaptor::new(self))
+    }
+
+    fn run(self, [x1, x2]: [&Tensor; 2]) -> Result<(Tensor, Option<Tensor>)> {
+        let op = Adaptor::new(self);
+        Ok((x1.apply_op2_no_bwd(x2, &op)?, op.into_second()))
+    }
+}
+
+impl<O: Op<3>> Apply<3> for O {
+    fn apply(self, [x1, x2, x3]: [&Tensor; 3]) -> Result<Tensor> {
+        x1.apply_op3(x2, x3, Adaptor::new(self))
+    }
+
+    fn run(self, [x1, x2, x3]: [&Tensor; 3]) -> Result<(Tensor, Option<Tensor>)> {
+        let op = Adaptor::new(self);
+        Ok((x1.apply_op3_no_bwd(x2, x3, &op)?, op.into_second()))
+    }
+}
+
+/// A new f32 output of `shape` on the processor, written by `kernel`.
+///
+/// The memory is not cleared first: `kernel` writes every element before it reads any.
+pub(crate) fn produce(
+    shape: impl Into<Shape>,
+    kernel: impl FnOnce(&mut [f32]) -> Result<()>,
+) -> Result<(CpuStorage, Shape)> {
+    let shape = shape.into();
+    // SAFETY: `kernel` writes every element before it reads any, and what a kernel that fails has left
+    // is given to nobody.
+    let mut values = unsafe { uninit(shape.elem_count())? };
+    kernel(&mut values)?;
+    Ok((CpuStorage::F32(values), shape))
+}

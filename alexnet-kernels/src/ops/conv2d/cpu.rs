@@ -1,0 +1,24 @@
+//! Which of the convolutions on the processor runs.
+
+use candle_core::Result;
+
+use super::direct;
+use super::epilogue::Epilogue;
+use super::geometry::Geometry;
+use super::winograd::{self, SpaceToDepth, Tiling};
+
+/// `y` (B, H', W', O) of `x` (B, H, W, C), the faster way; `weight(o, k)` is that of output channel `o` and element
+/// `k` of its patch.
+pub(super) fn convolve(
+    g: &Geometry,
+    x: &[f32],
+    weight: impl Fn(usize, usize) -> f32 + Sync,
+    epilogue: Epilogue<'_>,
+    y: &mut [f32],
+) -> Result<()> {
+    match (Tiling::of(g), SpaceToDepth::of(g)) {
+        (Some(tiling), _) => winograd::convolve(g, tiling, x, weight, epilogue, y),
+        (None, Some(space_to_depth)) => space_to_depth.convolve(x, weight, epilogue, y),
+        (None, None) => direct::convolve(g, x, weight, epilogue, y),
+    }
+}
