@@ -70,7 +70,7 @@ pub fn train(job: &Job, watch: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluation>
     let data = Dataset::open(&job.data)?;
     let (config, resumed) = prepare(job, &data)?;
     let RunConfig { seed, recipe, .. } = &config;
-    let (network, velocities, mut at) = match resumed {
+    let (first, velocities, mut at) = match resumed {
         Some(c) => (c.network()?, c.velocities(), c.progress.unwrap_or(Progress::START)),
         None => {
             let network = Network::new(&config.network, *seed, &Device::Cpu)?;
@@ -78,9 +78,9 @@ pub fn train(job: &Job, watch: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluation>
         }
     };
     let (devices, compute) = (&job.devices, &job.devices[0]); // `prepare` saw that there is one
-    let mut network = network.to_devices(&handles(devices), DType::F32)?;
+    let mut network = first.to_devices(&handles(devices), DType::F32)?;
     let optimizer = Optimizer::new(&mut network, &velocities, compute.weights())?;
-    drop(velocities);
+    drop((first, velocities)); // the optimizer has copied them
 
     let (training, validation) = (data.split("train")?, data.split("val").ok());
     let stored = [training.height(), training.width()];
