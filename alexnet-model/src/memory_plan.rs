@@ -50,7 +50,7 @@ impl StepMemory {
     /// let layers = NetworkSpec::preset("original")?.fused_layers()?;
     /// let step = StepMemory::new(&layers, 128, 4);
     /// assert_eq!(step.parameters, 8 * 60_965_224);
-    /// assert_eq!(step.total() >> 20, 1_387); // MiB
+    /// assert_eq!(step.total() >> 20, 1_270); // MiB
     /// # Ok::<(), alexnet_model::SpecError>(())
     /// ```
     pub fn new(layers: &[FusedLayer], batch: usize, bytes: usize) -> Self {

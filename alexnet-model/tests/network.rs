@@ -155,16 +155,16 @@ fn candles_own_optimizer_trains_it() -> Result<()> {
     }
     let images = wave(&[4, 3, 13, 11], 0.7)?;
     let labels = Tensor::new(&[0u32, 1, 2, 3], &Device::Cpu)?;
-    let mut optimizer = SGD::new(variables.all_vars(), 0.1)?;
+    let mut optimizer = SGD::new(variables.all_vars(), 0.15)?;
     let mut losses = Vec::new();
-    for _ in 0..60 {
+    for _ in 0..120 {
         // Weights are turned to channels-last when a network is made: it is made anew after each step.
         let network = Network::from_var_builder(&toy(), &builder)?;
         let loss = candle_nn::loss::cross_entropy(&network.forward(&images, Mode::Test)?, &labels)?;
         optimizer.backward_step(&loss)?;
         losses.push(loss.to_scalar::<f32>()?);
     }
-    assert!(losses[59] < 0.75 * losses[0], "{losses:?}");
+    assert!(losses[119] < 0.75 * losses[0], "{losses:?}");
     assert_eq!(network.parameters().count(), variables.all_vars().len());
     Ok(())
 }
