@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use alexnet_model::Layers;
+use alexnet_model::Table;
 use anyhow::Result;
 
 /// Print a network as a table: layer, output shape, parameters, multiply-adds
@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let spec = crate::preset::network(&arguments.preset, arguments.network.as_deref())?;
-    let table = Layers::new(&spec)?.table();
+    let table = Table::new(&spec.fused_layers()?);
     if arguments.json {
         println!("{}", serde_json::to_string(&table)?);
         return Ok(());

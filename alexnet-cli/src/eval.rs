@@ -54,7 +54,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     );
     let views = if arguments.views == "10" { Views::Ten } else { Views::One };
     let bar = bar("evaluate", split.len() as u64);
-    let network = checkpoint.placed_on(&devices)?;
+    let network = checkpoint.network_on(&devices)?;
     let mut progress = |images: usize| bar.set_position(images as u64);
     let score = evaluate(&network, split, &inputs, views, arguments.loader_threads, &mut progress)?;
     bar.finish_and_clear();

@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let compute = arguments.place.open()?;
     let checkpoint = Checkpoint::load(path)?;
     let (input, stored) = checkpoint.input(path, &compute)?;
-    let network = checkpoint.network_on(&compute)?;
+    let network = checkpoint.network_on(std::slice::from_ref(&compute))?;
     let views = if arguments.views == "10" { Views::Ten } else { Views::One };
     let mut failed = 0;
     for image in &arguments.images {

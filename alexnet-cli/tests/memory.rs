@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use alexnet_model::{Layers, NetworkSpec};
+use alexnet_model::{NetworkSpec, StepMemory};
 use serde_json::Value;
 
 /// The most memory of a process that trains `preset` with this batch, in bytes.
@@ -21,8 +21,8 @@ fn peak(preset: &str, batch: usize, device: &str) -> Option<f64> {
 #[test]
 fn a_step_takes_what_the_layers_say() {
     for (preset, small, large) in [("demo", 64, 512), ("small", 4, 20)] {
-        let network = Layers::new(&NetworkSpec::preset(preset).unwrap()).unwrap();
-        let said = |batch| network.step_memory(batch, 4).activations_by_length as f64;
+        let network = NetworkSpec::preset(preset).unwrap().fused_layers().unwrap();
+        let said = |batch| StepMemory::new(&network, batch, 4).activations_by_length as f64;
         let (Some(few), Some(many)) = (peak(preset, small, "cpu"), peak(preset, large, "cpu"))
         else {
             return;
@@ -33,9 +33,9 @@ fn a_step_takes_what_the_layers_say() {
             (0.8..1.1).contains(&ratio),
             "{preset}: said {said:.3e}, taken {taken:.3e}: {ratio:.2}"
         );
-        let total = network.step_memory(large, 4);
+        let total = StepMemory::new(&network, large, 4);
         assert!(total.activations <= total.activations_by_length);
-        let bf16 = network.step_memory(large, 2);
+        let bf16 = StepMemory::new(&network, large, 2);
         assert!(bf16.activations < total.activations && bf16.parameters > total.parameters);
     }
 }
@@ -43,10 +43,10 @@ fn a_step_takes_what_the_layers_say() {
 /// The towers of a split network need what they say, together at most: here they use each other's memory.
 #[test]
 fn towers_take_no_more_than_they_say() {
-    let spec = NetworkSpec::preset("demo").unwrap();
+    let towers = NetworkSpec::preset("demo").unwrap().fused_layers_on(2).unwrap();
     let said = |batch| {
-        let tower = |n| Layers::of_tower(&spec, n).unwrap().step_memory(batch, 4);
-        (0..2).map(|n| tower(n).activations_by_length as f64).sum::<f64>()
+        let of = |tower: &Vec<_>| StepMemory::new(tower, batch, 4).activations_by_length as f64;
+        towers.iter().map(of).sum::<f64>()
     };
     let (small, large) = (64, 512);
     let (few, many) = (peak("demo", small, "cpu,cpu"), peak("demo", large, "cpu,cpu"));

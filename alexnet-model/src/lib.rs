@@ -1,27 +1,20 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
-mod error;
-mod layers;
-mod memory;
+mod memory_plan;
 mod network;
-mod parameters;
-mod pass;
-mod placed;
-mod presets;
 mod spec;
-mod stage;
-mod suggest;
-mod tower;
-mod walk;
+mod table;
 
-pub use error::SpecError;
-pub use layers::{Layer, Layers, Row, Shape, Share, Table};
-pub use memory::StepMemory;
-pub use network::{Network, Parameter, Role};
-pub use pass::{Mode, Saved, StageGradients, StageOutput};
-pub use placed::PlacedNetwork;
-pub use spec::{Init, LayerKind, LayerSpec, NetworkSpec, Normal, Op, Rule, Scale};
-pub use stage::Stage;
-pub use suggest::{explain, nearest};
-pub use walk::Tape;
+pub use memory_plan::StepMemory;
+pub use network::Network;
+pub use network::fused_layer::{FusedLayer, LayerGradients, Mode};
+pub use network::parameter::{Parameter, Role};
+pub use network::pass::Images;
+pub use network::tape::{Tape, TowerTape};
+pub use network::tower::Tower;
+pub use spec::error::SpecError;
+pub use spec::shapes::{Shape, Share};
+pub use spec::suggest::{explain, nearest};
+pub use spec::{Init, LayerKind, LayerSpec, NetworkSpec, Normal, Rule, Scale};
+pub use table::{Row, Table};

@@ -1,9 +1,9 @@
 //! The presets against the published totals, and what is refused.
 
-use alexnet_model::{Layers, NetworkSpec, SpecError};
+use alexnet_model::{NetworkSpec, SpecError, Table};
 
-fn table(name: &str) -> alexnet_model::Table {
-    Layers::new(&NetworkSpec::preset(name).unwrap()).unwrap().table()
+fn table(name: &str) -> Table {
+    Table::new(&NetworkSpec::preset(name).unwrap().fused_layers().unwrap())
 }
 
 #[test]

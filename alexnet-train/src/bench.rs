@@ -11,7 +11,7 @@ use std::time::Instant;
 use alexnet_kernels::{
     Compute, KeepMemory, Sgd, SoftmaxCrossEntropy, channels_last, normals, recycle,
 };
-use alexnet_model::{Mode, Network, NetworkSpec, PlacedNetwork, Role};
+use alexnet_model::{Mode, Network, NetworkSpec, Role};
 use candle_core::{DType, Device, Tensor};
 use serde::Serialize;
 
@@ -113,12 +113,11 @@ pub fn bench(options: &BenchOptions) -> Result<BenchReport, Error> {
 
 fn measure(options: &BenchOptions) -> Result<BenchReport, Error> {
     let BenchOptions { network: spec, batch, steps, devices, .. } = options;
-    memory::check(&PlacedNetwork::check(spec, devices.len())?, *batch, devices)?;
+    memory::check(&spec.fused_layers_on(devices.len())?, *batch, devices)?;
     let compute = &devices[0];
     let _memory = KeepMemory::new(); // as the training loop does
     let network = Network::new(spec, 1, &Device::Cpu)?;
-    let network = PlacedNetwork::new(&network, devices.len())?;
-    let mut network = network.on(&handles(devices), DType::F32)?;
+    let mut network = network.to_devices(&handles(devices), DType::F32)?;
     let optimizer = Optimizer::new(&mut network, &HashMap::new(), compute.weights())?;
     let (rates, (images, labels)) = (rates(&network), data(spec, *batch, devices)?);
     let devices = devices.clone();
@@ -157,7 +156,7 @@ fn measure(options: &BenchOptions) -> Result<BenchReport, Error> {
         precision: compute.options().precision.to_string(),
         deterministic: compute.options().deterministic,
         images_per_second: *batch as f64 / median,
-        direct_gflops: *batch as f64 * layers::operations(trainer.network.layers()) / median / 1e9,
+        direct_gflops: *batch as f64 * layers::operations(&spec.fused_layers()?) / median / 1e9,
         step_seconds,
         peak_memory_bytes,
         fed_images_per_second,
@@ -168,7 +167,7 @@ fn measure(options: &BenchOptions) -> Result<BenchReport, Error> {
 
 /// All that a step needs.
 struct Trainer {
-    network: PlacedNetwork,
+    network: Network,
     optimizer: Optimizer,
     rates: StepRates,
     images: Vec<Tensor>, // (B, C, H, W), for each tower
@@ -221,7 +220,7 @@ fn mode(step: u64) -> Mode {
 }
 
 /// Rates as a run has them late: small enough for random labels to do no harm to the weights.
-fn rates(network: &PlacedNetwork) -> StepRates {
+fn rates(network: &Network) -> StepRates {
     let decay = |role| if role == Role::Weight { 5e-4 } else { 0.0 };
     network.parameters().map(|p| Sgd { rate: 1e-6, momentum: 0.9, decay: decay(p.role) }).collect()
 }

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use alexnet_data::write_whole;
 use alexnet_kernels::Compute;
-use alexnet_model::{Network, NetworkSpec, PlacedNetwork};
+use alexnet_model::{Network, NetworkSpec};
 use candle_core::safetensors::Load;
 use candle_core::{DType, Device, Tensor};
 use safetensors::{SafeTensors, View};
@@ -116,24 +116,16 @@ impl Checkpoint {
         Ok(Network::from_tensors(&self.network, &self.tensors)?)
     }
 
-    /// The network on a device, its weights as that device's products read them.
+    /// The network on one device, or split by its towers over several, its weights as the matmuls of
+    /// these read them.
     ///
     /// # Errors
     ///
-    /// A tensor that is missing or of another shape; no memory on the device.
-    pub fn network_on(&self, compute: &Compute) -> Result<Network, Error> {
-        Ok(self.network()?.on(compute.device(), compute.weights())?)
-    }
-
-    /// The network split by its towers over several devices, or on one.
-    ///
-    /// # Errors
-    ///
-    /// As [`network_on`](Self::network_on); another number of devices than of towers.
-    pub fn placed_on(&self, devices: &[Compute]) -> Result<PlacedNetwork, Error> {
-        PlacedNetwork::check(&self.network, devices.len())?;
-        let network = PlacedNetwork::new(&self.network()?, devices.len())?;
-        Ok(network.on(&handles(devices), devices[0].weights())?)
+    /// A tensor that is missing or of another shape; no memory on a device; another number of devices
+    /// than of towers.
+    pub fn network_on(&self, devices: &[Compute]) -> Result<Network, Error> {
+        self.network.fused_layers_on(devices.len())?; // the clearer error
+        Ok(self.network()?.to_devices(&handles(devices), devices[0].weights())?)
     }
 
     /// The velocities, by parameter name.
@@ -201,7 +193,7 @@ pub(crate) struct Context<'a> {
 /// Writes final weights or, with `progress`, a checkpoint that training can go on from.
 pub(crate) fn save(
     path: &Path,
-    (network, optimizer): (&PlacedNetwork, &Optimizer),
+    (network, optimizer): (&Network, &Optimizer),
     context: Context<'_>,
     progress: Option<&Progress>,
 ) -> Result<(), Error> {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use alexnet_data::{Split, Views, test_views};
 use alexnet_kernels::{KeepMemory, recycle};
-use alexnet_model::{Mode, PlacedNetwork};
+use alexnet_model::{Mode, Network};
 use candle_core::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +37,7 @@ const BATCH: usize = 128;
 ///
 /// A record that cannot be read; images smaller than the network's crop.
 pub fn evaluate(
-    network: &PlacedNetwork,
+    network: &Network,
     split: &Split,
     inputs: &[InputStage],
     views: Views,

@@ -1,7 +1,7 @@
 //! Whether a batch fits on a card, before a run begins rather than in its middle.
 
 use alexnet_kernels::{CardMemory, Compute, is_out_of_memory};
-use alexnet_model::{Layers, PlacedNetwork};
+use alexnet_model::{FusedLayer, Network, StepMemory};
 
 use crate::Error;
 
@@ -9,11 +9,11 @@ use crate::Error;
 const BESIDE: u64 = 1 << 30;
 
 /// What a step with batches of `batch` images needs on a card, in bytes.
-fn needs(layers: &Layers, batch: usize, compute: &Compute) -> u64 {
+fn needs(layers: &[FusedLayer], batch: usize, compute: &Compute) -> u64 {
     let bytes = compute.activations().size_in_bytes();
-    let image = layers.iter().next().map_or(0, |first| first.input.len());
+    let image = layers.first().map_or(0, |first| first.input.len());
     let pixels = 2 * (batch * image) as u64; // one batch to work on, one on its way
-    layers.step_memory(batch, bytes).total() + pixels + BESIDE
+    StepMemory::new(layers, batch, bytes).total() + pixels + BESIDE
 }
 
 /// The largest batch, at most `most`, that `needs` at most `free` bytes; 0 if not one image fits.
@@ -27,7 +27,11 @@ fn fits(most: usize, free: u64, needs: impl Fn(usize) -> u64) -> usize {
 }
 
 /// Refuses a batch for which the card of a tower has too little memory; `towers` is what is on each of `devices`.
-pub(crate) fn check(towers: &[Layers], batch: usize, devices: &[Compute]) -> Result<(), Error> {
+pub(crate) fn check(
+    towers: &[Vec<FusedLayer>],
+    batch: usize,
+    devices: &[Compute],
+) -> Result<(), Error> {
     for (tower, compute) in towers.iter().zip(devices) {
         if let Some(CardMemory { free, total }) = compute.memory() {
             // A card that stands in for several is theirs in equal parts.
@@ -40,7 +44,7 @@ pub(crate) fn check(towers: &[Layers], batch: usize, devices: &[Compute]) -> Res
 }
 
 fn enough(
-    layers: &Layers,
+    layers: &[FusedLayer],
     batch: usize,
     compute: &Compute,
     CardMemory { free, .. }: CardMemory,
@@ -54,18 +58,13 @@ fn enough(
 }
 
 /// An error of a step; where a card's memory ran out all the same, the one that says what would fit.
-pub(crate) fn explain(
-    error: Error,
-    network: &PlacedNetwork,
-    batch: usize,
-    devices: &[Compute],
-) -> Error {
+pub(crate) fn explain(error: Error, network: &Network, batch: usize, devices: &[Compute]) -> Error {
     // The first one's: towers are alike.
-    let ([network, ..], [compute, ..]) = (network.towers(), devices) else { return error };
+    let ([tower, ..], [compute, ..]) = (network.towers(), devices) else { return error };
     match (&error, compute.memory()) {
         (Error::Tensor(tensor), Some(memory)) if is_out_of_memory(tensor) => {
             // What is free now is what others have left; this step's own tensors are gone.
-            let of = |batch| needs(network.layers(), batch, compute);
+            let of = |batch| needs(tower.layers(), batch, compute);
             let fits = fits(batch.saturating_sub(1), memory.free * 9 / 10, of);
             let device = compute.name().to_string();
             Error::Memory { device, batch, needs: of(batch), free: memory.free, fits }
@@ -91,7 +90,7 @@ mod tests {
 
     #[test]
     fn too_large_a_batch_is_refused_with_one_that_fits() {
-        let layers = Layers::new(&NetworkSpec::preset("demo").unwrap()).unwrap();
+        let layers = NetworkSpec::preset("demo").unwrap().fused_layers().unwrap();
         let cpu = Compute::cpu();
         assert!(
             check(std::slice::from_ref(&layers), 1 << 20, std::slice::from_ref(&cpu)).is_ok(),

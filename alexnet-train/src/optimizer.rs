@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use alexnet_kernels::Sgd;
-use alexnet_model::{Parameter, PlacedNetwork, Role};
+use alexnet_model::{Network, Parameter, Role};
 use candle_core::{DType, Device, Result, Tensor};
 
 use crate::{Plateau, Recipe};
@@ -25,25 +25,27 @@ pub type StepRates = Vec<Sgd>;
 
 impl Optimizer {
     /// Takes over the parameters of `network`, which are f32; `velocities`, by parameter name and in PyTorch's layout,
-    /// start at 0 where they are missing. Products are to read weights stored as `weights`.
+    /// start at 0 where they are missing. On GPUs matmuls read weights stored as `weights`, on the CPU f32.
     ///
     /// # Errors
     ///
     /// A velocity of another shape than its parameter; no memory.
     pub fn new(
-        network: &mut PlacedNetwork,
+        network: &mut Network,
         velocities: &HashMap<String, Tensor>,
         weights: DType,
     ) -> Result<Self> {
         let parameters: Vec<Parameter> = network.parameters().cloned().collect();
         let count = parameters.len();
         let (mut states, mut copies) = (Vec::with_capacity(count), Vec::with_capacity(count));
-        for (index, Parameter { name, tensor, role, .. }) in parameters.into_iter().enumerate() {
-            let copied = role == Role::Weight && weights != DType::F32;
+        for (index, parameter) in parameters.into_iter().enumerate() {
+            let Parameter { name, tensor, role, .. } = &parameter;
+            let on_gpu = !tensor.device().is_cpu();
+            let copied = *role == Role::Weight && weights != DType::F32 && on_gpu;
             let dims = tensor.dims().to_vec();
-            let weight = memory_order(&tensor)?; // (n)
-            let velocity = match velocities.get(&name) {
-                Some(v) => memory_order(&network.memory_layout(index, v)?)?,
+            let weight = memory_order(tensor)?; // (n)
+            let velocity = match velocities.get(name) {
+                Some(v) => memory_order(&parameter.memory_layout(v)?)?,
                 None => weight.zeros_like()?,
             };
             let state = Tensor::stack(&[&weight, &velocity], 0)?; // (2, n)
@@ -77,13 +79,13 @@ impl Optimizer {
     /// # Errors
     ///
     /// No memory.
-    pub fn values(&self, network: &PlacedNetwork) -> Result<[HashMap<String, Tensor>; 2]> {
+    pub fn values(&self, network: &Network) -> Result<[HashMap<String, Tensor>; 2]> {
         let host = self.states.iter().map(|state| state.to_device(&Device::Cpu));
         let host = host.collect::<Result<Vec<_>>>()?;
         let rows = |number| {
             let of = |(state, p): (&Tensor, &Parameter)| row(state, number, p.tensor.dims());
             let rows = host.iter().zip(network.parameters()).map(of).collect::<Result<Vec<_>>>()?;
-            network.disk_tensors(&rows)
+            network.named(&rows)
         };
         Ok([rows(0)?, rows(1)?])
     }
@@ -99,7 +101,7 @@ pub fn step_rates(
     recipe: &Recipe,
     plateau: &Plateau,
     epoch: usize,
-    network: &PlacedNetwork,
+    network: &Network,
 ) -> StepRates {
     let of = |p: &Parameter| {
         let rates = recipe.rates(epoch, &p.layer, p.role);
@@ -109,9 +111,14 @@ pub fn step_rates(
 }
 
 /// The rate of the last layer's weights, the one people mean by "the rate".
-pub(crate) fn headline_rate(rates: &StepRates, network: &PlacedNetwork) -> f32 {
+pub(crate) fn headline_rate(rates: &StepRates, network: &Network) -> f32 {
     let weights = network.parameters().zip(rates).filter(|(p, _)| p.role == Role::Weight);
     weights.map(|(_, r)| r.rate).last().unwrap_or(0.0)
+}
+
+/// How many weights and biases the network has.
+pub(crate) fn parameter_count(network: &Network) -> u64 {
+    network.parameters().map(|parameter| parameter.tensor.elem_count() as u64).sum()
 }
 
 /// The values of a dense or channels-last tensor in the order of memory: `(n)`, without a copy.

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use alexnet_data::{Dataset, Plan, Split, Views};
 use alexnet_kernels::{Compute, KeepMemory, SoftmaxCrossEntropy, recycle};
-use alexnet_model::{Mode, Network, NetworkSpec, PlacedNetwork};
+use alexnet_model::{Mode, Network, NetworkSpec};
 use candle_core::{DType, Device};
 
 use crate::checkpoint::{Context, save};
 use crate::feed::Feed;
 use crate::input::{handles, mean_image, names};
 use crate::memory;
-use crate::optimizer::{headline_rate, step_rates};
+use crate::optimizer::{headline_rate, parameter_count, step_rates};
 use crate::pending::Pending;
 use crate::prefetch::prefetch;
 use crate::run::{Log, data_checksum};
@@ -70,7 +70,7 @@ pub fn train(job: &Job, watch: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluation>
     let data = Dataset::open(&job.data)?;
     let (config, resumed) = prepare(job, &data)?;
     let RunConfig { seed, recipe, .. } = &config;
-    let (network, velocities, mut at) = match resumed {
+    let (first, velocities, mut at) = match resumed {
         Some(c) => (c.network()?, c.velocities(), c.progress.unwrap_or(Progress::START)),
         None => {
             let network = Network::new(&config.network, *seed, &Device::Cpu)?;
@@ -78,10 +78,9 @@ pub fn train(job: &Job, watch: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluation>
         }
     };
     let (devices, compute) = (&job.devices, &job.devices[0]); // `prepare` saw that there is one
-    let network = PlacedNetwork::new(&network, devices.len())?;
-    let mut network = network.on(&handles(devices), DType::F32)?;
+    let mut network = first.to_devices(&handles(devices), DType::F32)?;
     let optimizer = Optimizer::new(&mut network, &velocities, compute.weights())?;
-    drop(velocities);
+    drop((first, velocities)); // the optimizer has copied them
 
     let (training, validation) = (data.split("train")?, data.split("val").ok());
     let stored = [training.height(), training.width()];
@@ -105,7 +104,7 @@ pub fn train(job: &Job, watch: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluation>
         network: config.network.name.clone(),
         recipe: recipe.name.clone(),
         seed: *seed,
-        parameters: network.layers().table().parameters,
+        parameters: parameter_count(&network),
         classes: classes.len(),
         images: training.len(),
         epochs: recipe.epochs,
@@ -118,7 +117,7 @@ pub fn train(job: &Job, watch: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluation>
     })?;
 
     if devices.len() > 1 {
-        let crossings = network.crossings().into_iter().map(str::to_owned).collect();
+        let crossings = network.gathering_layers().into_iter().map(str::to_owned).collect();
         let route = network.route().to_string();
         out.tell(Event::Split { devices: devices.len(), crossings, route })?;
     }
@@ -248,7 +247,7 @@ fn prepare(job: &Job, data: &Dataset) -> Result<(RunConfig, Option<Checkpoint>),
     };
     let names: Vec<&str> = config.network.layers.iter().map(|l| l.name.as_str()).collect();
     config.recipe.check_layers(&names)?;
-    let towers = PlacedNetwork::check(&config.network, job.devices.len())?;
+    let towers = config.network.fused_layers_on(job.devices.len())?;
     let (crop, stored) = (config.network.input, [data.manifest().height, data.manifest().width]);
     if crop[1] > stored[0] || crop[2] > stored[1] {
         let (network, crop) = (config.network.name, [crop[1], crop[2]]);
@@ -277,7 +276,7 @@ impl Telling<'_> {
     /// Evaluates, telling only who watches how far it is.
     fn evaluate(
         &mut self,
-        network: &PlacedNetwork,
+        network: &Network,
         split: &Split,
         inputs: &[InputStage],
         views: Views,

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use alexnet_data::Batch;
 use alexnet_kernels::{Sgd, SoftmaxCrossEntropy};
-use alexnet_model::{LayerKind, Mode, Network, NetworkSpec, PlacedNetwork, Role};
+use alexnet_model::{LayerKind, Mode, Network, NetworkSpec, Role, Tower};
 use alexnet_train::{Compute, InputRecipe, InputStage, Mean, Optimizer};
 use candle_core::{DType, Device, Result, Tensor};
 use serde_json::Value;
@@ -72,7 +72,7 @@ fn network() -> Result<Network> {
     // Standard deviations and biases are the twin's own table, so that the preset's are held against it.
     let std = [0.01, 0.01, 0.03, 0.03, 0.03, 0.01, 0.01, 0.01];
     let biases = [0f32, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0, 0.0];
-    for (p, parameter) in with_weights.parameters().iter().enumerate() {
+    for (p, parameter) in with_weights.parameters().enumerate() {
         let shape = shapes[&parameter.name].shape();
         let n = shape.elem_count();
         let values = match parameter.role {
@@ -129,9 +129,8 @@ fn twenty_updates_are_pytorchs() -> Result<()> {
         let of = |key: &str| golden["settings"][kind][key].as_f64().unwrap() as f32;
         Sgd { rate: of("rate"), momentum: of("momentum"), decay: of("decay") }
     };
-    let network = network()?;
+    let mut network = network()?;
     let before = network.tensors()?;
-    let mut network = PlacedNetwork::from(network);
     let optimizer = Optimizer::new(&mut network, &HashMap::new(), DType::F32)?;
     let names: Vec<String> = network.parameters().map(|p| p.name.clone()).collect();
     let rates = network.parameters().map(|p| match p.role {
@@ -145,7 +144,7 @@ fn twenty_updates_are_pytorchs() -> Result<()> {
     for (s, want) in golden["losses"].as_array().unwrap().iter().enumerate() {
         let batch = batch(s);
         let labels = Tensor::from_slice(&batch.labels, batch.labels.len(), &Device::Cpu)?;
-        let tape = network.forward_tape(&[input.run(&batch, 1.0)?], Mode::Test)?;
+        let tape = network.forward_tape(&input.run(&batch, 1.0)?, Mode::Test)?;
         if s == 0 {
             let outputs = golden["first_step_output_rms"].as_object().unwrap();
             let ours = outputs_by_layer(&network.towers()[0], &input.run(&batch, 1.0)?)?;
@@ -180,13 +179,12 @@ fn twenty_updates_are_pytorchs() -> Result<()> {
     Ok(())
 }
 
-/// The root mean square of each stage's output, by the name of its last layer.
-fn outputs_by_layer(network: &Network, images: &Tensor) -> Result<HashMap<String, f64>> {
-    let names: Vec<&str> = network.layers().iter().map(|l| l.spec.name.as_str()).collect();
+/// The root mean square of each fused layer's output, by the name of its last layer of the file.
+fn outputs_by_layer(tower: &Tower, images: &Tensor) -> Result<HashMap<String, f64>> {
     let (mut x, mut outputs) = (images.clone(), HashMap::new());
-    for &stage in network.stages() {
-        x = network.forward_stage(stage, &x, Mode::Test)?.output;
-        outputs.insert(names[stage.layers().end - 1].to_owned(), rms(&x)?);
+    for layer in tower.layers() {
+        x = layer.forward(tower.parameters(), &x, Mode::Test)?;
+        outputs.insert(layer.relu.as_ref().unwrap_or(&layer.name).clone(), rms(&x)?);
     }
     Ok(outputs)
 }

@@ -1,6 +1,6 @@
 //! Recipes: what is there goes out and comes back, what is wrong is named.
 
-use alexnet_model::{Layers, NetworkSpec};
+use alexnet_model::NetworkSpec;
 use alexnet_train::Recipe;
 
 #[test]
@@ -14,7 +14,7 @@ fn every_preset_has_its_network_and_comes_back_the_same() {
         let json = serde_json::to_string(&recipe).unwrap();
         assert_eq!(serde_json::from_str::<Recipe>(&json).unwrap(), recipe);
         let spec = NetworkSpec::preset(name).unwrap();
-        Layers::new(&spec).unwrap();
+        spec.fused_layers().unwrap();
     }
 }
 

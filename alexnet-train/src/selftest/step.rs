@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use alexnet_kernels::{Compute, Sgd, SoftmaxCrossEntropy, channels_last, normals};
-use alexnet_model::{Mode, Network, NetworkSpec, PlacedNetwork};
+use alexnet_model::{Mode, Network, NetworkSpec, Parameter};
 use candle_core::{DType, Device, Result, Tensor, Var, bail};
 
 use super::{Bench, bounds, values_of};
@@ -57,11 +57,10 @@ pub(super) fn test(bench: &mut Bench<'_>) -> std::result::Result<(), Error> {
         bench.spoil(operation, &mut losses);
         let shape = || format!("batch {BATCH}");
         bench.found(operation, "losses", shape(), bounds::length(&losses, &wanted_losses), bound);
-        for (index, (parameter, [value, velocity])) in
-            network.parameters().iter().zip(states).enumerate()
+        for (index, (parameter, [value, velocity])) in network.parameters().zip(states).enumerate()
         {
             // From rest, the velocity is −rate · (gradient + decay · weight): no difference of large numbers.
-            let weights = values_of(&network.disk_layout(index, &parameter.tensor)?)?;
+            let weights = values_of(&parameter.disk_layout(&parameter.tensor)?)?;
             let (rate, decay) = (f64::from(RULE.rate), f64::from(RULE.decay));
             let moves = wanted[index].iter().zip(&weights).map(|(g, w)| -rate * (g + decay * w));
             let moves: Vec<f64> = moves.collect();
@@ -97,19 +96,19 @@ fn differentiated(network: &Network) -> Result<(Vec<f64>, Vec<Vec<f64>>)> {
     let [images, labels] = data(network.spec())?;
     let mut network = network.clone();
     let mut variables = Vec::new();
-    for index in 0..network.parameters().len() {
-        let variable = Var::from_tensor(&network.parameters()[index].tensor)?;
+    for (index, parameter) in network.clone().parameters().enumerate() {
+        let variable = Var::from_tensor(&parameter.tensor)?;
         network.replace_parameter(index, variable.as_tensor().clone())?;
         variables.push(variable);
     }
     let logits = network.forward(&images, MODE)?;
     let losses = SoftmaxCrossEntropy.loss_and_gradient(&logits.detach(), &labels)?.0;
     let gradients = SoftmaxCrossEntropy.forward(&logits, &labels)?.backward()?;
-    let of = |(index, variable): (usize, &Var)| match gradients.get(variable) {
-        Some(gradient) => values_of(&network.disk_layout(index, gradient)?),
+    let of = |(parameter, variable): (&Parameter, &Var)| match gradients.get(variable) {
+        Some(gradient) => values_of(&parameter.disk_layout(gradient)?),
         None => bail!("a parameter has no gradient"),
     };
-    Ok((values_of(&losses)?, variables.iter().enumerate().map(of).collect::<Result<_>>()?))
+    Ok((values_of(&losses)?, network.parameters().zip(&variables).map(of).collect::<Result<_>>()?))
 }
 
 /// A parameter's weights and velocity.
@@ -123,8 +122,7 @@ fn stepped(network: &Network, devices: &[Compute]) -> Result<(Vec<f64>, Vec<Stat
     let on = |compute: &Compute| rows.to_device(compute.device())?.permute((0, 3, 1, 2));
     let images = devices.iter().map(on).collect::<Result<Vec<_>>>()?;
     let labels = labels.to_device(devices[0].device())?;
-    let placed = PlacedNetwork::new(network, devices.len())?;
-    let mut placed = placed.on(&handles(devices), DType::F32)?;
+    let mut placed = network.to_devices(&handles(devices), DType::F32)?;
     let optimizer = Optimizer::new(&mut placed, &HashMap::new(), weights)?;
     let rates = vec![RULE; placed.parameters().count()];
     let tape = placed.forward_tape(&images, MODE)?;
@@ -135,7 +133,6 @@ fn stepped(network: &Network, devices: &[Compute]) -> Result<(Vec<f64>, Vec<Stat
     let [values, velocities] = optimizer.values(&placed)?;
     let states = network
         .parameters()
-        .iter()
         .map(|p| Ok([values_of(&values[&p.name])?, values_of(&velocities[&p.name])?]));
     Ok((values_of(&losses)?, states.collect::<Result<_>>()?))
 }

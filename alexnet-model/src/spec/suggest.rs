@@ -38,7 +38,8 @@ mod tests {
 
     #[test]
     fn explains_in_one_line() {
-        let message = "TOML parse error\n  |\n3 | fliters = 1\nunknown field `fliters`, expected one of `filters`, `kernel`";
+        let message = "TOML parse error\n  |\n3 | fliters = 1\n\
+            unknown field `fliters`, expected one of `filters`, `kernel`";
         let line = explain(message);
         assert!(!line.contains('\n') && line.ends_with("did you mean `filters`?"), "{line}");
     }

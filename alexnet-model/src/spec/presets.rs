@@ -1,15 +1,17 @@
 //! The networks that come with the crate, each a TOML file under `presets/`.
 
-use crate::{NetworkSpec, SpecError, suggest::nearest};
+use super::NetworkSpec;
+use super::error::SpecError;
+use super::suggest::nearest;
 
 const PRESETS: [(&str, &str); 7] = [
-    ("original", include_str!("../presets/original.toml")),
-    ("paper", include_str!("../presets/paper.toml")),
-    ("one-tower", include_str!("../presets/one-tower.toml")),
-    ("caffe", include_str!("../presets/caffe.toml")),
-    ("torchvision", include_str!("../presets/torchvision.toml")),
-    ("small", include_str!("../presets/small.toml")),
-    ("demo", include_str!("../presets/demo.toml")),
+    ("original", include_str!("../../presets/original.toml")),
+    ("paper", include_str!("../../presets/paper.toml")),
+    ("one-tower", include_str!("../../presets/one-tower.toml")),
+    ("caffe", include_str!("../../presets/caffe.toml")),
+    ("torchvision", include_str!("../../presets/torchvision.toml")),
+    ("small", include_str!("../../presets/small.toml")),
+    ("demo", include_str!("../../presets/demo.toml")),
 ];
 
 impl NetworkSpec {

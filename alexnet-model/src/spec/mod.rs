@@ -1,9 +1,15 @@
 //! A network as data: a list of layers with their constants, read from TOML.
 
-use alexnet_kernels::{Conv2d, Dropout, DropoutScale, Lrn, MapNorm, MaxPool2d, Padding};
+pub(crate) mod error;
+mod presets;
+pub(crate) mod shapes;
+pub(crate) mod split;
+pub(crate) mod suggest;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{SpecError, suggest};
+use self::error::SpecError;
+use self::suggest::explain;
 
 /// A network: what goes in and the layers, first to last.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,7 +25,7 @@ pub struct NetworkSpec {
     pub source: String,
     /// Channels, height and width of one image as the first layer sees it.
     pub input: [usize; 3],
-    /// Into how many halves the network can be split; 1 when it cannot.
+    /// Over how many devices the network can be split; 1 when it cannot.
     #[serde(default = "one")]
     pub towers: usize,
     /// The layers in order; each sees the output of the one before.
@@ -152,25 +158,6 @@ pub enum Scale {
     AtTraining,
 }
 
-/// A layer's operation with its constants, as alexnet-kernels runs it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Op {
-    /// Convolution.
-    Conv(Conv2d),
-    /// Dense layer.
-    Linear,
-    /// ReLU.
-    Relu,
-    /// Normalization across channels.
-    Lrn(Lrn),
-    /// Normalization within a map.
-    MapNorm(MapNorm),
-    /// Max pooling.
-    MaxPool(MaxPool2d),
-    /// Dropout.
-    Dropout(Dropout),
-}
-
 impl LayerKind {
     /// The word the presets use.
     pub fn word(&self) -> &'static str {
@@ -184,31 +171,6 @@ impl LayerKind {
             Self::Dropout { .. } => "dropout",
         }
     }
-
-    /// The operation with its constants.
-    pub fn op(&self) -> Op {
-        match *self {
-            Self::Conv { stride, pad: [top, bottom, left, right], groups, .. } => {
-                Op::Conv(Conv2d { stride, padding: Padding { top, bottom, left, right }, groups })
-            }
-            Self::Linear { .. } => Op::Linear,
-            Self::Relu => Op::Relu,
-            Self::Lrn { n, alpha, beta, k, towers, alpha_over_n } => {
-                Op::Lrn(Lrn { n, alpha, beta, k, towers, alpha_over_n })
-            }
-            Self::MapNorm { n, alpha, beta, k } => Op::MapNorm(MapNorm { n, alpha, beta, k }),
-            Self::MaxPool { kernel, stride, ceil } => {
-                Op::MaxPool(MaxPool2d { kernel, stride, ceil })
-            }
-            Self::Dropout { keep, scale } => {
-                let scale = match scale {
-                    Scale::AtTest => DropoutScale::AtTest,
-                    Scale::AtTraining => DropoutScale::AtTraining,
-                };
-                Op::Dropout(Dropout { keep, scale })
-            }
-        }
-    }
 }
 
 impl NetworkSpec {
@@ -216,14 +178,26 @@ impl NetworkSpec {
     ///
     /// # Errors
     ///
-    /// [`SpecError::Syntax`] for what is not TOML or has unknown keys; whatever
-    /// [`layers`](crate::Layers::new) finds wrong with the layers.
+    /// [`SpecError::Syntax`] for what is not TOML or has unknown keys; [`SpecError::Layer`] for the
+    /// first layer that cannot be, and why.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use alexnet_model::NetworkSpec;
+    /// let toml = r#"
+    ///     name = "softmax-regression"
+    ///     input = [3, 8, 8]
+    ///     layers = [{ name = "fc1", kind = "linear", outputs = 10, init = "fan-in" }]"#;
+    /// assert_eq!(NetworkSpec::from_toml("mine.toml", toml)?.classes(), Some(10));
+    /// # Ok::<(), alexnet_model::SpecError>(())
+    /// ```
     pub fn from_toml(origin: &str, text: &str) -> Result<Self, SpecError> {
         let spec: Self = toml::from_str(text).map_err(|e| SpecError::Syntax {
             origin: origin.to_owned(),
-            message: suggest::explain(&e.to_string()),
+            message: explain(&e.to_string()),
         })?;
-        crate::Layers::new(&spec)?;
+        spec.shapes()?;
         Ok(spec)
     }
 

@@ -25,7 +25,8 @@ pub enum SpecError {
     },
     /// Another number of devices than of towers.
     #[error(
-        "network `{network}` has {towers} tower(s), but {devices} devices are named: name one device, or one a tower"
+        "network `{network}` has {towers} tower(s), but {devices} devices are named: \
+         name one device, or one a tower"
     )]
     Towers {
         /// The network.

@@ -1,0 +1,69 @@
+//! What crosses between the towers of a network: activations before a layer that reads all of them,
+//! and the gradient with respect to them. With one tower nothing moves.
+
+use std::ops::Range;
+
+use alexnet_kernels::{add, join_channels, send_all, take_channels};
+use candle_core::{Device, Result, Tensor, bail};
+
+/// Which channels belong to a tower, and where it runs.
+pub(super) type Place<'a> = (Range<usize>, &'a Device);
+
+/// `x` on each of `devices`.
+pub(super) fn copy_to_devices<'a>(
+    x: &Tensor,
+    devices: impl Iterator<Item = &'a Device>,
+) -> Result<Vec<Tensor>> {
+    send_all(&devices.map(|device| (x, device)).collect::<Vec<_>>())
+}
+
+/// The activations of all towers, side by side, on the device of each.
+pub(super) fn all_gather(xs: &[Tensor]) -> Result<Vec<Tensor>> {
+    let moves: Vec<_> = xs.iter().flat_map(|to| xs.iter().map(|x| (x, to.device()))).collect();
+    send_all(&moves)?.chunks(xs.len()).map(join_channels).collect()
+}
+
+/// The activations of all towers, side by side, on the first device.
+pub(super) fn gather(xs: &[Tensor]) -> Result<Tensor> {
+    match xs {
+        [x] => Ok(x.clone()),
+        [first, ..] => join_channels(&copies(xs.iter(), first.device())?),
+        [] => bail!("a network without towers"),
+    }
+}
+
+/// Of `x`, which is on the first device, each tower's channels on its device.
+pub(super) fn scatter(x: Tensor, places: &[Place<'_>]) -> Result<Vec<Tensor>> {
+    if places.len() == 1 {
+        return Ok(vec![x]);
+    }
+    let part = |(channels, device): &Place<'_>| {
+        copies([&take_channels(&x, channels.clone())?].into_iter(), device)
+    };
+    Ok(places.iter().map(part).collect::<Result<Vec<_>>>()?.concat())
+}
+
+/// Of the sum of `gradients`, one from each tower and each with the channels of all, each tower's
+/// channels on its device. The terms are added in the order of the towers.
+pub(super) fn reduce_scatter(gradients: Vec<Tensor>, places: &[Place<'_>]) -> Result<Vec<Tensor>> {
+    let mut parts = Vec::new();
+    for (channels, device) in places {
+        for gradient in &gradients {
+            parts.push((take_channels(gradient, channels.clone())?, *device));
+        }
+    }
+    drop(gradients);
+    let moves: Vec<_> = parts.iter().map(|(part, device)| (part, *device)).collect();
+    let mut sent = send_all(&moves)?.into_iter();
+    drop(parts);
+    let sum = |_| {
+        let mut terms = sent.by_ref().take(places.len());
+        let Some(first) = terms.next() else { bail!("a network without towers") };
+        terms.try_fold(first, |sum, term| add(sum, &term))
+    };
+    places.iter().map(sum).collect()
+}
+
+fn copies<'a>(xs: impl Iterator<Item = &'a Tensor>, device: &Device) -> Result<Vec<Tensor>> {
+    send_all(&xs.map(|x| (x, device)).collect::<Vec<_>>())
+}

@@ -1,0 +1,84 @@
+//! From the layers of the file to the layers that run.
+
+use alexnet_kernels::InputGradient;
+
+use super::fused_layer::FusedLayer;
+use crate::spec::error::SpecError;
+use crate::spec::shapes::ShapedLayer;
+use crate::spec::{LayerKind, NetworkSpec};
+
+impl NetworkSpec {
+    /// The layers of the whole network as one device runs them.
+    ///
+    /// # Errors
+    ///
+    /// [`SpecError::Layer`] for the first layer that cannot be, and why.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use alexnet_model::{FusedLayer, NetworkSpec, Shape};
+    /// let layers = NetworkSpec::preset("original")?.fused_layers()?;
+    /// assert_eq!(layers[0].output, Shape::Map(96, 55, 55));
+    /// assert_eq!(layers[3].full_name(), "conv2+relu2");
+    /// assert_eq!(layers.iter().map(FusedLayer::parameter_count).sum::<u64>(), 60_965_224);
+    /// # Ok::<(), alexnet_model::SpecError>(())
+    /// ```
+    pub fn fused_layers(&self) -> Result<Vec<FusedLayer>, SpecError> {
+        Ok(self.fuse(self.shapes()?))
+    }
+
+    /// The layers that each of so many devices runs: one device all of the network, several a tower
+    /// each.
+    ///
+    /// # Errors
+    ///
+    /// [`SpecError::Towers`] where the network has another number of towers; [`SpecError::Layer`] for
+    /// the first layer that cannot be, or does not divide among the towers.
+    pub fn fused_layers_on(&self, devices: usize) -> Result<Vec<Vec<FusedLayer>>, SpecError> {
+        if devices == 1 {
+            return Ok(vec![self.fused_layers()?]);
+        }
+        if devices != self.towers {
+            let (network, towers) = (self.name.clone(), self.towers);
+            return Err(SpecError::Towers { network, towers, devices });
+        }
+        (0..devices).map(|number| Ok(self.fuse(self.tower(number)?))).collect()
+    }
+
+    /// One device's `layers`, each ReLU fused into the previous layer where that takes it.
+    fn fuse(&self, layers: Vec<ShapedLayer>) -> Vec<FusedLayer> {
+        let (mut fused, mut parameters): (Vec<FusedLayer>, usize) = (Vec::new(), 0);
+        for (index, (spec, layer)) in self.layers.iter().zip(layers).enumerate() {
+            let (name, ShapedLayer { kind, input, output, weight, share }) =
+                (spec.name.clone(), layer);
+            let (input_grad, all_gather) = match fused.last_mut() {
+                None => (InputGradient::No, false),
+                Some(previous) if kind == LayerKind::Relu && previous.takes_relu() => {
+                    previous.relu = Some(name);
+                    continue;
+                }
+                Some(previous) if previous.relu.is_some() => {
+                    (InputGradient::Rectified, previous.output != input)
+                }
+                Some(previous) => (InputGradient::Plain, previous.output != input),
+            };
+            let first_parameter = weight.is_some().then_some(parameters);
+            parameters += if weight.is_some() { 2 } else { 0 };
+            fused.push(FusedLayer {
+                name,
+                kind,
+                relu: None,
+                index,
+                input,
+                output,
+                share,
+                weight,
+                first_parameter,
+                all_gather,
+                input_grad,
+            });
+        }
+        fused
+    }
+}

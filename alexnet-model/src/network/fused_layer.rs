@@ -1,0 +1,289 @@
+//! A layer as it runs: one operation of alexnet-kernels, with the ReLU after it where that is fused.
+//!
+//! A ReLU of its own costs a pass over memory forward and another one backward. After a
+//! convolution, a dense layer or a pooling layer it is fused instead: forward it is the epilogue of
+//! that layer, and its gradient is applied by the next layer, which reads the rectified values
+//! anyway. The numbers are the same to the bit.
+//!
+//! Every call of an operation is in this file.
+
+use alexnet_kernels::{
+    Dropout, DropoutKey, DropoutMode, DropoutScale, InputGradient, Linear, Lrn, MapNorm, MaxPool2d,
+    Part, Relu,
+};
+use candle_core::{Result, Tensor, bail};
+
+use super::parameter::Parameter;
+use crate::spec::shapes::{Shape, Share, conv2d};
+use crate::spec::{LayerKind, Scale};
+
+/// Whether a pass drops elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Evaluation: nothing is dropped.
+    Test,
+    /// Training: which elements are dropped is a function of these two and the layer.
+    Train {
+        /// The run's seed.
+        seed: u64,
+        /// The update this pass is for.
+        step: u64,
+    },
+}
+
+/// One operation of a network, or one tower's part of it, with all that follows from the others.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FusedLayer {
+    /// The layer's name in the file.
+    pub name: String,
+    /// What it computes; of a tower's part the numbers are the part's.
+    pub kind: LayerKind,
+    /// The name of the ReLU layer that is fused into it.
+    pub relu: Option<String>,
+    /// Its place among the file's layers, from 0; dropout's draws depend on it.
+    pub index: usize,
+    /// One image's activations that it reads.
+    pub input: Shape,
+    /// One image's activations that it computes.
+    pub output: Shape,
+    /// Its outputs, and its rows of weights and biases, among those of the whole network's layer.
+    pub share: Share,
+    /// Shape of its weights in PyTorch's layout: `(O, I/groups, kH, kW)` or `(O, I)`; its bias is
+    /// `(O)`.
+    pub weight: Option<Vec<usize>>,
+    /// Where its weight is among the tower's parameters; its bias is the next one.
+    pub first_parameter: Option<usize>,
+    /// Whether its input is gathered from all towers.
+    pub all_gather: bool,
+    /// Which gradient with respect to its input it computes.
+    pub(super) input_grad: InputGradient,
+}
+
+/// The tensor that a layer saves in the forward pass for its backward pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Saves {
+    Input,
+    Output,
+    Argmax,
+    Nothing,
+}
+
+/// What the backward pass of one layer computes.
+#[derive(Debug)]
+pub struct LayerGradients {
+    /// With respect to the input; `None` for the first layer, whose input is the images.
+    pub input: Option<Tensor>,
+    /// With respect to weight and bias, laid out in memory as they are.
+    pub parameters: Option<[Tensor; 2]>,
+}
+
+impl FusedLayer {
+    /// Its name, with that of the ReLU that is fused into it: `conv2+relu2`.
+    pub fn full_name(&self) -> String {
+        self.relu.as_ref().map_or(self.name.clone(), |relu| format!("{}+{relu}", self.name))
+    }
+
+    /// How many weights and biases it has.
+    pub fn parameter_count(&self) -> u64 {
+        self.weight.as_ref().map_or(0, |w| (w.iter().product::<usize>() + w[0]) as u64)
+    }
+
+    /// Multiply-adds of one image's forward pass; as is usual, only convolutions and dense layers
+    /// count.
+    pub fn multiply_adds(&self) -> u64 {
+        let per_output = self.weight.as_ref().map_or(0, |w| w[1..].iter().product::<usize>());
+        (self.output.len() * per_output) as u64
+    }
+
+    /// Whether a ReLU after it can be fused into it, and is not there already.
+    pub(super) fn takes_relu(&self) -> bool {
+        let takes = matches!(
+            self.kind,
+            LayerKind::Conv { .. } | LayerKind::Linear { .. } | LayerKind::MaxPool { .. }
+        );
+        takes && self.relu.is_none()
+    }
+
+    /// The tensor that it saves for its backward pass.
+    pub(crate) fn saves(&self) -> Saves {
+        match self.kind {
+            LayerKind::Conv { .. }
+            | LayerKind::Linear { .. }
+            | LayerKind::Lrn { .. }
+            | LayerKind::MapNorm { .. } => Saves::Input,
+            LayerKind::Relu => Saves::Output,
+            LayerKind::MaxPool { .. } => Saves::Argmax,
+            LayerKind::Dropout { .. } if self.through_relu() => Saves::Output,
+            LayerKind::Dropout { .. } => Saves::Nothing,
+        }
+    }
+
+    /// The output for the input `x`, one batch, by operations that candle can differentiate.
+    ///
+    /// # Errors
+    ///
+    /// `parameters` of another tower; whatever the operation refuses.
+    pub fn forward(&self, parameters: &[Parameter], x: &Tensor, mode: Mode) -> Result<Tensor> {
+        let relu = self.relu.is_some();
+        match self.kind {
+            LayerKind::Conv { stride, pad, groups, .. } => {
+                let ([w, b], conv) = (self.weights(parameters)?, conv2d(stride, pad, groups));
+                // (B, O, H', W')
+                if relu { conv.forward_relu(x, w, b) } else { conv.forward(x, w, b) }
+            }
+            LayerKind::Linear { .. } => {
+                let ([w, b], x) = (self.weights(parameters)?, flatten(x)?);
+                if relu { Linear.forward_relu(&x, w, b) } else { Linear.forward(&x, w, b) } // (B, O)
+            }
+            LayerKind::MaxPool { kernel, stride, ceil } => {
+                let pool = MaxPool2d { kernel, stride, ceil };
+                if relu { pool.forward_relu(x) } else { pool.forward(x) } // (B, C, H', W')
+            }
+            LayerKind::Relu => Relu.forward(x),
+            LayerKind::Lrn { n, alpha, beta, k, towers, alpha_over_n } => {
+                Lrn { n, alpha, beta, k, towers, alpha_over_n }.forward(x)
+            }
+            LayerKind::MapNorm { n, alpha, beta, k } => MapNorm { n, alpha, beta, k }.forward(x),
+            LayerKind::Dropout { keep, scale } => {
+                dropout(keep, scale).forward_part(x, self.dropout_mode(mode), self.part())
+            }
+        }
+    }
+
+    /// The same output, and the tensor that [`backward`](Self::backward) needs, if it needs one.
+    ///
+    /// # Errors
+    ///
+    /// As [`forward`](Self::forward).
+    pub fn forward_tape(
+        &self,
+        parameters: &[Parameter],
+        x: &Tensor,
+        mode: Mode,
+    ) -> Result<(Tensor, Option<Tensor>)> {
+        if let LayerKind::MaxPool { kernel, stride, ceil } = self.kind {
+            let pool = MaxPool2d { kernel, stride, ceil };
+            let pooled = pool.forward_argmax(x, self.relu.is_some(), self.input_grad)?;
+            return Ok((pooled.output, Some(pooled.argmax))); // both (B, C, H', W')
+        }
+        let y = self.forward(parameters, x, mode)?;
+        let saved = match self.saves() {
+            Saves::Input => Some(x.clone()),
+            Saves::Output => Some(y.clone()),
+            Saves::Argmax | Saves::Nothing => None,
+        };
+        Ok((y, saved))
+    }
+
+    /// The gradients, given the tensor that [`forward_tape`](Self::forward_tape) saved and `dy`, the
+    /// gradient with respect to the output. Where a ReLU is fused into this layer, `dy` must be 0
+    /// wherever the output is: the next layer sees to it, and so does this one for the previous.
+    ///
+    /// # Errors
+    ///
+    /// `parameters` or `saved` of another layer; whatever the operation refuses.
+    pub fn backward(
+        &self,
+        parameters: &[Parameter],
+        saved: Option<&Tensor>,
+        dy: &Tensor,
+        mode: Mode,
+    ) -> Result<LayerGradients> {
+        let saved = || match saved {
+            Some(x) => Ok(x),
+            None => bail!("layer `{}` has saved nothing: the tape is another network's", self.name),
+        };
+        let dx = match self.kind {
+            LayerKind::Conv { stride, pad, groups, .. } => {
+                let ([w, _], conv) = (self.weights(parameters)?, conv2d(stride, pad, groups));
+                let g = conv.backward(saved()?, w, dy, self.input_grad)?;
+                return Ok(LayerGradients { input: g.input, parameters: Some([g.weight, g.bias]) });
+            }
+            LayerKind::Linear { .. } => {
+                let ([w, _], x) = (self.weights(parameters)?, saved()?);
+                let g = Linear.backward(&flatten(x)?, w, dy, self.input_grad)?;
+                let input = g.input.map(|dx| unflatten(&dx, x)).transpose()?;
+                return Ok(LayerGradients { input, parameters: Some([g.weight, g.bias]) });
+            }
+            LayerKind::MaxPool { kernel, stride, ceil } => {
+                let Shape::Map(_, h, w) = self.input else { bail!("`{}` pools maps", self.name) };
+                MaxPool2d { kernel, stride, ceil }.backward_argmax(saved()?, dy, (h, w))?
+            }
+            LayerKind::Relu => Relu.backward(saved()?, dy)?,
+            LayerKind::Lrn { n, alpha, beta, k, towers, alpha_over_n } => {
+                let lrn = Lrn { n, alpha, beta, k, towers, alpha_over_n };
+                match self.through_relu() {
+                    true => lrn.backward_rectified(saved()?, dy)?,
+                    false => lrn.backward(saved()?, dy)?,
+                }
+            }
+            LayerKind::MapNorm { n, alpha, beta, k } => {
+                let norm = MapNorm { n, alpha, beta, k };
+                match self.through_relu() {
+                    true => norm.backward_rectified(saved()?, dy)?,
+                    false => norm.backward(saved()?, dy)?,
+                }
+            }
+            LayerKind::Dropout { keep, scale } => {
+                let (dropout, mode) = (dropout(keep, scale), self.dropout_mode(mode));
+                match self.through_relu() {
+                    true => dropout.backward_rectified(saved()?, dy, mode)?,
+                    false => dropout.backward_part(dy, mode, self.part())?,
+                }
+            }
+        };
+        Ok(LayerGradients { input: Some(dx), parameters: None })
+    }
+
+    /// Whether its gradient with respect to the input goes through the ReLU of the previous layer.
+    fn through_relu(&self) -> bool {
+        self.input_grad == InputGradient::Rectified
+    }
+
+    fn weights<'a>(&self, parameters: &'a [Parameter]) -> Result<[&'a Tensor; 2]> {
+        let places = self.first_parameter.map(|first| first..first + 2);
+        match places.and_then(|places| parameters.get(places)) {
+            Some([weight, bias]) => Ok([&weight.tensor, &bias.tensor]),
+            _ => bail!("layer `{}` has no parameters", self.name),
+        }
+    }
+
+    fn dropout_mode(&self, mode: Mode) -> DropoutMode {
+        match mode {
+            Mode::Test => DropoutMode::Test,
+            Mode::Train { seed, step } => {
+                DropoutMode::Train(DropoutKey { seed, step, layer: self.index as u32 })
+            }
+        }
+    }
+
+    /// Where its outputs for one image lie among all towers'.
+    fn part(&self) -> Part {
+        let each = self.output.len() / self.share.count;
+        Part { first: self.share.first * each, whole: self.share.whole * each }
+    }
+}
+
+fn dropout(keep: f32, scale: Scale) -> Dropout {
+    let scale = match scale {
+        Scale::AtTest => DropoutScale::AtTest,
+        Scale::AtTraining => DropoutScale::AtTraining,
+    };
+    Dropout { keep, scale }
+}
+
+/// `(B, C, H, W)` with channels last in memory to `(B, H·W·C)`, without a copy.
+fn flatten(x: &Tensor) -> Result<Tensor> {
+    match x.rank() {
+        4 => x.permute((0, 2, 3, 1))?.flatten_from(1),
+        _ => Ok(x.clone()),
+    }
+}
+
+/// The opposite of [`flatten`]: `dx` in the shape of `x`.
+fn unflatten(dx: &Tensor, x: &Tensor) -> Result<Tensor> {
+    match *x.dims() {
+        [b, c, h, w] => dx.reshape((b, h, w, c))?.permute((0, 3, 1, 2)),
+        _ => Ok(dx.clone()),
+    }
+}

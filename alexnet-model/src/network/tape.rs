@@ -1,0 +1,29 @@
+//! What a forward pass leaves for the backward pass.
+
+use candle_core::Tensor;
+
+use super::fused_layer::Mode;
+
+/// What a forward pass leaves for the backward pass, and the logits.
+#[derive(Debug)]
+pub struct Tape {
+    /// One for each tower.
+    pub(super) towers: Vec<TowerTape>,
+    pub(super) logits: Tensor,
+    pub(super) mode: Mode,
+}
+
+/// What the forward pass of one tower leaves: the tensor that each layer saved, if it saved one.
+pub type TowerTape = Vec<Option<Tensor>>;
+
+impl Tape {
+    /// What the last layer computed: `(B, classes)`, on the first device.
+    pub fn logits(&self) -> &Tensor {
+        &self.logits
+    }
+
+    /// What each tower's layers saved.
+    pub fn towers(&self) -> &[TowerTape] {
+        &self.towers
+    }
+}

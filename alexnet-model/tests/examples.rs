@@ -1,0 +1,27 @@
+//! Every lesson of `examples/` runs; what it computes it checks itself.
+
+macro_rules! lessons {
+    ($($lesson:ident in $path:literal),*) => {$(
+        #[path = $path]
+        #[allow(unreachable_pub)] // its `main` is public for this test
+        mod $lesson;
+
+        #[test]
+        fn $lesson() -> candle_core::Result<()> {
+            $lesson::main()
+        }
+    )*
+
+    /// No lesson is forgotten.
+    #[test]
+    fn all_lessons_are_run() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+        assert_eq!(std::fs::read_dir(folder).unwrap().count(), [$($path),*].len());
+    }};
+}
+
+lessons! {
+    forward in "../examples/01_forward.rs",
+    train_by_hand in "../examples/02_train_by_hand.rs",
+    split_over_devices in "../examples/03_split_over_devices.rs"
+}
