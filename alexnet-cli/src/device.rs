@@ -1,6 +1,6 @@
 //! `--device`, `--precision` and `--deterministic`: where to compute, and how.
 
-use alexnet_train::{Compute, DeviceNames, DeviceOptions, Precision};
+use alexnet_train::{ComputeDevice, DeviceNames, DeviceOptions, Precision};
 use anyhow::{Result, bail};
 
 /// Where to compute
@@ -26,15 +26,15 @@ impl Where {
     }
 
     /// Opens the devices, or says in one line why not.
-    pub(crate) fn open_all(&self) -> Result<Vec<Compute>> {
-        Ok(Compute::open_all(self.device.names(), self.options())?)
+    pub(crate) fn open_all(&self) -> Result<Vec<ComputeDevice>> {
+        Ok(ComputeDevice::open_all(self.device.names(), self.options())?)
     }
 
     /// Opens the device of a command that uses one.
-    pub(crate) fn open(&self) -> Result<Compute> {
+    pub(crate) fn open(&self) -> Result<ComputeDevice> {
         let [device] = self.device.names() else {
             bail!("--device {}: this command works on one device", self.device)
         };
-        Ok(Compute::open(*device, self.options())?)
+        Ok(ComputeDevice::open(*device, self.options())?)
     }
 }

@@ -17,7 +17,12 @@ mod verify;
 
 use std::process::ExitCode;
 
+use alexnet_train::PoolAllocator;
 use clap::{Parser, Subcommand};
+
+/// Training asks for the same buffers step after step: the pool hands them out again.
+#[global_allocator]
+static ALLOCATOR: PoolAllocator = PoolAllocator::new();
 
 /// Train, evaluate, predict with and describe the 2012 network of Krizhevsky, Sutskever and Hinton.
 #[derive(Debug, Parser)]

@@ -2,7 +2,7 @@
 
 #![allow(clippy::print_stdout)] // this program talks to people
 
-use alexnet_kernels::{SoftmaxCrossEntropy, normals};
+use alexnet_kernels::{cross_entropy_with_grad, normals};
 use alexnet_model::{Mode, Network, NetworkSpec};
 use candle_core::{Device, Result, Tensor};
 
@@ -24,7 +24,7 @@ pub fn main() -> Result<()> {
         // The forward pass, which keeps on a tape what the backward pass needs.
         let tape = network.forward_tape(&images, Mode::Train { seed: 1, step })?;
         // The loss of each image (8), and the gradient of their mean with respect to the logits (8, 10).
-        let (losses, gradient) = SoftmaxCrossEntropy.loss_and_gradient(tape.logits(), &labels)?;
+        let (losses, gradient) = cross_entropy_with_grad(tape.logits(), &labels)?;
         // The backward pass gives each parameter's gradient as soon as it is there.
         let mut updates = Vec::new();
         network.backward(tape, gradient, &mut |index, gradient| {

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use alexnet_kernels::{
-    Compute, KeepMemory, Sgd, SoftmaxCrossEntropy, channels_last, normals, recycle,
+    ComputeDevice, PoolGuard, Sgd, channels_last, cross_entropy_with_grad, normals,
 };
 use alexnet_model::{Mode, Network, NetworkSpec, Role};
 use candle_core::{DType, Device, Tensor};
@@ -36,7 +36,7 @@ pub struct BenchOptions {
     pub loader_threads: usize,
     /// Where to compute, and how precisely: one device, or one for each of the network's towers; on several, only the
     /// step is measured.
-    pub devices: Vec<Compute>,
+    pub devices: Vec<ComputeDevice>,
 }
 
 /// What was measured. Where others use the machine too, the fastest of several tries is nearest to the truth.
@@ -115,7 +115,7 @@ fn measure(options: &BenchOptions) -> Result<BenchReport, Error> {
     let BenchOptions { network: spec, batch, steps, devices, .. } = options;
     memory::check(&spec.fused_layers_on(devices.len())?, *batch, devices)?;
     let compute = &devices[0];
-    let _memory = KeepMemory::new(); // as the training loop does
+    let _memory = PoolGuard::new(); // as the training loop does
     let network = Network::new(spec, 1, &Device::Cpu)?;
     let mut network = network.to_devices(&handles(devices), DType::F32)?;
     let optimizer = Optimizer::new(&mut network, &HashMap::new(), compute.weights())?;
@@ -128,7 +128,7 @@ fn measure(options: &BenchOptions) -> Result<BenchReport, Error> {
         step_seconds.map_err(|e| memory::explain(e, &trainer.network, *batch, &trainer.devices))?;
     let median = median(&step_seconds);
     let peak_memory_bytes =
-        if compute.queues() { compute.peak_memory() } else { machine::peak_memory() };
+        if compute.is_async() { compute.peak_memory() } else { machine::peak_memory() };
     let threads = options.loader_threads;
     let fed_images_per_second = match threads {
         0 => None,
@@ -172,7 +172,7 @@ struct Trainer {
     rates: StepRates,
     images: Vec<Tensor>, // (B, C, H, W), for each tower
     labels: Tensor,      // (B)
-    devices: Vec<Compute>,
+    devices: Vec<ComputeDevice>,
 }
 
 /// Steps or passes that a card is asked for without waiting between them.
@@ -182,16 +182,16 @@ impl Trainer {
     /// Seconds of `count` timed steps.
     fn steps(&self, count: usize) -> Result<Vec<f64>, Error> {
         // The first one chooses a card's algorithms; what it allocates is there for the next.
-        let (untimed, each) = if self.devices[0].queues() { (3, QUEUED) } else { (1, 1) };
+        let (untimed, each) = if self.devices[0].is_async() { (3, QUEUED) } else { (1, 1) };
         let mut number = 0;
         let mut run = |steps| {
-            self.devices.iter().try_for_each(Compute::wait)?;
+            self.devices.iter().try_for_each(ComputeDevice::wait)?;
             let start = Instant::now();
             for _ in 0..steps {
                 self.step(number)?;
                 number += 1;
             }
-            self.devices.iter().try_for_each(Compute::wait)?;
+            self.devices.iter().try_for_each(ComputeDevice::wait)?;
             Ok::<_, Error>(start.elapsed().as_secs_f64() / steps as f64)
         };
         run(untimed)?;
@@ -206,11 +206,10 @@ impl Trainer {
     /// The same of a batch that is on the devices.
     fn step_with(&self, images: &[Tensor], labels: &Tensor, step: u64) -> Result<(), Error> {
         let tape = self.network.forward_tape(images, mode(step))?;
-        let (losses, gradient) = SoftmaxCrossEntropy.loss_and_gradient(tape.logits(), labels)?;
+        let (_, gradient) = cross_entropy_with_grad(tape.logits(), labels)?;
         self.network.backward(tape, gradient, &mut |parameter, gradient| {
             self.optimizer.update(parameter, gradient, &self.rates)
         })?;
-        recycle(losses);
         Ok(())
     }
 }
@@ -229,7 +228,7 @@ fn rates(network: &Network) -> StepRates {
 fn data(
     spec: &NetworkSpec,
     batch: usize,
-    devices: &[Compute],
+    devices: &[ComputeDevice],
 ) -> Result<(Vec<Tensor>, Tensor), Error> {
     let [c, h, w] = spec.input;
     let images = normals(1, 0, 60.0, batch * c * h * w);
@@ -237,7 +236,7 @@ fn data(
     let labels: Vec<u32> = (0..batch).map(|i| (i * 37 % classes) as u32).collect();
     let images = channels_last(&Tensor::from_vec(images, (batch, c, h, w), &Device::Cpu)?)?;
     let images = images.permute((0, 2, 3, 1))?.to_dtype(devices[0].activations())?;
-    let on = |compute: &Compute| images.to_device(compute.device())?.permute((0, 3, 1, 2));
+    let on = |compute: &ComputeDevice| images.to_device(compute.device())?.permute((0, 3, 1, 2));
     let images = devices.iter().map(on).collect::<candle_core::Result<_>>()?;
     Ok((images, Tensor::from_vec(labels, batch, devices[0].device())?))
 }

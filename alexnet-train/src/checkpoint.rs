@@ -11,7 +11,7 @@ use std::io::Write;
 use std::path::Path;
 
 use alexnet_data::write_whole;
-use alexnet_kernels::Compute;
+use alexnet_kernels::ComputeDevice;
 use alexnet_model::{Network, NetworkSpec};
 use candle_core::safetensors::Load;
 use candle_core::{DType, Device, Tensor};
@@ -123,7 +123,7 @@ impl Checkpoint {
     ///
     /// A tensor that is missing or of another shape; no memory on a device; another number of devices
     /// than of towers.
-    pub fn network_on(&self, devices: &[Compute]) -> Result<Network, Error> {
+    pub fn network_on(&self, devices: &[ComputeDevice]) -> Result<Network, Error> {
         self.network.fused_layers_on(devices.len())?; // the clearer error
         Ok(self.network()?.to_devices(&handles(devices), devices[0].weights())?)
     }
@@ -142,7 +142,11 @@ impl Checkpoint {
     /// # Errors
     ///
     /// [`Error::Checkpoint`] when the file, `path`, has no mean image.
-    pub fn input(&self, path: &Path, compute: &Compute) -> Result<(InputStage, [usize; 2]), Error> {
+    pub fn input(
+        &self,
+        path: &Path,
+        compute: &ComputeDevice,
+    ) -> Result<(InputStage, [usize; 2]), Error> {
         let fail = |reason: String| Error::Checkpoint { path: path.to_owned(), reason };
         let mean = self
             .tensors

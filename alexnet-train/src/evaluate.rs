@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use alexnet_data::{Split, Views, test_views};
-use alexnet_kernels::{KeepMemory, recycle};
+use alexnet_kernels::PoolGuard;
 use alexnet_model::{Mode, Network};
 use candle_core::{DType, Tensor};
 use serde::{Deserialize, Serialize};
@@ -55,7 +55,7 @@ pub fn evaluate(
         let view = list[job as usize % list.len()];
         Ok(batch.fill_views(split, records(job), [h, w], view)?)
     };
-    let _memory = KeepMemory::new(); // each batch uses what the one before has given back
+    let _memory = PoolGuard::new(); // each batch uses what the one before has given back
     let mut score = Score::default();
     prefetch(loader_threads, jobs, fill, |batches| {
         let mut feed = Feed::new(batches, inputs)?;
@@ -66,7 +66,7 @@ pub fn evaluate(
                 let mut batch = feed.next()?;
                 let images = batch.images(inputs, 1.0)?;
                 let logits = network.forward(&images, Mode::Test)?;
-                images.into_iter().for_each(recycle);
+                drop(images);
                 labels = std::mem::take(&mut batch.labels);
                 feed.done(batch)?;
                 add(&mut mean, &probabilities(&logits)?);

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use alexnet_kernels::{DeviceBatch, Transfer};
+use alexnet_kernels::{DeviceBatch, Staging};
 use candle_core::Tensor;
 
 use crate::input::host_batch;
@@ -37,7 +37,7 @@ impl FedBatch {
 pub(crate) struct Feed<'a> {
     batches: &'a mut Batches,
     inputs: &'a [InputStage],
-    transfers: Vec<Transfer>,
+    stagings: Vec<Staging>,
     /// Whether the next batch is sent before it is asked for.
     early: bool,
     ahead: Option<Result<FedBatch, Error>>,
@@ -46,10 +46,10 @@ pub(crate) struct Feed<'a> {
 impl<'a> Feed<'a> {
     /// To the devices of `inputs`, at least one.
     pub(crate) fn new(batches: &'a mut Batches, inputs: &'a [InputStage]) -> Result<Self, Error> {
-        let transfers = inputs.iter().map(|input| Transfer::new(input.compute().device()));
-        let transfers = transfers.collect::<candle_core::Result<_>>()?;
-        let early = inputs.iter().any(|input| input.compute().queues());
-        Ok(Self { batches, inputs, transfers, early, ahead: None })
+        let stagings = inputs.iter().map(|input| Staging::new(input.compute().device()));
+        let stagings = stagings.collect::<candle_core::Result<_>>()?;
+        let early = inputs.iter().any(|input| input.compute().is_async());
+        Ok(Self { batches, inputs, stagings, early, ahead: None })
     }
 
     /// The next batch.
@@ -63,8 +63,8 @@ impl<'a> Feed<'a> {
     /// Takes back a batch that nothing will be asked to read any more. A card is still busy with what it was asked:
     /// the time for the next batch to be loaded and sent.
     pub(crate) fn done(&mut self, batch: FedBatch) -> Result<(), Error> {
-        for (transfer, sent) in self.transfers.iter_mut().zip(batch.sent) {
-            transfer.release(sent)?;
+        for (staging, sent) in self.stagings.iter_mut().zip(batch.sent) {
+            staging.release(sent)?;
         }
         if self.early && self.ahead.is_none() {
             self.ahead = self.send();
@@ -82,7 +82,7 @@ impl<'a> Feed<'a> {
         let waited = began.elapsed().as_secs_f64();
         let windows = self.inputs.first().map_or_else(Vec::new, |input| input.windows(&batch));
         let host = host_batch(&batch, &windows);
-        let sent = self.transfers.iter_mut().map(|transfer| transfer.send(&host));
+        let sent = self.stagings.iter_mut().map(|staging| staging.send(&host));
         let sent = match sent.collect::<candle_core::Result<Vec<_>>>() {
             Ok(sent) => sent,
             Err(error) => return Some(Err(error.into())),

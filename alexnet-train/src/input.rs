@@ -1,7 +1,7 @@
 //! From a batch of bytes to the network's input on the device.
 
 use alexnet_data::{Batch, Statistics, View};
-use alexnet_kernels::{Compute, DeviceBatch, HostBatch, Input, Transfer, Window};
+use alexnet_kernels::{ComputeDevice, DeviceBatch, HostBatch, Input, Staging, Window};
 use candle_core::{Device, Result, Tensor};
 
 use crate::{InputRecipe, Mean};
@@ -12,7 +12,7 @@ pub struct InputStage {
     mean: Tensor,  // (H, W, 3) in crop or image size, or (3)
     aligned: bool, // the mean is image size and follows the crop
     scale: [f32; 3],
-    compute: Compute,
+    compute: ComputeDevice,
 }
 
 impl InputStage {
@@ -26,7 +26,7 @@ impl InputStage {
         mean_image: &[f32],
         stored: [usize; 2],
         crop: [usize; 2],
-        compute: &Compute,
+        compute: &ComputeDevice,
     ) -> Result<Self> {
         let image = Tensor::from_slice(mean_image, (stored[0], stored[1], 3), &Device::Cpu)?;
         let mean = match recipe.mean {
@@ -51,10 +51,10 @@ impl InputStage {
     ///
     /// A batch whose crops are not of the size this was made for.
     pub fn run(&self, batch: &Batch, divisor: f32) -> Result<Tensor> {
-        let mut transfer = Transfer::new(self.compute.device())?;
-        let sent = transfer.send(&host_batch(batch, &self.windows(batch)))?;
+        let mut staging = Staging::new(self.compute.device())?;
+        let sent = staging.send(&host_batch(batch, &self.windows(batch)))?;
         let images = self.run_sent(&sent, divisor)?;
-        transfer.release(sent)?;
+        staging.release(sent)?;
         Ok(images)
     }
 
@@ -63,7 +63,7 @@ impl InputStage {
         let (scale, output) = (self.scale.map(|s| s / divisor), self.compute.activations());
         let input = Input { scale, output };
         if self.aligned {
-            return input.forward_aligned_batch(batch, &self.mean);
+            return input.forward_aligned(&batch.pixels, &self.mean, &batch.windows, &batch.shift);
         }
         input.forward(&batch.pixels, &self.mean, &batch.shift)
     }
@@ -75,18 +75,18 @@ impl InputStage {
     }
 
     /// Where it computes.
-    pub(crate) fn compute(&self) -> &Compute {
+    pub(crate) fn compute(&self) -> &ComputeDevice {
         &self.compute
     }
 }
 
 /// The names of devices: `cuda:0,cuda:1`.
-pub(crate) fn names(devices: &[Compute]) -> String {
+pub(crate) fn names(devices: &[ComputeDevice]) -> String {
     devices.iter().map(|device| device.name().to_string()).collect::<Vec<_>>().join(",")
 }
 
 /// candle's handles of some devices.
-pub(crate) fn handles(devices: &[Compute]) -> Vec<Device> {
+pub(crate) fn handles(devices: &[ComputeDevice]) -> Vec<Device> {
     devices.iter().map(|compute| compute.device().clone()).collect()
 }
 

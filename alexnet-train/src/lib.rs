@@ -19,9 +19,9 @@ mod schedule;
 mod selftest;
 mod train;
 
-/// Devices, re-exported for programs.
+/// Devices and the pooling allocator, re-exported for programs.
 pub use alexnet_kernels::{
-    Compute, DeviceError, DeviceName, DeviceNames, DeviceOptions, Precision,
+    ComputeDevice, DeviceError, DeviceName, DeviceNames, DeviceOptions, PoolAllocator, Precision,
 };
 pub use bench::{BenchDetails, BenchOptions, BenchReport, LayerTimes, bench};
 pub use checkpoint::{Checkpoint, Progress};

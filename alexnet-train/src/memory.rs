@@ -1,6 +1,6 @@
 //! Whether a batch fits on a card, before a run begins rather than in its middle.
 
-use alexnet_kernels::{CardMemory, Compute, is_out_of_memory};
+use alexnet_kernels::{ComputeDevice, GpuMemory, is_out_of_memory};
 use alexnet_model::{FusedLayer, Network, StepMemory};
 
 use crate::Error;
@@ -9,7 +9,7 @@ use crate::Error;
 const BESIDE: u64 = 1 << 30;
 
 /// What a step with batches of `batch` images needs on a card, in bytes.
-fn needs(layers: &[FusedLayer], batch: usize, compute: &Compute) -> u64 {
+fn needs(layers: &[FusedLayer], batch: usize, compute: &ComputeDevice) -> u64 {
     let bytes = compute.activations().size_in_bytes();
     let image = layers.first().map_or(0, |first| first.input.len());
     let pixels = 2 * (batch * image) as u64; // one batch to work on, one on its way
@@ -30,14 +30,14 @@ fn fits(most: usize, free: u64, needs: impl Fn(usize) -> u64) -> usize {
 pub(crate) fn check(
     towers: &[Vec<FusedLayer>],
     batch: usize,
-    devices: &[Compute],
+    devices: &[ComputeDevice],
 ) -> Result<(), Error> {
     for (tower, compute) in towers.iter().zip(devices) {
-        if let Some(CardMemory { free, total }) = compute.memory() {
+        if let Some(GpuMemory { free, total }) = compute.memory() {
             // A card that stands in for several is theirs in equal parts.
             let alike =
                 devices.iter().filter(|other| other.name() == compute.name()).count() as u64;
-            enough(tower, batch, compute, CardMemory { free: free / alike, total })?;
+            enough(tower, batch, compute, GpuMemory { free: free / alike, total })?;
         }
     }
     Ok(())
@@ -46,8 +46,8 @@ pub(crate) fn check(
 fn enough(
     layers: &[FusedLayer],
     batch: usize,
-    compute: &Compute,
-    CardMemory { free, .. }: CardMemory,
+    compute: &ComputeDevice,
+    GpuMemory { free, .. }: GpuMemory,
 ) -> Result<(), Error> {
     let of = |batch| needs(layers, batch, compute);
     if of(batch) <= free {
@@ -58,7 +58,12 @@ fn enough(
 }
 
 /// An error of a step; where a card's memory ran out all the same, the one that says what would fit.
-pub(crate) fn explain(error: Error, network: &Network, batch: usize, devices: &[Compute]) -> Error {
+pub(crate) fn explain(
+    error: Error,
+    network: &Network,
+    batch: usize,
+    devices: &[ComputeDevice],
+) -> Error {
     // The first one's: towers are alike.
     let ([tower, ..], [compute, ..]) = (network.towers(), devices) else { return error };
     match (&error, compute.memory()) {
@@ -91,12 +96,12 @@ mod tests {
     #[test]
     fn too_large_a_batch_is_refused_with_one_that_fits() {
         let layers = NetworkSpec::preset("demo").unwrap().fused_layers().unwrap();
-        let cpu = Compute::cpu();
+        let cpu = ComputeDevice::cpu();
         assert!(
             check(std::slice::from_ref(&layers), 1 << 20, std::slice::from_ref(&cpu)).is_ok(),
             "the processor's memory is the system's affair"
         );
-        let memory = CardMemory { free: 3 << 30, total: 8 << 30 };
+        let memory = GpuMemory { free: 3 << 30, total: 8 << 30 };
         assert!(enough(&layers, 16, &cpu, memory).is_ok());
         let error = enough(&layers, 1 << 20, &cpu, memory).unwrap_err();
         let Error::Memory { batch, needs, free, fits, .. } = error else { panic!("{error}") };

@@ -3,12 +3,12 @@
 
 mod bounds;
 mod dense;
-mod ends;
-mod maps;
+mod feature_maps;
+mod input_loss_update;
 mod step;
 
 use alexnet_kernels::reference::Array;
-use alexnet_kernels::{Compute, DeviceName, DeviceOptions, Precision};
+use alexnet_kernels::{ComputeDevice, DeviceName, DeviceOptions, Precision};
 use candle_core::{DType, Device, Result, Tensor};
 use serde::Serialize;
 
@@ -60,11 +60,11 @@ pub fn selftest(
     let mut rows = Vec::new();
     for &precision in &options.precisions {
         let wanted = DeviceOptions { precision, deterministic: options.deterministic };
-        let compute = Compute::open(options.device, wanted)?;
+        let compute = ComputeDevice::open(options.device, wanted)?;
         let mut bench = Bench { compute, options, rows: &mut rows, watch };
-        maps::test(&mut bench)?;
+        feature_maps::test(&mut bench)?;
         dense::test(&mut bench)?;
-        ends::test(&mut bench)?;
+        input_loss_update::test(&mut bench)?;
         step::test(&mut bench)?;
     }
     Ok(rows)
@@ -72,7 +72,7 @@ pub fn selftest(
 
 /// A device under test, and what was found.
 struct Bench<'a> {
-    compute: Compute,
+    compute: ComputeDevice,
     options: &'a SelftestOptions,
     rows: &'a mut Vec<SelftestRow>,
     watch: &'a mut dyn FnMut(&SelftestRow),
@@ -83,20 +83,15 @@ impl Bench<'_> {
         self.compute.options().precision
     }
 
-    /// Random activations or weights of `dims`: what the device gets, and the same numbers for the oracle.
+    /// Random activations or weights of `dims`: what the device gets, and the same numbers for the reference.
     fn random(&self, dims: &[usize], stream: u32) -> Result<(Tensor, Array)> {
         self.stored(&Array::random(dims, stream))
     }
 
-    /// `x` rounded to the precision, and stored as activations are, on the device, and the same numbers for the oracle;
+    /// `x` rounded to the precision, and stored as activations are, on the device, and the same numbers for the reference;
     /// rank 4 channels-last.
     fn stored(&self, x: &Array) -> Result<(Tensor, Array)> {
         self.put(x, self.compute.activations())
-    }
-
-    /// Random weights of a dense layer.
-    fn dense_weights(&self, dims: &[usize], stream: u32) -> Result<(Tensor, Array)> {
-        self.put(&Array::random(dims, stream), self.compute.weights())
     }
 
     /// The same of numbers that stay f32: biases, means.
@@ -109,16 +104,13 @@ impl Bench<'_> {
         let tensor = Tensor::from_vec(values, &x.dims[..], &Device::Cpu)?;
         let last = tensor.rank() == 4;
         let rows = if last { tensor.permute((0, 2, 3, 1))?.contiguous()? } else { tensor };
-        // What the processor stores in f32 it may round where it multiplies: the oracle is not to see that.
-        let short =
-            if dtype == self.compute.activations() { self.compute.weights() } else { dtype };
-        let rows = rows.to_dtype(short)?.to_dtype(dtype)?;
+        let rows = rows.to_dtype(dtype)?;
         let back = |x: &Tensor| if last { x.permute((0, 3, 1, 2)) } else { Ok(x.clone()) };
         let array = Array { dims: x.dims.clone(), values: values_of(&back(&rows)?)? };
         Ok((back(&rows.to_device(self.compute.device())?)?, array))
     }
 
-    /// Compares, element by element, what the device gave with what the oracle wants.
+    /// Compares, element by element, what the device gave with what the reference wants.
     fn compare(
         &mut self,
         operation: &str,

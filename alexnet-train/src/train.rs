@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use alexnet_data::{Dataset, Plan, Split, Views};
-use alexnet_kernels::{Compute, KeepMemory, SoftmaxCrossEntropy, recycle};
+use alexnet_kernels::{ComputeDevice, PoolGuard, cross_entropy_with_grad};
 use alexnet_model::{Mode, Network, NetworkSpec};
 use candle_core::{DType, Device};
 
@@ -36,7 +36,7 @@ pub struct Job {
     /// How long a run may go without a checkpoint; one is written after every epoch anyhow.
     pub checkpoint_every: Duration,
     /// Where to compute, and how precisely: one device, or one for each of the network's towers.
-    pub devices: Vec<Compute>,
+    pub devices: Vec<ComputeDevice>,
 }
 
 /// What to do in the run's folder.
@@ -98,7 +98,7 @@ pub fn train(job: &Job, watch: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluation>
     let classes: Vec<String> = data.manifest().classes.iter().map(|c| c.name.clone()).collect();
     let mean_image = mean_image(statistics, stored)?;
     let context = Context { recipe, classes: &classes, mean_image: &mean_image };
-    let _memory = KeepMemory::new(); // each step uses what the one before has given back
+    let _memory = PoolGuard::new(); // each step uses what the one before has given back
     let mut out = Telling { watch, log: Log::open(&job.run)? };
     out.tell(Event::Start {
         network: config.network.name.clone(),
@@ -130,7 +130,7 @@ pub fn train(job: &Job, watch: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluation>
     };
     let trained = prefetch(job.loader_threads, jobs, fill, |batches| -> Result<(), Error> {
         let (mut feed, mut pending) =
-            (Feed::new(batches, &inputs)?, Pending::new(compute.queues()));
+            (Feed::new(batches, &inputs)?, Pending::new(compute.is_async()));
         let mut saved = Instant::now();
         while at.epoch < recipe.epochs {
             let epoch_began = Instant::now();
@@ -147,13 +147,12 @@ pub fn train(job: &Job, watch: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluation>
                 let update = (at.epoch * steps + at.step) as u64;
                 let tape =
                     network.forward_tape(&images, Mode::Train { seed: *seed, step: update })?;
-                let (losses, gradient) =
-                    SoftmaxCrossEntropy.loss_and_gradient(tape.logits(), batch.labels())?;
+                let (losses, gradient) = cross_entropy_with_grad(tape.logits(), batch.labels())?;
                 network.backward(tape, gradient, &mut |parameter, gradient| {
                     optimizer.update(parameter, gradient, &rates)
                 })?;
 
-                images.into_iter().for_each(recycle);
+                drop(images);
                 let (step, waited) = (at.step, batch.waited);
                 feed.done(batch)?; // a card works on this step while the next batch is sent
                 at.step += 1;

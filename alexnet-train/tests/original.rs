@@ -9,9 +9,9 @@
 use std::collections::HashMap;
 
 use alexnet_data::Batch;
-use alexnet_kernels::{Sgd, SoftmaxCrossEntropy};
+use alexnet_kernels::{Sgd, cross_entropy_with_grad};
 use alexnet_model::{LayerKind, Mode, Network, NetworkSpec, Role, Tower};
-use alexnet_train::{Compute, InputRecipe, InputStage, Mean, Optimizer};
+use alexnet_train::{ComputeDevice, InputRecipe, InputStage, Mean, Optimizer};
 use candle_core::{DType, Device, Result, Tensor};
 use serde_json::Value;
 
@@ -139,7 +139,7 @@ fn twenty_updates_are_pytorchs() -> Result<()> {
     });
     let rates = rates.collect();
     let input = InputRecipe { mean: Mean::Channel, scale: [1.0; 3] };
-    let input = InputStage::new(&input, &[128.0; 3], [1, 1], [SIDE, SIDE], &Compute::cpu())?;
+    let input = InputStage::new(&input, &[128.0; 3], [1, 1], [SIDE, SIDE], &ComputeDevice::cpu())?;
     let mut worst = 0f64;
     for (s, want) in golden["losses"].as_array().unwrap().iter().enumerate() {
         let batch = batch(s);
@@ -153,7 +153,7 @@ fn twenty_updates_are_pytorchs() -> Result<()> {
             }
             assert_eq!(outputs.len(), 14);
         }
-        let (losses, gradient) = SoftmaxCrossEntropy.loss_and_gradient(tape.logits(), &labels)?;
+        let (losses, gradient) = cross_entropy_with_grad(tape.logits(), &labels)?;
         network.backward(tape, gradient, &mut |index, gradient| {
             if s == 0 {
                 let name = &names[index];

@@ -6,12 +6,12 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use alexnet_train::{Checkpoint, Compute, Event, Job, Task, train};
+use alexnet_train::{Checkpoint, ComputeDevice, Event, Job, Task, train};
 use candle_core::Tensor;
 use common::{dataset, job, recipe};
 
 fn on(devices: usize, job: Job) -> Job {
-    Job { devices: vec![Compute::cpu(); devices], ..job }
+    Job { devices: vec![ComputeDevice::cpu(); devices], ..job }
 }
 
 /// The loss of each step of `job`.

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use alexnet_kernels::{add, join_channels, send_all, take_channels};
+use alexnet_kernels::add;
 use candle_core::{Device, Result, Tensor, bail};
 
 /// Which channels belong to a tower, and where it runs.
@@ -14,20 +14,23 @@ pub(super) fn copy_to_devices<'a>(
     x: &Tensor,
     devices: impl Iterator<Item = &'a Device>,
 ) -> Result<Vec<Tensor>> {
-    send_all(&devices.map(|device| (x, device)).collect::<Vec<_>>())
+    alexnet_kernels::copy_to_devices(&devices.map(|device| (x, device)).collect::<Vec<_>>())
 }
 
 /// The activations of all towers, side by side, on the device of each.
 pub(super) fn all_gather(xs: &[Tensor]) -> Result<Vec<Tensor>> {
     let moves: Vec<_> = xs.iter().flat_map(|to| xs.iter().map(|x| (x, to.device()))).collect();
-    send_all(&moves)?.chunks(xs.len()).map(join_channels).collect()
+    alexnet_kernels::copy_to_devices(&moves)?
+        .chunks(xs.len())
+        .map(alexnet_kernels::all_gather)
+        .collect()
 }
 
 /// The activations of all towers, side by side, on the first device.
 pub(super) fn gather(xs: &[Tensor]) -> Result<Tensor> {
     match xs {
         [x] => Ok(x.clone()),
-        [first, ..] => join_channels(&copies(xs.iter(), first.device())?),
+        [first, ..] => alexnet_kernels::all_gather(&copies(xs.iter(), first.device())?),
         [] => bail!("a network without towers"),
     }
 }
@@ -38,7 +41,7 @@ pub(super) fn scatter(x: Tensor, places: &[Place<'_>]) -> Result<Vec<Tensor>> {
         return Ok(vec![x]);
     }
     let part = |(channels, device): &Place<'_>| {
-        copies([&take_channels(&x, channels.clone())?].into_iter(), device)
+        copies([&alexnet_kernels::scatter(&x, channels.clone())?].into_iter(), device)
     };
     Ok(places.iter().map(part).collect::<Result<Vec<_>>>()?.concat())
 }
@@ -49,12 +52,12 @@ pub(super) fn reduce_scatter(gradients: Vec<Tensor>, places: &[Place<'_>]) -> Re
     let mut parts = Vec::new();
     for (channels, device) in places {
         for gradient in &gradients {
-            parts.push((take_channels(gradient, channels.clone())?, *device));
+            parts.push((alexnet_kernels::scatter(gradient, channels.clone())?, *device));
         }
     }
     drop(gradients);
     let moves: Vec<_> = parts.iter().map(|(part, device)| (part, *device)).collect();
-    let mut sent = send_all(&moves)?.into_iter();
+    let mut sent = alexnet_kernels::copy_to_devices(&moves)?.into_iter();
     drop(parts);
     let sum = |_| {
         let mut terms = sent.by_ref().take(places.len());
@@ -65,5 +68,5 @@ pub(super) fn reduce_scatter(gradients: Vec<Tensor>, places: &[Place<'_>]) -> Re
 }
 
 fn copies<'a>(xs: impl Iterator<Item = &'a Tensor>, device: &Device) -> Result<Vec<Tensor>> {
-    send_all(&xs.map(|x| (x, device)).collect::<Vec<_>>())
+    alexnet_kernels::copy_to_devices(&xs.map(|x| (x, device)).collect::<Vec<_>>())
 }

@@ -1,6 +1,6 @@
 //! From the layers of the file to the layers that run.
 
-use alexnet_kernels::InputGradient;
+use alexnet_kernels::InputGrad;
 
 use super::fused_layer::FusedLayer;
 use crate::spec::error::SpecError;
@@ -53,15 +53,15 @@ impl NetworkSpec {
             let (name, ShapedLayer { kind, input, output, weight, share }) =
                 (spec.name.clone(), layer);
             let (input_grad, all_gather) = match fused.last_mut() {
-                None => (InputGradient::No, false),
+                None => (InputGrad::Skip, false),
                 Some(previous) if kind == LayerKind::Relu && previous.takes_relu() => {
                     previous.relu = Some(name);
                     continue;
                 }
                 Some(previous) if previous.relu.is_some() => {
-                    (InputGradient::Rectified, previous.output != input)
+                    (InputGrad::ThroughRelu, previous.output != input)
                 }
-                Some(previous) => (InputGradient::Plain, previous.output != input),
+                Some(previous) => (InputGrad::Plain, previous.output != input),
             };
             let first_parameter = weight.is_some().then_some(parameters);
             parameters += if weight.is_some() { 2 } else { 0 };

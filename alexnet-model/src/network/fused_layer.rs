@@ -8,13 +8,13 @@
 //! Every call of an operation is in this file.
 
 use alexnet_kernels::{
-    Dropout, DropoutKey, DropoutMode, DropoutScale, InputGradient, Linear, Lrn, MapNorm, MaxPool2d,
-    Part, Relu,
+    Conv2d, Dropout, DropoutKey, DropoutMode, DropoutScale, DropoutSlice, Epilogue, InputGrad,
+    Linear, Lrn, MapNorm, MaxPool2d, Relu,
 };
-use candle_core::{Result, Tensor, bail};
+use candle_core::{Module, Result, Tensor, bail};
 
 use super::parameter::Parameter;
-use crate::spec::shapes::{Shape, Share, conv2d};
+use crate::spec::shapes::{Shape, Share, conv2d_config};
 use crate::spec::{LayerKind, Scale};
 
 /// Whether a pass drops elements.
@@ -56,7 +56,7 @@ pub struct FusedLayer {
     /// Whether its input is gathered from all towers.
     pub all_gather: bool,
     /// Which gradient with respect to its input it computes.
-    pub(super) input_grad: InputGradient,
+    pub(super) input_grad: InputGrad,
 }
 
 /// The tensor that a layer saves in the forward pass for its backward pass.
@@ -65,7 +65,6 @@ pub(crate) enum Saves {
     Input,
     Output,
     Argmax,
-    Nothing,
 }
 
 /// What the backward pass of one layer computes.
@@ -111,10 +110,8 @@ impl FusedLayer {
             | LayerKind::Linear { .. }
             | LayerKind::Lrn { .. }
             | LayerKind::MapNorm { .. } => Saves::Input,
-            LayerKind::Relu => Saves::Output,
+            LayerKind::Relu | LayerKind::Dropout { .. } => Saves::Output,
             LayerKind::MaxPool { .. } => Saves::Argmax,
-            LayerKind::Dropout { .. } if self.through_relu() => Saves::Output,
-            LayerKind::Dropout { .. } => Saves::Nothing,
         }
     }
 
@@ -124,20 +121,17 @@ impl FusedLayer {
     ///
     /// `parameters` of another tower; whatever the operation refuses.
     pub fn forward(&self, parameters: &[Parameter], x: &Tensor, mode: Mode) -> Result<Tensor> {
-        let relu = self.relu.is_some();
+        let epilogue = self.epilogue();
         match self.kind {
-            LayerKind::Conv { stride, pad, groups, .. } => {
-                let ([w, b], conv) = (self.weights(parameters)?, conv2d(stride, pad, groups));
-                // (B, O, H', W')
-                if relu { conv.forward_relu(x, w, b) } else { conv.forward(x, w, b) }
+            LayerKind::Conv { .. } => {
+                self.conv2d(parameters)?.forward_fused(x, epilogue) // (B, O, H', W')
             }
             LayerKind::Linear { .. } => {
-                let ([w, b], x) = (self.weights(parameters)?, flatten(x)?);
-                if relu { Linear.forward_relu(&x, w, b) } else { Linear.forward(&x, w, b) } // (B, O)
+                self.linear(parameters)?.forward_fused(&flatten(x)?, epilogue) // (B, O)
             }
             LayerKind::MaxPool { kernel, stride, ceil } => {
                 let pool = MaxPool2d { kernel, stride, ceil };
-                if relu { pool.forward_relu(x) } else { pool.forward(x) } // (B, C, H', W')
+                pool.forward_fused(x, epilogue) // (B, C, H', W')
             }
             LayerKind::Relu => Relu.forward(x),
             LayerKind::Lrn { n, alpha, beta, k, towers, alpha_over_n } => {
@@ -145,7 +139,7 @@ impl FusedLayer {
             }
             LayerKind::MapNorm { n, alpha, beta, k } => MapNorm { n, alpha, beta, k }.forward(x),
             LayerKind::Dropout { keep, scale } => {
-                dropout(keep, scale).forward_part(x, self.dropout_mode(mode), self.part())
+                self.dropout(keep, scale).forward(x, self.dropout_mode(mode))
             }
         }
     }
@@ -163,14 +157,14 @@ impl FusedLayer {
     ) -> Result<(Tensor, Option<Tensor>)> {
         if let LayerKind::MaxPool { kernel, stride, ceil } = self.kind {
             let pool = MaxPool2d { kernel, stride, ceil };
-            let pooled = pool.forward_argmax(x, self.relu.is_some(), self.input_grad)?;
+            let pooled = pool.forward_with_argmax(x, self.epilogue(), self.input_grad)?;
             return Ok((pooled.output, Some(pooled.argmax))); // both (B, C, H', W')
         }
         let y = self.forward(parameters, x, mode)?;
         let saved = match self.saves() {
             Saves::Input => Some(x.clone()),
             Saves::Output => Some(y.clone()),
-            Saves::Argmax | Saves::Nothing => None,
+            Saves::Argmax => None,
         };
         Ok((y, saved))
     }
@@ -194,50 +188,51 @@ impl FusedLayer {
             None => bail!("layer `{}` has saved nothing: the tape is another network's", self.name),
         };
         let dx = match self.kind {
-            LayerKind::Conv { stride, pad, groups, .. } => {
-                let ([w, _], conv) = (self.weights(parameters)?, conv2d(stride, pad, groups));
-                let g = conv.backward(saved()?, w, dy, self.input_grad)?;
+            LayerKind::Conv { .. } => {
+                let g = self.conv2d(parameters)?.backward(saved()?, dy, self.input_grad)?;
                 return Ok(LayerGradients { input: g.input, parameters: Some([g.weight, g.bias]) });
             }
             LayerKind::Linear { .. } => {
-                let ([w, _], x) = (self.weights(parameters)?, saved()?);
-                let g = Linear.backward(&flatten(x)?, w, dy, self.input_grad)?;
+                let (linear, x) = (self.linear(parameters)?, saved()?);
+                let g = linear.backward(&flatten(x)?, dy, self.input_grad)?;
                 let input = g.input.map(|dx| unflatten(&dx, x)).transpose()?;
                 return Ok(LayerGradients { input, parameters: Some([g.weight, g.bias]) });
             }
             LayerKind::MaxPool { kernel, stride, ceil } => {
                 let Shape::Map(_, h, w) = self.input else { bail!("`{}` pools maps", self.name) };
-                MaxPool2d { kernel, stride, ceil }.backward_argmax(saved()?, dy, (h, w))?
+                Some(MaxPool2d { kernel, stride, ceil }.backward(saved()?, dy, (h, w))?)
             }
-            LayerKind::Relu => Relu.backward(saved()?, dy)?,
+            LayerKind::Relu => Some(Relu.backward(saved()?, dy)?),
             LayerKind::Lrn { n, alpha, beta, k, towers, alpha_over_n } => {
                 let lrn = Lrn { n, alpha, beta, k, towers, alpha_over_n };
-                match self.through_relu() {
-                    true => lrn.backward_rectified(saved()?, dy)?,
-                    false => lrn.backward(saved()?, dy)?,
-                }
+                lrn.backward(saved()?, dy, self.input_grad)?
             }
             LayerKind::MapNorm { n, alpha, beta, k } => {
-                let norm = MapNorm { n, alpha, beta, k };
-                match self.through_relu() {
-                    true => norm.backward_rectified(saved()?, dy)?,
-                    false => norm.backward(saved()?, dy)?,
-                }
+                MapNorm { n, alpha, beta, k }.backward(saved()?, dy, self.input_grad)?
             }
             LayerKind::Dropout { keep, scale } => {
-                let (dropout, mode) = (dropout(keep, scale), self.dropout_mode(mode));
-                match self.through_relu() {
-                    true => dropout.backward_rectified(saved()?, dy, mode)?,
-                    false => dropout.backward_part(dy, mode, self.part())?,
-                }
+                let (dropout, mode) = (self.dropout(keep, scale), self.dropout_mode(mode));
+                dropout.backward(saved()?, dy, mode, self.input_grad)?
             }
         };
-        Ok(LayerGradients { input: Some(dx), parameters: None })
+        Ok(LayerGradients { input: dx, parameters: None })
     }
 
-    /// Whether its gradient with respect to the input goes through the ReLU of the previous layer.
-    fn through_relu(&self) -> bool {
-        self.input_grad == InputGradient::Rectified
+    fn epilogue(&self) -> Epilogue {
+        if self.relu.is_some() { Epilogue::Relu } else { Epilogue::None }
+    }
+
+    fn conv2d(&self, parameters: &[Parameter]) -> Result<Conv2d> {
+        let LayerKind::Conv { stride, pad, groups, .. } = self.kind else {
+            bail!("layer `{}` is no convolution", self.name)
+        };
+        let [weight, bias] = self.weights(parameters)?;
+        Conv2d::new(weight.clone(), bias.clone(), conv2d_config(stride, pad, groups))
+    }
+
+    fn linear(&self, parameters: &[Parameter]) -> Result<Linear> {
+        let [weight, bias] = self.weights(parameters)?;
+        Linear::new(weight.clone(), bias.clone())
     }
 
     fn weights<'a>(&self, parameters: &'a [Parameter]) -> Result<[&'a Tensor; 2]> {
@@ -257,19 +252,16 @@ impl FusedLayer {
         }
     }
 
-    /// Where its outputs for one image lie among all towers'.
-    fn part(&self) -> Part {
+    /// Dropout of its outputs, which are a slice of all towers'.
+    fn dropout(&self, keep: f32, scale: Scale) -> Dropout {
+        let scale = match scale {
+            Scale::AtTest => DropoutScale::AtTest,
+            Scale::AtTraining => DropoutScale::AtTraining,
+        };
         let each = self.output.len() / self.share.count;
-        Part { first: self.share.first * each, whole: self.share.whole * each }
+        let (first, whole) = (self.share.first * each, self.share.whole * each);
+        Dropout::new(keep).scale(scale).of_slice(DropoutSlice { first, whole })
     }
-}
-
-fn dropout(keep: f32, scale: Scale) -> Dropout {
-    let scale = match scale {
-        Scale::AtTest => DropoutScale::AtTest,
-        Scale::AtTraining => DropoutScale::AtTraining,
-    };
-    Dropout { keep, scale }
 }
 
 /// `(B, C, H, W)` with channels last in memory to `(B, H·W·C)`, without a copy.

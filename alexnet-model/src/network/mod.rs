@@ -11,7 +11,7 @@ pub(crate) mod tower;
 
 use std::collections::HashMap;
 
-use alexnet_kernels::{Route, connect};
+use alexnet_kernels::{Interconnect, enable_peer_access};
 use candle_core::{DType, Device, Error, Result, Tensor, bail};
 use candle_nn::VarBuilder;
 
@@ -33,7 +33,7 @@ pub struct Network {
     spec: NetworkSpec,
     /// At least one, each with at least one layer.
     towers: Vec<Tower>,
-    route: Route,
+    route: Interconnect,
 }
 
 impl Network {
@@ -93,7 +93,7 @@ impl Network {
             let [weight, bias] = values(layer, shape)?;
             Ok([to_memory(&weight, layer.input)?, to_memory(&bias, layer.input)?])
         })?;
-        Ok(Self { spec: spec.clone(), towers: vec![tower], route: Route::Same })
+        Ok(Self { spec: spec.clone(), towers: vec![tower], route: Interconnect::Same })
     }
 
     /// The same network on one device, or split with a tower on each of several. Weights, which
@@ -119,7 +119,7 @@ impl Network {
             })
         };
         let towers = layers.into_iter().zip(devices).map(tower).collect::<Result<_>>()?;
-        Ok(Self { spec: self.spec.clone(), towers, route: connect(devices)? })
+        Ok(Self { spec: self.spec.clone(), towers, route: enable_peer_access(devices)? })
     }
 
     /// The description.
@@ -140,7 +140,7 @@ impl Network {
     }
 
     /// How activations get from one device to another.
-    pub fn route(&self) -> Route {
+    pub fn route(&self) -> Interconnect {
         self.route
     }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use alexnet_kernels::{Conv2d, MaxPool2d, Padding};
+use alexnet_kernels::{Conv2dConfig, MaxPool2d, Padding};
 
 use super::error::SpecError;
 use super::{LayerKind, LayerSpec, NetworkSpec};
@@ -133,9 +133,9 @@ impl NetworkSpec {
 }
 
 /// The convolution that a layer's constants describe; `pad` is top, bottom, left, right.
-pub(crate) fn conv2d(stride: usize, pad: [usize; 4], groups: usize) -> Conv2d {
+pub(crate) fn conv2d_config(stride: usize, pad: [usize; 4], groups: usize) -> Conv2dConfig {
     let [top, bottom, left, right] = pad;
-    Conv2d { stride, padding: Padding { top, bottom, left, right }, groups }
+    Conv2dConfig { stride, padding: Padding { top, bottom, left, right }, groups }
 }
 
 /// Output shape and weight shape of a layer over `input`.
@@ -163,7 +163,7 @@ fn infer(kind: LayerKind, input: Shape) -> Result<(Shape, Option<Vec<usize>>), S
                     "{groups} groups do not divide {c} inputs and {filters} filters"
                 ));
             }
-            let size = conv2d(stride, pad, groups).output_size((h, w), (kernel, kernel));
+            let size = conv2d_config(stride, pad, groups).output_size((h, w), (kernel, kernel));
             let (h, w) = size.map_err(|e| e.to_string())?;
             let weight = vec![filters, c / groups, kernel, kernel]; // (O, I/groups, kH, kW)
             Ok((Shape::Map(filters, h, w), Some(weight)))

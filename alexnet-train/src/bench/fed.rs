@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use alexnet_data::{Augmentation, Batch, Dataset, Offsets, Order, Plan};
-use alexnet_kernels::{Compute, recycle};
+use alexnet_kernels::ComputeDevice;
 
 use super::loader::{Temporary, draw};
 use super::{Trainer, median};
@@ -47,22 +47,22 @@ pub(super) fn images_per_second(
         Ok(plan.fill(train, statistics, epoch, step, batch)?)
     };
     // The first epoch checks every record, and the first steps fill the queues.
-    let together = if trainer.devices[0].queues() { TOGETHER } else { 1 };
+    let together = if trainer.devices[0].is_async() { TOGETHER } else { 1 };
     let untimed = steps + together;
     let jobs = 0..(untimed + count * together) as u64;
     prefetch(threads, jobs, fill, |batches| {
         let mut feed = Feed::new(batches, &inputs)?;
         let mut run = |steps: usize| {
-            trainer.devices.iter().try_for_each(Compute::wait)?;
+            trainer.devices.iter().try_for_each(ComputeDevice::wait)?;
             let start = Instant::now();
             for number in 0..steps {
                 let batch = feed.next()?;
                 let images = batch.images(&inputs, 1.0)?;
                 trainer.step_with(&images, batch.labels(), number as u64)?;
-                images.into_iter().for_each(recycle);
+                drop(images);
                 feed.done(batch)?;
             }
-            trainer.devices.iter().try_for_each(Compute::wait)?;
+            trainer.devices.iter().try_for_each(ComputeDevice::wait)?;
             Ok::<_, Error>(start.elapsed().as_secs_f64() / steps as f64)
         };
         run(untimed)?;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use alexnet_kernels::{Compute, SoftmaxCrossEntropy};
+use alexnet_kernels::{ComputeDevice, cross_entropy_with_grad};
 use alexnet_model::{FusedLayer, LayerKind};
 use serde::Serialize;
 
@@ -75,7 +75,7 @@ pub(super) fn measure(trainer: &Trainer) -> Result<Vec<LayerTimes>, Error> {
             unit: if layer.weight.is_some() { "GFLOP/s" } else { "GB/s" },
         });
     }
-    let (_, mut dy) = SoftmaxCrossEntropy.loss_and_gradient(&x, labels)?;
+    let (_, mut dy) = cross_entropy_with_grad(&x, labels)?;
     for ((layer, saved), times) in tower.layers().iter().zip(tape).zip(&mut times).rev() {
         let run = || Ok(layer.backward(tower.parameters(), saved.as_ref(), &dy, mode)?);
         let (backward_ms, gradients) = fastest(compute, run)?;
@@ -119,8 +119,11 @@ pub(super) fn lrn_rate(trainer: &Trainer, times: &[LayerTimes]) -> Option<f64> {
 
 /// The milliseconds of the fastest of some runs, and what the last gave. On a card each is the mean of several without
 /// waiting between them.
-fn fastest<T>(compute: &Compute, run: impl Fn() -> Result<T, Error>) -> Result<(f64, T), Error> {
-    let repeats = if compute.queues() { QUEUED } else { 1 };
+fn fastest<T>(
+    compute: &ComputeDevice,
+    run: impl Fn() -> Result<T, Error>,
+) -> Result<(f64, T), Error> {
+    let repeats = if compute.is_async() { QUEUED } else { 1 };
     let timed = || {
         compute.wait()?;
         let start = Instant::now();

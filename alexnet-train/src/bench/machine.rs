@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use alexnet_kernels::{Compute, Linear, normals};
-use candle_core::{DType, Device, Result, Tensor};
+use alexnet_kernels::{ComputeDevice, Linear, normals};
+use candle_core::{DType, Device, Module, Result, Tensor};
 
 use super::QUEUED;
 
@@ -13,8 +13,8 @@ const TRIES: usize = 6;
 /// Billions of floating-point operations a second of products of square f32 matrices: the better of one
 /// large product on all threads, and of the dense layer's, which multiplies as precisely as was asked for. A card's are
 /// larger, and the dense layer's alone.
-pub(super) fn gemm_peak(compute: &Compute) -> Result<f64> {
-    let (side, repeats) = if compute.queues() { (8192, QUEUED) } else { (2048, 1) };
+pub(super) fn gemm_peak(compute: &ComputeDevice) -> Result<f64> {
+    let (side, repeats) = if compute.is_async() { (8192, QUEUED) } else { (2048, 1) };
     let matrix = |stream, stored| {
         let values = normals(1, stream, 1.0, side * side);
         let matrix = Tensor::from_vec(values, (side, side), &Device::Cpu)?;
@@ -22,15 +22,16 @@ pub(super) fn gemm_peak(compute: &Compute) -> Result<f64> {
     };
     let bias = Tensor::zeros(side, DType::F32, compute.device())?;
     let (a, b) = (matrix(1, compute.activations())?, matrix(2, compute.weights())?);
+    let layer = Linear::new(b, bias)?;
     let mut fastest = f64::INFINITY;
     for attempt in 0..2 * TRIES {
         compute.wait()?;
         let start = Instant::now();
         for _ in 0..repeats {
-            if attempt % 2 == 0 && !compute.queues() {
+            if attempt % 2 == 0 && !compute.is_async() {
                 a.matmul(&a)?
             } else {
-                Linear.forward(&a, &b, &bias)?
+                layer.forward(&a)?
             };
         }
         compute.wait()?;
@@ -40,8 +41,8 @@ pub(super) fn gemm_peak(compute: &Compute) -> Result<f64> {
 }
 
 /// Billions of bytes a second that copies read and write, beyond any cache: on all threads, or on a card.
-pub(super) fn copy_peak(compute: &Compute) -> Result<f64> {
-    if !compute.queues() {
+pub(super) fn copy_peak(compute: &ComputeDevice) -> Result<f64> {
+    if !compute.is_async() {
         return Ok(copy_peak_of_threads(rayon::current_num_threads()));
     }
     const BYTES: usize = 1 << 30;

@@ -1,7 +1,7 @@
 //! How far from the exact value a right result may be.
 //!
 //! u = 2⁻²⁴ is half the distance of two f32 numbers at 1, and 2⁻¹¹ and 2⁻⁸ are that of tf32 and bf16. Inputs are the same
-//! numbers for device and oracle, so what differs is the rounding of products, sums and results.
+//! numbers for device and reference, so what differs is the rounding of products, sums and results.
 
 use alexnet_kernels::Precision;
 
@@ -32,12 +32,12 @@ pub(super) fn in_f32(terms: usize) -> f64 {
 ///
 /// Errors of terms are independent: they add up to √terms of one, as the terms do, so the relative error of the
 /// *products* stays that of one product whatever the number of terms, while partial sums are rounded `terms` times.
-pub(super) fn products(precision: Precision, terms: usize, roundings: u32) -> f64 {
+pub(super) fn matmul(precision: Precision, terms: usize, roundings: u32) -> f64 {
     // 16: the largest of many thousand errors; 4: transforms (Winograd, FFT) that a library may choose.
     let sums = 4.0 * 16.0 * F32 * (terms as f64).sqrt();
     match precision {
         Precision::F32 => sums,
-        // Two factors, each off by up to one 2⁻¹¹; twice that for sums of few terms, which do not average.
+        // Two operands, each off by up to one 2⁻¹¹; twice that for sums of few terms, which do not average.
         Precision::Tf32 => 4.0 * TF32 + sums,
         // Products of two bf16 numbers are exact in f32.
         Precision::Bf16 => 1.25 * f64::from(roundings) * BF16 + sums,
@@ -89,9 +89,9 @@ mod tests {
         // One term of k too many changes a sum of k random terms by about 1/√k of it.
         for terms in [9usize, 363, 2304] {
             let wrong = 1.0 / (terms as f64).sqrt();
-            assert!(products(Precision::F32, terms, 1) < wrong / 100.0);
-            assert!(products(Precision::Tf32, terms, 1) < wrong / 5.0);
-            assert!(products(Precision::Bf16, terms, 2) < wrong);
+            assert!(matmul(Precision::F32, terms, 1) < wrong / 100.0);
+            assert!(matmul(Precision::Tf32, terms, 1) < wrong / 5.0);
+            assert!(matmul(Precision::Bf16, terms, 2) < wrong);
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use alexnet_kernels::reference::{self, Array};
 use alexnet_kernels::{
-    Dropout, DropoutKey, DropoutMode, DropoutScale, InputGradient, Linear, Relu,
+    Dropout, DropoutKey, DropoutMode, DropoutScale, Epilogue, InputGrad, Linear, Relu,
 };
-use candle_core::{Result, bail};
+use candle_core::{Module, Result, Tensor, bail};
 
 use super::{Bench, bounds};
 
@@ -22,27 +22,33 @@ pub(super) fn test(bench: &mut Bench<'_>) -> Result<()> {
 fn linear(bench: &mut Bench<'_>, (batch, inputs, outputs): (usize, usize, usize)) -> Result<()> {
     let precision = bench.precision();
     let (x, x_exact) = bench.stored(&reference::relu(&Array::random(&[batch, inputs], 11)))?;
-    let (w, w_exact) = bench.dense_weights(&[outputs, inputs], 12)?;
+    let (w, w_exact) = bench.random(&[outputs, inputs], 12)?;
     let (bias, bias_exact) = bench.exact(&Array::random(&[outputs], 13))?;
     let y = reference::linear(&x_exact, &w_exact, &bias_exact);
-    let bound = bounds::products(precision, inputs, 2); // as of a convolution
-    bench.compare("linear", "y", &Linear.forward(&x, &w, &bias)?, &y, bound)?;
-    let with_relu = Linear.forward_relu(&x, &w, &bias)?;
+    let bound = bounds::matmul(precision, inputs, 2); // as of a convolution
+    let layer = Linear::new(w, bias)?;
+    bench.compare("linear", "y", &layer.forward(&x)?, &y, bound)?;
+    let with_relu = layer.forward_fused(&x, Epilogue::Relu)?;
     bench.compare("linear", "relu(y)", &with_relu, &reference::relu(&y), bound)?;
 
     let (dy, dy_exact) = bench.random(&[batch, outputs], 14)?;
     let [dx, dw, db] = reference::linear_gradients(&x_exact, &w_exact, &dy_exact);
-    let plain = Linear.backward(&x, &w, &dy, InputGradient::Plain)?;
-    let behind = Linear.backward(&x, &w, &dy, InputGradient::Rectified)?;
-    let (Some(plain_dx), Some(behind_dx)) = (&plain.input, &behind.input) else {
-        bail!("linear: no gradient by the input")
-    };
-    let by_input = bounds::products(precision, outputs, 1);
-    bench.compare("linear", "dx", plain_dx, &dx, by_input)?;
-    let rectified = reference::relu_gradient(&x_exact, &dx);
-    bench.compare("linear", "dx, rectified", behind_dx, &rectified, by_input)?;
-    bench.compare("linear", "dw", &plain.weight, &dw, bounds::products(precision, batch, 1))?;
+    let plain = layer.backward(&x, &dy, InputGrad::Plain)?;
+    let bound = bounds::matmul(precision, outputs, 1);
+    bench.compare("linear", "dx", computed(&plain.input)?, &dx, bound)?;
+    let through = layer.backward(&x, &dy, InputGrad::ThroughRelu)?;
+    let masked = reference::relu_gradient(&x_exact, &dx);
+    bench.compare("linear", "dx through relu", computed(&through.input)?, &masked, bound)?;
+    bench.compare("linear", "dw", &plain.weight, &dw, bounds::matmul(precision, batch, 1))?;
     bench.compare("linear", "db", &plain.bias, &db, bounds::in_f32(batch))
+}
+
+/// A gradient that was asked for.
+pub(super) fn computed(gradient: &Option<Tensor>) -> Result<&Tensor> {
+    match gradient {
+        Some(gradient) => Ok(gradient),
+        None => bail!("the gradient with respect to the input is missing"),
+    }
 }
 
 fn relu(bench: &mut Bench<'_>, dims: &[usize]) -> Result<()> {
@@ -59,22 +65,18 @@ fn dropout(bench: &mut Bench<'_>, dims: &[usize]) -> Result<()> {
     let key = DropoutKey { seed: 0x1234_5678_9abc_def0, step: 5_000_000_000, layer: 17 };
     let (mode, bound) = (DropoutMode::Train(key), bounds::formula(bench.precision()));
     for (scale, factor) in [(DropoutScale::AtTest, 1.0), (DropoutScale::AtTraining, 2.0)] {
-        let op = Dropout { keep: 0.5, scale };
+        let op = Dropout::new(0.5).scale(scale);
         let (x, x_exact) = bench.stored(&reference::relu(&Array::random(dims, 17)))?;
         let (dy, dy_exact) = bench.random(dims, 18)?;
-        let got = op.forward(&x, mode)?;
-        bench.compare(
-            "dropout",
-            "y",
-            &got,
-            &reference::dropout(key, 0.5, factor, &x_exact),
-            bound,
-        )?;
+        let y = op.forward(&x, mode)?;
+        let want = reference::dropout(key, 0.5, factor, &x_exact);
+        bench.compare("dropout", "y", &y, &want, bound)?;
         let dx = reference::dropout(key, 0.5, factor, &dy_exact);
-        bench.compare("dropout", "dx", &op.backward(&dy, mode)?, &dx, bound)?;
-        let rectified = reference::relu_gradient(&x_exact, &dx);
-        let got = op.backward_rectified(&got, &dy, mode)?;
-        bench.compare("dropout", "dx, rectified", &got, &rectified, bound)?;
+        let got = op.backward(&y, &dy, mode, InputGrad::Plain)?;
+        bench.compare("dropout", "dx", computed(&got)?, &dx, bound)?;
+        let masked = reference::relu_gradient(&x_exact, &dx);
+        let got = op.backward(&y, &dy, mode, InputGrad::ThroughRelu)?;
+        bench.compare("dropout", "dx through relu", computed(&got)?, &masked, bound)?;
         let at_test = if scale == DropoutScale::AtTest { 0.5 } else { 1.0 };
         let test = x_exact.map(|x| at_test * x);
         bench.compare("dropout", "y at test", &op.forward(&x, DropoutMode::Test)?, &test, bound)?;

@@ -6,7 +6,9 @@
 
 use std::collections::HashMap;
 
-use alexnet_kernels::{Compute, Sgd, SoftmaxCrossEntropy, channels_last, normals};
+use alexnet_kernels::{
+    ComputeDevice, Sgd, channels_last, cross_entropy, cross_entropy_with_grad, normals,
+};
 use alexnet_model::{Mode, Network, NetworkSpec, Parameter};
 use candle_core::{DType, Device, Result, Tensor, Var, bail};
 
@@ -49,7 +51,7 @@ pub(super) fn test(bench: &mut Bench<'_>) -> std::result::Result<(), Error> {
     let once_more = stepped(&network, one)?;
     let (name, options) = (bench.compute.name(), bench.compute.options());
     // The device stands in for two, a tower on each.
-    let towers = Compute::open_all(&[name; 2], options)?;
+    let towers = ComputeDevice::open_all(&[name; 2], options)?;
     let split = stepped(&network, &towers)?;
     for (operation, (losses, states)) in [("step", &after), ("split step", &split)] {
         let bound = bounds::step(bench.precision());
@@ -74,7 +76,7 @@ pub(super) fn test(bench: &mut Bench<'_>) -> std::result::Result<(), Error> {
         }
     }
     // A card's fastest algorithms may add in any order; the processor's do not, and those of --deterministic.
-    if !bench.compute.queues() || bench.compute.options().deterministic {
+    if !bench.compute.is_async() || bench.compute.options().deterministic {
         let same = once_more.1 == after.1;
         let error = if same { 0.0 } else { f64::INFINITY };
         bench.found("step", "twice, bit by bit", format!("batch {BATCH}"), error, 0.0);
@@ -102,8 +104,8 @@ fn differentiated(network: &Network) -> Result<(Vec<f64>, Vec<Vec<f64>>)> {
         variables.push(variable);
     }
     let logits = network.forward(&images, MODE)?;
-    let losses = SoftmaxCrossEntropy.loss_and_gradient(&logits.detach(), &labels)?.0;
-    let gradients = SoftmaxCrossEntropy.forward(&logits, &labels)?.backward()?;
+    let losses = cross_entropy_with_grad(&logits.detach(), &labels)?.0;
+    let gradients = cross_entropy(&logits, &labels)?.backward()?;
     let of = |(parameter, variable): (&Parameter, &Var)| match gradients.get(variable) {
         Some(gradient) => values_of(&parameter.disk_layout(gradient)?),
         None => bail!("a parameter has no gradient"),
@@ -115,18 +117,18 @@ fn differentiated(network: &Network) -> Result<(Vec<f64>, Vec<Vec<f64>>)> {
 type State = [Vec<f64>; 2];
 
 /// Losses, and weights and velocity of each parameter as they are on disk, after one step as the training loop makes it.
-fn stepped(network: &Network, devices: &[Compute]) -> Result<(Vec<f64>, Vec<State>)> {
+fn stepped(network: &Network, devices: &[ComputeDevice]) -> Result<(Vec<f64>, Vec<State>)> {
     let [images, labels] = data(network.spec())?;
     let weights = devices[0].weights();
     let rows = images.permute((0, 2, 3, 1))?.to_dtype(devices[0].activations())?;
-    let on = |compute: &Compute| rows.to_device(compute.device())?.permute((0, 3, 1, 2));
+    let on = |compute: &ComputeDevice| rows.to_device(compute.device())?.permute((0, 3, 1, 2));
     let images = devices.iter().map(on).collect::<Result<Vec<_>>>()?;
     let labels = labels.to_device(devices[0].device())?;
     let mut placed = network.to_devices(&handles(devices), DType::F32)?;
     let optimizer = Optimizer::new(&mut placed, &HashMap::new(), weights)?;
     let rates = vec![RULE; placed.parameters().count()];
     let tape = placed.forward_tape(&images, MODE)?;
-    let (losses, gradient) = SoftmaxCrossEntropy.loss_and_gradient(tape.logits(), &labels)?;
+    let (losses, gradient) = cross_entropy_with_grad(tape.logits(), &labels)?;
     placed.backward(tape, gradient, &mut |parameter, gradient| {
         optimizer.update(parameter, gradient, &rates)
     })?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use alexnet_data::{DemoOptions, PrepareOptions, Source, draw_demo, prepare};
 use alexnet_model::NetworkSpec;
-use alexnet_train::{Compute, Job, Recipe, RunFolder, Task};
+use alexnet_train::{ComputeDevice, Job, Recipe, RunFolder, Task};
 
 /// Every kind of layer over crops of 16 px.
 const NETWORK: &str = r#"
@@ -55,6 +55,6 @@ pub(crate) fn job(data: &Path, run: &Path, recipe: Recipe) -> Job {
         task: Task::Start { recipe: Box::new(recipe), network, seed: 3 },
         loader_threads: 1,
         checkpoint_every: Duration::from_secs(3600),
-        devices: vec![Compute::cpu()],
+        devices: vec![ComputeDevice::cpu()],
     }
 }

@@ -1,7 +1,7 @@
 //! Input, loss and update.
 
 use alexnet_kernels::reference::{self, Array};
-use alexnet_kernels::{HostBatch, Input, Sgd, SoftmaxCrossEntropy, Transfer, Window};
+use alexnet_kernels::{HostBatch, Input, Sgd, Staging, Window, cross_entropy_with_grad};
 use candle_core::{DType, Result, Tensor};
 
 use super::{Bench, bounds};
@@ -19,9 +19,9 @@ pub(super) fn test(bench: &mut Bench<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Three batches through the two places of a transfer: pixels, mean and shifts meet as they should each time.
+/// Three batches through the two places of a staging: pixels, mean and shifts meet as they should each time.
 fn input(bench: &mut Bench<'_>, batch: usize, [h, w]: [usize; 2]) -> Result<()> {
-    let mut transfer = Transfer::new(bench.compute.device())?;
+    let mut staging = Staging::new(bench.compute.device())?;
     let (mean, mean_exact) =
         bench.exact(&Array::random(&[h, w, 3], 20).map(|x| 128.0 + 100.0 * x))?;
     let whole = [h + 2, w + 3, 3];
@@ -49,11 +49,11 @@ fn input(bench: &mut Bench<'_>, batch: usize, [h, w]: [usize; 2]) -> Result<()> 
             labels: &labels,
             windows: &windows,
         };
-        let sent = transfer.send(&host)?;
+        let sent = staging.send(&host)?;
         let got = op.forward(&sent.pixels, &mean, &sent.shift)?;
         let want = reference::input(op.scale, &pixels, &mean_exact, &shift);
         bench.compare("input", "y", &got, &want, bounds::formula(bench.precision()))?;
-        let got = op.forward_aligned_batch(&sent, &whole_mean)?;
+        let got = op.forward_aligned(&sent.pixels, &whole_mean, &sent.windows, &sent.shift)?;
         let want = aligned(op.scale, &pixels, (&whole_exact, &windows), &shift);
         bench.compare(
             "input",
@@ -64,7 +64,7 @@ fn input(bench: &mut Bench<'_>, batch: usize, [h, w]: [usize; 2]) -> Result<()> 
         )?;
         let want = Array { dims: vec![batch], values: vec![f64::from(round); batch] };
         bench.compare("input", "labels", &sent.labels, &want, 0.0)?;
-        transfer.release(sent)?;
+        staging.release(sent)?;
     }
     Ok(())
 }
@@ -101,7 +101,7 @@ fn loss(bench: &mut Bench<'_>, batch: usize, classes: usize) -> Result<()> {
     let labels: Vec<u32> = (0..batch).map(|i| (i * 37 % classes) as u32).collect();
     let (losses, gradient) = reference::softmax_cross_entropy(&exact, &labels);
     let labels = Tensor::from_vec(labels, batch, bench.compute.device())?;
-    let (got_losses, got_gradient) = SoftmaxCrossEntropy.loss_and_gradient(&logits, &labels)?;
+    let (got_losses, got_gradient) = cross_entropy_with_grad(&logits, &labels)?;
     let terms = bounds::in_f32(classes);
     bench.compare("softmax", "losses", &got_losses, &losses, terms)?;
     let bound = bounds::formula(bench.precision()).max(terms);
