@@ -92,7 +92,16 @@ impl FusedLayer {
     /// count.
     pub fn multiply_adds(&self) -> u64 {
         let per_output = self.weight.as_ref().map_or(0, |w| w[1..].iter().product::<usize>());
-        (self.output.len() * per_output) as u64
+        (self.output.elem_count() * per_output) as u64
+    }
+
+    /// Which gradient with respect to its input a layer computes after `previous`.
+    pub(super) fn input_grad(previous: Option<&Self>) -> InputGradient {
+        match previous {
+            None => InputGradient::No, // the input is the images
+            Some(previous) if previous.relu.is_some() => InputGradient::Rectified,
+            Some(_) => InputGradient::Plain,
+        }
     }
 
     /// Whether a ReLU after it can be fused into it, and is not there already.
@@ -119,11 +128,12 @@ impl FusedLayer {
     }
 
     /// The output for the input `x`, one batch, by operations that candle can differentiate.
-    ///
-    /// # Errors
-    ///
-    /// `parameters` of another tower; whatever the operation refuses.
-    pub fn forward(&self, parameters: &[Parameter], x: &Tensor, mode: Mode) -> Result<Tensor> {
+    pub(super) fn forward(
+        &self,
+        parameters: &[Parameter],
+        x: &Tensor,
+        mode: Mode,
+    ) -> Result<Tensor> {
         let relu = self.relu.is_some();
         match self.kind {
             LayerKind::Conv { stride, pad, groups, .. } => {
@@ -150,11 +160,12 @@ impl FusedLayer {
         }
     }
 
-    /// The same output, and the tensor that [`backward`](Self::backward) needs, if it needs one.
+    /// The output for the input `x`, one batch, and the tensor that [`backward`](Self::backward)
+    /// needs, if it needs one. `parameters` are those of the layer's tower.
     ///
     /// # Errors
     ///
-    /// As [`forward`](Self::forward).
+    /// `parameters` of another tower; whatever the operation refuses.
     pub fn forward_tape(
         &self,
         parameters: &[Parameter],
@@ -259,7 +270,7 @@ impl FusedLayer {
 
     /// Where its outputs for one image lie among all towers'.
     fn part(&self) -> Part {
-        let each = self.output.len() / self.share.count;
+        let each = self.output.elem_count() / self.share.count;
         Part { first: self.share.first * each, whole: self.share.whole * each }
     }
 }

@@ -125,7 +125,7 @@ fn stepped(network: &Network, devices: &[Compute]) -> Result<(Vec<f64>, Vec<Stat
     let mut placed = network.to_devices(&handles(devices), DType::F32)?;
     let optimizer = Optimizer::new(&mut placed, &HashMap::new(), weights)?;
     let rates = vec![RULE; placed.parameters().count()];
-    let tape = placed.forward_tape(&images, MODE)?;
+    let tape = placed.forward_tape(&images[..], MODE)?;
     let (losses, gradient) = SoftmaxCrossEntropy.loss_and_gradient(tape.logits(), &labels)?;
     placed.backward(tape, gradient, &mut |parameter, gradient| {
         optimizer.update(parameter, gradient, &rates)
