@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use alexnet_model::Table;
+use alexnet_model::FusedLayer;
 use anyhow::Result;
+use serde::Serialize;
 
 /// Print a network as a table: layer, output shape, parameters, multiply-adds
 #[derive(Debug, clap::Args)]
@@ -17,6 +18,45 @@ pub(crate) struct Arguments {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+}
+
+/// A network in numbers.
+#[derive(Serialize)]
+struct Table {
+    layers: Vec<Row>,
+    parameters: u64,
+    macs: u64,
+}
+
+/// One layer of the file in numbers.
+#[derive(Serialize)]
+struct Row {
+    name: String,
+    kind: &'static str,
+    output: Vec<usize>,
+    parameters: u64,
+    macs: u64,
+}
+
+impl Table {
+    fn new(layers: &[FusedLayer]) -> Self {
+        let rows = layers.iter().flat_map(|layer| {
+            let row = |name: &String, kind, parameters, macs| Row {
+                name: name.clone(),
+                kind,
+                output: layer.output.dims(),
+                parameters,
+                macs,
+            };
+            let (parameters, macs) = (layer.parameter_count(), layer.multiply_adds());
+            let own = row(&layer.name, layer.kind.word(), parameters, macs);
+            // A ReLU that is fused into the layer is a layer of the file too.
+            std::iter::once(own).chain(layer.relu.iter().map(move |name| row(name, "relu", 0, 0)))
+        });
+        let layers: Vec<Row> = rows.collect();
+        let parameters = layers.iter().map(|row| row.parameters).sum();
+        Self { parameters, macs: layers.iter().map(|row| row.macs).sum(), layers }
+    }
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {

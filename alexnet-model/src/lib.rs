@@ -4,7 +4,6 @@
 mod memory_plan;
 mod network;
 mod spec;
-mod table;
 
 pub use memory_plan::StepMemory;
 pub use network::Network;
@@ -16,5 +15,4 @@ pub use network::tower::Tower;
 pub use spec::error::SpecError;
 pub use spec::shapes::{Shape, Share};
 pub use spec::suggest::{explain, nearest};
-pub use spec::{Init, LayerKind, LayerSpec, NetworkSpec, Normal, Rule, Scale};
-pub use table::{Row, Table};
+pub use spec::{Init, LayerKind, LayerSpec, NetworkSpec, Rule, Scale};

@@ -85,7 +85,7 @@ impl StepMemory {
 
 /// All tensors of a step.
 fn buffers(layers: &[FusedLayer], batch: usize, bytes: usize) -> Vec<Buffer> {
-    let of = |shape: Shape| (shape.len() * batch * bytes) as u64;
+    let of = |shape: Shape| (shape.elem_count() * batch * bytes) as u64;
     let n = layers.len();
     let (end, backward) = (4 * n, |i: usize| 4 * n - 2 * i - 1);
     let mut buffers = Vec::new();
@@ -105,7 +105,7 @@ fn buffers(layers: &[FusedLayer], batch: usize, bytes: usize) -> Vec<Buffer> {
         add(output, forward..=until);
         if let (LayerKind::MaxPool { kernel, .. }, Saves::Argmax) = (layer.kind, layer.saves()) {
             let each = if kernel <= 15 { 1 } else { 4 };
-            add((layer.output.len() * batch * each) as u64, forward..=backward);
+            add((layer.output.elem_count() * batch * each) as u64, forward..=backward);
         }
         if layer.all_gather {
             let saved = layer.saves() == Saves::Input;
@@ -139,7 +139,7 @@ fn scratch(layer: &FusedLayer, batch: usize, bytes: usize) -> [u64; 2] {
         {
             [((h + top + bottom) * (w + left + right) * c * batch * bytes) as u64; 2]
         }
-        (LayerKind::MapNorm { .. }, input) => [0, (2 * 4 * input.len() * batch) as u64],
+        (LayerKind::MapNorm { .. }, input) => [0, (2 * 4 * input.elem_count() * batch) as u64],
         _ => [0; 2],
     }
 }

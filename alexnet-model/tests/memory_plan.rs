@@ -27,7 +27,7 @@ fn the_plan_saves_what_the_tape_holds() -> Result<()> {
             let tape = network.forward_tape(&images, Mode::Train { seed: 1, step: 0 })?;
             for (tower, saved) in network.towers().iter().zip(tape.towers()) {
                 // A tower's own logits are its share; on one device they are the tape's.
-                let logits = BATCH * tower.layers().last().unwrap().output.len() * 4;
+                let logits = BATCH * tower.layers().last().unwrap().output.elem_count() * 4;
                 let saved = bytes(saved.iter().flatten().chain([&images])) + logits as u64;
                 assert_eq!(StepMemory::new(tower.layers(), BATCH, 4).saved, saved, "{devices}");
             }

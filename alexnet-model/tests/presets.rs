@@ -1,13 +1,14 @@
 //! The presets against the published totals, and what is refused.
 
-use alexnet_model::{NetworkSpec, SpecError, Table};
+use alexnet_model::{FusedLayer, NetworkSpec, SpecError};
 
-fn table(name: &str) -> Table {
-    Table::new(&NetworkSpec::preset(name).unwrap().fused_layers().unwrap())
+fn layers(name: &str) -> Vec<FusedLayer> {
+    NetworkSpec::preset(name).unwrap().fused_layers().unwrap()
 }
 
 #[test]
 fn totals_are_the_published_ones() {
+    let sum = |name, of: fn(&FusedLayer) -> u64| layers(name).iter().map(of).sum::<u64>();
     for (name, parameters) in [
         ("original", 60_965_224),
         ("paper", 60_965_224),
@@ -15,32 +16,32 @@ fn totals_are_the_published_ones() {
         ("caffe", 60_965_224),
         ("torchvision", 61_100_840),
     ] {
-        assert_eq!(table(name).parameters, parameters, "{name}");
+        assert_eq!(sum(name, FusedLayer::parameter_count), parameters, "{name}");
     }
     for name in ["original", "paper", "caffe"] {
-        assert_eq!(table(name).macs, 724_406_816, "{name}");
+        assert_eq!(sum(name, FusedLayer::multiply_adds), 724_406_816, "{name}");
     }
 }
 
 #[test]
 fn original_layer_by_layer() {
-    let table = table("original");
-    let row = |name: &str| table.layers.iter().find(|r| r.name == name).unwrap();
-    for (name, output, parameters, macs) in [
+    let layers = layers("original");
+    for (name, output, parameters, multiply_adds) in [
         ("conv1", vec![96, 55, 55], 34_944, 105_415_200),
-        ("pool1", vec![96, 27, 27], 0, 0),
-        ("conv2", vec![256, 27, 27], 307_456, 223_948_800),
+        ("pool1+relu1", vec![96, 27, 27], 0, 0),
+        ("conv2+relu2", vec![256, 27, 27], 307_456, 223_948_800),
         ("norm2", vec![256, 27, 27], 0, 0),
-        ("conv3", vec![384, 13, 13], 885_120, 149_520_384),
-        ("conv4", vec![384, 13, 13], 663_936, 112_140_288),
+        ("conv3+relu3", vec![384, 13, 13], 885_120, 149_520_384),
+        ("conv4+relu4", vec![384, 13, 13], 663_936, 112_140_288),
         ("conv5", vec![256, 13, 13], 442_624, 74_760_192),
-        ("pool5", vec![256, 6, 6], 0, 0),
-        ("fc6", vec![4096], 37_752_832, 37_748_736),
-        ("fc7", vec![4096], 16_781_312, 16_777_216),
+        ("pool5+relu5", vec![256, 6, 6], 0, 0),
+        ("fc6+relu6", vec![4096], 37_752_832, 37_748_736),
+        ("fc7+relu7", vec![4096], 16_781_312, 16_777_216),
         ("fc8", vec![1000], 4_097_000, 4_096_000),
     ] {
-        let r = row(name);
-        assert_eq!((&r.output, r.parameters, r.macs), (&output, parameters, macs), "{name}");
+        let l = layers.iter().find(|layer| layer.full_name() == name).unwrap();
+        let got = (l.output.dims(), l.parameter_count(), l.multiply_adds());
+        assert_eq!(got, (output, parameters, multiply_adds), "{name}");
     }
 }
 
@@ -75,6 +76,11 @@ fn unknown_names_and_keys_get_the_nearest_right_one() {
         matches!(&error, SpecError::UnknownPreset { nearest: Some("original"), .. }),
         "{error}"
     );
+    let toml = r#"name = "n"
+        input = [3, 8, 8]
+        layers = [{ name = "f", kind = "linear", outputs = 2, init = { std = 1.0, bias = 0.0, X } }]"#;
+    assert!(NetworkSpec::from_toml("n.toml", &toml.replace(", X", "")).is_ok());
+    assert!(NetworkSpec::from_toml("n.toml", &toml.replace("X", "base = 1.0")).is_err());
     for (wrong, right) in [("fliters", "filters"), ("strides", "stride"), ("grups", "groups")] {
         let layer = format!(
             r#"name = "n"

@@ -58,7 +58,7 @@ fn pass(network: &Network, images: &Tensor, mode: Mode) -> Result<HashMap<String
     let gradients: Option<Vec<Tensor>> = gradients.into_iter().collect();
     let mut all = network.named(&gradients.expect("a gradient of every parameter"))?;
     let each = vec![images.clone(); network.towers().len()];
-    assert!(distance(&network.forward(&each, mode)?, &logits)? == 0.0);
+    assert!(distance(&network.forward(&each[..], mode)?, &logits)? == 0.0);
     all.insert("logits".to_owned(), logits);
     Ok(all)
 }

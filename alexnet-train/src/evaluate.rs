@@ -65,7 +65,7 @@ pub fn evaluate(
             for _ in &list {
                 let mut batch = feed.next()?;
                 let images = batch.images(inputs, 1.0)?;
-                let logits = network.forward(&images, Mode::Test)?;
+                let logits = network.forward(&images[..], Mode::Test)?;
                 drop(images);
                 labels = std::mem::take(&mut batch.labels);
                 feed.done(batch)?;

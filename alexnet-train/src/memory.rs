@@ -11,7 +11,7 @@ const BESIDE: u64 = 1 << 30;
 /// What a step with batches of `batch` images needs on a card, in bytes.
 fn needs(layers: &[FusedLayer], batch: usize, compute: &ComputeDevice) -> u64 {
     let bytes = compute.activations().size_in_bytes();
-    let image = layers.first().map_or(0, |first| first.input.len());
+    let image = layers.first().map_or(0, |first| first.input.elem_count());
     let pixels = 2 * (batch * image) as u64; // one batch to work on, one on its way
     StepMemory::new(layers, batch, bytes).total() + pixels + BESIDE
 }

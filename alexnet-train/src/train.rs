@@ -146,7 +146,7 @@ pub fn train(job: &Job, watch: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluation>
 
                 let update = (at.epoch * steps + at.step) as u64;
                 let tape =
-                    network.forward_tape(&images, Mode::Train { seed: *seed, step: update })?;
+                    network.forward_tape(&images[..], Mode::Train { seed: *seed, step: update })?;
                 let (losses, gradient) = cross_entropy_with_grad(tape.logits(), batch.labels())?;
                 network.backward(tape, gradient, &mut |parameter, gradient| {
                     optimizer.update(parameter, gradient, &rates)

@@ -183,7 +183,7 @@ fn twenty_updates_are_pytorchs() -> Result<()> {
 fn outputs_by_layer(tower: &Tower, images: &Tensor) -> Result<HashMap<String, f64>> {
     let (mut x, mut outputs) = (images.clone(), HashMap::new());
     for layer in tower.layers() {
-        x = layer.forward(tower.parameters(), &x, Mode::Test)?;
+        x = layer.forward_tape(tower.parameters(), &x, Mode::Test)?.0;
         outputs.insert(layer.relu.as_ref().unwrap_or(&layer.name).clone(), rms(&x)?);
     }
     Ok(outputs)

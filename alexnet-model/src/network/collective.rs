@@ -9,28 +9,24 @@ use candle_core::{Device, Result, Tensor, bail};
 /// Which channels belong to a tower, and where it runs.
 pub(super) type Place<'a> = (Range<usize>, &'a Device);
 
-/// `x` on each of `devices`.
-pub(super) fn copy_to_devices<'a>(
-    x: &Tensor,
-    devices: impl Iterator<Item = &'a Device>,
+/// Each tensor on its device.
+pub(super) fn send<'a>(
+    moves: impl Iterator<Item = (&'a Tensor, &'a Device)>,
 ) -> Result<Vec<Tensor>> {
-    alexnet_kernels::copy_to_devices(&devices.map(|device| (x, device)).collect::<Vec<_>>())
+    alexnet_kernels::copy_to_devices(&moves.collect::<Vec<_>>())
 }
 
 /// The activations of all towers, side by side, on the device of each.
 pub(super) fn all_gather(xs: &[Tensor]) -> Result<Vec<Tensor>> {
-    let moves: Vec<_> = xs.iter().flat_map(|to| xs.iter().map(|x| (x, to.device()))).collect();
-    alexnet_kernels::copy_to_devices(&moves)?
-        .chunks(xs.len())
-        .map(alexnet_kernels::all_gather)
-        .collect()
+    let moves = xs.iter().flat_map(|to| xs.iter().map(|x| (x, to.device())));
+    send(moves)?.chunks(xs.len()).map(alexnet_kernels::all_gather).collect()
 }
 
 /// The activations of all towers, side by side, on the first device.
 pub(super) fn gather(xs: &[Tensor]) -> Result<Tensor> {
     match xs {
         [x] => Ok(x.clone()),
-        [first, ..] => alexnet_kernels::all_gather(&copies(xs.iter(), first.device())?),
+        [first, ..] => alexnet_kernels::all_gather(&send(xs.iter().map(|x| (x, first.device())))?),
         [] => bail!("a network without towers"),
     }
 }
@@ -40,10 +36,9 @@ pub(super) fn scatter(x: Tensor, places: &[Place<'_>]) -> Result<Vec<Tensor>> {
     if places.len() == 1 {
         return Ok(vec![x]);
     }
-    let part = |(channels, device): &Place<'_>| {
-        copies([&alexnet_kernels::scatter(&x, channels.clone())?].into_iter(), device)
-    };
-    Ok(places.iter().map(part).collect::<Result<Vec<_>>>()?.concat())
+    let parts = places.iter().map(|(channels, _)| alexnet_kernels::scatter(&x, channels.clone()));
+    let parts = parts.collect::<Result<Vec<_>>>()?;
+    send(parts.iter().zip(places).map(|(part, (_, device))| (part, *device)))
 }
 
 /// Of the sum of `gradients`, one from each tower and each with the channels of all, each tower's
@@ -56,8 +51,7 @@ pub(super) fn reduce_scatter(gradients: Vec<Tensor>, places: &[Place<'_>]) -> Re
         }
     }
     drop(gradients);
-    let moves: Vec<_> = parts.iter().map(|(part, device)| (part, *device)).collect();
-    let mut sent = alexnet_kernels::copy_to_devices(&moves)?.into_iter();
+    let mut sent = send(parts.iter().map(|(part, device)| (part, *device)))?.into_iter();
     drop(parts);
     let sum = |_| {
         let mut terms = sent.by_ref().take(places.len());
@@ -65,8 +59,4 @@ pub(super) fn reduce_scatter(gradients: Vec<Tensor>, places: &[Place<'_>]) -> Re
         terms.try_fold(first, |sum, term| add(sum, &term))
     };
     places.iter().map(sum).collect()
-}
-
-fn copies<'a>(xs: impl Iterator<Item = &'a Tensor>, device: &Device) -> Result<Vec<Tensor>> {
-    alexnet_kernels::copy_to_devices(&xs.map(|x| (x, device)).collect::<Vec<_>>())
 }

@@ -1,7 +1,5 @@
 //! From the layers of the file to the layers that run.
 
-use alexnet_kernels::InputGrad;
-
 use super::fused_layer::FusedLayer;
 use crate::spec::error::SpecError;
 use crate::spec::shapes::ShapedLayer;
@@ -48,23 +46,15 @@ impl NetworkSpec {
 
     /// One device's `layers`, each ReLU fused into the previous layer where that takes it.
     fn fuse(&self, layers: Vec<ShapedLayer>) -> Vec<FusedLayer> {
-        let (mut fused, mut parameters): (Vec<FusedLayer>, usize) = (Vec::new(), 0);
+        let mut fused: Vec<FusedLayer> = Vec::new();
         for (index, (spec, layer)) in self.layers.iter().zip(layers).enumerate() {
-            let (name, ShapedLayer { kind, input, output, weight, share }) =
-                (spec.name.clone(), layer);
-            let (input_grad, all_gather) = match fused.last_mut() {
-                None => (InputGrad::Skip, false),
-                Some(previous) if kind == LayerKind::Relu && previous.takes_relu() => {
-                    previous.relu = Some(name);
-                    continue;
-                }
-                Some(previous) if previous.relu.is_some() => {
-                    (InputGrad::ThroughRelu, previous.output != input)
-                }
-                Some(previous) => (InputGrad::Plain, previous.output != input),
-            };
-            let first_parameter = weight.is_some().then_some(parameters);
-            parameters += if weight.is_some() { 2 } else { 0 };
+            let ShapedLayer { kind, input, output, weight, share } = layer;
+            let (name, previous) = (spec.name.clone(), fused.last_mut());
+            if let Some(previous) = previous.filter(|p| kind == LayerKind::Relu && p.takes_relu()) {
+                previous.relu = Some(name);
+                continue;
+            }
+            let with_weights = fused.iter().filter(|layer| layer.weight.is_some()).count();
             fused.push(FusedLayer {
                 name,
                 kind,
@@ -73,10 +63,10 @@ impl NetworkSpec {
                 input,
                 output,
                 share,
+                first_parameter: weight.is_some().then_some(2 * with_weights),
                 weight,
-                first_parameter,
-                all_gather,
-                input_grad,
+                all_gather: fused.last().is_some_and(|previous| previous.output != input),
+                input_grad: FusedLayer::input_grad(fused.last()),
             });
         }
         fused

@@ -91,7 +91,16 @@ impl FusedLayer {
     /// count.
     pub fn multiply_adds(&self) -> u64 {
         let per_output = self.weight.as_ref().map_or(0, |w| w[1..].iter().product::<usize>());
-        (self.output.len() * per_output) as u64
+        (self.output.elem_count() * per_output) as u64
+    }
+
+    /// Which gradient with respect to its input a layer computes after `previous`.
+    pub(super) fn input_grad(previous: Option<&Self>) -> InputGrad {
+        match previous {
+            None => InputGrad::Skip, // the input is the images
+            Some(previous) if previous.relu.is_some() => InputGrad::ThroughRelu,
+            Some(_) => InputGrad::Plain,
+        }
     }
 
     /// Whether a ReLU after it can be fused into it, and is not there already.
@@ -116,11 +125,12 @@ impl FusedLayer {
     }
 
     /// The output for the input `x`, one batch, by operations that candle can differentiate.
-    ///
-    /// # Errors
-    ///
-    /// `parameters` of another tower; whatever the operation refuses.
-    pub fn forward(&self, parameters: &[Parameter], x: &Tensor, mode: Mode) -> Result<Tensor> {
+    pub(super) fn forward(
+        &self,
+        parameters: &[Parameter],
+        x: &Tensor,
+        mode: Mode,
+    ) -> Result<Tensor> {
         let epilogue = self.epilogue();
         match self.kind {
             LayerKind::Conv { .. } => {
@@ -144,11 +154,12 @@ impl FusedLayer {
         }
     }
 
-    /// The same output, and the tensor that [`backward`](Self::backward) needs, if it needs one.
+    /// The output for the input `x`, one batch, and the tensor that [`backward`](Self::backward)
+    /// needs, if it needs one. `parameters` are those of the layer's tower.
     ///
     /// # Errors
     ///
-    /// As [`forward`](Self::forward).
+    /// `parameters` of another tower; whatever the operation refuses.
     pub fn forward_tape(
         &self,
         parameters: &[Parameter],
@@ -258,7 +269,7 @@ impl FusedLayer {
             Scale::AtTest => DropoutScale::AtTest,
             Scale::AtTraining => DropoutScale::AtTraining,
         };
-        let each = self.output.len() / self.share.count;
+        let each = self.output.elem_count() / self.share.count;
         let (first, whole) = (self.share.first * each, self.share.whole * each);
         Dropout::new(keep).scale(scale).of_slice(DropoutSlice { first, whole })
     }

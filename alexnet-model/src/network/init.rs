@@ -5,7 +5,7 @@ use candle_core::{Device, Result, Tensor, bail};
 
 use super::fused_layer::FusedLayer;
 use super::parameter::names;
-use crate::spec::{Init, LayerKind, Normal, Rule};
+use crate::spec::{Init, LayerKind, Rule};
 
 /// The first values of a layer's weight, of shape `shape`, and bias, in PyTorch's layout.
 pub(super) fn initial(
@@ -20,9 +20,7 @@ pub(super) fn initial(
     let (n, outputs) = (shape.iter().product(), shape[0]);
     let streams = names(&layer.name).map(|name| fnv1a(name.as_bytes()));
     let (weight, bias) = match init {
-        Init::Normal(Normal { std, bias }) => {
-            (normals(seed, streams[0], std, n), vec![bias; outputs])
-        }
+        Init::Normal { std, bias } => (normals(seed, streams[0], std, n), vec![bias; outputs]),
         Init::Rule(Rule::FanIn) => {
             let bound = 1.0 / (shape[1..].iter().product::<usize>() as f32).sqrt();
             let [weight, bias] = streams.map(|stream| (seed, stream, bound));

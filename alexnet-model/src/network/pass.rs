@@ -9,7 +9,7 @@
 use candle_core::{Module, Result, Tensor, bail};
 
 use super::Network;
-use super::collective::{Place, all_gather, copy_to_devices, gather, reduce_scatter, scatter};
+use super::collective::{Place, all_gather, gather, reduce_scatter, scatter, send};
 use super::fused_layer::{FusedLayer, Mode};
 use super::tape::{Tape, TowerTape};
 use super::tower::Tower;
@@ -26,12 +26,6 @@ pub enum Images<'a> {
 impl<'a> From<&'a Tensor> for Images<'a> {
     fn from(images: &'a Tensor) -> Self {
         Self::One(images)
-    }
-}
-
-impl<'a> From<&'a Vec<Tensor>> for Images<'a> {
-    fn from(images: &'a Vec<Tensor>) -> Self {
-        Self::Each(images)
     }
 }
 
@@ -151,7 +145,7 @@ impl Network {
     fn inputs(&self, images: Images<'_>) -> Result<Vec<Tensor>> {
         let (name, input, devices) = (&self.spec.name, self.spec.input, self.towers.len());
         let images = match images {
-            Images::One(images) => copy_to_devices(images, self.towers.iter().map(Tower::device))?,
+            Images::One(images) => send(self.towers.iter().map(|tower| (images, tower.device())))?,
             Images::Each(images) if images.len() == devices => images.to_vec(),
             Images::Each(images) => {
                 bail!("images for {} devices, but network `{name}` is on {devices}", images.len())

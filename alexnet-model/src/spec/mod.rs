@@ -122,22 +122,17 @@ pub enum LayerKind {
 
 /// Where a layer's parameters start.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, deny_unknown_fields)]
 pub enum Init {
     /// Weights from a zero-mean normal distribution, biases all equal.
-    Normal(Normal),
+    Normal {
+        /// Standard deviation of the weights.
+        std: f32,
+        /// Every bias.
+        bias: f32,
+    },
     /// A named rule.
     Rule(Rule),
-}
-
-/// Weights from a zero-mean normal distribution, biases all equal.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Normal {
-    /// Standard deviation of the weights.
-    pub std: f32,
-    /// Every bias.
-    pub bias: f32,
 }
 
 /// A named rule of initialisation.

@@ -18,8 +18,7 @@ pub enum Shape {
 
 impl Shape {
     /// How many numbers there are.
-    #[allow(clippy::len_without_is_empty)] // no layer gives an empty shape
-    pub fn len(&self) -> usize {
+    pub fn elem_count(&self) -> usize {
         self.dims().iter().product()
     }
 
@@ -142,7 +141,7 @@ pub(crate) fn conv2d_config(stride: usize, pad: [usize; 4], groups: usize) -> Co
 fn infer(kind: LayerKind, input: Shape) -> Result<(Shape, Option<Vec<usize>>), String> {
     match (kind, input) {
         (LayerKind::Linear { outputs, .. }, _) => {
-            Ok((Shape::Vector(outputs), Some(vec![outputs, input.len()]))) // (O, I)
+            Ok((Shape::Vector(outputs), Some(vec![outputs, input.elem_count()]))) // (O, I)
         }
         (LayerKind::Dropout { keep, .. }, _) if !(keep > 0.0 && keep <= 1.0) => {
             Err(format!("keep = {keep}, but it is a probability above 0"))

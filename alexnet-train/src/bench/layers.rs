@@ -46,7 +46,8 @@ fn work(layer: &FusedLayer, each: f64) -> [f64; 2] {
         // With respect to the weights, and to the input unless that is the images.
         return [forward, if layer.index == 0 { forward } else { 2.0 * forward }];
     }
-    let (input, output) = (each * layer.input.len() as f64, each * layer.output.len() as f64);
+    let (input, output) =
+        (each * layer.input.elem_count() as f64, each * layer.output.elem_count() as f64);
     [input + output, 2.0 * input + output]
 }
 

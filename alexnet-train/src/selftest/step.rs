@@ -127,7 +127,7 @@ fn stepped(network: &Network, devices: &[ComputeDevice]) -> Result<(Vec<f64>, Ve
     let mut placed = network.to_devices(&handles(devices), DType::F32)?;
     let optimizer = Optimizer::new(&mut placed, &HashMap::new(), weights)?;
     let rates = vec![RULE; placed.parameters().count()];
-    let tape = placed.forward_tape(&images, MODE)?;
+    let tape = placed.forward_tape(&images[..], MODE)?;
     let (losses, gradient) = cross_entropy_with_grad(tape.logits(), &labels)?;
     placed.backward(tape, gradient, &mut |parameter, gradient| {
         optimizer.update(parameter, gradient, &rates)
