@@ -79,7 +79,8 @@ fn buffers_of_one_size_are_used_again() {
     drop(second);
     let again = (ones(), ones());
     let mut got = [again.0.as_ptr(), again.1.as_ptr()];
-    (addresses.sort(), got.sort());
+    addresses.sort();
+    got.sort();
     assert_eq!(got, addresses);
     drop(again);
     assert_eq!(counted(|| vec![1f32; FLOATS + 1]), (1, 0), "another size is another buffer");
