@@ -27,8 +27,8 @@ struct Bench {
 
 impl Bench {
     /// Prints the fastest run of `f`, and what `amount` is a second in billions; gives back its
-    /// milliseconds, 0 if the line was not chosen. Each result is dropped before the next run, as in
-    /// a training step.
+    /// milliseconds, 0 if the line was not chosen. Each result is dropped before the next run, so
+    /// that the pool hands its memory out again, as in a training step.
     fn line<T>(
         &self,
         name: &str,

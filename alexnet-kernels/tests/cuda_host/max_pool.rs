@@ -14,14 +14,14 @@ fn pooled(
     size: &PoolSize,
     x: &[f32],
     dy: &[f32],
-    rectify: bool,
+    with_relu: bool,
 ) -> Result<[Memory; 2]> {
     let [x, dy] = [x, dy].map(|v| Memory::of(v, storage, shifted));
     let mut y = Memory::uninit(storage, size.outputs(), shifted);
     let mut dx = Memory::uninit(storage, size.inputs(), shifted);
     let mut argmax = Memory::uninit_argmax(size.place_bytes(), size.outputs(), shifted);
     let spans = [x.span(), y.span(), argmax.span()];
-    let forward = launch::max_pool(storage, size, spans, rectify)?;
+    let forward = launch::max_pool(storage, size, spans, with_relu)?;
     run(&[forward], &mut [&mut y, &mut argmax]);
     let spans = [argmax.span(), dy.span(), dx.span()];
     run(&[launch::max_pool_backward(storage, size, spans)?], &mut [&mut dx]);
@@ -56,10 +56,10 @@ fn check(
     let exact_x = array(&x, shape);
     let pool = reference::max_pool(op, &exact_x, size.output);
     let [y, dx] = pooled((storage, shifted), &size, &x, &dy, true)?;
-    assert_close("rectified y", &y, &exact(&reference::relu(&pool)), tolerance(storage));
+    assert_close("y through a ReLU", &y, &exact(&reference::relu(&pool)), tolerance(storage));
     let above = reference::relu_gradient(&pool, &exact_dy);
     let want = exact(&reference::max_pool_gradient(op, &exact_x, &above));
-    assert_close("rectified dx", &dx, &want, tolerance(storage));
+    assert_close("dx through a ReLU", &dx, &want, tolerance(storage));
     Ok(())
 }
 
@@ -94,10 +94,10 @@ fn nan() -> Result<()> {
         let op = MaxPool2d::new(2, 2);
         let size = size_of(&op, [1, 2, 2, 1])?;
         for place in 0..4 {
-            for rectify in [false, true] {
+            for with_relu in [false, true] {
                 let mut x = [-1.0f32, -2.0, -3.0, -4.0];
                 x[place] = f32::NAN;
-                let [y, dx] = pooled((storage, shifted), &size, &x, &[1.0], rectify)?;
+                let [y, dx] = pooled((storage, shifted), &size, &x, &[1.0], with_relu)?;
                 assert!(y.floats()[0].is_nan());
                 assert_eq!(dx.floats().iter().position(|&dx| dx == 1.0), Some(place));
             }

@@ -34,10 +34,10 @@ fn lrn() -> Result<()> {
         assert_close("y", &y, &exact(&reference::lrn(&op, &exact_x)), tolerance(storage));
 
         let want = exact(&reference::lrn_gradient(&op, &exact_x, &exact_dy));
-        for (rectified, want) in [(false, want.clone()), (true, masked(want, &x))] {
+        for (through_relu, want) in [(false, want.clone()), (true, masked(want, &x))] {
             let mut dx = Memory::uninit(storage, count, shifted);
             let spans = [x_memory.span(), dy_memory.span(), dx.span()];
-            let launch = launch::lrn_backward(storage, &constants, spans, rectified)?;
+            let launch = launch::lrn_backward(storage, &constants, spans, through_relu)?;
             run(&[launch], &mut [&mut dx]);
             assert_close("dx", &dx, &want, tolerance(storage));
         }
@@ -101,7 +101,7 @@ fn map_norm() -> Result<()> {
         assert_close("y", &y, &exact(&reference::map_norm(&op, &exact_x)), tolerance(storage));
 
         let want = exact(&reference::map_norm_gradient(&op, &exact_x, &exact_dy));
-        for (rectified, want) in [(false, want.clone()), (true, masked(want, &x))] {
+        for (through_relu, want) in [(false, want.clone()), (true, masked(want, &x))] {
             let mut dx = Memory::uninit(storage, count, shifted);
             let [mut scaled, mut share] =
                 [(); 2].map(|()| Memory::uninit(Storage::F32, count, shifted));
@@ -109,7 +109,7 @@ fn map_norm() -> Result<()> {
             let second = [x_memory.span(), scaled.span(), share.span(), dx.span()];
             let launches = [
                 launch::map_norm_shares(storage, size, &constants, first)?,
-                launch::map_norm_backward(storage, size, &constants, second, rectified)?,
+                launch::map_norm_backward(storage, size, &constants, second, through_relu)?,
             ];
             run(&launches, &mut [&mut scaled, &mut share, &mut dx]);
             assert_close("dx", &dx, &want, tolerance(storage));

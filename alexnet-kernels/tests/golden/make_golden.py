@@ -5,8 +5,8 @@
 
 `tests/golden.rs` holds the crate against that file, forwards and backwards. Inputs are rounded to
 float32 before they are used, everything is computed in float64 and rounded to float32 once, so the
-file is right to its last bit or so. Tensors are named `operation.case.tensor`, and a gradient is `d`
-and the name of what it belongs to. The one entry of the file's metadata, `golden`, is JSON: the
+file is right to its last bit or so. Tensors are named `operation.case.tensor`, and a gradient is
+`d` and the name of what it belongs to. The one entry of the file's metadata, `golden`, is JSON: the
 library versions and the constants of every case.
 
 Letters: B images, C channels in, O out, H rows, W columns.
