@@ -1,13 +1,13 @@
-//! Checks of what a caller gives, with messages that say what was expected and what was given.
+//! Checks of the tensors that a caller gives. Messages say what was expected and what came.
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 
-/// Whether activations may be stored so on a device: f32, and on a GPU bf16.
+/// Whether activations may be stored as `dtype` on a device: as f32, on a GPU also as bf16.
 pub(crate) fn is_stored(dtype: DType, device: &Device) -> bool {
     dtype == DType::F32 || dtype == DType::BF16 && device.is_cuda()
 }
 
-/// Refuses tensors that are not f32 (on a GPU bf16 will do) or have no elements.
+/// Refuses tensors that are not f32 (on a GPU also bf16) or have no elements.
 pub(crate) fn check_values(op: &str, what: &str, x: &Tensor) -> Result<()> {
     if !is_stored(x.dtype(), x.device()) {
         bail!("{op}: {what} must be f32, got {:?}", x.dtype())
@@ -18,29 +18,39 @@ pub(crate) fn check_values(op: &str, what: &str, x: &Tensor) -> Result<()> {
     Ok(())
 }
 
-/// The four dimensions of an f32 tensor with elements.
+/// The `N` dimensions of a tensor that [`check_values`] accepts.
+fn dims<const N: usize>(op: &str, what: &str, x: &Tensor) -> Result<[usize; N]> {
+    check_values(op, what, x)?;
+    match <[usize; N]>::try_from(x.dims()) {
+        Ok(dims) => Ok(dims),
+        Err(_) => bail!("{op}: {what} must have {N} dimensions, got shape {:?}", x.dims()),
+    }
+}
+
+/// The four dimensions of a tensor that [`check_values`] accepts.
 pub(crate) fn dims4(op: &str, what: &str, x: &Tensor) -> Result<(usize, usize, usize, usize)> {
-    check_values(op, what, x)?;
-    let &[a, b, c, d] = x.dims() else {
-        bail!("{op}: {what} must have 4 dimensions, got shape {:?}", x.dims())
-    };
-    Ok((a, b, c, d))
+    dims::<4>(op, what, x).map(Into::into)
 }
 
-/// The two dimensions of an f32 tensor with elements.
+/// The two dimensions of a tensor that [`check_values`] accepts.
 pub(crate) fn dims2(op: &str, what: &str, x: &Tensor) -> Result<(usize, usize)> {
-    check_values(op, what, x)?;
-    let &[a, b] = x.dims() else {
-        bail!("{op}: {what} must have 2 dimensions, got shape {:?}", x.dims())
-    };
-    Ok((a, b))
+    dims::<2>(op, what, x).map(Into::into)
 }
 
-/// Refuses an f32 tensor of another shape than `expected`.
+/// Refuses a tensor of another shape than `expected`, and what [`check_values`] refuses.
 pub(crate) fn check_shape(op: &str, what: &str, x: &Tensor, expected: &[usize]) -> Result<()> {
     check_values(op, what, x)?;
     if x.dims() != expected {
         bail!("{op}: {what} must have shape {expected:?}, got {:?}", x.dims())
+    }
+    Ok(())
+}
+
+/// Refuses a tensor that is not `(B, C, H, W)` or `(B, C)`, and what [`check_values`] refuses.
+pub(crate) fn check_channels(op: &str, x: &Tensor) -> Result<()> {
+    check_values(op, "a tensor", x)?;
+    if !matches!(x.rank(), 2 | 4) {
+        bail!("{op}: expected (B, C, H, W) or (B, C), got shape {:?}", x.dims())
     }
     Ok(())
 }

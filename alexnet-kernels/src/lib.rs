@@ -12,36 +12,49 @@ mod ops;
 mod random;
 mod staging;
 
-pub use collective::channels::{add, join_channels, take_channels};
-pub use collective::route::Route;
-pub use collective::send::{connect, send, send_all};
-pub use cpu::pool::{PoolAllocator, PoolGuard};
-pub use device::compute::Compute;
+// Layers with weights: convolution and dense layer, each also as a function.
+pub use ops::conv2d::config::{Conv2dConfig, Padding};
+pub use ops::conv2d::{Conv2d, conv2d};
+pub use ops::linear::{Linear, linear};
+
+// Layers without weights.
+pub use ops::dropout::{Dropout, DropoutMode, DropoutScale};
+pub use ops::dropout::{key::DropoutKey, slice::DropoutSlice};
+pub use ops::max_pool::{MaxPool2d, Pooled};
+pub use ops::relu::Relu;
+pub use ops::response_norm::{lrn::Lrn, map_norm::MapNorm};
+
+// What a layer does in the same pass over memory as its own work.
+pub use ops::fusion::{Epilogue, InputGrad, LayerGrads};
+
+// The two ends of a network, and the update.
+pub use ops::cross_entropy::{cross_entropy, cross_entropy_with_grad};
+pub use ops::input::{Input, window::Window, window::Windows};
+pub use ops::sgd::rule::Sgd;
+
+// Devices, and the way of a batch to one of them.
+pub use device::compute::ComputeDevice;
 pub use device::error::{DeviceError, is_out_of_memory};
-pub use device::memory::CardMemory;
+pub use device::memory::GpuMemory;
 pub use device::name::{DeviceName, UnknownDevice};
 pub use device::names::DeviceNames;
 pub use device::precision::{DeviceOptions, Precision, UnknownPrecision};
+pub use staging::{Staging, batch::DeviceBatch, batch::HostBatch};
+
+// Networks whose towers are on devices of their own.
+pub use collective::all_gather::all_gather;
+pub use collective::copy::{copy_to_device, copy_to_devices};
+pub use collective::interconnect::{Interconnect, enable_peer_access};
+pub use collective::reduce_scatter::{add, scatter};
+
+// Memory, random numbers, layout.
+pub use cpu::pool::{PoolAllocator, PoolGuard};
 pub use layout::channels_last;
-pub use ops::conv2d::{Conv2d, Conv2dConfig, Padding, conv2d};
-pub use ops::cross_entropy::{cross_entropy, cross_entropy_with_grad};
-#[doc(hidden)] // for the tests that run the kernels on the host
-pub use ops::dropout::Rows as DropoutRows;
-pub use ops::dropout::{Dropout, DropoutKey, DropoutMode, DropoutScale, DropoutSlice};
-pub use ops::fusion::{Epilogue, InputGrad, LayerGrads};
-pub use ops::input::Input;
-pub use ops::input::window::{Window, Windows};
-pub use ops::linear::{Linear, linear};
-pub use ops::max_pool::{MaxPool2d, Pooled};
-pub use ops::relu::Relu;
-pub use ops::response_norm::{Lrn, MapNorm};
-pub use ops::sgd::Sgd;
 pub use random::normal::normals;
 pub use random::philox::{philox4x32, uniform};
-pub use staging::{DeviceBatch, HostBatch, Staging};
 
-/// Each operation in f64, as slow and as plain as its formula: what tests and the self-test hold the
-/// fast code against. Gradients are of Σ dy·y. Nothing here checks shapes.
+/// Each operation once more in f64, as slow and as plain as its formula: the tests and the self-test compare the
+/// fast code with it. Gradients are those of Σ dy·y. Nothing here checks shapes.
 #[doc(hidden)]
 pub mod reference {
     pub use crate::array::Array;
@@ -56,8 +69,8 @@ pub mod reference {
     pub use crate::ops::sgd::reference::*;
 }
 
-/// Which kernel each operation launches over which grid, as plain data: for the test that runs the
-/// kernels on the host.
+/// Which kernel each operation launches over which grid, as plain data: for the tests that run the kernels on
+/// the host.
 #[doc(hidden)]
 pub mod launch {
     pub use crate::cuda::launch::*;
@@ -71,3 +84,6 @@ pub mod launch {
     pub use crate::ops::response_norm::launch::*;
     pub use crate::ops::sgd::launch::*;
 }
+
+#[doc(hidden)] // for the same tests
+pub use ops::dropout::slice::Rows as DropoutRows;

@@ -1,127 +1,98 @@
-//! From the memory of one card to that of another, without waiting on the host.
+//! Copies from the memory of one GPU to that of another, for which the host does not wait.
 
-use std::ops::Range;
-
-use candle_core::backend::{BackendDevice, BackendStorage};
 use candle_core::cuda::cudarc::driver::{CudaEvent, result, sys};
 use candle_core::cuda::{CudaDevice, WrapErr};
 use candle_core::op::BackpropOp;
-use candle_core::{CpuStorage, CudaStorage, Result, Shape, Tensor, bail};
+use candle_core::{Result, Shape, Tensor, bail};
 
-use super::route::Route;
-use crate::cuda::gpu::{Fresh, Gpu};
+use crate::cuda::gpu::{Gpu, Uninit};
 use crate::cuda::launch::{Span, Storage};
-use crate::op::{Apply, Input, Op, Outputs};
+use crate::op::Input;
 
-/// Lets `from` write into memory of `to`, where the hardware can.
-pub(crate) fn reach(from: &CudaDevice, to: &CudaDevice) -> Result<Route> {
+/// Whether both are one GPU, opened twice.
+pub(super) fn is_one_gpu(a: &CudaDevice, b: &CudaDevice) -> bool {
+    a.cuda_stream().context().cu_device() == b.cuda_stream().context().cu_device()
+}
+
+/// Lets `from` write into memory of `to`, another GPU; `false` where the hardware cannot.
+pub(super) fn enable_access(from: &CudaDevice, to: &CudaDevice) -> Result<bool> {
     let [from, to] = [from, to].map(|gpu| gpu.cuda_stream().context().cu_device());
-    if from == to {
-        return Ok(Route::Gpu);
-    }
     let mut can = 0;
     // SAFETY: both come from open devices, and the driver writes one number.
     unsafe { sys::cuDeviceCanAccessPeer(&raw mut can, from, to) }.result().w()?;
     if can == 0 {
-        return Ok(Route::Host);
+        return Ok(false);
     }
-    // A `CUmemAccessDesc`: a location, which is its kind and the device's number, and the rights. Written as numbers
-    // because its fields have other names in each version of the interface, while its memory is the same.
+    // A `CUmemAccessDesc`: a location, which is its kind and the device's number, and the rights. We write it as
+    // numbers because each version of the interface names its fields differently, while its layout is the same.
     let device = sys::CUmemLocationType::CU_MEM_LOCATION_TYPE_DEVICE as u32;
     let both = sys::CUmemAccess_flags::CU_MEM_ACCESS_FLAGS_PROT_READWRITE as u32;
     let rights: [u32; 3] = [device, from as u32, both];
     const { assert!(size_of::<sys::CUmemAccessDesc>() == size_of::<[u32; 3]>()) };
-    // SAFETY: the pool is the driver's own, out of which all tensors of `to` are made; `rights` is one description of
-    // the size and form that the driver reads, see above.
+    // SAFETY: the pool is the driver's own, from which all tensors of `to` are allocated; `rights` is one
+    // description of the size and layout that the driver reads, see above.
     unsafe {
         let pool = result::device::get_default_mem_pool(to).w()?;
         sys::cuMemPoolSetAccess(pool, rights.as_ptr().cast(), 1).result().w()?;
     }
-    Ok(Route::Peer)
+    Ok(true)
 }
 
-/// The given columns of `x`, rows of channels whose memory is dense: a copy. candle's own copy of a view would send the
-/// view's sizes to the card each time, from memory that can move.
-pub(crate) fn take_columns(x: &Tensor, columns: Range<usize>) -> Result<Tensor> {
-    Take(columns).run_one([x])
-}
-
-struct Take(Range<usize>);
-
-impl Op<1> for Take {
-    const NAME: &'static str = "take";
-
-    fn cpu(&self, _: [Input<'_, CpuStorage>; 1]) -> Result<Outputs<CpuStorage>> {
-        bail!("take: the processor copies channels without this operation")
-    }
-
-    fn cuda(&self, [x]: [Input<'_, CudaStorage>; 1]) -> Result<Outputs<CudaStorage>> {
-        let ((start, end), x, mut dims) = (x.dense_range()?, x.storage, x.shape().dims().to_vec());
-        let Self(columns) = self;
-        let Some(last) = dims.last_mut() else { bail!("take: there are no columns") };
-        let all = std::mem::replace(last, columns.len());
-        if columns.end > all {
-            bail!("take: columns {columns:?} of {all}")
-        }
-        let (rows, shape) = ((end - start) / all.max(1), Shape::from(dims));
-        // SAFETY: the copy below writes all of it: `rows` rows of as many elements as there are columns.
-        let mut taken = unsafe { x.device().alloc_uninit(&shape, x.dtype())? };
-        x.copy2d(&mut taken, rows, columns.len(), all, columns.len(), start + columns.start, 0)?;
-        Ok((taken, shape).into())
-    }
-}
-
-/// Memory on one gpu, and what is to be copied there from another.
-struct Move {
+/// A copy on its way from one GPU to another.
+struct PeerCopy {
     from: Gpu,
     source: Span,
     to: Gpu,
-    copy: Fresh,
-    /// When the stream of `to` has the memory.
-    there: CudaEvent,
+    target: Uninit,
+    /// When the stream of `to` has allocated the target.
+    allocated: CudaEvent,
     storage: Storage,
     shape: Shape,
 }
 
-/// Copies of tensors, whose memory is dense, on other cards. Each is made by the stream of its source, which then frees
-/// or overwrites the source only after it; the stream of the other card waits for it with all that comes behind.
-pub(crate) fn send_all(moves: &[(Tensor, &CudaDevice)]) -> Result<Vec<Tensor>> {
-    let moves = moves.iter().map(|(x, to)| prepare(x, to)).collect::<Result<Vec<_>>>()?;
-    let mut copied = Vec::with_capacity(moves.len());
-    let mut begun = Vec::with_capacity(moves.len());
-    for mut step in moves {
-        copied.push(step.begin()?);
-        begun.push(step);
+/// Copies of tensors, whose memory is dense, on other GPUs.
+///
+/// The stream of a source makes its copy, so that stream frees or overwrites the source only after the copy; the
+/// stream of the target waits for the copy before all that it is asked for from now on.
+pub(super) fn copy_to_gpus(moves: &[(Tensor, &CudaDevice)]) -> Result<Vec<Tensor>> {
+    let copies = moves.iter().map(|(x, to)| PeerCopy::new(x, to)).collect::<Result<Vec<_>>>()?;
+    let (mut queued, mut done) = (Vec::new(), Vec::new());
+    for mut copy in copies {
+        done.push(copy.queue()?);
+        queued.push(copy);
     }
-    for (step, copied) in begun.iter().zip(&copied) {
-        step.to.stream.wait(copied).w()?;
+    for (copy, done) in queued.iter().zip(&done) {
+        copy.to.stream.wait(done).w()?;
     }
-    Ok(begun.into_iter().map(Move::finish).collect())
+    Ok(queued.into_iter().map(PeerCopy::finish).collect())
 }
 
-fn prepare(x: &Tensor, to: &CudaDevice) -> Result<Move> {
-    let (storage, l) = x.storage_and_layout();
-    let candle_core::Storage::Cuda(storage) = &*storage else { bail!("send: not a card's tensor") };
-    let (from, to) = (Gpu::of(storage), Gpu { device: to.clone(), stream: to.cuda_stream() });
-    let (source, storage) = {
-        let reading = from.read(&Input { op: "send", storage, layout: l })?;
-        (reading.span, reading.storage)
-    };
-    let copy = to.fresh(storage, source.length as usize)?;
-    let there = to.stream.record_event(None).w()?;
-    Ok(Move { from, source, to, copy, there, storage, shape: l.shape().clone() })
-}
+impl PeerCopy {
+    /// Allocates the target.
+    fn new(x: &Tensor, to: &CudaDevice) -> Result<Self> {
+        let (storage, layout) = x.storage_and_layout();
+        let candle_core::Storage::Cuda(storage) = &*storage else {
+            bail!("copy: the tensor is not on a GPU")
+        };
+        let (from, to) = (Gpu::of(storage), Gpu { device: to.clone(), stream: to.cuda_stream() });
+        let (source, storage) = {
+            let reading = from.read(&Input { op: "copy", storage, layout })?;
+            (reading.span, reading.storage)
+        };
+        let target = to.uninit(storage, source.length as usize)?;
+        let allocated = to.stream.record_event(None).w()?;
+        Ok(Self { from, source, to, target, allocated, storage, shape: layout.shape().clone() })
+    }
 
-impl Move {
-    /// Puts the copy into the source's stream, and says when it is made.
-    fn begin(&mut self) -> Result<CudaEvent> {
-        let Self { from, source, to, copy, there, storage, .. } = self;
-        from.stream.wait(there).w()?;
-        let target = copy.writing(to).span;
+    /// Queues the copy in the source's stream; the event is when it is done.
+    fn queue(&mut self) -> Result<CudaEvent> {
+        let Self { from, source, to, target, allocated, storage, .. } = self;
+        from.stream.wait(allocated).w()?;
+        let target = target.writing(to).span;
         from.stream.context().bind_to_thread().w()?;
-        // SAFETY: both are live memory of as many bytes: the caller holds the source, this the target. The source's
-        // stream makes the copy after what wrote the source and, by the first line, after the other card's stream has
-        // the new memory; that stream uses it after the event below.
+        // SAFETY: both are live memory of as many bytes: the caller holds the source, `self` the target. The
+        // source's stream makes the copy after what wrote the source and, by the first line, after the target's
+        // stream has allocated the target; that stream uses it after the event below.
         unsafe {
             result::memcpy_peer_async(
                 to.stream.context().cu_ctx(),
@@ -137,7 +108,7 @@ impl Move {
     }
 
     fn finish(self) -> Tensor {
-        let copy = candle_core::Storage::Cuda(self.copy.finish(&self.to));
+        let copy = candle_core::Storage::Cuda(self.target.finish(&self.to));
         Tensor::from_storage(copy, self.shape, BackpropOp::none(), false)
     }
 }

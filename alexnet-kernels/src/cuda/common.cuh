@@ -1,8 +1,11 @@
-// What all kernels share: buffers, float and bf16 storage read as floats, 16-byte accesses, one index a thread.
+// What all kernels share: float and bf16 storage read as floats, 16-byte accesses, one index per
+// thread.
 //
-// A kernel is a template over the storage type T and the number V of neighbouring channels a thread handles:
-// 16 bytes of them where sizes allow, else one. All arithmetic is in float. No kernel uses float atomics, so the
-// same launch gives the same bits. The host compiler builds these files too, see tests/cuda_host/host.h.
+// A kernel is a template over the storage type T and the number V of neighbouring channels that a
+// thread computes: 16 bytes of them where sizes and alignment allow, else one. All arithmetic is in
+// float. No kernel uses float atomics, so the same launch gives the same bits. A test builds these
+// files with the host's C++ compiler, where every access is checked: `In` and `Out` are plain
+// pointers here and checked ones there (host.h).
 #pragma once
 
 #ifdef __CUDACC__
@@ -13,11 +16,11 @@ typedef unsigned int u32;
 typedef unsigned long long u64;
 typedef __nv_bfloat16 bf16;
 
-// Memory that no other thread writes meanwhile, and memory this kernel writes.
+// Memory that no thread writes while the kernel runs, and memory that the kernel writes.
 template <class T> using In = const T *;
 template <class T> using Out = T *;
 
-// Registers the kernel with the host emulation; nothing on the device.
+// Registers the kernel with the host build; expands to nothing on the GPU.
 #define HOST_ENTRY(kernel)
 #define HOST_ENTRY_COOPERATIVE(kernel)
 
@@ -28,14 +31,14 @@ template <> struct Bits<4> { typedef u32 type; };
 template <> struct Bits<8> { typedef uint2 type; };
 template <> struct Bits<16> { typedef uint4 type; };
 
-// V elements as they lie in memory.
+// V elements as they lie in memory, loaded and stored in one access.
 template <class T, int V> union Pack {
   typename Bits<V * sizeof(T)>::type bits;
   T values[V];
   __device__ Pack() {}
 };
 
-// V neighbours from `at`, a multiple of V, through the read-only cache.
+// Loads V neighbours from `at`, a multiple of V, through the read-only cache.
 template <int V, class T> __device__ Pack<T, V> fetch(In<T> from, u64 at) {
   typedef typename Bits<V * sizeof(T)>::type type;
   Pack<T, V> pack;
@@ -43,7 +46,7 @@ template <int V, class T> __device__ Pack<T, V> fetch(In<T> from, u64 at) {
   return pack;
 }
 
-// The same of memory that this kernel also writes.
+// Loads V neighbours of memory that this kernel also writes, so not through the read-only cache.
 template <int V, class T> __device__ Pack<T, V> fetch_own(Out<T> from, u64 at) {
   typedef typename Bits<V * sizeof(T)>::type type;
   Pack<T, V> pack;
@@ -65,21 +68,21 @@ __device__ inline float to_float(u8 x) { return (float)x; }
 __device__ inline void from_float(float &to, float x) { to = x; }
 __device__ inline void from_float(bf16 &to, float x) { to = __float2bfloat16(x); }
 
-// V neighbours from `at` as floats.
+// Loads V neighbours from `at` as floats.
 template <int V, class T> __device__ void load(float (&values)[V], In<T> from, u64 at) {
   const Pack<T, V> pack = fetch<V, T>(from, at);
 #pragma unroll
   for (int i = 0; i < V; ++i) values[i] = to_float(pack.values[i]);
 }
 
-// The same of memory that this kernel also writes.
+// Loads V neighbours of memory that this kernel also writes as floats.
 template <int V, class T> __device__ void load_own(float (&values)[V], Out<T> from, u64 at) {
   const Pack<T, V> pack = fetch_own<V, T>(from, at);
 #pragma unroll
   for (int i = 0; i < V; ++i) values[i] = to_float(pack.values[i]);
 }
 
-// V floats to `at`, rounded to T.
+// Stores V floats at `at`, rounded to T.
 template <int V, class T> __device__ void store(Out<T> to, u64 at, const float (&values)[V]) {
   Pack<T, V> pack;
 #pragma unroll
@@ -87,14 +90,5 @@ template <int V, class T> __device__ void store(Out<T> to, u64 at, const float (
   put<V, T>(to, at, pack);
 }
 
-// This thread's number in a one-dimensional grid; the launcher keeps them below 2^32.
+// This thread's number in a one-dimensional grid; a launch has fewer than 2^32 threads.
 __device__ inline u32 thread_number() { return blockIdx.x * blockDim.x + threadIdx.x; }
-
-// s^-beta and 1/s; beta = 3/4 by square roots.
-struct Powers { float power, inverse; };
-__device__ inline Powers powers(float s, float beta) {
-  if (beta != 0.75f) return {powf(s, -beta), 1.0f / s};
-  const float r = rsqrtf(s);
-  return {r * sqrtf(r), r * r};
-}
-__device__ inline float power(float s, float beta) { return powers(s, beta).power; }

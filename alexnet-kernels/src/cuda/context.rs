@@ -102,7 +102,7 @@ impl CudaContext {
         }
         if self.workspace.as_ref().is_none_or(|workspace| workspace.len() < bytes) {
             self.workspace = None; // freed in the order of the stream, before the new one
-            self.workspace = Some(gpu.fresh_as(bytes)?);
+            self.workspace = Some(gpu.uninit_as(bytes)?);
         }
         let Some(workspace) = &self.workspace else { bail!("no workspace") };
         let (address, _) = workspace.device_ptr(&gpu.stream);

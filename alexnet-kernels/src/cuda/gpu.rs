@@ -34,7 +34,7 @@ pub(crate) struct Writing<'a> {
 }
 
 /// New activations, not written yet.
-pub(crate) enum Fresh {
+pub(crate) enum Uninit {
     F32(CudaSlice<f32>),
     Bf16(CudaSlice<bf16>),
 }
@@ -77,15 +77,15 @@ impl Gpu {
     }
 
     /// Memory for `n` activations.
-    pub(crate) fn fresh(&self, storage: Storage, n: usize) -> Result<Fresh> {
+    pub(crate) fn uninit(&self, storage: Storage, n: usize) -> Result<Uninit> {
         Ok(match storage {
-            Storage::F32 => Fresh::F32(self.fresh_as(n)?),
-            Storage::Bf16 => Fresh::Bf16(self.fresh_as(n)?),
+            Storage::F32 => Uninit::F32(self.uninit_as(n)?),
+            Storage::Bf16 => Uninit::Bf16(self.uninit_as(n)?),
         })
     }
 
     /// Memory for `n` elements of any kind.
-    pub(crate) fn fresh_as<T: DeviceRepr>(&self, n: usize) -> Result<CudaSlice<T>> {
+    pub(crate) fn uninit_as<T: DeviceRepr>(&self, n: usize) -> Result<CudaSlice<T>> {
         // SAFETY: every operation here hands new memory to a kernel that writes all of it before anything reads it.
         unsafe { self.device.alloc::<T>(n) }
     }
@@ -138,7 +138,7 @@ impl Gpu {
         launches: impl FnOnce(Span) -> Result<Vec<Launch>>,
     ) -> Result<Outputs<CudaStorage>> {
         let shape = shape.into();
-        let mut fresh = self.fresh(storage, shape.elem_count())?;
+        let mut fresh = self.uninit(storage, shape.elem_count())?;
         let writing = fresh.writing(self);
         self.run_all(&launches(writing.span)?)?;
         drop(writing);
@@ -146,7 +146,7 @@ impl Gpu {
     }
 }
 
-impl Fresh {
+impl Uninit {
     pub(crate) fn writing<'a>(&'a mut self, gpu: &'a Gpu) -> Writing<'a> {
         match self {
             Self::F32(slice) => gpu.write(slice),

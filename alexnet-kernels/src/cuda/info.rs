@@ -4,14 +4,14 @@ use candle_core::Result;
 use candle_core::cuda::cudarc::driver::{result, sys};
 use candle_core::cuda::{CudaDevice, WrapErr};
 
-use crate::device::memory::CardMemory;
+use crate::device::memory::GpuMemory;
 
 pub(crate) fn model(gpu: &CudaDevice) -> String {
     let name = gpu.cuda_stream().context().name();
     name.unwrap_or_else(|_| "a CUDA device without a name".to_owned())
 }
 
-pub(crate) fn memory(gpu: &CudaDevice) -> Result<CardMemory> {
+pub(crate) fn memory(gpu: &CudaDevice) -> Result<GpuMemory> {
     gpu.cuda_stream().context().bind_to_thread().w()?;
     let (free, total) = result::mem_get_info().w()?;
     // What this process has given back stays with its pool (`open.rs`), and is free to it.
@@ -19,7 +19,7 @@ pub(crate) fn memory(gpu: &CudaDevice) -> Result<CardMemory> {
     let reserved =
         pool.attribute(sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT)?;
     let used = pool.attribute(sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_USED_MEM_CURRENT)?;
-    Ok(CardMemory { free: free as u64 + reserved.saturating_sub(used), total: total as u64 })
+    Ok(GpuMemory { free: free as u64 + reserved.saturating_sub(used), total: total as u64 })
 }
 
 pub(crate) fn peak_memory(gpu: &CudaDevice) -> Result<u64> {

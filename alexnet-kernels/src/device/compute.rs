@@ -1,28 +1,36 @@
-//! A device that is open, with what it computes with: the one thing that the layers above ask about devices.
+//! An open device and its precision: all that the layers above need to know of devices.
 
 use candle_core::{DType, Device, Result};
 
 use super::error::DeviceError;
-use super::memory::CardMemory;
+use super::memory::GpuMemory;
 use super::name::DeviceName;
 use super::precision::{DeviceOptions, Precision};
 
-/// An open device. Clones are the same device.
+/// An open device and how it computes. Clones share the device.
+///
+/// ```
+/// use alexnet_kernels::{ComputeDevice, DeviceName, DeviceOptions};
+///
+/// let cpu = ComputeDevice::open(DeviceName::Cpu, DeviceOptions::default()).unwrap();
+/// assert!(cpu.device().is_cpu() && !cpu.is_async());
+/// assert_eq!(cpu.model(), "cpu");
+/// ```
 #[derive(Debug, Clone)]
-pub struct Compute {
+pub struct ComputeDevice {
     name: DeviceName,
     device: Device,
     options: DeviceOptions,
 }
 
-impl Compute {
-    /// The processor, in 32-bit floats.
+impl ComputeDevice {
+    /// The CPU, in 32-bit floats.
     pub fn cpu() -> Self {
         let options = DeviceOptions::default();
         Self { name: DeviceName::Cpu, device: Device::Cpu, options }
     }
 
-    /// Opens a device. Open a card once and clone: each opening is a device of its own to candle.
+    /// Opens a device. Open a GPU once and clone: candle takes each opening for a device of its own.
     ///
     /// # Errors
     ///
@@ -34,68 +42,67 @@ impl Compute {
         Ok(Self { name, device: name.open(options)?, options })
     }
 
-    /// Opens devices that are to work together, one after another.
+    /// Opens devices for a network whose towers are on devices of their own.
     ///
     /// # Errors
     ///
-    /// Those of [`Compute::open`]; devices of different kinds, which would wait for the slowest.
+    /// Those of [`ComputeDevice::open`]; devices of different models, which would wait for the slowest.
     pub fn open_all(
         names: &[DeviceName],
         options: DeviceOptions,
     ) -> std::result::Result<Vec<Self>, DeviceError> {
         let kind = |name: DeviceName| std::mem::discriminant(&name);
         alike(names, |&a, &b| kind(a) == kind(b), |name| (*name, name.to_string()))?;
-        // A card that stands in for two is opened twice, with a stream each time: then nothing else is different.
+        // A GPU that is named twice is opened twice and gets two streams, as two GPUs would.
         let open = |name: &DeviceName| Self::open(*name, options);
         let all = names.iter().map(open).collect::<std::result::Result<Vec<_>, _>>()?;
         alike(&all, |a, b| a.model() == b.model(), |one| (one.name, one.model()))?;
         Ok(all)
     }
 
-    /// What it was opened as.
+    /// The name it was opened by.
     pub fn name(&self) -> DeviceName {
         self.name
     }
 
-    /// candle's handle of it.
+    /// The device as candle knows it.
     pub fn device(&self) -> &Device {
         &self.device
     }
 
-    /// What it was opened for.
+    /// The options it was opened with.
     pub fn options(&self) -> DeviceOptions {
         self.options
     }
 
-    /// What activations and their gradients are stored as. Weights that updates add to, biases, losses and all sums
-    /// are f32 whatever this is.
+    /// The dtype of activations and their gradients. Master weights, biases, losses and all sums are f32 at any precision.
     pub fn activations(&self) -> DType {
-        if self.device.is_cpu() { DType::F32 } else { self.weights() }
-    }
-
-    /// What the weights that products read are stored as, where [`read_as`](crate::read_as) does not say f32.
-    pub fn weights(&self) -> DType {
         match self.options.precision {
             Precision::F32 | Precision::Tf32 => DType::F32,
             Precision::Bf16 => DType::BF16,
         }
     }
 
-    /// Whether work is only put into a queue by the calls that ask for it, so that reading a result waits.
-    pub fn queues(&self) -> bool {
+    /// The dtype of the weights that matmuls and convolutions read: that of the activations.
+    pub fn weights(&self) -> DType {
+        self.activations()
+    }
+
+    /// Whether operations are queued and return before they are done, as on a GPU. Then reading a result waits.
+    pub fn is_async(&self) -> bool {
         !self.device.is_cpu()
     }
 
-    /// Waits until all that was asked for is done.
+    /// Waits until all queued operations are done.
     ///
     /// # Errors
     ///
-    /// What went wrong meanwhile.
+    /// What went wrong in one of them.
     pub fn wait(&self) -> Result<()> {
         self.device.synchronize()
     }
 
-    /// What the device is called by its maker; the processor is `cpu`.
+    /// The name that the maker gave the device; `cpu` for the CPU.
     pub fn model(&self) -> String {
         match &self.device {
             #[cfg(feature = "cuda")]
@@ -104,8 +111,8 @@ impl Compute {
         }
     }
 
-    /// A card's memory; `None` for the processor, and where the driver does not say.
-    pub fn memory(&self) -> Option<CardMemory> {
+    /// The memory of a GPU; `None` for the CPU, and where the driver does not say.
+    pub fn memory(&self) -> Option<GpuMemory> {
         match &self.device {
             #[cfg(feature = "cuda")]
             Device::Cuda(gpu) => crate::cuda::info::memory(gpu).ok(),
@@ -113,7 +120,7 @@ impl Compute {
         }
     }
 
-    /// The most memory of a card that tensors and workspaces have had so far, in bytes; `None` for the processor.
+    /// The most bytes of a GPU's memory that tensors and workspaces have had so far; `None` for the CPU.
     pub fn peak_memory(&self) -> Option<u64> {
         match &self.device {
             #[cfg(feature = "cuda")]
@@ -124,15 +131,18 @@ impl Compute {
 }
 
 impl DeviceName {
-    /// The device, ready to compute. Open a card once and clone: each opening is a device of its own to candle.
+    /// Opens the device for candle. Open a GPU once and clone: candle takes each opening for a device of its own.
     ///
     /// # Errors
     ///
-    /// A build without CUDA, no driver, no such gpu, one too old, a library that is missing; a precision that the
-    /// device does not have.
+    /// A build without CUDA, no driver, no such GPU, one that is too old, a library that is missing; a precision that
+    /// the device does not have.
     pub fn open(self, options: DeviceOptions) -> std::result::Result<Device, DeviceError> {
         match self {
-            Self::Cpu => on_cpu(options.precision),
+            Self::Cpu => match options.precision {
+                Precision::F32 => Ok(Device::Cpu),
+                precision => Err(DeviceError::NotOnCpu(precision)),
+            },
             #[cfg(feature = "cuda")]
             Self::Cuda(ordinal) => crate::cuda::driver::open(self, ordinal, options),
             #[cfg(not(feature = "cuda"))]
@@ -141,15 +151,7 @@ impl DeviceName {
     }
 }
 
-/// The processor, for a precision that it has.
-fn on_cpu(precision: Precision) -> std::result::Result<Device, DeviceError> {
-    match precision {
-        Precision::F32 => Ok(Device::Cpu),
-        Precision::Tf32 | Precision::Bf16 => Err(DeviceError::NotOnCpu(precision)),
-    }
-}
-
-/// Refuses a list with one that is not like the first.
+/// Refuses a list in which one is not like the first; `called` gives its name and its model.
 fn alike<T>(
     all: &[T],
     same: impl Fn(&T, &T) -> bool,
@@ -170,9 +172,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_processor_needs_no_opening() {
-        let cpu = Compute::cpu();
-        assert_eq!((cpu.activations(), cpu.queues(), cpu.memory()), (DType::F32, false, None));
+    fn the_cpu_needs_no_opening() {
+        let cpu = ComputeDevice::cpu();
+        assert_eq!((cpu.activations(), cpu.is_async(), cpu.memory()), (DType::F32, false, None));
         assert_eq!((cpu.model(), cpu.peak_memory()), ("cpu".to_owned(), None));
         assert!(cpu.wait().is_ok());
     }
@@ -180,14 +182,14 @@ mod tests {
     #[test]
     fn devices_of_different_kinds_do_not_work_together() {
         let names = [DeviceName::Cpu, DeviceName::Cpu, DeviceName::Cuda(1)];
-        let error = Compute::open_all(&names, DeviceOptions::default()).unwrap_err().to_string();
+        let error = ComputeDevice::open_all(&names, DeviceOptions::default()).unwrap_err().to_string();
         assert_eq!(
             error,
             "cpu and cuda:1 are of different kinds (cpu, cuda:1): give devices of one kind"
         );
-        assert_eq!(Compute::open_all(&names[..2], DeviceOptions::default()).unwrap().len(), 2);
-        let cards = [(DeviceName::Cuda(0), "H200"), (DeviceName::Cuda(1), "A100")];
-        let error = alike(&cards, |a, b| a.1 == b.1, |gpu| (gpu.0, gpu.1.to_owned())).unwrap_err();
+        assert_eq!(ComputeDevice::open_all(&names[..2], DeviceOptions::default()).unwrap().len(), 2);
+        let gpus = [(DeviceName::Cuda(0), "H200"), (DeviceName::Cuda(1), "A100")];
+        let error = alike(&gpus, |a, b| a.1 == b.1, |gpu| (gpu.0, gpu.1.to_owned())).unwrap_err();
         assert!(error.to_string().contains("(H200, A100)"), "{error}");
     }
 }

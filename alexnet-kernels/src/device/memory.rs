@@ -1,9 +1,9 @@
 //! How much memory a GPU has.
 
-/// How much memory a card has, in bytes.
+/// The memory of a GPU, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CardMemory {
-    /// What nobody uses.
+pub struct GpuMemory {
+    /// What tensors can still be allocated from.
     pub free: u64,
     /// All of it.
     pub total: u64,

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use super::name::{DeviceName, UnknownDevice};
 
 /// Devices by the names people type: `cuda:0`, or `cuda:0,cuda:1` for a network of two towers. One may stand in for
-/// several: `cuda:0,cuda:0`, `cpu,cpu`. [`Compute::open_all`](crate::Compute::open_all) opens them.
+/// several: `cuda:0,cuda:0`, `cpu,cpu`. [`ComputeDevice::open_all`](crate::ComputeDevice::open_all) opens them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DeviceNames(Vec<DeviceName>);
 

@@ -128,7 +128,7 @@ where
     *part = None;
     // SAFETY: `fill` writes what is then copied and read, and no more.
     let host = unsafe { gpu.stream.context().alloc_pinned::<T>(n) }.w()?;
-    let device = gpu.fresh_as::<T>(n)?;
+    let device = gpu.uninit_as::<T>(n)?;
     let (address, until) = device.device_ptr(&gpu.stream);
     drop(until);
     let storage = Storage::Cuda(CudaStorage::wrap_cuda_slice(device, gpu.device.clone()));

@@ -4,13 +4,13 @@
 //! GPU works on this one. There are two buffers for batches; one is used again once the GPU has read what
 //! lay there, and nothing is allocated as long as batches do not grow.
 
-mod batch;
+pub(crate) mod batch;
 #[cfg(feature = "cuda")]
 mod cuda;
 
 use candle_core::{Device, Result, Tensor, bail};
 
-pub use self::batch::{DeviceBatch, HostBatch};
+use self::batch::{DeviceBatch, HostBatch};
 use crate::ops::input::window::Windows;
 
 /// The way to one device.

@@ -1,8 +1,9 @@
-// The bias of a convolution or a dense layer: added in place with the ReLU behind it, and its gradient, the sums of
-// columns. Tensors are rows of C channels.
+// The bias of a convolution or a dense layer: added in place together with the ReLU that follows,
+// and its gradient, the sums of the columns of dy. Tensors are rows of C channels.
 #include "common.cuh"
 
-template <class T, int V> __device__ void add(Out<T> y, In<float> bias, u32 vectors, u32 channels, u32 relu) {
+template <class T, int V>
+__device__ void add(Out<T> y, In<float> bias, u32 vectors, u32 channels, u32 relu) {
   const u32 i = thread_number();
   if (i >= vectors) return;
   float values[V], shift[V];
@@ -22,12 +23,15 @@ template <class T, int V> __device__ void add(Out<T> y, In<float> bias, u32 vect
   store<V, T>(y, (u64)i * V, values);
 }
 
-static const u32 COLUMNS = 32, LANES = 8; // of a block: vectors of columns, and rows at a time
+static const u32 COLUMNS = 32,
+                 LANES = 8; // a block sums COLUMNS vectors of columns, LANES rows at a time
 
-// sums[part, c] = the sum of column c over the rows of a part. Block (x, y) has COLUMNS vectors of columns of part y;
-// each thread sums every LANESth row, and then the lanes meet in order. Called with one part to sum the parts.
+// sums[part, c] = the sum of column c over the rows of one part. Block (x, y) sums COLUMNS vectors
+// of columns of part y: each of its threads sums every LANESth row, then the lanes' sums are added
+// in order. A second launch over the sums of the parts, as one part, gives the sums of all rows.
 template <class T, int V>
-__device__ void column_sums(In<T> rows, Out<float> sums, u32 count, u32 channels, u32 rows_per_part) {
+__device__ void column_sums(In<T> rows, Out<float> sums, u32 count, u32 channels,
+                            u32 rows_per_part) {
   __shared__ float shared[LANES][COLUMNS][V];
   const u32 column = threadIdx.x % COLUMNS, lane = threadIdx.x / COLUMNS;
   const u32 c = (blockIdx.x * COLUMNS + column) * V;
@@ -56,15 +60,16 @@ __device__ void column_sums(In<T> rows, Out<float> sums, u32 count, u32 channels
   }
 }
 
-#define KERNELS(T, V)                                                                                               \
-  extern "C" __global__ void bias_##T##_v##V(Out<T> y, In<float> bias, u32 vectors, u32 channels, u32 relu) {       \
-    add<T, V>(y, bias, vectors, channels, relu);                                                                    \
-  }                                                                                                                 \
-  HOST_ENTRY(bias_##T##_v##V)                                                                                       \
-  extern "C" __global__ void __launch_bounds__(256)                                                                 \
-      column_sums_##T##_v##V(In<T> rows, Out<float> sums, u32 count, u32 channels, u32 rows_per_part) {             \
-    column_sums<T, V>(rows, sums, count, channels, rows_per_part);                                                  \
-  }                                                                                                                 \
+#define KERNELS(T, V)                                                                             \
+  extern "C" __global__ void bias_##T##_v##V(Out<T> y, In<float> bias, u32 vectors, u32 channels, \
+                                             u32 relu) {                                          \
+    add<T, V>(y, bias, vectors, channels, relu);                                                  \
+  }                                                                                               \
+  HOST_ENTRY(bias_##T##_v##V)                                                                     \
+  extern "C" __global__ void __launch_bounds__(256) column_sums_##T##_v##V(                       \
+      In<T> rows, Out<float> sums, u32 count, u32 channels, u32 rows_per_part) {                  \
+    column_sums<T, V>(rows, sums, count, channels, rows_per_part);                                \
+  }                                                                                               \
   HOST_ENTRY_COOPERATIVE(column_sums_##T##_v##V)
 
 KERNELS(float, 4)

@@ -15,11 +15,11 @@ pub(crate) fn column_sums(
     let rows = x.span.length as usize / channels;
     let plan = ColumnSums::new(x.storage, x.span, (rows, channels))?;
     let scratch = plan.scratch();
-    let mut parts = if scratch > 0 { Some(gpu.fresh_as::<f32>(scratch)?) } else { None };
+    let mut parts = if scratch > 0 { Some(gpu.uninit_as::<f32>(scratch)?) } else { None };
     let parts = parts.as_mut().map(|parts| gpu.write(parts));
     let nothing = Span { address: 0, length: 0 };
     let parts = parts.as_ref().map_or(nothing, |parts| parts.span);
-    let mut sums = gpu.fresh(Storage::F32, channels)?;
+    let mut sums = gpu.uninit(Storage::F32, channels)?;
     {
         let sums = sums.writing(gpu);
         gpu.run_all(&plan.launches(x.span, parts, sums.span)?)?;

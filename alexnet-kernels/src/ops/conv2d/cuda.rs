@@ -5,7 +5,7 @@ use candle_core::{CudaStorage, Result, Shape};
 use super::cudnn::convolve;
 use super::launch;
 use crate::cuda::cudnn::{ConvSize, Pass};
-use crate::cuda::gpu::{Fresh, Gpu, same};
+use crate::cuda::gpu::{Uninit, Gpu, same};
 use crate::cuda::launch::{Span, Storage};
 use crate::op::Input;
 use crate::ops::bias::cuda::column_sums;
@@ -25,7 +25,7 @@ pub(super) fn forward(
     let (bias, _until) = gpu.read_as::<f32>(&bias)?;
     let storage = same("the weights", x.storage, w.storage)?;
     let (size_over, mut padded) = padded(&gpu, size, storage, x.span)?;
-    let mut y = gpu.fresh(storage, size.outputs())?;
+    let mut y = gpu.uninit(storage, size.outputs())?;
     {
         let (input, y) = (padded.as_mut().map(|p| p.writing(&gpu)), y.writing(&gpu));
         let input = input.as_ref().map_or(x.span, |input| input.span);
@@ -44,12 +44,12 @@ pub(super) fn input_grad(
     let gpu = Gpu::of(dy.storage);
     let (w, dy) = (gpu.read(&w)?, gpu.read(&dy)?);
     let storage = same("the weights", dy.storage, w.storage)?;
-    let mut dx = gpu.fresh(storage, size.inputs())?;
+    let mut dx = gpu.uninit(storage, size.inputs())?;
     {
         let dx = dx.writing(&gpu);
         if size.lopsided() {
             let over = size.over_padded();
-            let mut whole = gpu.fresh(storage, over.inputs())?;
+            let mut whole = gpu.uninit(storage, over.inputs())?;
             let whole = whole.writing(&gpu);
             convolve(&gpu, &over, storage, Pass::Data, [w.span, dy.span, whole.span])?;
             let offsets = [-(size.padding[0] as i32), -(size.padding[1] as i32)];
@@ -77,7 +77,7 @@ pub(super) fn weight_grad(
     let (x, dy) = (gpu.read(x)?, gpu.read(dy)?);
     let storage = same("the gradient", x.storage, dy.storage)?;
     let (size_over, mut padded) = padded(&gpu, size, storage, x.span)?;
-    let mut dw = gpu.fresh(storage, size.weights())?;
+    let mut dw = gpu.uninit(storage, size.weights())?;
     {
         let (input, dw) = (padded.as_mut().map(|p| p.writing(&gpu)), dw.writing(&gpu));
         let input = input.as_ref().map_or(x.span, |input| input.span);
@@ -93,12 +93,12 @@ fn padded(
     size: &ConvSize,
     storage: Storage,
     x: Span,
-) -> Result<(ConvSize, Option<Fresh>)> {
+) -> Result<(ConvSize, Option<Uninit>)> {
     if !size.lopsided() {
         return Ok((*size, None));
     }
     let over = size.over_padded();
-    let mut whole = gpu.fresh(storage, over.inputs())?;
+    let mut whole = gpu.uninit(storage, over.inputs())?;
     {
         let whole = whole.writing(gpu);
         let offsets = [size.padding[0] as i32, size.padding[1] as i32];

@@ -23,7 +23,7 @@
 
 mod backward;
 mod col2im;
-mod config;
+pub(crate) mod config;
 mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
@@ -41,7 +41,7 @@ mod winograd;
 
 use candle_core::{DType, Module, Result, Tensor};
 
-pub use self::config::{Conv2dConfig, Padding};
+use self::config::Conv2dConfig;
 use self::forward::Forward;
 use self::geometry::Geometry;
 use crate::check::{check_shape, dims4};

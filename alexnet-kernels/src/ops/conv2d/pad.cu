@@ -1,14 +1,19 @@
-// Maps put into larger ones, or cut to smaller ones: cuDNN pads both sides alike.
+// Padding and cropping of maps: cuDNN can only pad both sides alike, the first layer of AlexNet
+// pads one.
 #include "common.cuh"
 
-struct Sizes { u32 height, width, to_height, to_width, channels; int top, left; };
+struct Sizes {
+  u32 height, width, to_height, to_width, channels;
+  int top, left;
+};
 
 // to[h, w] = from[h - top, w - left], or 0 where there is no such pixel.
 template <class T, int V> __device__ void pad(In<T> from, Out<T> to, u32 vectors, Sizes size) {
   const u32 i = thread_number();
   if (i >= vectors) return;
   const u32 per_pixel = size.channels / V, pixel = i / per_pixel, row = pixel / size.to_width;
-  const int h = (int)(row % size.to_height) - size.top, w = (int)(pixel % size.to_width) - size.left;
+  const int h = (int)(row % size.to_height) - size.top,
+            w = (int)(pixel % size.to_width) - size.left;
   Pack<T, V> pack;
   if (h >= 0 && w >= 0 && h < (int)size.height && w < (int)size.width) {
     const u64 image = (u64)(row / size.to_height) * size.height * size.width;
@@ -20,11 +25,12 @@ template <class T, int V> __device__ void pad(In<T> from, Out<T> to, u32 vectors
   put<V, T>(to, (u64)i * V, pack);
 }
 
-#define PAD(T, V)                                                                                               \
-  extern "C" __global__ void pad_##T##_v##V(In<T> from, Out<T> to, u32 vectors, u32 height, u32 width,          \
-                                              u32 to_height, u32 to_width, u32 channels, int top, int left) {     \
-    pad<T, V>(from, to, vectors, {height, width, to_height, to_width, channels, top, left});                    \
-  }                                                                                                               \
+#define PAD(T, V)                                                                                 \
+  extern "C" __global__ void pad_##T##_v##V(In<T> from, Out<T> to, u32 vectors, u32 height,       \
+                                            u32 width, u32 to_height, u32 to_width, u32 channels, \
+                                            int top, int left) {                                  \
+    pad<T, V>(from, to, vectors, {height, width, to_height, to_width, channels, top, left});      \
+  }                                                                                               \
   HOST_ENTRY(pad_##T##_v##V)
 
 PAD(float, 4)

@@ -16,8 +16,8 @@ pub(super) fn loss_and_grad(
     let (batch, classes) = logits.dims2()?;
     let (gpu, shape) = (Gpu::of(logits.storage), logits.shape().clone());
     let (logits, (labels, _until)) = (gpu.read(logits)?, gpu.read_as::<u32>(labels)?);
-    let mut losses = gpu.fresh(Storage::F32, batch)?;
-    let mut gradient = gpu.fresh(logits.storage, batch * classes)?;
+    let mut losses = gpu.uninit(Storage::F32, batch)?;
+    let mut gradient = gpu.uninit(logits.storage, batch * classes)?;
     {
         let (losses, gradient) = (losses.writing(&gpu), gradient.writing(&gpu));
         let (storage, spans) = (logits.storage, [logits.span, labels, losses.span]);
@@ -35,7 +35,7 @@ pub(super) fn mean_loss(
     let (batch, classes) = logits.dims2()?;
     let gpu = Gpu::of(logits.storage);
     let (logits, (labels, _until)) = (gpu.read(logits)?, gpu.read_as::<u32>(labels)?);
-    let mut losses = gpu.fresh_as::<f32>(batch)?;
+    let mut losses = gpu.uninit_as::<f32>(batch)?;
     let losses = gpu.write(&mut losses);
     gpu.produce(Storage::F32, (), |mean| {
         let spans = [logits.span, labels, losses.span];

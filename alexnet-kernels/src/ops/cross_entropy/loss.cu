@@ -1,14 +1,16 @@
-// Softmax and multinomial logistic loss with their gradient; formula: src/softmax_cross_entropy.rs.
+// Softmax and multinomial logistic loss with their gradient; formula: mod.rs.
 //
-// A block has a row of logits; its threads meet in shared memory, in one order, so the same bits come out each time.
+// A block computes one row of logits. Its threads reduce in shared memory, always in the same
+// order, so that the same bits come out each time.
 #include "common.cuh"
 
-static const u32 THREADS = 256; // of each block
+static const u32 THREADS = 256; // per block
 
-// Of one value a thread, the value of all: halves meet until one is left.
-template <class V, class F> __device__ V of_block(V mine, V *shared, F f) {
+// Reduces one value per thread to one for the block: f combines the upper half of the
+// values with the lower half, until one is left.
+template <class V, class F> __device__ V reduce(V mine, V *shared, F f) {
   const u32 t = threadIdx.x;
-  __syncthreads(); // what an earlier call left has been read
+  __syncthreads(); // all threads have read the result of an earlier call
   shared[t] = mine;
   for (u32 half = THREADS / 2; half > 0; half /= 2) {
     __syncthreads();
@@ -27,11 +29,11 @@ template <class T> __device__ float logit(In<T> logits, u64 at) {
   return value[0];
 }
 
-// `write`: whether the gradient of the mean loss is wanted. A label of `classes` or more makes loss and gradient NaN:
-// the host is not waited for.
+// `write`: whether the gradient of the mean loss is wanted. A label of `classes` or more makes loss
+// and gradient NaN, because checking it on the host would mean waiting for the GPU.
 template <class T>
-__device__ void softmax(In<T> logits, In<u32> labels, Out<float> losses, Out<T> gradient, u32 batch, u32 classes,
-                        u32 write) {
+__device__ void softmax(In<T> logits, In<u32> labels, Out<float> losses, Out<T> gradient, u32 batch,
+                        u32 classes, u32 write) {
   __shared__ float shared[THREADS];
   const u64 row = (u64)blockIdx.x * classes;
   const u32 label = fetch<1, u32>(labels, blockIdx.x).values[0];
@@ -40,9 +42,10 @@ __device__ void softmax(In<T> logits, In<u32> labels, Out<float> losses, Out<T> 
     const float z = logit<T>(logits, row + j);
     largest = z > largest ? z : largest;
   }
-  largest = of_block(largest, shared, Largest());
-  for (u32 j = threadIdx.x; j < classes; j += THREADS) sum += expf(logit<T>(logits, row + j) - largest);
-  sum = of_block(sum, shared, Sum<float>());
+  largest = reduce(largest, shared, Largest());
+  for (u32 j = threadIdx.x; j < classes; j += THREADS)
+    sum += expf(logit<T>(logits, row + j) - largest);
+  sum = reduce(sum, shared, Sum<float>());
   const bool known = label < classes;
   if (threadIdx.x == 0) {
     const float loss[1] = {known ? logf(sum) - (logit<T>(logits, row + label) - largest) : NAN};
@@ -51,32 +54,34 @@ __device__ void softmax(In<T> logits, In<u32> labels, Out<float> losses, Out<T> 
   if (!write) return;
   const float each = known ? 1.0f / (sum * (float)batch) : NAN, one = 1.0f / (float)batch;
   for (u32 j = threadIdx.x; j < classes; j += THREADS) {
-    const float dz[1] = {expf(logit<T>(logits, row + j) - largest) * each - (j == label ? one : 0.0f)};
+    const float dz[1] = {expf(logit<T>(logits, row + j) - largest) * each -
+                         (j == label ? one : 0.0f)};
     store<1, T>(gradient, row + j, dz);
   }
 }
 
-// The mean of all losses, by one block.
+// The mean of all losses, in one block.
 __device__ inline void mean(In<float> losses, Out<float> result, u32 batch) {
   __shared__ double shared[THREADS];
   double sum = 0.0;
   for (u32 i = threadIdx.x; i < batch; i += THREADS) sum += (double)logit<float>(losses, i);
-  sum = of_block(sum, shared, Sum<double>());
+  sum = reduce(sum, shared, Sum<double>());
   const float value[1] = {(float)(sum / batch)};
   if (threadIdx.x == 0) store<1, float>(result, 0, value);
 }
 
-#define SOFTMAX(T)                                                                                              \
-  extern "C" __global__ void __launch_bounds__(256) softmax_##T(In<T> logits, In<u32> labels,                   \
-                                                                Out<float> losses, Out<T> gradient, u32 batch,  \
-                                                                u32 classes, u32 write) {                       \
-    softmax<T>(logits, labels, losses, gradient, batch, classes, write);                                        \
-  }                                                                                                             \
+#define SOFTMAX(T)                                                                             \
+  extern "C" __global__ void __launch_bounds__(256)                                            \
+      softmax_##T(In<T> logits, In<u32> labels, Out<float> losses, Out<T> gradient, u32 batch, \
+                  u32 classes, u32 write) {                                                    \
+    softmax<T>(logits, labels, losses, gradient, batch, classes, write);                       \
+  }                                                                                            \
   HOST_ENTRY_COOPERATIVE(softmax_##T)
 
 SOFTMAX(float)
 SOFTMAX(bf16)
-extern "C" __global__ void __launch_bounds__(256) mean_loss(In<float> losses, Out<float> result, u32 batch) {
+extern "C" __global__ void __launch_bounds__(256)
+    mean_loss(In<float> losses, Out<float> result, u32 batch) {
   mean(losses, result, batch);
 }
 HOST_ENTRY_COOPERATIVE(mean_loss)

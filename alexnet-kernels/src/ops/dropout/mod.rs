@@ -22,18 +22,18 @@
 
 #[cfg(feature = "cuda")]
 mod cuda;
-mod key;
+pub(crate) mod key;
 pub(crate) mod launch;
 pub(crate) mod reference;
-mod slice;
+pub(crate) mod slice;
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
 use candle_core::{CpuStorage, Result, Tensor, bail};
 use rayon::prelude::*;
 
-pub use self::key::DropoutKey;
-pub use self::slice::{DropoutSlice, Rows};
+use self::key::DropoutKey;
+use self::slice::{DropoutSlice, Rows};
 use crate::check::{check_shape, check_values};
 use crate::cpu::elementwise::map1;
 use crate::cpu::simd::vectorized;

@@ -30,7 +30,7 @@ pub(super) fn forward(
     };
     let transposed = [true, false];
     let matmul = Matmul { m: outputs, n: batch, k: inputs, transposed, storage, epilogue: fused };
-    let mut y = gpu.fresh(storage, batch * outputs)?;
+    let mut y = gpu.uninit(storage, batch * outputs)?;
     {
         let y = y.writing(&gpu);
         let fused_bias = (fused != cublaslt::Epilogue::None).then_some(bias);
@@ -54,7 +54,7 @@ pub(super) fn input_gradient(
     let storage = same("the weight", dy.storage, w.storage)?;
     let (transposed, epilogue) = ([false, false], cublaslt::Epilogue::None);
     let matmul = Matmul { m: inputs, n: batch, k: outputs, transposed, storage, epilogue };
-    let mut dx = gpu.fresh(storage, batch * inputs)?;
+    let mut dx = gpu.uninit(storage, batch * inputs)?;
     {
         let dx = dx.writing(&gpu);
         cublaslt::matmul(&gpu, &matmul, [w.span, dy.span, dx.span], None)?;
@@ -79,7 +79,7 @@ pub(super) fn weight_gradient(
     let storage = same("the gradient", x.storage, dy.storage)?;
     let (transposed, epilogue) = ([false, true], cublaslt::Epilogue::None);
     let matmul = Matmul { m: inputs, n: outputs, k: batch, transposed, storage, epilogue };
-    let mut dw = gpu.fresh(storage, outputs * inputs)?;
+    let mut dw = gpu.uninit(storage, outputs * inputs)?;
     {
         let dw = dw.writing(&gpu);
         cublaslt::matmul(&gpu, &matmul, [x.span, dy.span, dw.span], None)?;

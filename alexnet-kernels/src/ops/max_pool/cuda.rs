@@ -15,15 +15,15 @@ pub(super) fn max_pool(
 ) -> Result<Outputs<CudaStorage>> {
     let gpu = Gpu::of(x.storage);
     let x = gpu.read(x)?;
-    let mut y = gpu.fresh(x.storage, size.outputs())?;
+    let mut y = gpu.uninit(x.storage, size.outputs())?;
     let run =
         |y, places| gpu.run(&launch::max_pool(x.storage, size, [x.span, y, places], rectify)?);
     let places = if size.place_bytes() == 1 {
-        let mut places = gpu.fresh_as::<u8>(size.outputs())?;
+        let mut places = gpu.uninit_as::<u8>(size.outputs())?;
         run(y.writing(&gpu).span, gpu.write(&mut places).span)?;
         CudaStorage::wrap_cuda_slice(places, gpu.device.clone())
     } else {
-        let mut places = gpu.fresh_as::<u32>(size.outputs())?;
+        let mut places = gpu.uninit_as::<u32>(size.outputs())?;
         run(y.writing(&gpu).span, gpu.write(&mut places).span)?;
         CudaStorage::wrap_cuda_slice(places, gpu.device.clone())
     };

@@ -1,7 +1,7 @@
 // ReLU, forward and backward; formula: mod.rs.
 #include "common.cuh"
 
-__device__ inline float rectified(float x) { return x <= 0.0f ? 0.0f : x; } // NaN stays NaN
+__device__ inline float relu(float x) { return x <= 0.0f ? 0.0f : x; } // NaN stays NaN
 
 template <class T, int V> __device__ void forward(In<T> x, Out<T> y, u32 vectors) {
   const u32 i = thread_number();
@@ -9,13 +9,15 @@ template <class T, int V> __device__ void forward(In<T> x, Out<T> y, u32 vectors
   float values[V];
   load<V, T>(values, x, (u64)i * V);
 #pragma unroll
-  for (int j = 0; j < V; ++j) values[j] = rectified(values[j]);
+  for (int j = 0; j < V; ++j) values[j] = relu(values[j]);
   store<V, T>(y, (u64)i * V, values);
 }
 
-// dx = dy · factor where y > 0, else 0. `dx` may be `dy`. With the factor of a dropout behind the ReLU, and its
-// output as y, this is the gradient of both; with y the input of another layer, it masks that layer's gradient.
-template <class T, int V> __device__ void backward(In<T> y, Out<T> dy, Out<T> dx, u32 vectors, float factor) {
+// dx = dy · factor where y > 0, else 0. `dx` may be `dy`. With y the output of a dropout after the
+// ReLU, and the dropout's factor, this is the gradient through both; with y the input of a layer,
+// it takes the layer's gradient back through the ReLU before it.
+template <class T, int V>
+__device__ void backward(In<T> y, Out<T> dy, Out<T> dx, u32 vectors, float factor) {
   const u32 i = thread_number();
   if (i >= vectors) return;
   float values[V], gradient[V];
@@ -26,14 +28,15 @@ template <class T, int V> __device__ void backward(In<T> y, Out<T> dy, Out<T> dx
   store<V, T>(dx, (u64)i * V, gradient);
 }
 
-#define RELU(T, V)                                                                                           \
-  extern "C" __global__ void relu_forward_##T##_v##V(In<T> x, Out<T> y, u32 vectors) {                              \
-    forward<T, V>(x, y, vectors);                                                                                   \
-  }                                                                                                                 \
-  HOST_ENTRY(relu_forward_##T##_v##V)                                                                               \
-  extern "C" __global__ void relu_backward_##T##_v##V(In<T> y, Out<T> dy, Out<T> dx, u32 vectors, float factor) {   \
-    backward<T, V>(y, dy, dx, vectors, factor);                                                                     \
-  }                                                                                                                 \
+#define RELU(T, V)                                                                                \
+  extern "C" __global__ void relu_forward_##T##_v##V(In<T> x, Out<T> y, u32 vectors) {            \
+    forward<T, V>(x, y, vectors);                                                                 \
+  }                                                                                               \
+  HOST_ENTRY(relu_forward_##T##_v##V)                                                             \
+  extern "C" __global__ void relu_backward_##T##_v##V(In<T> y, Out<T> dy, Out<T> dx, u32 vectors, \
+                                                      float factor) {                             \
+    backward<T, V>(y, dy, dx, vectors, factor);                                                   \
+  }                                                                                               \
   HOST_ENTRY(relu_backward_##T##_v##V)
 
 RELU(float, 4)

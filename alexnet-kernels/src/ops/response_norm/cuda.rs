@@ -58,7 +58,7 @@ pub(super) fn map_norm_backward(
     let (x, dy) = (gpu.read(x)?, gpu.read(dy)?);
     same("the gradient", x.storage, dy.storage)?;
     let n = shape.elem_count();
-    let (mut scaled, mut share) = (gpu.fresh_as::<f32>(n)?, gpu.fresh_as::<f32>(n)?);
+    let (mut scaled, mut share) = (gpu.uninit_as::<f32>(n)?, gpu.uninit_as::<f32>(n)?);
     let (scaled, share) = (gpu.write(&mut scaled), gpu.write(&mut share));
     let of_shares = [x.span, dy.span, scaled.span, share.span];
     gpu.run(&launch::map_norm_shares(x.storage, size, constants, of_shares)?)?;

@@ -1,16 +1,19 @@
-// LRN across channels, forward and backward; formula and constants: src/lrn.rs. Tensors are (B, H, W, C).
+// LRN across channels, forward and backward; formula: lrn.rs. Tensors are (B, H, W, C).
 //
-// A row is the channels of one tower at one pixel. A thread makes V neighbouring channels of it; the vectors to both
-// sides give it all that windows of 2·2 + 1 reach. Other windows, and rows that V does not divide, take the general
-// kernels: one channel a thread, any radius, more work.
+// A row is the channels of one tower at one pixel. In the fast kernels a thread computes V
+// neighbouring channels of a row from three vectors: its own and those to both sides, which reach
+// as far as the windows of 2·R + 1 channels. Other windows, and rows that V does not divide, take
+// the general kernels: one channel per thread, any radius, more loads.
 #include "common.cuh"
+#include "powers.cuh"
 
-static const int R = 2; // of the fast kernels
+static const int R = 2; // radius of the windows of the fast kernels
 
 struct Constants { float k, a, beta; };
 
-// The channels from V before `c` to 2·V behind it; zero outside the row.
-template <class T, int V> __device__ void load_three(float (&all)[3 * V], In<T> from, u64 row, u32 c, u32 length) {
+// Loads the 3·V channels from c - V on; channels outside the row are zero.
+template <class T, int V>
+__device__ void load_three(float (&all)[3 * V], In<T> from, u64 row, u32 c, u32 length) {
 #pragma unroll
   for (int part = 0; part < 3; ++part) {
     float values[V];
@@ -28,7 +31,8 @@ template <int N> __device__ float scale(const float (&x)[N], int at, Constants w
   return with.k + with.a * energy;
 }
 
-template <class T, int V> __device__ void forward(In<T> x, Out<T> y, u32 vectors, u32 length, Constants with) {
+template <class T, int V>
+__device__ void forward(In<T> x, Out<T> y, u32 vectors, u32 length, Constants with) {
   const u32 i = thread_number();
   if (i >= vectors) return;
   const u32 c = i % (length / V) * V;
@@ -40,15 +44,17 @@ template <class T, int V> __device__ void forward(In<T> x, Out<T> y, u32 vectors
 }
 
 template <class T, int V>
-__device__ void backward(In<T> x, In<T> dy, Out<T> dx, u32 vectors, u32 length, Constants with, u32 rectified) {
-  static_assert(V >= 2 * R, "a neighbour's window must end in the next vector");
+__device__ void backward(In<T> x, In<T> dy, Out<T> dx, u32 vectors, u32 length, Constants with,
+                         u32 through_relu) {
+  static_assert(V >= 2 * R, "a neighbour's window must not reach beyond the next vector");
   const u32 i = thread_number();
   if (i >= vectors) return;
   const u32 c = i % (length / V) * V;
   float xs[3 * V], dys[3 * V];
   load_three<T, V>(xs, x, (u64)i * V - c, c, length);
   load_three<T, V>(dys, dy, (u64)i * V - c, c, length);
-  // dy·s^-beta of this thread's channels and their neighbours, and each one's share in the gradient of its window.
+  // For this thread's channels and R neighbours to both sides: dy·s^-beta, and dy·x·s^(-beta-1),
+  // which the formula sums.
   float scaled[V + 2 * R], share[V + 2 * R], out[V];
 #pragma unroll
   for (int j = 0; j < V + 2 * R; ++j) {
@@ -64,12 +70,12 @@ __device__ void backward(In<T> x, In<T> dy, Out<T> dx, u32 vectors, u32 length, 
 #pragma unroll
     for (int d = 0; d <= 2 * R; ++d) sum += share[j + d];
     const float value = scaled[R + j] - factor * xs[V + j] * sum;
-    out[j] = rectified && !(xs[V + j] > 0.0f) ? 0.0f : value;
+    out[j] = through_relu && !(xs[V + j] > 0.0f) ? 0.0f : value;
   }
   store<V, T>(dx, (u64)i * V, out);
 }
 
-// Any radius, one channel a thread.
+// The general kernels: any radius, one channel per thread.
 template <class T> __device__ float element(In<T> from, u64 at) {
   float value[1];
   load<1, T>(value, from, at);
@@ -87,7 +93,8 @@ __device__ float scale_any(In<T> x, u64 row, int c, int length, int radius, Cons
 }
 
 template <class T>
-__device__ void forward_any(In<T> x, Out<T> y, u32 elements, u32 length, u32 radius, Constants with) {
+__device__ void forward_any(In<T> x, Out<T> y, u32 elements, u32 length, u32 radius,
+                            Constants with) {
   const u32 i = thread_number();
   if (i >= elements) return;
   const int c = i % length;
@@ -97,8 +104,8 @@ __device__ void forward_any(In<T> x, Out<T> y, u32 elements, u32 length, u32 rad
 }
 
 template <class T>
-__device__ void backward_any(In<T> x, In<T> dy, Out<T> dx, u32 elements, u32 length, u32 radius, Constants with,
-                             u32 rectified) {
+__device__ void backward_any(In<T> x, In<T> dy, Out<T> dx, u32 elements, u32 length, u32 radius,
+                             Constants with, u32 through_relu) {
   const u32 i = thread_number();
   if (i >= elements) return;
   const int c = i % length, r = radius;
@@ -109,32 +116,35 @@ __device__ void backward_any(In<T> x, In<T> dy, Out<T> dx, u32 elements, u32 len
     sum += element<T>(dy, row + j) * of_s.power * element<T>(x, row + j) * of_s.inverse;
   }
   const float s = scale_any<T>(x, row, c, length, radius, with), value = element<T>(x, i);
-  float out[1] = {element<T>(dy, i) * power(s, with.beta) - 2.0f * with.a * with.beta * value * sum};
-  if (rectified && !(value > 0.0f)) out[0] = 0.0f;
+  float out[1] = {element<T>(dy, i) * power(s, with.beta) -
+                  2.0f * with.a * with.beta * value * sum};
+  if (through_relu && !(value > 0.0f)) out[0] = 0.0f;
   store<1, T>(dx, i, out);
 }
 
-#define FAST(T, V)                                                                                                 \
-  extern "C" __global__ void lrn_forward_##T##_v##V(In<T> x, Out<T> y, u32 vectors, u32 length, float k, float a, \
-                                                    float beta) {                                                  \
-    forward<T, V>(x, y, vectors, length, {k, a, beta});                                                            \
-  }                                                                                                                \
-  HOST_ENTRY(lrn_forward_##T##_v##V)                                                                               \
-  extern "C" __global__ void lrn_backward_##T##_v##V(In<T> x, In<T> dy, Out<T> dx, u32 vectors, u32 length,        \
-                                                     float k, float a, float beta, u32 rectified) {                \
-    backward<T, V>(x, dy, dx, vectors, length, {k, a, beta}, rectified);                                           \
-  }                                                                                                                \
+#define FAST(T, V)                                                                              \
+  extern "C" __global__ void lrn_forward_##T##_v##V(In<T> x, Out<T> y, u32 vectors, u32 length, \
+                                                    float k, float a, float beta) {             \
+    forward<T, V>(x, y, vectors, length, {k, a, beta});                                         \
+  }                                                                                             \
+  HOST_ENTRY(lrn_forward_##T##_v##V)                                                            \
+  extern "C" __global__ void lrn_backward_##T##_v##V(In<T> x, In<T> dy, Out<T> dx, u32 vectors, \
+                                                     u32 length, float k, float a, float beta,  \
+                                                     u32 through_relu) {                        \
+    backward<T, V>(x, dy, dx, vectors, length, {k, a, beta}, through_relu);                     \
+  }                                                                                             \
   HOST_ENTRY(lrn_backward_##T##_v##V)
-#define GENERAL(T)                                                                                                 \
-  extern "C" __global__ void lrn_forward_any_##T(In<T> x, Out<T> y, u32 elements, u32 length, u32 radius, float k, \
-                                                 float a, float beta) {                                            \
-    forward_any<T>(x, y, elements, length, radius, {k, a, beta});                                                  \
-  }                                                                                                                \
-  HOST_ENTRY(lrn_forward_any_##T)                                                                                  \
-  extern "C" __global__ void lrn_backward_any_##T(In<T> x, In<T> dy, Out<T> dx, u32 elements, u32 length,          \
-                                                  u32 radius, float k, float a, float beta, u32 rectified) {       \
-    backward_any<T>(x, dy, dx, elements, length, radius, {k, a, beta}, rectified);                                 \
-  }                                                                                                                \
+#define GENERAL(T)                                                                            \
+  extern "C" __global__ void lrn_forward_any_##T(In<T> x, Out<T> y, u32 elements, u32 length, \
+                                                 u32 radius, float k, float a, float beta) {  \
+    forward_any<T>(x, y, elements, length, radius, {k, a, beta});                             \
+  }                                                                                           \
+  HOST_ENTRY(lrn_forward_any_##T)                                                             \
+  extern "C" __global__ void lrn_backward_any_##T(In<T> x, In<T> dy, Out<T> dx, u32 elements, \
+                                                  u32 length, u32 radius, float k, float a,   \
+                                                  float beta, u32 through_relu) {             \
+    backward_any<T>(x, dy, dx, elements, length, radius, {k, a, beta}, through_relu);         \
+  }                                                                                           \
   HOST_ENTRY(lrn_backward_any_##T)
 
 FAST(float, 4)

@@ -3,11 +3,9 @@
 #[cfg(feature = "cuda")]
 mod cuda;
 pub(crate) mod launch;
-mod lrn;
-mod map_norm;
+pub(crate) mod lrn;
+pub(crate) mod map_norm;
 mod power;
 pub(crate) mod reference;
 mod window_sums;
 
-pub use lrn::Lrn;
-pub use map_norm::MapNorm;

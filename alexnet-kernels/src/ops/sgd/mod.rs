@@ -15,7 +15,7 @@
 mod cuda;
 pub(crate) mod launch;
 pub(crate) mod reference;
-mod rule;
+pub(crate) mod rule;
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
@@ -23,7 +23,7 @@ use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, DType, InplaceOp2, InplaceOp3, Layout, Result, Tensor, bail};
 use rayon::prelude::*;
 
-pub use self::rule::Sgd;
+use self::rule::Sgd;
 use crate::check::check_values;
 use crate::cpu::simd::vectorized;
 use crate::layout::as_in_memory;

@@ -1,10 +1,11 @@
-// The update: weights, velocity and gradient in one pass; rule: src/sgd.rs.
+// The update of weights and velocity by a gradient in one pass; formula: mod.rs.
 #include "common.cuh"
 
-// state: n weights, then n velocities. G is the gradient's storage; `copy` gets the new weights as bf16 if COPY.
+// `state` is n weights, then n velocities. G is the storage type of the gradient. With COPY, `copy`
+// gets the new weights as bf16.
 template <class G, bool COPY, int V>
-__device__ void update(Out<float> state, In<G> gradient, Out<bf16> copy, u32 vectors, float rate, float momentum,
-                       float decay_rate) {
+__device__ void update(Out<float> state, In<G> gradient, Out<bf16> copy, u32 vectors, float rate,
+                       float momentum, float decay_rate) {
   const u32 i = thread_number();
   if (i >= vectors) return;
   const u64 at = (u64)i * V, n = (u64)vectors * V;
@@ -22,16 +23,17 @@ __device__ void update(Out<float> state, In<G> gradient, Out<bf16> copy, u32 vec
   if (COPY) store<V, bf16>(copy, at, weights);
 }
 
-#define KERNEL(G, V)                                                                                                \
-  extern "C" __global__ void sgd_##G##_v##V(Out<float> state, In<G> gradient, u32 vectors, float rate,              \
-                                            float momentum, float decay_rate) {                                     \
-    update<G, false, V>(state, gradient, {}, vectors, rate, momentum, decay_rate);                                  \
-  }                                                                                                                 \
-  HOST_ENTRY(sgd_##G##_v##V)                                                                                        \
-  extern "C" __global__ void sgd_copy_##G##_v##V(Out<float> state, In<G> gradient, Out<bf16> copy, u32 vectors,     \
-                                                 float rate, float momentum, float decay_rate) {                    \
-    update<G, true, V>(state, gradient, copy, vectors, rate, momentum, decay_rate);                                 \
-  }                                                                                                                 \
+#define KERNEL(G, V)                                                                               \
+  extern "C" __global__ void sgd_##G##_v##V(Out<float> state, In<G> gradient, u32 vectors,         \
+                                            float rate, float momentum, float decay_rate) {        \
+    update<G, false, V>(state, gradient, {}, vectors, rate, momentum, decay_rate);                 \
+  }                                                                                                \
+  HOST_ENTRY(sgd_##G##_v##V)                                                                       \
+  extern "C" __global__ void sgd_copy_##G##_v##V(Out<float> state, In<G> gradient, Out<bf16> copy, \
+                                                 u32 vectors, float rate, float momentum,          \
+                                                 float decay_rate) {                               \
+    update<G, true, V>(state, gradient, copy, vectors, rate, momentum, decay_rate);                \
+  }                                                                                                \
   HOST_ENTRY(sgd_copy_##G##_v##V)
 
 KERNEL(float, 4)
