@@ -1,5 +1,7 @@
 //! Row-major arrays of f64, in which each operation has a slow reference beside it (`ops/*/reference.rs`).
 
+use candle_core::{DType, Device, Result, Tensor};
+
 use crate::random::philox::{philox4x32, uniform};
 
 /// Numbers with their dimensions.
@@ -33,17 +35,44 @@ impl Array {
         Self { dims: self.dims.clone(), values: self.values.iter().map(|x| f(*x)).collect() }
     }
 
+    /// The values of a tensor of any strides.
+    ///
+    /// # Errors
+    ///
+    /// A dtype that candle does not convert; a device that is lost.
+    pub fn of(x: &Tensor) -> Result<Self> {
+        let values = x.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
+        Ok(Self { dims: x.dims().to_vec(), values })
+    }
+
+    /// The values, rounded to f32, on a device.
+    ///
+    /// # Errors
+    ///
+    /// No memory on the device.
+    pub fn tensor(&self, device: &Device) -> Result<Tensor> {
+        let values: Vec<f32> = self.values.iter().map(|&x| x as f32).collect();
+        Tensor::from_vec(values, &self.dims[..], device)
+    }
+
+    /// Σ of the products of both arrays' values.
+    pub fn dot(&self, other: &Self) -> f64 {
+        self.values.iter().zip(&other.values).map(|(a, b)| a * b).sum()
+    }
+
     /// Four dimensions; the ones missing at the end are 1.
     pub(crate) fn four(&self) -> [usize; 4] {
         std::array::from_fn(|i| self.dims.get(i).copied().unwrap_or(1))
     }
 
-    pub(crate) fn at(&self, [b, c, h, w]: [usize; 4]) -> usize {
+    /// Where the value of an index of four dimensions lies.
+    pub fn at(&self, [b, c, h, w]: [usize; 4]) -> usize {
         let [_, channels, height, width] = self.four();
         ((b * channels + c) * height + h) * width + w
     }
 
-    pub(crate) fn get(&self, index: [usize; 4]) -> f64 {
+    /// The value of an index of four dimensions.
+    pub fn get(&self, index: [usize; 4]) -> f64 {
         self.values[self.at(index)]
     }
 
