@@ -4,7 +4,7 @@ python3 bench/archives.py make PHOTOGRAPHS FOLDER [--images 51000]
 python3 bench/archives.py run ALEXNET FOLDER OUT [--turns 3] [--threads 2] [--encoding raw] [--pillow PYTHON]
 
 `make` repeats the JPEGs below PHOTOGRAPHS in a tar of 1,000 tars, 1,000 of them in a tar for validation, and adds a
-devkit with made-up synsets. `run` has ALEXNET (target/release/xtask) prepare it
+devkit with made-up synsets. `run` has ALEXNET (target/release/alexnet) prepare it
 into OUT, and Pillow read as many of its images from the same tar, make them 256 x 256 RGB and write the pixels, in
 one process: the loop that people write instead. Both rates are images a second of processor time, user's and
 system's, so other work on the machine disturbs them less; each turn's pair ran back to back. The last turn's
