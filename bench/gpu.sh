@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Everything there is to see of this project on a machine with an NVIDIA card, in one go: tests, measurements, the
+# Everything there is to see of this project on a machine with an NVIDIA GPU, in one go: tests, measurements, the
 # peer, a short training. Results go to a folder; what fails is named, and the rest runs all the same.
 #
 #   cargo xtask cuda bundle                 # anywhere; gives target/cuda/bundle-80/alexnet
-#   bench/gpu.sh ALEXNET [RESULTS]          # on the machine with the card; PYTHON=… for the peer
+#   bench/gpu.sh ALEXNET [RESULTS]          # on the machine with the GPU; PYTHON=… for the peer
 #
-# MINUTES (default 8) is about how long the whole may take; DEVICE (default cuda:0) is the card; LOADERS (default half
+# MINUTES (default 8) is about how long the whole may take; DEVICE (default cuda:0) is the GPU; LOADERS (default half
 # the cores) are the threads of the loader. To see that all of it runs, without figures that mean anything: PRESET, LARGE
 # and SMALL (batches), STEPS, PEER_DEVICE, PEER_STEPS and PEER_WAYS.
 set -uo pipefail
@@ -58,10 +58,10 @@ run() {
 # `timeout` starts programs, not functions. The peers have no same-map norm.
 bench=("$alexnet" bench --preset "$preset" --without norm2 --json --steps "$steps")
 peer=("$python" "$here/peers/torch_alexnet.py" "${peer[@]}")
-# The towers' two cards; one stands in for both where there is no other.
-cards=$(nvidia-smi -L 2>/dev/null | grep -c '^GPU')
+# The towers' two GPUs; one takes both towers where there is no other.
+gpus=$(nvidia-smi -L 2>/dev/null | grep -c '^GPU')
 split=$device,$device
-[ "$cards" -lt 2 ] || split=cuda:0,cuda:1
+[ "$gpus" -lt 2 ] || split=cuda:0,cuda:1
 
 { date -u; uname -srm; "$alexnet" --version; nvidia-smi; } >"$results/machine.txt" 2>&1
 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2>&1 | head -n 8

@@ -81,7 +81,7 @@ def main():
     eager = [r["lrn_gbps"] for r in rows(folder, "lrn-peer-bf16") if r.get("peer", "").endswith(" eager lrn")]
     line("the same against PyTorch as it comes", ratio(mine, eager[0] if eager else None), 10, "{:.1f} x")
     copy = ours(folder, "bench-bf16", "copy_peak_gbps")
-    line("the same, of the card's copies", ratio(mine, copy), 0.8, "{:.0%}", kind="stretch")
+    line("the same, of the GPU's copies", ratio(mine, copy), 0.8, "{:.0%}", kind="stretch")
 
     fed, alone = ours(folder, "fed-bf16", "fed_images_per_second"), ours(folder, "fed-bf16")
     threads = ours(folder, "fed-bf16", "loader_threads") or "?"
@@ -93,7 +93,7 @@ def main():
 
     split, whole = ours(folder, "split-bf16"), ours(folder, "bench-bf16")
     devices = ours(folder, "split-bf16", "device") or "two towers"
-    print(f"{'split over ' + devices + ', of the whole on one card':<58} {number(ratio(split, whole), '{:.2f} x'):>13}")
+    print(f"{'split over ' + devices + ', of the whole on one GPU':<58} {number(ratio(split, whole), '{:.2f} x'):>13}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 python3 bench/start_up.py ALEXNET FOLDER [--records 1281167] [--turns 5]
 
-FOLDER gets a stand-in: as many records of 256 x 256 x 3 zeros as asked for, in shards of 1 GiB whose zeros are
+FOLDER gets a dataset of zeros: as many records of 256 x 256 x 3 zeros as asked for, in shards of 1 GiB whose zeros are
 holes in the files (252 GB long, some 40 MB on disk), with true checksums. It is kept for the next time.
 """
 import argparse, base64, json, os, shutil, statistics, struct, subprocess, time, zlib

@@ -3,7 +3,7 @@
     python torch_alexnet.py [--batch 1024] [--precision bf16|tf32|f32] [--steps 30] [--device cuda:0] [--ways eager …]
 
 The ways: eager, channels-last, `torch.compile` and `torch.compile` with `mode="max-autotune"`, the last two channels last;
-under bf16 with autocast. Data lie on the card. The last line names the best way.
+under bf16 with autocast. Data lie on the GPU. The last line names the best way.
 Also `--lrn`: local response normalization alone, forward and backward, at the sizes of layer 1, with the bytes a second
 of each tensor read or written once (x and y; x, dy and dx), as `alexnet bench` counts them.
 `--device cpu` is there to see that the script runs.
@@ -23,7 +23,7 @@ WAYS = ["eager", "channels-last", "compile", "compile-max-autotune"]
 
 
 def timed(step, steps, warm):
-    """Seconds of each step, on a card by its own clock."""
+    """Seconds of each step, on a GPU by its own clock."""
     for _ in range(warm):
         step()
     if not torch.cuda.is_initialized():
