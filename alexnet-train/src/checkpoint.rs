@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::Path;
 
-use alexnet_data::write_whole;
+use alexnet_data::write_atomic;
 use alexnet_kernels::Compute;
 use alexnet_model::{Network, NetworkSpec, PlacedNetwork};
 use candle_core::safetensors::Load;
@@ -224,5 +224,5 @@ pub(crate) fn save(
     let metadata = HashMap::from([(METADATA.to_owned(), header)]);
     let bytes = safetensors::serialize(&tensors, Some(metadata))
         .map_err(|e| Error::Checkpoint { path: path.to_owned(), reason: e.to_string() })?;
-    Ok(write_whole(path, |file| file.write_all(&bytes))?)
+    Ok(write_atomic(path, |file| file.write_all(&bytes))?)
 }
