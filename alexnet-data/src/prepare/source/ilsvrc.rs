@@ -81,20 +81,14 @@ fn list(input: &Path, year: &Year, scan: &mut Scan<'_>) -> Result<Vec<Class>, Er
         Err(Error::source(input, format!("holds no {name}; {expected}")))
     };
     fs::read_dir(input).map_err(Error::io("read", input))?;
-    let (train, val, kit_path) = (find(year.train)?, find(year.val)?, find(year.devkit)?);
-    let kit = Devkit::read(&kit_path)?;
+    let (train, val) = (find(year.train)?, find(year.val)?);
+    let kit = Devkit::read(&find(year.devkit)?)?;
     let labels = (0..).zip(&kit.classes).map(|(l, c)| (c.name.as_str(), l)).collect();
     let train = synsets(&[train], Some(&labels), scan)?.1;
     scan.add(Stage::Train, train);
-    add_flat(Stage::Val, &val, &kit.val_labels(&kit_path)?, scan)?;
+    add_flat(Stage::Val, &val, &kit.val_labels()?, scan)?;
     if let Some(test) = year.test.map(|name| input.join(name)).filter(|p| p.is_file()) {
-        let beside = input.join(year.test_labels);
-        let labels = match kit.test_labels(&kit_path) {
-            Some(labels) => Some(labels?),
-            None if beside.is_file() => Some(kit.labels_of_file(&beside)?),
-            None => None,
-        };
-        match labels {
+        match kit.test_labels(&input.join(year.test_labels))? {
             Some(labels) => add_flat(Stage::Test, &test, &labels, scan)?,
             None => {
                 let name = test.file_name().unwrap_or_default().to_string_lossy();

@@ -114,9 +114,8 @@ fn images(
                     Some(label) => {
                         let Member { path, offset, length } = image;
                         let name = format!("{tar}/{path}").into();
-                        images
-                            .files
-                            .push((label, TarImage { archive: number, offset, length, name }));
+                        let image = TarImage { archive: number, offset, length, name };
+                        images.files.push((label, image));
                         continue;
                     }
                     None => "its .cls is no number below 1048576",
