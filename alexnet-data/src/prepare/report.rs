@@ -35,12 +35,7 @@ pub(super) struct ReportLine {
 }
 
 impl ReportLine {
-    pub(super) fn new(
-        split: &str,
-        path: impl Into<String>,
-        action: Action,
-        reason: impl Into<String>,
-    ) -> Self {
+    pub(super) fn new(split: &str, path: &str, action: Action, reason: &str) -> Self {
         Self { split: split.into(), path: path.into(), action, reason: reason.into() }
     }
 

@@ -155,11 +155,11 @@ impl Pass<'_> {
                 let quality = self.mixture.quality.unwrap_or_default();
                 let reason =
                     format!("its records have JPEG quality {quality}, to keep to the budget");
-                report.push(ReportLine::new(&self.plan.name, name, Action::Noted, reason));
+                report.push(ReportLine::new(&self.plan.name, &name, Action::Noted, &reason));
             }
-            let mut note = |i, action, reason| {
+            let mut note = |i, action, reason: &str| {
                 let path = self.listed.images.name(i);
-                report.push(ReportLine::new(&self.plan.name, path, action, reason));
+                report.push(ReportLine::new(&self.plan.name, &path, action, reason));
             };
             for (n, &i) in self.order[plan.positions(self.plan, shard)].iter().enumerate() {
                 self.preparation.check_stop()?;
@@ -172,11 +172,11 @@ impl Pass<'_> {
                         writer.add(label, &record)?;
                         images_per_class[label as usize] += 1;
                         progress.bytes += record.bytes.len() as u64;
-                        damage.into_iter().for_each(|reason| note(i, Action::Damaged, reason));
+                        damage.iter().for_each(|reason| note(i, Action::Damaged, reason));
                     }
                     Err(reason) => {
                         progress.skipped += 1;
-                        note(i, Action::Skipped, reason);
+                        note(i, Action::Skipped, &reason);
                     }
                 }
                 progress.done += 1;

@@ -146,7 +146,7 @@ pub(super) fn tree(
         let images = class(split, root, folder, scan);
         if images.is_empty() {
             let name = folder.to_string_lossy();
-            scan.note(split, name, Action::Noted, "a class folder without images");
+            scan.note(split, &name, Action::Noted, "a class folder without images");
         }
         scan.found(images.len());
         files.extend(images.into_iter().map(|path| (labels[folder], path)));
@@ -194,7 +194,7 @@ fn class(split: &str, root: &Path, folder: &OsStr, scan: &mut Scan<'_>) -> Vec<P
                 (error.path().unwrap_or(root).to_path_buf(), reason)
             }
         };
-        scan.note(split, below(&path).to_string_lossy(), Action::Skipped, reason);
+        scan.note(split, &below(&path).to_string_lossy(), Action::Skipped, &reason);
     }
     images
 }

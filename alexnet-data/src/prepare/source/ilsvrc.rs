@@ -93,7 +93,7 @@ fn list(input: &Path, year: &Year, scan: &mut Scan<'_>) -> Result<Vec<Class>, Er
             None => {
                 let name = test.file_name().unwrap_or_default().to_string_lossy();
                 let reason = format!("left out: {} is not beside it", year.test_labels);
-                scan.note("test", name, Action::Noted, reason);
+                scan.note("test", &name, Action::Noted, &reason);
             }
         }
     }
@@ -179,7 +179,7 @@ fn note_missing(tars: &[SynsetTar], labels: &HashMap<&str, u32>, scan: &mut Scan
     missing.sort();
     for id in missing {
         let reason = "a class without a tar in the train archive";
-        scan.note("train", format!("{id}.tar"), Action::Noted, reason);
+        scan.note("train", &format!("{id}.tar"), Action::Noted, reason);
     }
 }
 

@@ -54,7 +54,7 @@ impl Tables {
     pub(super) fn note_missing_val(&self, found: usize, scan: &mut Scan<'_>) {
         if found < self.val.len() {
             let reason = format!("{} of its images are not there", self.val.len() - found);
-            scan.note("val", SOLUTION, Action::Noted, reason);
+            scan.note("val", SOLUTION, Action::Noted, &reason);
         }
     }
 }

@@ -16,9 +16,11 @@ pub(super) struct Format {
     pub(super) default_size: usize,
     /// Whether an input looks like this source, by the names of its files.
     pub(super) recognise: fn(&Candidate) -> bool,
-    /// Lists an input and, where it is elsewhere, its val tree; returns the classes.
-    pub(super) list: fn(&Path, Option<&Path>, &mut Scan) -> Result<Vec<Class>, Error>,
+    pub(super) list: List,
 }
+
+/// Lists an input and, where it is elsewhere, its val tree; returns the classes.
+type List = fn(&Path, Option<&Path>, &mut Scan<'_>) -> Result<Vec<Class>, Error>;
 
 /// The images of one split, numbered from 0, before they are read.
 pub(in crate::prepare) trait Images: Sync {
@@ -69,13 +71,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Adds a line to the report.
-    pub(super) fn note(
-        &mut self,
-        split: &str,
-        path: impl Into<String>,
-        action: Action,
-        reason: impl Into<String>,
-    ) {
+    pub(super) fn note(&mut self, split: &str, path: &str, action: Action, reason: &str) {
         self.report.push(ReportLine::new(split, path, action, reason));
     }
 

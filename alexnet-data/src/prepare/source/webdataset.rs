@@ -123,7 +123,7 @@ fn images(
                 (None, _) => "a label without an image",
                 (_, None) => "an image without a label",
             };
-            scan.note(stage.split(), format!("{tar}/{key}"), Action::Skipped, problem);
+            scan.note(stage.split(), &format!("{tar}/{key}"), Action::Skipped, problem);
         }
         images.storage.push(archive);
         scan.found(images.files.len() - before);
