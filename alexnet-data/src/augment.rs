@@ -1,9 +1,9 @@
-//! The views of an image: the random ones of training and the fixed ones of testing.
+//! Data augmentation: the random crops of training, and the fixed crops of testing.
 
-use crate::Error;
+use crate::error::Error;
 use serde::{Deserialize, Serialize};
 
-/// One crop of one record.
+/// One crop of one record, perhaps mirrored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct View {
     /// The record's number in its split.
@@ -16,34 +16,35 @@ pub struct View {
     pub flip: bool,
 }
 
-/// Every number of the training augmentation.
+/// The parameters of the training augmentation.
 ///
-/// Krizhevsky et al. 2012, §4.1, and the authors' released code, which differ; each difference is
-/// a field here. The code also divides by 1.1 after the colour noise: that is arithmetic on floats,
-/// and belongs to whoever makes them.
+/// Sources: Krizhevsky et al. 2012, §4.1, and the authors' released code. Where the two differ, a
+/// field says which one to follow. The code also divides by 1.1 after the colour noise, which is
+/// left to the conversion of pixels to floats.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Augmentation {
     /// Height and width of the crop.
     pub crop: [usize; 2],
-    /// Which offsets are drawn.
+    /// The range of the crop's offsets.
     pub offsets: Offsets,
-    /// Whether half of the crops are mirrored.
+    /// Whether half of the crops, chosen at random, are mirrored left to right.
     pub flip: bool,
-    /// How many consecutive images of an epoch share one offset and one flip: 32 in the original
-    /// code, 1 in the paper.
+    /// How many consecutive images of an epoch share one offset and one flip: 32 in the code, 1 in
+    /// the paper.
     pub shared_by: usize,
-    /// The colour noise, or none.
+    /// The colour noise, if any.
     pub color: Option<ColorNoise>,
 }
 
-/// The offsets of a random crop of height h from an image of height H (and so for the width).
+/// The offsets of a random crop of height h in an image of height H, and likewise of the width.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Offsets {
-    /// 0 ≤ offset ≤ H − h: 33 × 33 places for 224 of 256, as in the original code.
+    /// 0 ≤ offset ≤ H − h: 33 × 33 positions for 224 of 256, as in the code.
     Inclusive,
-    /// 0 ≤ offset < H − h: 32 × 32 places, the paper's factor 2048. (Only 0 where H = h.)
+    /// 0 ≤ offset < H − h: 32 × 32 positions, which with mirroring are the 2048 of the paper. Where
+    /// H = h, the offset is 0.
     Exclusive,
 }
 
@@ -51,35 +52,36 @@ pub enum Offsets {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ColorNoise {
-    /// The standard deviation of each normal draw: 0.1.
+    /// The standard deviation of each normal draw: 0.1 in the paper.
     pub sigma: f64,
-    /// What the draw multiplies.
+    /// How an eigenvalue scales its draw.
     pub scale: ColorScale,
 }
 
-/// How an eigenvalue λᵢ (of the covariance of 0–255 pixels) scales its normal draw zᵢ.
+/// How an eigenvalue λᵢ scales its normal draw zᵢ along the eigenvector pᵢ; both are of the
+/// covariance of pixel values from 0 to 255.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ColorScale {
-    /// Shift = Σ σ·zᵢ·√λᵢ·pᵢ: the original code. About 12, 4 and 2 grey levels on ImageNet.
+    /// Shift = Σ σ·zᵢ·√λᵢ·pᵢ, as in the code: about 12, 4 and 2 levels of 255 on ImageNet.
     StandardDeviation,
-    /// Shift = Σ σ·zᵢ·(λᵢ / 255)·pᵢ: the paper's formula, which makes sense on [0, 1] pixels only
-    /// (eigenvalue λᵢ / 255² there), times 255.
+    /// Shift = Σ σ·zᵢ·(λᵢ / 255)·pᵢ, the formula of the paper. It is meant for pixel values from 0
+    /// to 1, where the eigenvalue is λᵢ / 255², so the result is multiplied by 255.
     Eigenvalue,
 }
 
-/// Which views a test averages over.
+/// The crops over which a test averages its predictions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Views {
-    /// The centre.
+    /// The centre crop.
     One,
-    /// The four corners and the centre, then the same mirrored.
+    /// The four corners and the centre, and then the same five mirrored.
     Ten,
 }
 
 impl Offsets {
-    /// How many offsets there are for a crop of `crop` ≤ `stored` rows or columns.
+    /// The number of offsets for a crop of `crop` ≤ `stored` rows or columns.
     pub(crate) fn count(self, stored: usize, crop: usize) -> u64 {
         let room = stored as u64 - crop as u64;
         match self {
@@ -89,7 +91,8 @@ impl Offsets {
     }
 }
 
-/// The fixed views of a test, of record 0, for images of `stored` and crops of `crop` height, width.
+/// The fixed crops of a test, all of record 0, for images of `stored` and crops of `crop` (height,
+/// width) pixels.
 ///
 /// # Errors
 /// [`Error::Crop`] where the crop is empty or does not fit.
@@ -114,7 +117,7 @@ pub fn test_views(stored: [usize; 2], crop: [usize; 2], views: Views) -> Result<
     })
 }
 
-/// Whether a crop at an offset is not empty and lies inside the image.
+/// Refuses a crop that is empty or reaches outside of the image.
 pub(crate) fn check_crop(
     stored: [usize; 2],
     crop: [usize; 2],

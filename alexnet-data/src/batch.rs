@@ -1,47 +1,54 @@
-//! A batch: bytes, labels and colour shifts, filled by row copies.
+//! A training or test batch: crops, labels and colour shifts in host memory.
 
-use crate::augment::check_crop;
-use crate::{Error, Pixels, Split, View};
+use crate::augment::{View, check_crop};
+use crate::dataset::Split;
+use crate::decode::pixels::Pixels;
+use crate::error::Error;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-/// One batch. Made once by [`Batch::new`] and refilled for ever: filling reuses its memory.
+/// A batch of B crops of height h and width w. Filling a batch again reuses its memory.
 ///
-/// B images of height h and width w; after an error its content is unspecified.
+/// After an error its content is unspecified.
+///
+/// ```
+/// use alexnet_data::{Batch, Pixels, Views, test_views};
+/// let image = Pixels::new(2, 2, vec![1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+/// let mut batch = Batch::new();
+/// batch.fill_image(&image, [1, 2], &test_views([2, 2], [1, 2], Views::Ten)?)?;
+/// assert_eq!(batch.len(), 10);
+/// assert_eq!(batch.pixels[..6], [1, 2, 3, 4, 5, 6]); // the first crop: R G B, R G B
+/// assert_eq!(batch.pixels[5 * 6..6 * 6], [4, 5, 6, 1, 2, 3]); // the same, mirrored
+/// # Ok::<(), alexnet_data::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Batch {
-    /// (B, h, w, 3): the crops, cropped and mirrored, 0–255.
+    /// The crops, (B, h, w, 3), as values from 0 to 255.
     pub pixels: Vec<u8>,
-    /// (B): places in [`Manifest::classes`](crate::Manifest::classes).
+    /// The labels, (B), which are indices into [`Manifest::classes`](crate::Manifest::classes).
     pub labels: Vec<u32>,
-    /// (B): what to add to every R, G and B of an image, in units of 0–255.
+    /// The colour noise, (B, 3): what to add to every R, G and B of a crop, in units of 0–255.
     pub color_shift: Vec<[f32; 3]>,
-    /// (B): where each crop came from.
+    /// The record and position of each crop, (B).
     pub views: Vec<View>,
-    /// h.
+    /// The height h of the crops.
     pub height: usize,
-    /// w.
+    /// The width w of the crops.
     pub width: usize,
     scratch: Scratch,
 }
 
-/// Slower than this, a record is not simply copied from memory: that took 30 to 90 µs, a first
-/// checksum included.
+/// A record that takes longer than this was not copied from memory, which takes 30 to 90 µs with
+/// the first comparison of its checksum.
 const SLOW: Duration = Duration::from_micros(150);
 
-/// What filling needs beside; no part of what a batch is.
-#[derive(Debug, Default)]
+/// What filling a batch needs besides. Batches with different scratch are equal.
+#[derive(Debug, Clone, Default)]
 struct Scratch {
-    /// Where a JPEG record is decoded before it is cropped.
+    /// A decoded JPEG record before it is cropped.
     decoded: Vec<u8>,
-    /// Whether the last filling was slow: the records are not in memory, or they take their time.
+    /// Whether the last filling was slow, because records were not in memory or had to be decoded.
     slow: bool,
-}
-
-impl Clone for Scratch {
-    fn clone(&self) -> Self {
-        Self::default()
-    }
 }
 
 impl PartialEq for Scratch {
@@ -66,9 +73,8 @@ impl Batch {
         self.labels.is_empty()
     }
 
-    /// Fills the batch with the same view of consecutive records, for evaluation: crops of `crop`
-    /// height and width, at the offset and flip of `view` (whose `record` is ignored), no colour
-    /// shift.
+    /// Fills the batch for evaluation, with the same crop of consecutive `records`: height and
+    /// width `crop`, offset and flip of `view` (whose `record` is ignored), no colour noise.
     ///
     /// # Errors
     /// [`Error::NoSuchRecord`], [`Error::Crop`], [`Error::DamagedRecord`], [`Error::BadRecord`].
@@ -79,7 +85,7 @@ impl Batch {
         crop: [usize; 2],
         view: View,
     ) -> Result<(), Error> {
-        // Before any memory is asked for: a range may be of any length.
+        // The range may have any length, so it is checked before memory is allocated.
         if !records.is_empty() {
             split.label(records.end - 1)?;
         }
@@ -87,8 +93,9 @@ impl Batch {
         self.fill(split, crop, views)
     }
 
-    /// Fills the batch with `views` of one decoded image (their `record` is ignored), for prediction:
-    /// crops of `crop` height and width, label 0, no colour shift.
+    /// Fills the batch for prediction, with several crops of one decoded image: height and width
+    /// `crop`, offset and flip of each of `views` (whose `record` is ignored), label 0, no colour
+    /// noise.
     ///
     /// # Errors
     /// [`Error::Crop`] for a view that does not lie inside the image.
@@ -113,7 +120,7 @@ impl Batch {
         Ok(())
     }
 
-    /// Fills the batch with views and their colour shifts.
+    /// Fills the batch with crops of records and their colour shifts.
     pub(crate) fn fill(
         &mut self,
         split: &Split,
@@ -127,13 +134,14 @@ impl Batch {
         self.labels.clear();
         self.color_shift.clear();
         self.views.clear();
-        // Not cleared first: only what a batch has grown by is zeroed, all is then overwritten.
+        // Not cleared first, so that only new memory is zeroed; all of it is overwritten below.
         self.pixels.resize(views.len() * size, 0);
         let start = Instant::now();
         for (view, shift) in views {
             check_crop(stored, crop, view.top, view.left)?;
-            // All are asked for before the first is waited for: a disk reads them side by side.
-            split.will_need(view.record, self.scratch.slow);
+            // All records are requested before the first is read, so that a disk reads them in
+            // parallel.
+            split.prefetch(view.record, self.scratch.slow);
             self.color_shift.push(shift);
             self.views.push(view);
         }
@@ -147,10 +155,10 @@ impl Batch {
     }
 }
 
-/// Copies a crop of `crop` columns out of an image of `stored` columns; `check_crop` has passed.
+/// Copies a crop of `crop` columns out of an image of `stored` columns, after `check_crop`.
 ///
-/// Compiled for the widest vectors there are and chosen when the program runs: a mirrored row is then
-/// copied nearly as fast as a plain one. Hence `inline(always)` on all that is called.
+/// pulp compiles this for several vector widths and chooses one at run time, with which a mirrored
+/// row is copied nearly as fast as a plain one. So all that is called here must be inlined.
 fn copy_crop(image: &[u8], stored: usize, crop: usize, view: View, out: &mut [u8]) {
     pulp::Arch::new().dispatch(
         #[inline(always)]
@@ -164,10 +172,10 @@ fn copy_crop(image: &[u8], stored: usize, crop: usize, view: View, out: &mut [u8
     );
 }
 
-/// Copies a row of pixels, last pixel first.
+/// Copies a row of pixels with the last pixel first.
 ///
-/// The row is read forwards and written backwards: memory is fetched ahead of forward reads only,
-/// and a crop comes from memory, not from a cache.
+/// The row is read forwards and written backwards, because the processor prefetches only ahead of
+/// forward reads, and the source is in memory rather than in a cache.
 #[inline(always)]
 fn mirror(row: &[u8], out: &mut [u8]) {
     let (blocks, last) = row.as_chunks::<BLOCK>();
@@ -180,14 +188,14 @@ fn mirror(row: &[u8], out: &mut [u8]) {
     }
 }
 
-/// Sixteen pixels, three vectors of 16 bytes: what the compiler turns into shuffles of bytes.
+/// Sixteen pixels, or three vectors of 16 bytes, which the compiler reverses by byte shuffles.
 const BLOCK: usize = 48;
 
-/// The pixels 0 … 15 as 15 … 0, each with its R, G, B in their order.
+/// The pixels 0 … 15 in the order 15 … 0, each with R, G, B in their old order.
 #[inline(always)]
 fn mirror_block(pixels: &[u8; BLOCK]) -> [u8; BLOCK] {
     let (mut out, mut i) = ([0; BLOCK], 0);
-    // By index: the same as a walk over chunks of three is left as single bytes, and half as fast.
+    // By index, because iterators over chunks of three compile to single bytes, half as fast.
     while i < BLOCK {
         out[i] = pixels[BLOCK - 3 - i];
         out[i + 1] = pixels[BLOCK - 2 - i];

@@ -1,20 +1,37 @@
-//! Opening a dataset, and reading its records.
+//! Opens a dataset and reads its records.
 
-use crate::manifest::FILE;
+use crate::checksum::Checksum;
+use crate::error::Error;
+use crate::manifest::{FILE, Manifest, SplitInfo};
 use crate::record::RAW;
-use crate::shard::{Expected, Shard};
-use crate::{Error, Manifest, SplitInfo};
+use crate::shard::{Amount, Expected, Shard};
 use std::borrow::Cow;
-use std::ops::AddAssign;
 use std::path::{Path, PathBuf};
 
 /// An opened dataset: a folder of memory-mapped shards with its manifest.
 ///
-/// Opening checks versions, lengths, and the checksums of manifest, report, headers and indices;
-/// the checksum of a record is compared when the record is first read. Nothing is decoded or
-/// copied then. A dataset is `Sync`: share one between loader threads.
+/// Opening checks versions, lengths, and the checksums of manifest, report, headers and indices.
+/// The checksum of a record is compared when the record is first read. A dataset is `Sync`, so that
+/// loader threads can share it.
 ///
-/// No file of it may be changed or shortened while it is open; nothing in this crate does so.
+/// No one may change or shorten a file of an open dataset; nothing in this crate does.
+///
+/// ```
+/// # use alexnet_data::*;
+/// # let temporary = tempfile::tempdir()?;
+/// # let (images, dir) = (temporary.path().join("images"), temporary.path().join("dataset"));
+/// # let demo = DemoOptions { image_size: 40, train_per_class: 2, val_per_class: 1, seed: 1 };
+/// # draw_demo(&images, &demo, &|_| ())?;
+/// # let new = PrepareOptions::new(Source::Folder, images, &dir);
+/// # prepare(&PrepareOptions { size: 36, ..new }, &|_| ())?;
+/// let dataset = Dataset::open(&dir)?;
+/// let train = dataset.split("train")?;
+/// assert_eq!((train.len(), train.height(), train.width()), (20, 36, 36));
+/// let record = train.record(7)?;
+/// assert_eq!(record.pixels.len(), 36 * 36 * 3); // rows, columns, R G B
+/// assert!(dataset.manifest().classes[record.label as usize].name.starts_with("striped-"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Dataset {
     dir: PathBuf,
@@ -22,7 +39,7 @@ pub struct Dataset {
     splits: Vec<Split>,
 }
 
-/// One split of a dataset: its records, numbered from 0.
+/// One split of a dataset, with its records numbered from 0.
 #[derive(Debug)]
 pub struct Split {
     info: SplitInfo,
@@ -35,29 +52,14 @@ pub struct Split {
     amounts: [Amount; 2],
 }
 
-/// How many records there are of a kind, and the bytes they take.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Amount {
-    /// Records.
-    pub records: u64,
-    /// Bytes of the record area.
-    pub bytes: u64,
-}
-
-impl AddAssign for Amount {
-    fn add_assign(&mut self, other: Self) {
-        self.records += other.records;
-        self.bytes += other.bytes;
-    }
-}
-
 /// One image with its label.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record<'a> {
-    /// A place in [`Manifest::classes`].
+    /// An index into [`Manifest::classes`].
     pub label: u32,
-    /// height × width × 3 bytes: rows first, then columns, then R, G, B. Borrowed from the mapping or
-    /// from the caller's buffer; owned where neither would do.
+    /// height × width × 3 bytes: rows first, then columns, then R, G, B. They are borrowed from the
+    /// mapped file or from the caller's buffer, or owned where [`Split::record`] had to decode
+    /// them.
     pub pixels: Cow<'a, [u8]>,
 }
 
@@ -84,7 +86,7 @@ impl Dataset {
         &self.dir
     }
 
-    /// Classes, counts and statistics.
+    /// The manifest: classes, counts and statistics.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
@@ -92,7 +94,7 @@ impl Dataset {
     /// The split of that name.
     ///
     /// # Errors
-    /// [`Error::UnknownSplit`], which lists those present.
+    /// [`Error::UnknownSplit`], which lists the names that exist.
     pub fn split(&self, name: &str) -> Result<&Split, Error> {
         self.splits.iter().find(|s| s.name() == name).ok_or_else(|| Error::UnknownSplit {
             name: name.into(),
@@ -116,7 +118,7 @@ impl Split {
         let mut counts = vec![0u64; expected.classes];
         for shard in &info.shards {
             let opened = Shard::open(&dir.join(&shard.file), shard, expected)?;
-            // In range: Shard::open has compared every label with the number of classes.
+            // In range, because `Shard::open` has compared every label with the number of classes.
             (0..opened.len()).for_each(|i| counts[opened.entry(i).label as usize] += 1);
             amounts.iter_mut().zip(opened.amounts()).for_each(|(sum, part)| *sum += part);
             starts.push(len);
@@ -132,7 +134,7 @@ impl Split {
         Ok(Self { info: info.clone(), height, width, shards, starts, len, amounts })
     }
 
-    /// Its name: `train` or `val`.
+    /// The name: `train`, `val` or `test`.
     pub fn name(&self) -> &str {
         &self.info.name
     }
@@ -157,17 +159,17 @@ impl Split {
         self.width
     }
 
-    /// Images of each class, in the order of [`Manifest::classes`].
+    /// Records of each class, in the order of [`Manifest::classes`].
     pub fn images_per_class(&self) -> &[u64] {
         &self.info.images_per_class
     }
 
-    /// Its records of raw pixels.
+    /// The records that are raw pixels.
     pub fn raw(&self) -> Amount {
         self.amounts[0]
     }
 
-    /// Its records that are JPEG pictures.
+    /// The records that are JPEG images.
     pub fn jpeg(&self) -> Amount {
         self.amounts[1]
     }
@@ -181,24 +183,19 @@ impl Split {
         Ok(shard.entry(i).label)
     }
 
-    /// Record `i`, its pixels borrowed from the mapping, or decoded into memory of their own where
-    /// they are stored as JPEG. Its checksum is compared the first time it is read.
+    /// Record `i`. Its checksum is compared the first time it is read.
     ///
     /// # Errors
     /// [`Error::NoSuchRecord`] beyond the end, [`Error::DamagedRecord`] for a wrong checksum,
-    /// [`Error::BadRecord`] for a right one over a JPEG that is not one of the stored size.
+    /// [`Error::BadRecord`] for a right checksum of bytes that are no JPEG of the stored size.
     pub fn record(&self, i: usize) -> Result<Record<'_>, Error> {
-        let (shard, i) = self.find(i)?;
-        let (entry, bytes) = shard.stored(i)?;
-        if entry.encoding == RAW {
-            return Ok(Record { label: entry.label, pixels: bytes.into() });
-        }
-        let mut pixels = Vec::new();
-        shard.decode(i, bytes, &mut pixels)?;
-        Ok(Record { label: entry.label, pixels: pixels.into() })
+        let mut buffer = Vec::new();
+        let (label, raw) = self.read(i, &mut buffer)?;
+        Ok(Record { label, pixels: raw.map_or(Cow::Owned(buffer), Cow::Borrowed) })
     }
 
-    /// As [`record`](Self::record); a JPEG record is decoded into `buffer`, whose memory is used again.
+    /// The same as [`record`](Self::record), but a JPEG record is decoded into `buffer`, whose
+    /// memory is reused.
     ///
     /// # Errors
     /// Those of [`record`](Self::record).
@@ -207,35 +204,42 @@ impl Split {
         i: usize,
         buffer: &'a mut Vec<u8>,
     ) -> Result<Record<'a>, Error> {
+        let (label, raw) = self.read(i, buffer)?;
+        Ok(Record { label, pixels: Cow::Borrowed(raw.unwrap_or(buffer)) })
+    }
+
+    /// The label of record `i` and its raw pixels; a JPEG record is decoded into `buffer` instead.
+    fn read(&self, i: usize, buffer: &mut Vec<u8>) -> Result<(u32, Option<&[u8]>), Error> {
         let (shard, i) = self.find(i)?;
         let (entry, bytes) = shard.stored(i)?;
         if entry.encoding == RAW {
-            return Ok(Record { label: entry.label, pixels: bytes.into() });
+            return Ok((entry.label, Some(bytes)));
         }
         shard.decode(i, bytes, buffer)?;
-        Ok(Record { label: entry.label, pixels: Cow::Borrowed(buffer) })
+        Ok((entry.label, None))
     }
 
-    /// Asks the system to begin reading record `i` from disk, where there is such a record.
-    pub(crate) fn will_need(&self, i: usize, again: bool) {
+    /// Asks the system to begin reading record `i`, where it exists, from disk.
+    pub(crate) fn prefetch(&self, i: usize, again: bool) {
         if let Ok((shard, i)) = self.find(i) {
-            shard.will_need(i, again);
+            shard.prefetch(i, again);
         }
     }
 
-    /// The shard that holds record `i`, and the record's number in it.
+    /// The shard that holds record `i`, and the number of the record in it.
     fn find(&self, i: usize) -> Result<(&Shard, usize), Error> {
         if i >= self.len {
             let (split, records) = (self.info.name.clone(), self.len);
             return Err(Error::NoSuchRecord { split, record: i, records });
         }
-        // The first shard starts at 0 ≤ i, so there is always one before the partition point.
+        // The first shard starts at 0 ≤ i, so at least one shard is before the partition point.
         let shard = self.starts.partition_point(|&start| start <= i) - 1;
         Ok((&self.shards[shard], i - self.starts[shard]))
     }
 }
 
-/// The report is no part of training, but a dataset is whole or it is not.
+/// Compares the report with the manifest. Training does not read it, but a dataset without it, or
+/// with another one, is not whole.
 pub(crate) fn check_report(dir: &Path, manifest: &Manifest) -> Result<(), Error> {
     let info = &manifest.report;
     let path = dir.join(&info.file);
@@ -244,9 +248,8 @@ pub(crate) fn check_report(dir: &Path, manifest: &Manifest) -> Result<(), Error>
         let (expected, got) = (format!("{} bytes", info.bytes), format!("{length} bytes"));
         return Err(Error::damaged(path, "its length", expected, got));
     }
-    let got = crate::crc::of_file(&path)?;
-    if got != info.checksum.0 {
-        let got = crate::manifest::Checksum(got);
+    let got = Checksum::of_file(&path)?;
+    if got != info.checksum {
         return Err(Error::damaged(path, "its checksum", info.checksum, got));
     }
     Ok(())

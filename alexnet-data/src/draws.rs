@@ -1,12 +1,13 @@
-//! Random numbers as pure functions: a seed and a position in, a stream of draws out.
+//! Random numbers as pure functions of a seed and a position.
 //!
-//! ChaCha8 is counter-based: the 256-bit key is (seed, epoch, purpose, 0), the stream number is the
-//! image or chunk, so any draw can be made first, by any thread, on any machine, with the same bits.
+//! ChaCha8 is a counter-based generator. Its 256-bit key is (seed, epoch, purpose, 0), and its
+//! stream number is that of the image or chunk. So threads may draw in any order, on any machine,
+//! and get the same bits.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-/// What draws are for: no two purposes share a stream.
+/// The purposes of random draws; no two of them share a stream.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Purpose {
     /// The permutation of an epoch.
@@ -21,7 +22,7 @@ pub(crate) enum Purpose {
     Demo = 4,
 }
 
-/// The generator of one position.
+/// The generator for one position.
 pub(crate) fn draws(seed: u64, epoch: u64, purpose: Purpose, index: u64) -> ChaCha8Rng {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -32,13 +33,13 @@ pub(crate) fn draws(seed: u64, epoch: u64, purpose: Purpose, index: u64) -> ChaC
     rng
 }
 
-/// A number below `bound` (0 for a bound of 0). One 64-bit draw, whatever the width of usize; the
+/// A number below `bound`, and 0 for a bound of 0. It takes one 64-bit draw on every platform; the
 /// bias of the multiplication is below bound / 2⁶⁴.
 pub(crate) fn below(rng: &mut ChaCha8Rng, bound: u64) -> u64 {
     ((u128::from(rng.next_u64()) * u128::from(bound)) >> 64) as u64
 }
 
-/// Fisher and Yates' shuffle.
+/// Shuffles `items` by the method of Fisher and Yates.
 pub(crate) fn shuffle<T>(rng: &mut ChaCha8Rng, items: &mut [T]) {
     for i in (1..items.len()).rev() {
         items.swap(i, below(rng, i as u64 + 1) as usize);
@@ -49,7 +50,7 @@ pub(crate) fn shuffle<T>(rng: &mut ChaCha8Rng, items: &mut [T]) {
 mod tests {
     use super::*;
 
-    /// The bits are part of the promise: a seed means the same run in later versions.
+    /// A seed means the same run in later versions, so these bits must not change.
     #[test]
     fn golden_bits() {
         let mut rng = draws(1, 2, Purpose::Geometry, 3);
@@ -60,7 +61,7 @@ mod tests {
         assert_eq!(items, [2, 5, 7, 4, 1, 0, 3, 6]);
     }
 
-    /// Every one of the 24 orders of four things comes up about as often.
+    /// Each of the 24 permutations of four items is about equally frequent.
     #[test]
     fn shuffles_are_uniform() {
         let mut seen = std::collections::HashMap::new();
@@ -70,7 +71,7 @@ mod tests {
             *seen.entry(items).or_insert(0) += 1;
         }
         assert_eq!(seen.len(), 24);
-        // Mean 1000, standard deviation 31: six of them.
+        // The mean is 1000 and the standard deviation 31; the bounds are six of them away.
         assert!(seen.values().all(|n| (800..1200).contains(n)), "{seen:?}");
     }
 }

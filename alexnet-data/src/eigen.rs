@@ -1,13 +1,13 @@
 //! Eigenvalues and eigenvectors of a symmetric 3×3 matrix, by cyclic Jacobi rotations.
 //!
-//! Golub and Van Loan, Matrix Computations, §8.5. Three off-diagonal elements need a handful of
-//! sweeps; a library for this would be the crate's largest dependency.
+//! Source: Golub and Van Loan, Matrix Computations, §8.5. A 3×3 matrix needs a handful of sweeps; a
+//! linear algebra library for this would be the crate's largest dependency.
 
 /// Eigenvalues, descending, and unit eigenvectors as rows, the first non-zero component positive.
 pub(crate) fn symmetric_eigen(mut a: [[f64; 3]; 3]) -> ([f64; 3], [[f64; 3]; 3]) {
-    // Columns become eigenvectors.
+    // The columns of `v` become the eigenvectors.
     let mut v = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
-    // Convergence is quadratic: six sweeps are usual, the bound is for the reader's peace.
+    // Convergence is quadratic: six sweeps are usual, and 50 bound the loop for any input.
     for _ in 0..50 {
         if a[0][1] == 0.0 && a[0][2] == 0.0 && a[1][2] == 0.0 {
             break;
@@ -26,7 +26,7 @@ pub(crate) fn symmetric_eigen(mut a: [[f64; 3]; 3]) -> ([f64; 3], [[f64; 3]; 3])
             let (at_p, at_q) = (a[p], a[q]);
             a[p] = [0, 1, 2].map(|k: usize| c * at_p[k] - s * at_q[k]);
             a[q] = [0, 1, 2].map(|k: usize| s * at_p[k] + c * at_q[k]);
-            // Rounding leaves dust where the rotation makes a zero.
+            // The rotation makes these two zero but for rounding.
             (a[p][q], a[q][p]) = (0.0, 0.0);
             for row in &mut v {
                 (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
@@ -49,9 +49,12 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// A·v = λ·v, the vectors are orthonormal, the values descend, the signs are fixed.
+        /// A·v = λ·v, the vectors are orthonormal, the values descend, and the signs are fixed.
         #[test]
-        fn defining_property(d in prop::array::uniform3(-2e4..2e4f64), o in prop::array::uniform3(-2e4..2e4f64)) {
+        fn defining_property(
+            d in prop::array::uniform3(-2e4..2e4f64),
+            o in prop::array::uniform3(-2e4..2e4f64),
+        ) {
             let a = [[d[0], o[0], o[1]], [o[0], d[1], o[2]], [o[1], o[2], d[2]]];
             let (values, vectors) = symmetric_eigen(a);
             prop_assert!(values[0] >= values[1] && values[1] >= values[2]);
@@ -69,7 +72,7 @@ mod tests {
         }
     }
 
-    /// A diagonal matrix, a zero one, equal values: no division by zero.
+    /// A diagonal matrix, a zero matrix and equal eigenvalues: nothing is divided by zero.
     #[test]
     fn degenerate() {
         let (values, vectors) =

@@ -1,14 +1,18 @@
-//! Everything that can go wrong, each as one line a person can act on.
+//! Everything that can go wrong with a dataset, each as one line that a person can act on.
 
-use crate::prepare::in_words;
 use std::path::PathBuf;
 
-/// An error of this crate. Its text is one line: the thing, what was expected, what to do.
+/// An error of this crate. Its text is one line: what is wrong, what was expected, what to do.
+///
+/// ```
+/// let error = alexnet_data::Dataset::open("missing".as_ref()).unwrap_err();
+/// assert!(error.to_string().starts_with("cannot read missing/manifest.json: "));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused something.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {path}: {source}")]
     Io {
         /// What was tried, as a verb: `read`, `create`.
         action: &'static str,
@@ -19,8 +23,8 @@ pub enum Error {
     },
     /// The folder is not a finished dataset.
     #[error(
-        "{} is not a dataset: it holds no manifest.json; give a folder that a finished preparation wrote",
-        path.display()
+        "{path} is not a dataset: it holds no manifest.json; \
+         give a folder that a finished preparation wrote"
     )]
     NotADataset {
         /// The folder.
@@ -28,8 +32,8 @@ pub enum Error {
     },
     /// The file is of another format version.
     #[error(
-        "{} has format version {got}, this program reads version {expected}: prepare the dataset again, or use the program that wrote it",
-        path.display()
+        "{path} has format version {got}, this program reads version {expected}: \
+         prepare the dataset again, or use the program that wrote it"
     )]
     Version {
         /// The file.
@@ -41,23 +45,24 @@ pub enum Error {
     },
     /// A file of the dataset is not what was written.
     #[error(
-        "{} is damaged: {what} should be {expected}, found {got}; copy the file again, or repair the dataset with `alexnet verify --repair`",
-        path.display()
+        "{path} is damaged: {what} should be {expected}, found {got}; \
+         copy the file again, or repair the dataset with `alexnet verify --repair`"
     )]
     Damaged {
         /// The file.
         path: PathBuf,
         /// Which part of it.
         what: &'static str,
-        /// What should be there.
+        /// What was expected.
         expected: String,
-        /// What is there.
+        /// What was found.
         got: String,
     },
     /// A record's bytes do not match its checksum.
     #[error(
-        "{} is damaged: record {record} of the file has checksum {got:08x}, the index says {expected:08x}; copy the file again, or repair the dataset with `alexnet verify --repair`",
-        path.display()
+        "{path} is damaged: record {record} of the file has checksum {got:08x}, \
+         the index says {expected:08x}; \
+         copy the file again, or repair the dataset with `alexnet verify --repair`"
     )]
     DamagedRecord {
         /// The shard.
@@ -69,10 +74,10 @@ pub enum Error {
         /// The checksum of the bytes.
         got: u32,
     },
-    /// A record whose checksum is right, but which is no picture of the stored size.
+    /// A record has the right checksum, but is not an image of the stored size.
     #[error(
-        "{}: record {record} has the right checksum, but is no JPEG of {height}×{width} pixels ({reason}): it was written so; prepare the dataset again",
-        path.display()
+        "{path}: record {record} has the right checksum, but is no JPEG of {height}×{width} \
+         pixels ({reason}): it was written like this; prepare the dataset again"
     )]
     BadRecord {
         /// The shard.
@@ -87,28 +92,29 @@ pub enum Error {
         reason: String,
     },
     /// There is no split of that name.
-    #[error("there is no split `{name}` in {}; it has: {}", path.display(), present.join(", "))]
+    #[error("there is no split `{name}` in {path}; it has: {}", present.join(", "))]
     UnknownSplit {
-        /// The name asked for.
+        /// The requested name.
         name: String,
         /// The dataset.
         path: PathBuf,
         /// The names of the splits it has.
         present: Vec<String>,
     },
-    /// A record number beyond the end of a split.
-    #[error("record {record} was asked of split `{split}`, which has {records}")]
+    /// A record number is beyond the end of a split.
+    #[error("split `{split}` has {records} records, so there is no record {record} (from 0)")]
     NoSuchRecord {
         /// The split.
         split: String,
-        /// The number asked for.
+        /// The requested number.
         record: usize,
-        /// How many there are.
+        /// How many records the split has.
         records: usize,
     },
-    /// A crop that does not lie inside the stored image.
+    /// A crop does not lie inside the stored image.
     #[error(
-        "a crop of {}×{} at ({top}, {left}) does not fit the stored {}×{}: choose a smaller crop or prepare larger images",
+        "a crop of {}×{} at ({top}, {left}) does not fit the stored {}×{}: \
+         choose a smaller crop or prepare larger images",
         crop[0], crop[1], stored[0], stored[1]
     )]
     Crop {
@@ -131,15 +137,15 @@ pub enum Error {
         /// The number of records of the split.
         records: usize,
     },
-    /// A step beyond the end of an epoch.
-    #[error("step {step} was asked of an epoch of {steps} steps")]
+    /// A step is beyond the end of an epoch.
+    #[error("an epoch has {steps} steps, so there is no step {step} (from 0)")]
     NoSuchStep {
-        /// The step asked for.
+        /// The requested step.
         step: usize,
         /// Steps in an epoch.
         steps: usize,
     },
-    /// A setting outside its range.
+    /// A setting is outside its range.
     #[error("{name} = {got}: expected {expected}")]
     Setting {
         /// The setting.
@@ -149,17 +155,18 @@ pub enum Error {
         /// What it is.
         got: String,
     },
-    /// The input of a preparation is not laid out as its source should be.
-    #[error("{}: {problem}", path.display())]
+    /// The input of a preparation does not have the layout of its source, or no usable image.
+    #[error("{path}: {problem}")]
     Source {
         /// The folder or file.
         path: PathBuf,
         /// What was found, what was expected and what to do.
         problem: String,
     },
-    /// Images that could not be used, in a strict preparation.
+    /// A strict preparation met images that cannot be used.
     #[error(
-        "{count} of {images} images cannot be read as they should (first: {first}); repair or remove them, or prepare without `strict` to skip and report them"
+        "{count} of {images} images cannot be read as they should (first: {first}); \
+         repair or remove them, or prepare without `strict` to skip and report them"
     )]
     Strict {
         /// How many images are unreadable or damaged.
@@ -171,27 +178,24 @@ pub enum Error {
     },
     /// The output folder holds a finished dataset.
     #[error(
-        "{} already holds a finished dataset: use it, remove it, or give another output folder",
-        path.display()
+        "{path} already holds a finished dataset: \
+         use it, remove it, or give another output folder"
     )]
     AlreadyPrepared {
         /// The folder.
         path: PathBuf,
     },
-    /// The output folder holds what an interrupted preparation left.
+    /// The output folder holds shards of an interrupted preparation that cannot be continued.
     #[error(
-        "{} holds an unfinished preparation (shards, but neither manifest.json nor what is needed to go on): remove it, or give another output folder",
-        path.display()
+        "{path} holds an unfinished preparation (shards, but neither manifest.json nor what is \
+         needed to continue): remove it, or give another output folder"
     )]
     Unfinished {
         /// The folder.
         path: PathBuf,
     },
     /// The output folder holds something else.
-    #[error(
-        "{} is not empty (it holds {entry}): give an empty or a new folder",
-        path.display()
-    )]
+    #[error("{path} is not empty (it holds {entry}): give an empty or a new folder")]
     NotEmpty {
         /// The folder.
         path: PathBuf,
@@ -200,8 +204,8 @@ pub enum Error {
     },
     /// The output folder holds the beginning of another preparation.
     #[error(
-        "{} holds the beginning of another preparation ({difference}): run that command again, remove the folder, or give another one",
-        path.display()
+        "{path} holds the beginning of another preparation ({difference}): \
+         run that command again, remove the folder, or give another one"
     )]
     OtherPreparation {
         /// The folder.
@@ -211,34 +215,34 @@ pub enum Error {
     },
     /// Another process is preparing into the output folder.
     #[error(
-        "another process is preparing into {}: wait for its end, or give another output folder",
-        path.display()
+        "another process is preparing into {path}: \
+         wait for its end, or give another output folder"
     )]
     Busy {
         /// The folder.
         path: PathBuf,
     },
     /// Another process is preparing the same part.
-    #[error("another process is preparing part {part} into {}: wait for its end", path.display())]
+    #[error("another process is preparing part {part} into {path}: wait for its end")]
     PartBusy {
         /// The folder.
         path: PathBuf,
         /// The part, as `3/16`.
         part: String,
     },
-    /// A folder that was to be merged holds no part of a dataset.
+    /// A folder to be merged holds no part of a dataset.
     #[error(
-        "{} holds no part of a dataset: give the output folders of preparations with `--part`",
-        path.display()
+        "{path} holds no part of a dataset: \
+         give the output folders of preparations with `--part`"
     )]
     NotAPart {
         /// The folder.
         path: PathBuf,
     },
-    /// Two parts that do not belong together.
+    /// Two parts do not belong together.
     #[error(
-        "{} and {} hold parts of different datasets ({difference}): prepare both from the same input with the same options",
-        first.display(), path.display()
+        "{first} and {path} hold parts of different datasets ({difference}): \
+         prepare both from the same input with the same options"
     )]
     OtherPart {
         /// The folder that differs.
@@ -248,10 +252,10 @@ pub enum Error {
         /// In what.
         difference: String,
     },
-    /// Parts that have not been made, or not to their end.
+    /// Parts to be merged lack shards: some parts were not made, or not to their end.
     #[error(
-        "{missing} of {shards} shards are missing for {} ({names}): make them with {advice}, then merge again",
-        path.display()
+        "{missing} of {shards} shards are missing for {path} ({names}): \
+         make them with {advice}, then merge again"
     )]
     MissingShards {
         /// The folder of the dataset.
@@ -262,85 +266,46 @@ pub enum Error {
         shards: usize,
         /// The first of them.
         names: String,
-        /// With what they are made.
+        /// The arguments that make them.
         advice: String,
     },
-    /// The preparation was asked to stop.
-    #[error("interrupted; the same command goes on from the last whole shard in {}", path.display())]
+    /// The caller stopped the preparation.
+    #[error("interrupted; the same command continues after the last whole shard in {path}")]
     Interrupted {
         /// The output folder.
         path: PathBuf,
     },
-    /// A budget that the dataset cannot keep to.
+    /// The dataset cannot be as small as the budget says.
     #[error(
-        "a budget of {} is too small: with every record a JPEG of quality {quality} the dataset takes about {}; allow that much, or give {advice}, or a smaller size",
-        in_words(*budget), in_words(*needed)
+        "a budget of {} is too small: with every record a JPEG of quality {quality} the dataset \
+         takes about {}; allow that much, or give {advice}, or a smaller size",
+        byte_count(*budget), byte_count(*needed)
     )]
     Budget {
-        /// Bytes allowed.
+        /// Allowed bytes.
         budget: u64,
-        /// The quality asked for.
+        /// The requested quality.
         quality: u8,
-        /// Bytes it would take, as far as they are known.
+        /// The bytes it would take, estimated from a sample.
         needed: u64,
         /// What else would do.
         advice: String,
     },
-    /// A shard whose images need far more bytes than those the budget was settled on.
+    /// The images of one shard need far more bytes than the sample that the budget relied on.
     #[error(
-        "{shard} does not keep to its share of the budget even at the lowest quality: give a larger budget, or put images that take so many bytes elsewhere"
+        "{shard} does not keep to its share of the budget even at the lowest quality: \
+         give a larger budget, or put images that take so many bytes elsewhere"
     )]
     Share {
         /// The shard's file name.
         shard: String,
     },
-    /// Not one image of the train split could be read.
-    #[error("no image of the train split could be read: see to the input")]
-    NoImages,
     /// A thread of the preparation ended without a result.
     #[error(
-        "a worker thread of the preparation panicked; please report this (the same command goes on from the last whole shard)"
+        "a worker thread of the preparation panicked; please report this \
+         (the same command continues after the last whole shard)"
     )]
     Worker,
-}
-
-/// Why the bytes of one image could not be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum DecodeError {
-    /// The file is neither JPEG nor PNG, whatever its name says.
-    #[error("neither JPEG nor PNG: starts with {start}")]
-    Format {
-        /// The first bytes, in hexadecimal.
-        start: String,
-    },
-    /// The header claims more pixels than [`MAX_PIXELS`](crate::MAX_PIXELS).
-    #[error("{height}×{width} pixels, more than the limit of {limit}")]
-    TooLarge {
-        /// Rows the header claims.
-        height: usize,
-        /// Columns the header claims.
-        width: usize,
-        /// The limit in pixels.
-        limit: usize,
-    },
-    /// The file ends before the picture does.
-    #[error("truncated: the file ends before the picture does")]
-    Truncated,
-    /// The decoder gave up.
-    #[error("{reason}")]
-    Broken {
-        /// The decoder's own reason, on one line.
-        reason: String,
-    },
-    /// A size of zero was asked for, or one too large to be an image.
-    #[error("images of side {size} were asked for: expected 1 to {limit}")]
-    Size {
-        /// The size asked for.
-        size: usize,
-        /// The largest size.
-        limit: usize,
-    },
 }
 
 impl Error {
@@ -362,5 +327,19 @@ impl Error {
     ) -> Self {
         let (expected, got) = (expected.to_string(), got.to_string());
         Self::Damaged { path: path.into(), what, expected, got }
+    }
+
+    /// The input of a preparation is not as its source should be.
+    pub(crate) fn source(path: impl Into<PathBuf>, problem: impl Into<String>) -> Self {
+        Self::Source { path: path.into(), problem: problem.into() }
+    }
+}
+
+/// A number of bytes in the unit that suits it: `2.50 GB`.
+pub(crate) fn byte_count(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000 => format!("{bytes} bytes"),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.2} GB", bytes as f64 / 1e9),
     }
 }

@@ -1,18 +1,20 @@
-//! What the fuzzers of `fuzz/` call: each reader of foreign bytes, with nothing around it.
+//! The functions that the fuzzers of `fuzz/` call: each reader of foreign bytes by itself.
 //!
-//! Not for use: it has no results, and may change in any release. Each function takes any bytes, and
-//! must neither panic nor hang nor ask for memory out of proportion. Readers of files get one. Where a
-//! checksum would stop nearly every input at the door, it is made right first.
+//! They are not meant for use: they have no results, and may change in any release. Each takes any
+//! bytes, and must neither panic nor hang nor allocate memory out of proportion. Where a checksum
+//! would refuse nearly every input, it is corrected first.
 
-use crate::header::{ENTRY, HEADER};
-use crate::manifest::Checksum;
-use crate::prepare::fuzz as sources;
+use crate::checksum::Checksum;
+use crate::decode::decode;
+use crate::header::{ENTRY, HEADER, Header, checksum_of, seal};
+use crate::manifest::{Manifest, ShardInfo, first_line};
+use crate::prepare::source::files::Archive;
+use crate::prepare::source::{mat::synsets, tar::members, zip::walk};
 use crate::shard::{Expected, Shard};
-use crate::{Manifest, ShardInfo, decode};
 use std::io::Write;
 use std::path::Path;
 
-/// The name of a target, and what it runs.
+/// The name of a target, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
@@ -21,16 +23,16 @@ pub const TARGETS: [Target; 7] = [
     ("manifest", manifest),
     ("record", record),
     ("image", image),
-    ("tar", sources::tar),
-    ("mat", sources::mat),
-    ("zip", sources::zip),
+    ("tar", tar),
+    ("mat", mat),
+    ("zip", zip),
 ];
 
-/// Side of the images of [`record`]'s shards.
+/// The side of the images in the shards of [`record`].
 const SIDE: usize = 8;
 
-/// Runs `with` on the name of a file that holds `bytes`.
-pub(crate) fn as_file(bytes: &[u8], with: impl FnOnce(&Path)) {
+/// Calls `with` with the path of a temporary file that holds `bytes`.
+fn as_file(bytes: &[u8], with: impl FnOnce(&Path)) {
     let file = tempfile::NamedTempFile::new()
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.flush()).map(|()| file));
     if let Ok(file) = file {
@@ -38,41 +40,44 @@ pub(crate) fn as_file(bytes: &[u8], with: impl FnOnce(&Path)) {
     }
 }
 
-/// A shard's header, with its checksum as found and made right.
+/// Calls `with` with an archive of these bytes.
+fn as_archive(bytes: &[u8], with: impl FnOnce(&Archive)) {
+    as_file(bytes, |path| {
+        if let Ok(archive) = Archive::open(path) {
+            with(&archive);
+        }
+    });
+}
+
+/// The header of a shard, with its checksum as it is and corrected.
 fn header(bytes: &[u8]) {
-    let _ = crate::header::Header::parse(bytes, Path::new("shard"));
+    let _ = Header::parse(bytes, Path::new("shard"));
     let mut bytes = bytes.to_vec();
     if bytes.len() >= HEADER {
-        right_header(&mut bytes);
-        let _ = crate::header::Header::parse(&bytes, Path::new("shard"));
+        seal(&mut bytes);
+        let _ = Header::parse(&bytes, Path::new("shard"));
     }
 }
 
-fn right_header(bytes: &mut [u8]) {
-    let crc = crc32fast::hash(&bytes[..HEADER - 4]);
-    bytes[HEADER - 4..HEADER].copy_from_slice(&crc.to_le_bytes());
-}
-
-/// A manifest, as it is, and below a first line that is right for it.
+/// A manifest as it is, and after a first line with the right checksum.
 fn manifest(bytes: &[u8]) {
     let path = Path::new("manifest.json");
     let _ = Manifest::parse(bytes, path);
-    let first = crate::manifest::first_line(bytes);
-    let _ = Manifest::parse(&[first.as_bytes(), bytes].concat(), path);
+    let _ = Manifest::parse(&[first_line(bytes).as_bytes(), bytes].concat(), path);
 }
 
-/// The first byte says how many records; then come their index and their bytes.
+/// A shard: the number of records in one byte, then their index and their bytes.
 fn record(bytes: &[u8]) {
     let Some((&records, rest)) = bytes.split_first() else { return };
     let Some((index, records_area)) = rest.split_at_checked(usize::from(records) * ENTRY) else {
         return;
     };
-    let header = crate::header::Header {
+    let header = Header {
         records: records.into(),
         height: SIDE as u32,
         width: SIDE as u32,
         records_length: records_area.len() as u64,
-        index_crc: crc32fast::hash(index),
+        index_crc: Checksum::of(index).0,
     };
     let header = header.to_bytes();
     let file = [&header[..], records_area, index].concat();
@@ -80,9 +85,9 @@ fn record(bytes: &[u8]) {
         file: "shard".into(),
         records: records.into(),
         bytes: file.len() as u64,
-        checksum: Checksum(crc32fast::hash(&header[..HEADER - 4])),
+        checksum: checksum_of(&header),
     };
-    let expected = Expected { height: SIDE, width: SIDE, record: SIDE * SIDE * 3, classes: 10 };
+    let expected = Expected { height: SIDE, width: SIDE, classes: 10 };
     as_file(&file, |path| {
         if let Ok(shard) = Shard::open(path, &info, expected) {
             let mut pixels = Vec::new();
@@ -95,18 +100,41 @@ fn record(bytes: &[u8]) {
     });
 }
 
-/// An image file, made smaller and larger. The decoders and the resampler are others'; this is the road to
-/// them.
+/// An image file, made smaller and larger, through the decoders and the resampler.
 fn image(bytes: &[u8]) {
     for size in [8, 37] {
         let _ = decode(bytes, size);
     }
 }
 
+/// A tar, and its files as tars.
+fn tar(bytes: &[u8]) {
+    as_archive(bytes, |archive| {
+        for member in members(archive, 0, archive.length).unwrap_or_default() {
+            let _ = members(archive, member.offset, member.length);
+        }
+    });
+}
+
+/// The `meta.mat` of a development kit.
+fn mat(bytes: &[u8]) {
+    let _ = synsets(bytes);
+}
+
+/// A zip, with each of its files.
+fn zip(bytes: &[u8]) {
+    as_archive(bytes, |archive| {
+        let _ = walk(archive, |_, file| {
+            let _ = file.read(archive, 1 << 16);
+            Ok(())
+        });
+    });
+}
+
 /// The target of that name.
 ///
 /// # Panics
-/// Where there is none: a fuzzer of `fuzz/` is named wrong.
+/// Where there is none, because a fuzzer of `fuzz/` has a wrong name.
 pub fn target(name: &str) -> fn(&[u8]) {
     let target = TARGETS.iter().find(|(n, _)| *n == name);
     target.unwrap_or_else(|| panic!("no fuzz target `{name}`")).1

@@ -1,23 +1,26 @@
-//! The bytes of a shard's header and index, as FORMAT.md lays them out.
+//! The bytes of a shard's header and of its index, as FORMAT.md defines them.
 
-use crate::Error;
+use crate::checksum::Checksum;
+use crate::error::Error;
 use std::path::Path;
 
-/// Bytes of the header: one page, so that the records start on a page.
+/// Bytes of the header: one page, so that the first record starts on a page.
 pub(crate) const HEADER: usize = 4096;
 /// Bytes of one index entry.
 pub(crate) const ENTRY: usize = 24;
-/// The format's version, of shards and of the manifest.
+/// The version of the format, in shards and in the manifest.
 pub(crate) const VERSION: u32 = 1;
 /// Colour channels of every record.
 pub(crate) const CHANNELS: usize = 3;
+/// The largest side of a stored image: the length of a record is then far below 2³².
+pub(crate) const MAX_SIDE: usize = 4096;
 
-/// Not text, and broken by whoever treats it as text, as PNG's.
+/// As in PNG, a program that treats the file as text breaks these bytes, which is then noticed.
 const MAGIC: [u8; 8] = *b"\x89AXS\r\n\x1a\n";
-/// Where the header's own checksum lies.
+/// The offset of the header's own checksum.
 const CHECKSUM: usize = HEADER - 4;
 
-/// The facts of a shard's header.
+/// The numbers in a shard's header from which all its other bytes follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) records: u64,
@@ -27,7 +30,7 @@ pub(crate) struct Header {
     pub(crate) index_crc: u32,
 }
 
-/// One line of a shard's index.
+/// One entry of a shard's index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) label: u32,
@@ -38,13 +41,13 @@ pub(crate) struct Entry {
 }
 
 impl Header {
-    /// Bytes of the whole file; `None` where the numbers do not fit.
+    /// Bytes of the whole file; `None` where they overflow.
     pub(crate) fn file_length(&self) -> Option<u64> {
         let index = self.records.checked_mul(ENTRY as u64)?;
         (HEADER as u64).checked_add(self.records_length)?.checked_add(index)
     }
 
-    /// Where the index starts; in range once `file_length` is known to be the file's.
+    /// The offset of the index; it cannot overflow where `file_length` has a value.
     pub(crate) fn index_offset(&self) -> u64 {
         HEADER as u64 + self.records_length
     }
@@ -66,13 +69,12 @@ impl Header {
             put(&v.to_le_bytes());
         }
         put(&self.index_crc.to_le_bytes());
-        let crc = crc32fast::hash(&out[..CHECKSUM]);
-        out[CHECKSUM..].copy_from_slice(&crc.to_le_bytes());
+        seal(&mut out);
         out
     }
 
-    /// Reads and checks a header and its checksum, which is returned beside it.
-    pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<(Self, u32), Error> {
+    /// Reads and checks the header at the start of `bytes`; returns its checksum beside it.
+    pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<(Self, Checksum), Error> {
         let bytes = bytes.get(..HEADER).ok_or_else(|| {
             let expected = format!("at least {HEADER} bytes");
             Error::damaged(path, "its length", expected, bytes.len())
@@ -81,20 +83,15 @@ impl Header {
             let hex = |b: &[u8]| b.iter().map(|b| format!("{b:02x}")).collect::<String>();
             return Err(Error::damaged(path, "its first 8 bytes", hex(&MAGIC), hex(&bytes[..8])));
         }
-        // The version comes before the checksum: another version may have that elsewhere.
+        // The version is compared before the checksum, which another version may have elsewhere.
         let version = u32_at(bytes, 8);
         if version != VERSION {
             let (expected, got) = (VERSION.into(), version.into());
             return Err(Error::Version { path: path.into(), expected, got });
         }
-        let (stored, crc) = (u32_at(bytes, CHECKSUM), crc32fast::hash(&bytes[..CHECKSUM]));
-        if stored != crc {
-            return Err(Error::damaged(
-                path,
-                "the header's checksum",
-                format!("{stored:08x}"),
-                format!("{crc:08x}"),
-            ));
+        let (stored, checksum) = (checksum_of(bytes), Checksum::of(&bytes[..CHECKSUM]));
+        if stored != checksum {
+            return Err(Error::damaged(path, "the header's checksum", stored, checksum));
         }
         let header = Self {
             height: u32_at(bytes, 16),
@@ -103,11 +100,11 @@ impl Header {
             records_length: u64_at(bytes, 48),
             index_crc: u32_at(bytes, 72),
         };
-        // Every other byte follows from these five numbers, the zeros too.
+        // All other bytes follow from these five numbers, the zeros included.
         if header.file_length().is_none() || header.to_bytes()[..] != *bytes {
             return Err(Error::damaged(path, "the header", "consistent", "contradictions"));
         }
-        Ok((header, crc))
+        Ok((header, checksum))
     }
 }
 
@@ -122,7 +119,7 @@ impl Entry {
         out
     }
 
-    /// `bytes` holds at least [`ENTRY`] bytes.
+    /// Reads the entry at the start of `bytes`, which has at least [`ENTRY`] bytes.
     pub(crate) fn parse(bytes: &[u8]) -> Self {
         Self {
             label: u32_at(bytes, 0),
@@ -132,6 +129,17 @@ impl Entry {
             encoding: u32_at(bytes, 20),
         }
     }
+}
+
+/// The checksum that the header at the start of `bytes` ends with.
+pub(crate) fn checksum_of(bytes: &[u8]) -> Checksum {
+    Checksum(u32_at(bytes, CHECKSUM))
+}
+
+/// Writes the right checksum into the header at the start of `bytes`.
+pub(crate) fn seal(bytes: &mut [u8]) {
+    let checksum = Checksum::of(&bytes[..CHECKSUM]);
+    bytes[CHECKSUM..HEADER].copy_from_slice(&checksum.0.to_le_bytes());
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
@@ -148,7 +156,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// A header and an entry come back as they were written.
+        /// A header and an entry are read as they were written.
         #[test]
         fn round_trip(records in 0u64..1 << 40, height: u32, width: u32, length in 0u64..1 << 50,
                       crc: u32, label: u32, offset: u64, encoding: u32) {
@@ -159,14 +167,13 @@ mod tests {
             prop_assert_eq!(Entry::parse(&entry.to_bytes()), entry);
         }
 
-        /// Any 4096 bytes, with or without a true checksum, are read or refused, never a panic.
+        /// Arbitrary bytes, with or without a right checksum, are refused without a panic.
         #[test]
         fn hostile_headers(mut bytes in prop::collection::vec(any::<u8>(), HEADER), magic: bool) {
             if magic {
                 bytes[..8].copy_from_slice(&MAGIC);
                 bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
-                let crc = crc32fast::hash(&bytes[..CHECKSUM]);
-                bytes[CHECKSUM..].copy_from_slice(&crc.to_le_bytes());
+                seal(&mut bytes);
             }
             prop_assert!(Header::parse(&bytes, Path::new("s")).is_err());
         }

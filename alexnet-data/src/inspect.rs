@@ -1,9 +1,13 @@
-//! Pictures of a dataset: a contact sheet of its images, and the mean image.
+//! Images to look at: a contact sheet of a split, and the mean image.
 
-use crate::whole::WholeFile;
-use crate::{Error, Manifest, Pixels, Split};
+use crate::atomic_file::write_atomic;
+use crate::dataset::Split;
+use crate::decode::pixels::Pixels;
+use crate::error::Error;
+use crate::manifest::Manifest;
+use image::ExtendedColorType::Rgb8;
+use image::ImageEncoder;
 use image::codecs::png::PngEncoder;
-use image::{ExtendedColorType, ImageEncoder};
 use std::io::Write;
 use std::path::Path;
 
@@ -15,7 +19,7 @@ const MAX_SIDE: usize = 16384;
 /// `count` images of a split, evenly spaced over its records, in rows on one sheet.
 ///
 /// # Errors
-/// [`Error::Setting`] for no image or too many, [`Error::DamagedRecord`].
+/// [`Error::Setting`] for no image or too many, and those of [`Split::record`].
 pub fn contact_sheet(split: &Split, count: usize) -> Result<Pixels, Error> {
     let count = count.min(split.len());
     let columns = (1..=count).find(|c| c * c >= count).unwrap_or(0);
@@ -34,30 +38,23 @@ pub fn contact_sheet(split: &Split, count: usize) -> Result<Pixels, Error> {
             data[at..at + row.len()].copy_from_slice(row);
         }
     }
-    Ok(Pixels { height: rows * height, width: columns * width, data, damage: None })
+    Ok(Pixels::new(rows * height, columns * width, data))
 }
 
-/// The mean image, rounded to whole values.
+/// The mean image of the train split, rounded to bytes.
 pub fn mean_picture(manifest: &Manifest) -> Pixels {
     let data = manifest.statistics.mean_image.iter().map(|v| v.round() as u8).collect();
-    Pixels { height: manifest.height, width: manifest.width, data, damage: None }
+    Pixels::new(manifest.height, manifest.width, data)
 }
 
-/// Writes a picture as PNG.
+/// Writes an image as PNG.
 ///
 /// # Errors
 /// [`Error::Io`] with the path.
-pub fn write_png(path: &Path, picture: &Pixels) -> Result<(), Error> {
+pub fn write_png(path: &Path, image: &Pixels) -> Result<(), Error> {
     let mut bytes = Vec::new();
     PngEncoder::new(&mut bytes)
-        .write_image(
-            &picture.data,
-            picture.width as u32,
-            picture.height as u32,
-            ExtendedColorType::Rgb8,
-        )
+        .write_image(&image.data, image.width as u32, image.height as u32, Rgb8)
         .map_err(|e| Error::io("encode", path)(std::io::Error::other(e)))?;
-    let mut file = WholeFile::create(path)?;
-    file.file().write_all(&bytes).map_err(Error::io("write", path))?;
-    file.commit()
+    write_atomic(path, |file| file.write_all(&bytes))
 }

@@ -1,45 +1,64 @@
 #![doc = include_str!("../README.md")]
 #![doc = include_str!("../FORMAT.md")]
-#![deny(unsafe_code)] // but for the one mapping, in map.rs
+#![deny(unsafe_code)] // except for the one mapping, in mmap.rs
 
-mod augment;
-mod batch;
-mod crc;
-mod dataset;
+// Errors, files and threads
+mod atomic_file;
+mod checksum;
+mod error;
+mod parallel;
+mod progress;
+
+// Image files to a dataset
 mod decode;
 mod demo;
-mod draws;
+mod prepare;
+
+// A dataset: its format, and reading, checking and looking at it
+mod dataset;
 mod eigen;
 mod encoding;
-mod error;
-#[doc(hidden)]
-pub mod fuzz;
 mod header;
 mod inspect;
 mod manifest;
-mod map;
-mod plan;
-mod prepare;
+mod mmap;
 mod record;
 mod shard;
 mod statistics;
 mod verify;
-mod whole;
 
+// A dataset to batches
+mod augment;
+mod batch;
+mod draws;
+mod plan;
+
+#[doc(hidden)]
+pub mod fuzz;
+
+pub use atomic_file::write_atomic;
 pub use augment::{Augmentation, ColorNoise, ColorScale, Offsets, View, Views, test_views};
 pub use batch::Batch;
-pub use dataset::{Amount, Dataset, Record, Split};
-pub use decode::{Decoder, Exif, MAX_PIXELS, Pixels, decode, decode_with};
+pub use checksum::Checksum;
+pub use dataset::{Dataset, Record, Split};
+pub use decode::error::DecodeError;
+pub use decode::exif::Exif;
+pub use decode::pixels::{MAX_PIXELS, Pixels};
+pub use decode::{Decoder, decode};
 pub use demo::{DemoOptions, draw_demo};
 pub use encoding::{Encoding, Mixture};
-pub use error::{DecodeError, Error};
+pub use error::Error;
 pub use inspect::{contact_sheet, mean_picture, write_png};
-pub use manifest::{Checksum, Class, FileInfo, Manifest, ShardInfo, SplitInfo, StoredOrder};
+pub use manifest::{Class, FileInfo, Manifest, ShardInfo, SplitInfo, StoredOrder};
 pub use plan::{Order, Plan};
-pub use prepare::{
-    Part, PartSummary, PrepareOptions, Progress, Source, Stage, Summary, merge, prepare,
-    prepare_part, prepare_until, repair,
-};
+pub use prepare::merge::merge;
+pub use prepare::options::PrepareOptions;
+pub use prepare::part::{Part, PartSummary};
+pub use prepare::repair::repair;
+pub use prepare::source::Source;
+pub use prepare::summary::Summary;
+pub use prepare::{prepare, prepare_part, prepare_until};
+pub use progress::{Progress, Stage};
+pub use shard::Amount;
 pub use statistics::Statistics;
 pub use verify::{Fault, verify};
-pub use whole::write_whole;

@@ -1,25 +1,27 @@
-//! `manifest.json`: what a dataset holds, its statistics, and the checksums of its files.
+//! `manifest.json`: the contents of a dataset, its statistics, and the checksums of its files.
 
-use crate::header::VERSION;
-use crate::{Error, Exif, Mixture, Statistics, write_whole};
+use crate::atomic_file::write_atomic;
+use crate::checksum::Checksum;
+use crate::decode::exif::Exif;
+use crate::encoding::Mixture;
+use crate::error::Error;
+use crate::header::{MAX_SIDE, VERSION};
+use crate::statistics::Statistics;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
-use std::fmt;
 use std::io::Write;
 use std::path::Path;
 
 /// The manifest's file name.
 pub(crate) const FILE: &str = "manifest.json";
-/// The largest side of a stored image: a record's length is then far below 2³².
-pub(crate) const MAX_SIDE: usize = 4096;
 
-/// Everything about a dataset but its pixels.
+/// Everything about a dataset except its pixels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// The format's version: 1.
+    /// The version of the format, which is 1.
     pub version: u32,
-    /// Where the images came from: a name of [`Source`](crate::Source).
+    /// The kind of input that the images came from: a name of [`Source`](crate::Source).
     pub source: String,
     /// Rows of every stored image.
     pub height: usize,
@@ -27,135 +29,111 @@ pub struct Manifest {
     pub width: usize,
     /// The seed of the order in which the records of `train` are stored.
     pub order_seed: u64,
-    /// Images of the input that a shard was made of; each shard lacks those that could not be read.
+    /// Images of the input for each shard, including those that could not be read and are not in
+    /// it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard_images: Option<usize>,
-    /// Whether pictures were turned as their EXIF data say.
+    /// Whether the EXIF orientation of images was applied.
     #[serde(default)]
     pub exif: Exif,
-    /// How the records are stored.
+    /// How the records are encoded.
     #[serde(default)]
     pub encoding: Mixture,
-    /// Files of the input that were no images, and were not read.
+    /// How many files of the input were not images, by their names, and were not read.
     pub ignored: u64,
-    /// The classes; a label is a place in this list.
+    /// The classes; a label is an index into this list.
     pub classes: Vec<Class>,
-    /// The splits, `train` first.
+    /// The splits, beginning with `train`.
     pub splits: Vec<SplitInfo>,
-    /// The file that lists odd images: its name, length and checksum.
+    /// The report of skipped and damaged images: its name, length and checksum.
     pub report: FileInfo,
-    /// Mean, covariance and eigenvectors of the train split.
+    /// The statistics of the train split.
     pub statistics: Statistics,
 }
 
-/// One class.
+/// One class of images.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Class {
-    /// Its name: that of its folder; of ImageNet's classes, the WordNet id.
+    /// The name of its folder; for classes of ImageNet, the WordNet id.
     pub name: String,
-    /// What it means in words, where the source says so.
+    /// A description in words, where the source has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub words: Option<String>,
-    /// Its number in ILSVRC's development kit, from 1: another order than that of the labels.
+    /// Its number in the development kit of ILSVRC, from 1, in another order than the labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub devkit_id: Option<u32>,
 }
 
 impl Class {
-    /// A class of which only the name is known.
+    /// A class with a name only.
     pub fn named(name: impl Into<String>) -> Self {
         Self { name: name.into(), words: None, devkit_id: None }
     }
 }
 
-/// One split.
+/// What the manifest says of one split.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SplitInfo {
-    /// Its name: `train`, `val` or `test`.
+    /// The name: `train`, `val` or `test`.
     pub name: String,
-    /// How its records are ordered.
+    /// The order of its records.
     pub order: StoredOrder,
-    /// Images in it.
+    /// The number of its records.
     pub records: u64,
-    /// Images of the input that could not be read and are not in it.
+    /// Images of the input that could not be read, and have no record.
     pub skipped: u64,
-    /// Images of each class, in the order of [`Manifest::classes`].
+    /// Records of each class, in the order of [`Manifest::classes`].
     pub images_per_class: Vec<u64>,
-    /// Its files, in the order of their records.
+    /// Its shards, in the order of their records.
     pub shards: Vec<ShardInfo>,
 }
 
-/// How the records of a split are ordered on disk.
+/// The order of a split's records on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StoredOrder {
-    /// Shuffled once, with [`Manifest::order_seed`], when they were written.
+    /// Shuffled once with [`Manifest::order_seed`], by the preparation.
     Shuffled,
-    /// By class, then by path.
+    /// Sorted by class, then by path.
     Sorted,
 }
 
-/// One shard.
+/// What the manifest says of one shard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ShardInfo {
-    /// Its file name, in the dataset's folder.
+    /// The file's name in the dataset's folder.
     pub file: String,
-    /// Records in it.
+    /// The number of its records.
     pub records: u64,
-    /// Its length.
+    /// The length of the file.
     pub bytes: u64,
-    /// The checksum of its header, which holds that of its index, which holds those of its records.
+    /// The checksum of the header, which holds that of the index, which holds those of the records.
     pub checksum: Checksum,
 }
 
-/// A small file beside the shards.
+/// What the manifest says of a small file beside the shards.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileInfo {
-    /// Its file name, in the dataset's folder.
+    /// The file's name in the dataset's folder.
     pub file: String,
-    /// Its length.
+    /// The length of the file.
     pub bytes: u64,
-    /// The checksum of its content.
+    /// The checksum of the file.
     pub checksum: Checksum,
 }
 
-/// A CRC-32 (IEEE, as zlib's), written `crc32:` and eight hexadecimal digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Checksum(pub u32);
-
-impl fmt::Display for Checksum {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "crc32:{:08x}", self.0)
-    }
-}
-
-impl Serialize for Checksum {
-    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Checksum {
-    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(d)?;
-        let digits = text.strip_prefix("crc32:").filter(|h| h.len() == 8);
-        let crc = digits.and_then(|h| u32::from_str_radix(h, 16).ok());
-        crc.map(Self).ok_or_else(|| serde::de::Error::custom("expected crc32: and 8 digits"))
-    }
-}
-
-/// The part of a manifest that any version has.
+/// The part of a manifest that every version has.
 #[derive(Deserialize)]
 struct AnyVersion {
     version: u64,
 }
 
 impl Manifest {
-    /// The manifest's bytes: a first line with the checksum of all that follows it.
+    /// The bytes of the file: a first line with the checksum of all bytes after it.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let text = serde_json::to_string_pretty(self).expect("plain data is always JSON");
         let rest = text.strip_prefix("{\n").expect("a struct is an object").to_owned() + "\n";
@@ -164,7 +142,7 @@ impl Manifest {
 
     /// Writes the manifest into the folder `dir`.
     pub(crate) fn write(&self, dir: &Path) -> Result<(), Error> {
-        write_whole(&dir.join(FILE), |file| file.write_all(&self.to_bytes()))
+        write_atomic(&dir.join(FILE), |file| file.write_all(&self.to_bytes()))
     }
 
     /// Reads and checks the manifest of the folder `dir`.
@@ -181,7 +159,7 @@ impl Manifest {
     }
 
     pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Self, Error> {
-        // The version comes first: another version may have its checksum elsewhere.
+        // The version is compared before the checksum, which another version may have elsewhere.
         if let Ok(AnyVersion { version }) = serde_json::from_slice(bytes)
             && version != u64::from(VERSION)
         {
@@ -192,7 +170,7 @@ impl Manifest {
         let (first, rest) = bytes.split_at(end);
         let expected = first_line(rest);
         if first != expected.as_bytes() {
-            // As debug text and cut short: a damaged line may hold anything.
+            // A damaged line may hold anything, so it is escaped and cut short.
             let got: String = String::from_utf8_lossy(first).chars().take(60).collect();
             let (expected, got) = (format!("{expected:?}"), format!("{got:?}"));
             return Err(Error::damaged(path, "the checksum of its first line", expected, got));
@@ -204,7 +182,7 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// What the readers rely on; a manifest that breaks it was not written by this crate.
+    /// Checks what readers rely on. This crate writes no manifest that fails here.
     fn check(&self, path: &Path) -> Result<(), Error> {
         let bad =
             |what, expected: &str, got: String| Err(Error::damaged(path, what, expected, got));
@@ -234,7 +212,7 @@ impl Manifest {
         let mut files = HashSet::from([FILE]);
         let shards = self.splits.iter().flat_map(|s| &s.shards).map(|s| &s.file);
         for file in shards.chain([&self.report.file]) {
-            // A bare name: a manifest must not reach outside its folder.
+            // A bare name, because a manifest must not reach outside its folder.
             let bare = Path::new(file).file_name().is_some_and(|name| name == file.as_str());
             if !bare || !files.insert(file) {
                 return bad("a file name", "a bare name, used once", format!("{file:?}"));
@@ -254,7 +232,7 @@ impl Manifest {
     }
 }
 
-/// The one possible first line above `rest`, so that a flip in the line itself is seen too.
+/// The only valid first line above `rest`, so that damage in the line itself is noticed too.
 pub(crate) fn first_line(rest: &[u8]) -> String {
-    format!("{{\"checksum\":\"{}\",\n", Checksum(crc32fast::hash(rest)))
+    format!("{{\"checksum\":\"{}\",\n", Checksum::of(rest))
 }

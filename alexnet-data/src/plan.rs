@@ -1,28 +1,58 @@
-//! The order and the random draws of every epoch.
+//! The order of the records in every epoch, and the random draws for their augmentation.
 
-use crate::augment::check_crop;
+use crate::augment::{Augmentation, ColorScale, View, check_crop};
+use crate::batch::Batch;
+use crate::dataset::Split;
 use crate::draws::{Purpose, below, draws, shuffle};
-use crate::{Augmentation, Batch, ColorScale, Error, Split, Statistics, View};
+use crate::error::Error;
+use crate::statistics::Statistics;
 use rand_chacha::rand_core::RngCore;
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The order of an epoch.
+/// The order of the records in an epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Order {
-    /// A fresh permutation each epoch, a function of seed and epoch.
+    /// A new permutation in each epoch, a function of seed and epoch.
     Shuffled,
-    /// As stored, the same each epoch, as the original: shuffled once, when it was written.
+    /// The stored order in each epoch, as in the authors' code; it was shuffled once, when the
+    /// dataset was prepared.
     Stored,
 }
 
-/// What is in every batch of every epoch: a pure function of (seed, epoch, step).
+/// Defines the batches of every epoch: each is a pure function of (seed, epoch, step).
 ///
-/// Crop and flip are drawn per (seed, epoch, record) (per chunk of an epoch where
-/// [`Augmentation::shared_by`] images share them), colour per (seed, epoch, record). So batches can
-/// be filled in any order, by any number of threads, and come out the same to the byte.
+/// Crop and flip are drawn for each (seed, epoch, record), or for each chunk of an epoch where
+/// [`Augmentation::shared_by`] images share them; colour noise is drawn for each (seed, epoch,
+/// record). So any number of threads may fill batches in any order and get the same bytes.
+///
+/// ```
+/// # use alexnet_data::*;
+/// # let temporary = tempfile::tempdir()?;
+/// # let (images, dir) = (temporary.path().join("images"), temporary.path().join("dataset"));
+/// # let demo = DemoOptions { image_size: 40, train_per_class: 2, val_per_class: 1, seed: 1 };
+/// # draw_demo(&images, &demo, &|_| ())?;
+/// # let new = PrepareOptions::new(Source::Folder, images, &dir);
+/// # prepare(&PrepareOptions { size: 36, ..new }, &|_| ())?;
+/// # let dataset = Dataset::open(&dir)?;
+/// let (train, statistics) = (dataset.split("train")?, &dataset.manifest().statistics);
+/// let augmentation = Augmentation {
+///     crop: [32, 32],
+///     offsets: Offsets::Inclusive, // 0 to 4, as the images have 36 × 36 pixels
+///     flip: true,
+///     shared_by: 1,
+///     color: None,
+/// };
+/// let plan = Plan::new(train.len(), 8, Order::Shuffled, 2012, augmentation)?;
+/// assert_eq!(plan.steps_per_epoch(), 3); // of 8, 8 and 4 images
+/// let mut batch = Batch::new();
+/// plan.fill(train, statistics, 0, 2, &mut batch)?;
+/// assert_eq!((batch.len(), batch.pixels.len()), (4, 4 * 32 * 32 * 3));
+/// assert!(batch.views.iter().all(|view| view.top <= 4 && view.left <= 4));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Plan {
     records: usize,
@@ -30,16 +60,16 @@ pub struct Plan {
     order: Order,
     seed: u64,
     augmentation: Augmentation,
-    /// The permutations of the last epochs asked for. Two, because loader threads that run ahead
-    /// over the end of an epoch ask for the next one while others still fill the last.
+    /// The permutations of the last two epochs that were used. At the end of an epoch some loader
+    /// threads already fill batches of the next one.
     permutations: Mutex<Vec<(usize, Permutation)>>,
 }
 
-/// Four bytes an index: half the memory of usize, for up to 2³² records.
+/// Indices of four bytes, half of a usize, for up to 2³² records.
 type Permutation = Arc<[u32]>;
 
 impl Plan {
-    /// A plan for `records` records in batches of `batch`.
+    /// A plan for epochs of `records` records in batches of `batch`.
     ///
     /// # Errors
     /// [`Error::Setting`] for no records or more than 2³² − 1, a batch of 0, `shared_by` of 0, an
@@ -69,17 +99,18 @@ impl Plan {
         Ok(Self { records, batch, order, seed, augmentation, permutations })
     }
 
-    /// Steps in an epoch; the last batch may be smaller.
+    /// The number of batches in an epoch; the last one may be smaller.
     pub fn steps_per_epoch(&self) -> usize {
         self.records.div_ceil(self.batch)
     }
 
-    /// The augmentation it was made with.
+    /// The augmentation of its batches.
     pub fn augmentation(&self) -> &Augmentation {
         &self.augmentation
     }
 
-    /// Fills `batch` with the images of one step, augmented; `stats` are those of the train split.
+    /// Fills `batch` with the images of one step, augmented; `statistics` are those of the train
+    /// split.
     ///
     /// # Errors
     /// [`Error::PlanLength`] for a split of another length, [`Error::NoSuchStep`],
@@ -88,7 +119,7 @@ impl Plan {
     pub fn fill(
         &self,
         split: &Split,
-        stats: &Statistics,
+        statistics: &Statistics,
         epoch: usize,
         step: usize,
         batch: &mut Batch,
@@ -109,21 +140,21 @@ impl Plan {
         let epoch = epoch as u64;
         let views = (start..end).map(|position| {
             let record = permutation.as_ref().map_or(position, |p| p[position] as usize);
-            (self.view(stored, epoch, position, record), self.shift(stats, epoch, record))
+            (self.view(stored, epoch, position, record), self.shift(statistics, epoch, record))
         });
         batch.fill(split, self.augmentation.crop, views)
     }
 
-    /// The crop and flip of one record, which is `position` in the epoch's order.
+    /// The crop and flip of one record, which is at `position` in the order of the epoch.
     fn view(&self, stored: [usize; 2], epoch: u64, position: usize, record: usize) -> View {
         let augmentation = &self.augmentation;
-        // Alone, an image's draw is its own, wherever it stands; shared, it is the chunk's.
+        // The draw depends on the record, and not on its position, unless a chunk shares it.
         let index = match augmentation.shared_by {
             1 => record,
             k => position / k,
         };
         let mut rng = draws(self.seed, epoch, Purpose::Geometry, index as u64);
-        // Always three draws in this order: switching one off leaves the others as they are.
+        // Three draws in this order even without `flip`, so that it does not change the offsets.
         let [top, left] = [0, 1].map(|axis| {
             let count = augmentation.offsets.count(stored[axis], augmentation.crop[axis]);
             below(&mut rng, count) as usize
@@ -133,12 +164,12 @@ impl Plan {
     }
 
     /// The colour shift of one record, in units of 0–255.
-    fn shift(&self, stats: &Statistics, epoch: u64, record: usize) -> [f32; 3] {
+    fn shift(&self, statistics: &Statistics, epoch: u64, record: usize) -> [f32; 3] {
         let Some(color) = self.augmentation.color else { return [0.0; 3] };
         let mut rng = draws(self.seed, epoch, Purpose::Color, record as u64);
         let mut shift = [0.0f64; 3];
-        for (&value, vector) in stats.eigenvalues.iter().zip(&stats.eigenvectors) {
-            // Rounding may leave a zero eigenvalue a little below zero.
+        for (&value, vector) in statistics.eigenvalues.iter().zip(&statistics.eigenvectors) {
+            // Rounding may make an eigenvalue of zero slightly negative.
             let value = value.max(0.0);
             let scale = match color.scale {
                 ColorScale::StandardDeviation => value.sqrt(),
@@ -155,8 +186,8 @@ impl Plan {
         if self.order == Order::Stored {
             return None;
         }
-        // Held while a permutation is made, so that it is made once. A poisoned lock is harmless:
-        // the list is changed by single pushes and removals of whole entries.
+        // The lock is held while a permutation is made, so that only one thread makes it. A
+        // poisoned lock is harmless, because each change of the list is one push or one removal.
         let mut cache = self.permutations.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, known)) = cache.iter().find(|(e, _)| *e == epoch) {
             return Some(known.clone());

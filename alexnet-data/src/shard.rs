@@ -1,15 +1,17 @@
-//! One shard, mapped: the checks made when it is opened and when a record is first read.
+//! One memory-mapped shard, checked when it is opened and when a record is first read.
 
-use crate::dataset::Amount;
+use crate::checksum::Checksum;
+use crate::error::Error;
 use crate::header::{ENTRY, Entry, HEADER, Header};
-use crate::map::map;
+use crate::manifest::{Manifest, ShardInfo};
+use crate::mmap::{map, prefetch};
 use crate::record::{self, JPEG, RAW};
-use crate::{Error, Manifest, ShardInfo};
 use memmap2::Mmap;
+use std::ops::AddAssign;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A mapped shard whose header and index are known to be whole.
+/// A mapped shard whose header and index have been checked.
 #[derive(Debug)]
 pub(crate) struct Shard {
     path: Box<Path>,
@@ -19,50 +21,59 @@ pub(crate) struct Shard {
     size: [usize; 2],
     /// Raw records and JPEG records.
     amounts: [Amount; 2],
-    /// One bit a record: its checksum has been found right in this mapping. A second check of the
-    /// same mapped bytes buys nothing (they are read-only pages of a file no one changes), and
-    /// costs more than the crop itself: it would halve the loader's rate.
+    /// One bit for each record: whether its checksum was compared in this mapping. To compare it
+    /// again would find nothing, because no one may change a mapped file, and it takes longer than
+    /// the crop: it would halve the rate of the loader.
     checked: Box<[AtomicU64]>,
 }
 
-/// What every shard of a dataset must agree with.
+/// What the manifest demands of every shard of its dataset.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Expected {
     pub(crate) height: usize,
     pub(crate) width: usize,
-    /// Bytes of a raw record.
-    pub(crate) record: usize,
     pub(crate) classes: usize,
 }
 
+/// How many records there are of a kind, and the bytes they take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Amount {
+    /// The number of records.
+    pub records: u64,
+    /// Their bytes in the record areas of the shards.
+    pub bytes: u64,
+}
+
+impl AddAssign for Amount {
+    fn add_assign(&mut self, other: Self) {
+        self.records += other.records;
+        self.bytes += other.bytes;
+    }
+}
+
 impl Expected {
-    /// What the manifest of a dataset says of its shards.
+    /// What this manifest demands.
     pub(crate) fn of(manifest: &Manifest) -> Self {
-        Self {
-            height: manifest.height,
-            width: manifest.width,
-            record: manifest.height * manifest.width * 3,
-            classes: manifest.classes.len(),
-        }
+        Self { height: manifest.height, width: manifest.width, classes: manifest.classes.len() }
     }
 }
 
 impl Shard {
-    /// Opens `path` and checks its length, its header, its index and what `info` says of them.
-    /// Nothing is allocated in proportion to a number that has not been checked against the length.
+    /// Opens `path`, checks its length, header and index, and compares them with `info`. A number
+    /// is compared with the length of the file before memory is allocated in proportion to it.
     pub(crate) fn open(path: &Path, info: &ShardInfo, expected: Expected) -> Result<Self, Error> {
         let bad = |what, want: &dyn ToString, got: &dyn ToString| {
             Err(Error::damaged(path, what, want.to_string(), got.to_string()))
         };
         let map = map(path)?;
-        let (header, crc) = Header::parse(&map, path)?;
+        let (header, checksum) = Header::parse(&map, path)?;
         let length = map.len() as u64;
         if header.file_length() != Some(length) || info.bytes != length {
             return bad("its length", &format!("{} bytes", info.bytes), &format!("{length} bytes"));
         }
-        if info.checksum.0 != crc {
+        if info.checksum != checksum {
             let named = "the header's checksum (manifest.json names the shard it belongs to)";
-            return bad(named, &info.checksum, &crate::manifest::Checksum(crc));
+            return bad(named, &info.checksum, &checksum);
         }
         let dims = (header.height as usize, header.width as usize);
         if dims != (expected.height, expected.width) {
@@ -72,18 +83,18 @@ impl Shard {
         if header.records != info.records {
             return bad("the number of records", &info.records, &header.records);
         }
-        // Both fit: they are parts of a length that fits, since the file is mapped.
+        // Both fit into usize, because the mapped file has them in its length.
         let (records, index) = (header.records as usize, header.index_offset() as usize);
-        let got = crc32fast::hash(&map[index..]);
-        if got != header.index_crc {
-            let want = format!("{:08x}", header.index_crc);
-            return bad("the index's checksum", &want, &format!("{got:08x}"));
+        let (want, got) = (Checksum(header.index_crc), Checksum::of(&map[index..]));
+        if got != want {
+            return bad("the index's checksum", &want, &got);
         }
+        let raw_length = (expected.height * expected.width * 3) as u64;
         let (mut end, mut amounts) = (HEADER as u64, [Amount::default(); 2]);
         for entry in map[index..].chunks_exact(ENTRY).map(Entry::parse) {
             let length = u64::from(entry.length);
             let fits = match entry.encoding {
-                RAW => length == expected.record as u64,
+                RAW => length == raw_length,
                 JPEG => length > 0,
                 _ => return bad("an encoding", &"0 (raw) or 1 (JPEG)", &entry.encoding),
             };
@@ -91,7 +102,7 @@ impl Shard {
                 let want = "a record that starts where the one before it ends";
                 return bad("an index entry", &want, &format!("{entry:?}"));
             }
-            end += length; // below 2⁶⁴: there are fewer than 2⁴⁰ entries of less than 2³² each
+            end += length; // below 2⁶⁴, with fewer than 2⁴⁰ entries of less than 2³² bytes each
             amounts[entry.encoding as usize] += Amount { records: 1, bytes: length };
             if entry.label as usize >= expected.classes {
                 let want = format!("less than {}", expected.classes);
@@ -111,17 +122,17 @@ impl Shard {
         self.records
     }
 
-    /// The index entry of record `i`, which the caller knows to be less than `len`.
+    /// The index entry of record `i` < `len`.
     pub(crate) fn entry(&self, i: usize) -> Entry {
         Entry::parse(&self.map[self.index + i * ENTRY..])
     }
 
-    /// Raw records and JPEG records in it.
+    /// Its raw records and its JPEG records.
     pub(crate) fn amounts(&self) -> [Amount; 2] {
         self.amounts
     }
 
-    /// Decodes `bytes`, those of the JPEG record `i`, into `buffer`.
+    /// Decodes the JPEG record `i`, which has these `bytes`, into `buffer`.
     pub(crate) fn decode(&self, i: usize, bytes: &[u8], buffer: &mut Vec<u8>) -> Result<(), Error> {
         record::decode(bytes, self.size, buffer).map_err(|reason| {
             let (path, [height, width]) = (self.path.to_path_buf(), self.size);
@@ -129,23 +140,24 @@ impl Shard {
         })
     }
 
-    /// Asks the system to begin reading record `i < len` from disk. One that has been read before is in
-    /// memory as a rule, and then a call of the system for nothing is spared, unless `again` says not to.
-    pub(crate) fn will_need(&self, i: usize, again: bool) {
+    /// Asks the system to begin reading record `i` < `len` from disk. A record that was read before
+    /// is usually still in memory, so for such a one the system is called only with `again`.
+    pub(crate) fn prefetch(&self, i: usize, again: bool) {
         let read = self.checked[i / 64].load(Ordering::Relaxed) & 1 << (i % 64) != 0;
         if again || !read {
             let entry = self.entry(i);
-            crate::map::will_need(&self.map, entry.offset as usize, entry.length as usize);
+            prefetch(&self.map, entry.offset as usize, entry.length as usize);
         }
     }
 
-    /// The index entry and the bytes of record `i < len`, their checksum compared the first time.
+    /// The index entry and the bytes of record `i` < `len`; the first time, their checksum is
+    /// compared.
     pub(crate) fn stored(&self, i: usize) -> Result<(Entry, &[u8]), Error> {
         let entry = self.entry(i);
         let start = entry.offset as usize;
         let bytes = &self.map[start..start + entry.length as usize];
         let (word, bit) = (&self.checked[i / 64], 1 << (i % 64));
-        // Relaxed: the bit carries no other data; two threads that race both check, harmlessly.
+        // Relaxed, as no other data depend on the bit; two threads that race both compare.
         if word.load(Ordering::Relaxed) & bit == 0 {
             let got = crc32fast::hash(bytes);
             if got != entry.crc {

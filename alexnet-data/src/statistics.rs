@@ -1,30 +1,31 @@
-//! Mean image, channel means and colour covariance of a set of images, exact to the last unit.
+//! The mean image, channel means and colour covariance of a set of images.
 //!
-//! Everything is summed in integers, so the order of the images, and with it the number of threads,
-//! cannot change a bit of the result.
+//! All sums are integers and therefore exact: neither the order of the images nor the number of
+//! threads changes a bit of the result.
 
 use crate::eigen::symmetric_eigen;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-/// What training subtracts and perturbs: statistics of the **train** split, in units of 0–255.
+/// Statistics of the **train** split, of pixel values from 0 to 255: training subtracts the mean
+/// and draws colour noise along the eigenvectors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Statistics {
-    /// Images they were taken over.
+    /// The number of images.
     pub images: u64,
     /// Mean of each channel over all pixels of all images: R, G, B.
     pub channel_mean: [f64; 3],
-    /// Covariance of the channels over all pixels of all images (divided by their number).
+    /// Covariance of the channels over all pixels of all images (divided by the number of pixels).
     pub covariance: [[f64; 3]; 3],
-    /// Its eigenvalues, descending.
+    /// Eigenvalues of the covariance, descending.
     pub eigenvalues: [f64; 3],
-    /// Its eigenvectors: row `i` is a unit vector in RGB that goes with eigenvalue `i`; its first
-    /// non-zero component is positive.
+    /// Eigenvectors of the covariance: row `i` is the unit vector (R, G, B) for eigenvalue `i`; its
+    /// first non-zero component is positive.
     pub eigenvectors: [[f64; 3]; 3],
-    /// The mean of every value of every pixel: height × width × 3, rows first, channels last.
-    /// In the manifest: base64 of little-endian f32.
+    /// The mean image, height × width × 3, rows first, channels last. The manifest has it as base64
+    /// of little-endian f32.
     #[serde(with = "f32_base64")]
     pub mean_image: Vec<f32>,
 }
@@ -38,17 +39,17 @@ impl Statistics {
     }
 }
 
-/// How many bytes 16 bits can sum.
+/// How many bytes can be summed in 16 bits.
 const RECENT: u64 = u16::MAX as u64 / u8::MAX as u64;
 
 /// Integer sums over images; two can be merged in any order.
 #[derive(Debug, Clone)]
 pub(crate) struct Sums {
     images: u64,
-    /// One sum for each value of an image, without what is in `recent`. 2⁵⁶ images would fit.
+    /// One sum for each value of an image, without those in `recent`. 2⁵⁶ images fit.
     values: Vec<u64>,
-    /// The sums over the last images, no more than [`RECENT`]: a quarter of the memory to go through
-    /// for each image, and six times as fast.
+    /// The sums over the last images, at most [`RECENT`] of them. An image adds to these alone,
+    /// which are a quarter of the memory: six times as fast as adding to `values`.
     recent: Vec<u16>,
     /// Sums of R·R, R·G, R·B, G·G, G·B, B·B over all pixels.
     products: [u128; 6],
@@ -70,7 +71,7 @@ impl Sums {
             self.values = self.sums().collect();
             self.recent.fill(0);
         }
-        // 32-bit lanes are fast; a block of 65,536 pixels (256 × 256) cannot overflow them.
+        // 32-bit lanes are fast, and a block of 65,536 pixels (256 × 256) cannot overflow them.
         for block in image.chunks(3 << 16) {
             let mut sums = [0u32; 6];
             for p in block.chunks_exact(3) {
@@ -90,7 +91,7 @@ impl Sums {
         self.values.iter().zip(&self.recent).map(|(&sum, &recent)| sum + u64::from(recent))
     }
 
-    /// Adds all that `other` has seen.
+    /// Adds the images of `other`.
     pub(crate) fn merge(&mut self, other: &Self) {
         self.images += other.images;
         self.values = self.sums().zip(other.sums()).map(|(a, b)| a + b).collect();
@@ -98,8 +99,8 @@ impl Sums {
         self.products.iter_mut().zip(&other.products).for_each(|(a, b)| *a += b);
     }
 
-    /// For a file: the number of images, the products, and each sum in 32 bits, as the sums over
-    /// up to 2²⁴ images fit.
+    /// The bytes for a file: the number of images, the products, and each sum in 32 bits, which are
+    /// enough for 2²⁴ images.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = self.images.to_le_bytes().to_vec();
         bytes.extend(self.products.iter().flat_map(|p| p.to_le_bytes()));
@@ -107,7 +108,7 @@ impl Sums {
         bytes
     }
 
-    /// What [`Sums::to_bytes`] wrote; `None` for anything else.
+    /// Reads the bytes of [`Sums::to_bytes`]; `None` for any others.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (images, rest) = bytes.split_first_chunk::<8>()?;
         let (products, rest) = rest.split_at_checked(6 * 16)?;
@@ -122,7 +123,7 @@ impl Sums {
         rest.is_empty().then_some(sums)
     }
 
-    /// The statistics; `None` before the first image.
+    /// The statistics of the images so far; `None` before the first.
     pub(crate) fn finish(&self) -> Option<Statistics> {
         let pixels = u128::from(self.images) * (self.values.len() / 3) as u128;
         if pixels == 0 {
@@ -135,8 +136,8 @@ impl Sums {
         }
         let n = pixels as f64;
         let covariance_of = |product: usize, a: usize, b: usize| {
-            // Σab·n − Σa·Σb in integers: no digits cancel. It fits below 2⁵⁵ pixels, half a
-            // million ImageNets; wrapping, so that nothing panics beyond.
+            // Σab·n − Σa·Σb in integers, so that no digits cancel. It fits below 2⁵⁵ pixels, half a
+            // million ImageNets; beyond, it wraps instead of panicking.
             let minuend = self.products[product].wrapping_mul(pixels);
             minuend.wrapping_sub(sums[a].wrapping_mul(sums[b])) as i128 as f64 / n / n
         };
@@ -156,7 +157,7 @@ impl Sums {
     }
 }
 
-/// A list of f32 as base64 text, little-endian.
+/// A list of f32 as base64 of its little-endian bytes.
 mod f32_base64 {
     use super::{Engine, STANDARD};
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
@@ -180,7 +181,7 @@ mod f32_base64 {
 mod tests {
     use super::*;
 
-    /// Against the definition, in f64, over images of unequal brightness; in any order of merging.
+    /// The sums agree with the definition, computed in f64, whatever the order of merging.
     #[test]
     fn sums_match_the_definition() {
         let images: Vec<Vec<u8>> = (0..7u32)
@@ -213,8 +214,8 @@ mod tests {
         assert_eq!(got.mean_image[5], want as f32);
     }
 
-    /// Sixteen bits never overflow: white images, more than they hold, also after a merge in between
-    /// and after a file.
+    /// Sixteen bits never overflow: more white images than they hold, with merges and files
+    /// between.
     #[test]
     fn white_stays_white() {
         let mut sums = Sums::new(6);
@@ -232,7 +233,7 @@ mod tests {
         assert_eq!((got.channel_mean, got.covariance), ([255.0; 3], [[0.0; 3]; 3]));
     }
 
-    /// The statistics survive their JSON to the bit; nothing has no statistics.
+    /// JSON keeps every bit of the statistics; without images there are none.
     #[test]
     fn json_is_exact() {
         let mut sums = Sums::new(3 * 5);

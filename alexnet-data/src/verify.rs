@@ -1,21 +1,22 @@
-//! Checks every byte of a dataset with all cores, and names each fault.
+//! Checks every byte of a dataset, with all cores, and lists the faults.
 
 use crate::dataset::check_report;
+use crate::error::Error;
+use crate::manifest::{Manifest, ShardInfo};
+use crate::parallel::{for_each, thread_count};
 use crate::record::RAW;
 use crate::shard::{Expected, Shard};
-use crate::{Error, Manifest, ShardInfo};
 use std::fmt;
 use std::path::Path;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::thread;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-/// Something that is not as it was written.
+/// One fault of a dataset: a file or a record that is not what was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// The file, in the dataset's folder.
+    /// The name of the file in the dataset's folder.
     pub file: String,
-    /// Where it is one record alone: the record's number in the file, in its split, and its class.
+    /// For a fault of one record: its number in the file, its number in the split, and its class.
     pub record: Option<(usize, u64, String)>,
     /// What is wrong, on one line.
     pub problem: String,
@@ -25,26 +26,23 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { file, record, problem } = self;
         match record {
-            Some((n, image, class)) => {
-                write!(
-                    f,
-                    "{file}: record {n} (image {image} of the split, class {class}): {problem}"
-                )
+            Some((n, i, class)) => {
+                write!(f, "{file}: record {n} (image {i} of the split, class {class}): {problem}")
             }
             None => write!(f, "{file}: {problem}"),
         }
     }
 }
 
-/// Checks lengths, headers, indices and the checksum of every record of the dataset in `dir`, and that
-/// every JPEG record is a picture of the stored size; returns what is wrong, in the order of the files. `progress` gets records done and their number.
+/// Checks the lengths, headers, indices and all records of the dataset in `dir`: their checksums,
+/// and that every JPEG record is an image of the stored size. Returns the faults in the order of
+/// the files. `progress` gets the number of records checked and that of all records.
 ///
 /// # Errors
-/// As [`Dataset::open`](crate::Dataset::open) where the manifest itself cannot be read: nothing can
-/// be compared then.
+/// Those of [`Dataset::open`](crate::Dataset::open) about the manifest, without which nothing can
+/// be compared.
 pub fn verify(dir: &Path, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Vec<Fault>, Error> {
     let manifest = Manifest::read(dir)?;
-    let expected = Expected::of(&manifest);
     let total = manifest.splits.iter().map(|s| s.records).sum();
     let mut shards: Vec<(&ShardInfo, u64)> = Vec::new();
     for split in &manifest.splits {
@@ -54,22 +52,15 @@ pub fn verify(dir: &Path, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Vec<Fa
             first += shard.records;
         }
     }
-    let (next, done) = (AtomicUsize::new(0), AtomicU64::new(0));
-    let found = Mutex::new(Vec::new());
-    let work = || {
-        while let Some((info, first)) = shards.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let tell = |n| progress(done.fetch_add(n, Ordering::Relaxed) + n, total);
-            let faults = check(dir, info, *first, expected, &manifest, &tell);
-            found.lock().unwrap_or_else(|e| e.into_inner()).extend(faults);
-        }
+    let (done, found) = (AtomicU64::new(0), Mutex::new(Vec::new()));
+    let check = |_: &mut (), &(info, first): &(&ShardInfo, u64)| {
+        let report = |n| progress(done.fetch_add(n, Ordering::Relaxed) + n, total);
+        let faults = check_shard(dir, info, first, &manifest, &report);
+        found.lock().unwrap_or_else(PoisonError::into_inner).extend(faults);
+        Ok(())
     };
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    thread::scope(|scope| {
-        (0..cores).for_each(|_| {
-            scope.spawn(work);
-        });
-    });
-    let mut faults = found.into_inner().unwrap_or_else(|e| e.into_inner());
+    for_each(thread_count(0), &shards, || (), check)?;
+    let mut faults = found.into_inner().unwrap_or_else(PoisonError::into_inner);
     let place = |f: &Fault| shards.iter().position(|(s, _)| s.file == f.file);
     faults.sort_by_key(|f| (place(f), f.record.as_ref().map(|r| r.0)));
     if let Err(error) = check_report(dir, &manifest) {
@@ -79,20 +70,20 @@ pub fn verify(dir: &Path, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Vec<Fa
     Ok(faults)
 }
 
-/// The faults of one shard.
-fn check(
+/// The faults of one shard, whose first record is number `first` of its split; `report` gets the
+/// number of records that were checked since its last call.
+fn check_shard(
     dir: &Path,
     info: &ShardInfo,
     first: u64,
-    expected: Expected,
     manifest: &Manifest,
-    tell: &dyn Fn(u64),
+    report: &dyn Fn(u64),
 ) -> Vec<Fault> {
     let file = info.file.clone();
-    let shard = match Shard::open(&dir.join(&file), info, expected) {
+    let shard = match Shard::open(&dir.join(&file), info, Expected::of(manifest)) {
         Ok(shard) => shard,
         Err(error) => {
-            tell(info.records);
+            report(info.records);
             return vec![Fault { file, record: None, problem: error.to_string() }];
         }
     };
@@ -103,12 +94,12 @@ fn check(
             _ => shard.decode(i, bytes, &mut buffer),
         });
         if let Err(error) = checked {
-            // In range: `Shard::open` has compared every label with the number of classes.
+            // In range, because `Shard::open` has compared every label with the number of classes.
             let class = manifest.classes[shard.entry(i).label as usize].name.clone();
             let record = Some((i, first + i as u64, class));
             faults.push(Fault { file: file.clone(), record, problem: error.to_string() });
         }
-        tell(1);
+        report(1);
     }
     faults
 }

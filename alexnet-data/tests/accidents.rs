@@ -1,4 +1,4 @@
-//! Accidents: interrupted, killed or crowded preparations end in the bytes of an undisturbed one.
+//! Interrupted, killed and competing preparations end in the bytes of an undisturbed one.
 
 #![allow(clippy::print_stdout)] // a test that is skipped says so
 
@@ -28,7 +28,7 @@ fn five(input: &Path, output: &Path) -> PrepareOptions {
     PrepareOptions { shard_records: Some(5), ..options(input, output, 8) }
 }
 
-/// Stops a preparation when `done` of its images have been counted in all.
+/// Interrupts a preparation after `done` of its images in all stages.
 fn interrupted(options: &PrepareOptions, done: usize) -> Result<(), Error> {
     let (stop, seen) = (AtomicBool::new(false), std::sync::atomic::AtomicUsize::new(0));
     let count = |p: Progress| {
@@ -39,9 +39,10 @@ fn interrupted(options: &PrepareOptions, done: usize) -> Result<(), Error> {
     prepare_until(options, &count, &stop).map(|_| ())
 }
 
-/// Interrupted anywhere, again and again, with another number of threads each time: the same bytes.
+/// Interrupted anywhere, again and again, with another number of threads each time, a preparation
+/// makes the same bytes.
 #[test]
-fn an_interrupted_preparation_goes_on() {
+fn an_interrupted_preparation_continues() {
     let (dir, input) = input();
     let (whole, output) = (dir.path().join("whole"), dir.path().join("out"));
     let want_summary = run(&five(&input, &whole)).unwrap();
@@ -66,10 +67,10 @@ fn an_interrupted_preparation_goes_on() {
     assert_eq!((summary.images, summary.skipped), (want_summary.images, want_summary.skipped));
 }
 
-/// What is left of a run that was killed is checked, not trusted: a damaged or missing file of it is
-/// made again, files that were under way are removed.
+/// The files that a killed run leaves are checked: a damaged or missing one is made again, and
+/// unfinished ones are removed.
 #[test]
-fn leavings_are_checked() {
+fn unfinished_files_are_checked() {
     let (dir, input) = input();
     let (whole, output) = (dir.path().join("whole"), dir.path().join("out"));
     run(&five(&input, &whole)).unwrap();
@@ -91,7 +92,7 @@ fn leavings_are_checked() {
                 0 => fs::remove_file(&path).unwrap(),
                 1 => fs::write(&path, &bytes[..bytes.len() / 2]).unwrap(),
                 _ => {
-                    // In a header or a piece; the pixels are for `verify`.
+                    // In a header or a result; `verify` finds damage in pixels.
                     let mut bytes = bytes.clone();
                     bytes[40] ^= 4;
                     fs::write(&path, bytes).unwrap();
@@ -99,7 +100,7 @@ fn leavings_are_checked() {
             }
             match run(&five(&input, &output)) {
                 Ok(_) => assert_eq!(contents(&output), want, "{name}, {damage}"),
-                // Without a job, no one knows what the shards are.
+                // Without the plan, the content of the shards is unknown.
                 Err(Error::Unfinished { .. }) => assert!(name == ".prepare.json" && damage == 0),
                 Err(Error::OtherPreparation { .. }) => assert!(name == ".prepare.json"),
                 Err(error) => panic!("{name}, {damage}: {error}"),
@@ -114,7 +115,7 @@ fn leavings_are_checked() {
     assert!(matches!(run(&five(&input, &output)), Err(Error::AlreadyPrepared { .. })));
 }
 
-/// Another command does not go on where this one stopped, and takes nothing away from it.
+/// Another command does not continue where this one stopped, and removes nothing of it.
 #[test]
 fn another_preparation_is_refused() {
     let (dir, input) = input();
@@ -139,7 +140,7 @@ fn another_preparation_is_refused() {
     run(&five(&input, &output)).unwrap();
 }
 
-/// Two at once: the second says so, and the first does not notice.
+/// Of two processes at once, the second is refused, and the first is not disturbed.
 #[test]
 fn one_at_a_time() {
     let (dir, input) = input();
@@ -155,7 +156,7 @@ fn one_at_a_time() {
     assert!(!output.join(".prepare.lock").exists());
 }
 
-/// An output that cannot be written: an error that names it, at once.
+/// An output that cannot be written is an error at once, with its path.
 #[test]
 fn read_only_folders() {
     let (dir, input) = input();
@@ -182,8 +183,8 @@ fn read_only_folders() {
     refused(&closed.join("out"));
 }
 
-/// An archive that is cut short between a run and the next: the error says so, what is done stays,
-/// and with the archive whole again it goes on to the same bytes.
+/// If an archive is cut short between two runs, the error says so and whole shards stay; with the
+/// whole archive, the preparation continues to the same bytes.
 #[test]
 fn an_archive_cut_short() {
     let dir = tempfile::tempdir().unwrap();

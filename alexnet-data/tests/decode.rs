@@ -2,14 +2,14 @@
 
 mod common;
 
-use alexnet_data::{DecodeError, Decoder, Exif, MAX_PIXELS, decode, decode_with};
+use alexnet_data::{DecodeError, Decoder, Exif, MAX_PIXELS, decode};
 use common::{jpeg, options, picture, png, put, run};
 use image::ExtendedColorType::{L8, L16, La8, Rgb8, Rgba8};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use proptest::prelude::*;
 use std::time::{Duration, Instant};
 
-/// An image of the stored size is not touched, whatever its aspect: only its centre is taken.
+/// An image whose shorter side has the requested size is cropped, and otherwise unchanged.
 #[test]
 fn same_size_is_exact() {
     for (height, width) in [(9, 9), (9, 14), (13, 9)] {
@@ -23,7 +23,8 @@ fn same_size_is_exact() {
     }
 }
 
-/// Halving is the mean of four pixels; the offset is ⌊(side − size) / 2⌋ of the resized image.
+/// A pixel of a halved image is the mean of four; the crop is at ⌊(side − size) / 2⌋ of the resized
+/// image.
 #[test]
 fn halving_averages() {
     // 8 × 14 becomes 4 × 7, of which columns 1 to 4 are kept.
@@ -37,8 +38,8 @@ fn halving_averages() {
     }
 }
 
-/// Cropping while resizing is cropping after resizing: the square in the middle of a wide image is
-/// the same whether its sides, outside the crop's reach, are there or not.
+/// Cropping while resizing equals cropping after resizing: the central square of a wide image does
+/// not depend on columns outside of the filter's reach.
 #[test]
 fn the_crop_sees_over_its_edge() {
     for size in [5, 16] {
@@ -53,7 +54,7 @@ fn the_crop_sees_over_its_edge() {
     }
 }
 
-/// Grey, 16 bits, alpha: all become RGB.
+/// Grey, 16 bits and alpha become RGB.
 #[test]
 fn colour_types() {
     let flat = |kind, pixel: &[u8]| decode(&png(&pixel.repeat(16), 4, 4, kind), 4).unwrap().data;
@@ -63,7 +64,7 @@ fn colour_types() {
     assert_eq!(flat(L16, &(77u16 * 257).to_ne_bytes()), [77; 48]);
 }
 
-/// 4:4:4, 4:2:2, 4:4:0, 4:2:0, 4:1:1 and odder: the colour is right, every block is in its place.
+/// For every chroma sampling, the colours are right and every block is at its position.
 #[test]
 fn samplings() {
     for luma @ (h, v) in [(1, 1), (2, 1), (1, 2), (2, 2), (4, 1), (1, 4), (4, 2), (2, 4)] {
@@ -75,7 +76,8 @@ fn samplings() {
             assert_eq!(got.damage, None, "{luma:?}");
             got.data
         };
-        // Y 100, Cb 90, Cr 180: R = Y + 1.402·52, G = Y + 0.34414·38 − 0.71414·52, B = Y − 1.772·38.
+        // Y 100, Cb 90, Cr 180: R = Y + 1.402·52, G = Y + 0.34414·38 − 0.71414·52, B = Y −
+        // 1.772·38.
         let data = middle(&|c, _| [100, 90, 180][c]);
         let right = |p: &[u8]| {
             p.iter().zip([172.9, 75.9, 32.7]).all(|(v, w)| (f64::from(*v) - w).abs() < 1.6)
@@ -94,8 +96,8 @@ fn samplings() {
     }
 }
 
-/// The four-colour files of ImageNet: CMYK and, with Adobe's marker, YCCK; Adobe stores the colours
-/// inverted. Against the formulas, as Pillow has them.
+/// The four-colour files of ImageNet, CMYK and (with Adobe's marker) YCCK, which store inverted
+/// colours, are converted by the formulas of Pillow.
 #[test]
 fn four_colours() {
     let middle = |adobe, values: [u8; 4]| {
@@ -117,7 +119,7 @@ fn four_colours() {
     near(middle(Some(2), [100, 90, 180, k]), rgb.map(|v| scale(255.0 - v, k)));
 }
 
-/// Bytes behind the end of a picture change nothing; pictures of one row or one column become squares.
+/// Bytes after the end of an image change nothing; images of one row or one column become squares.
 #[test]
 fn trailing_bytes_and_strips() {
     let good = jpeg(&picture(20, 30, 1), 20, 30);
@@ -135,7 +137,7 @@ fn trailing_bytes_and_strips() {
     }
 }
 
-/// Content decides, not the name: a PNG in a file `.JPEG`, and a JPEG in a file `.png`.
+/// The content of a file decides, not its name: a PNG may be named `.JPEG`, and a JPEG `.png`.
 #[test]
 fn names_do_not_matter() {
     let dir = tempfile::tempdir().unwrap();
@@ -149,7 +151,7 @@ fn names_do_not_matter() {
     assert!((0..2).any(|i| train.record(i).unwrap().pixels == pixels));
 }
 
-/// Orientation is ignored unless it is to be applied; nonsense in its place is ignored always.
+/// Orientation is ignored unless it is to be applied; an invalid one is always ignored.
 #[test]
 fn exif_orientation() {
     let pixels = picture(16, 24, 3);
@@ -166,7 +168,7 @@ fn exif_orientation() {
     for orientation in 0..=9 {
         let bytes = with(orientation);
         assert_eq!(decode(&bytes, 16).unwrap().data, upright);
-        let turned = decode_with(&bytes, 16, Exif::Apply).unwrap().data;
+        let turned = Decoder::new(16, Exif::Apply).decode(&bytes).unwrap().data;
         for (y, x) in [(0, 0), (3, 9), (15, 2)] {
             // Where the pixel that is shown at (y, x) lies in the file.
             let (fy, fx) = match orientation {
@@ -184,7 +186,7 @@ fn exif_orientation() {
     }
 }
 
-/// Files that are no images, in part or at all: an error each, that says what is wrong.
+/// Each file that is no image, or not a whole one, is an error that says what is wrong.
 #[test]
 fn broken_files() {
     let good = jpeg(&picture(20, 20, 1), 20, 20);
@@ -204,8 +206,7 @@ fn broken_files() {
     }
 }
 
-/// A flipped bit inside a scan never passes without a word where the decoder can see it, and never
-/// panics.
+/// A flipped bit inside a scan is reported wherever the decoder can notice it.
 #[test]
 fn flipped_bits() {
     let good = jpeg(&picture(40, 40, 1), 40, 40);
@@ -218,7 +219,7 @@ fn flipped_bits() {
     assert!(damaged > 0);
 }
 
-/// A header that claims 65,535² pixels is refused before any memory is asked for.
+/// A header that claims 65,535² pixels is refused before memory is allocated.
 #[test]
 fn huge_claims_cost_nothing() {
     let mut bytes = jpeg(&picture(20, 20, 1), 20, 20);
@@ -244,8 +245,8 @@ const SAMPLINGS: [SamplingFactor; 6] = [
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// A decoder's memory is used again and shows nowhere: after a black picture and after a white
-    /// one, JPEGs of every kind, whole, damaged and cut, are what they are alone.
+    /// The reused memory of a decoder does not change its results: after a black and after a white
+    /// image, JPEGs of every kind, whole, damaged and cut, decode to what they are by themselves.
     #[test]
     fn decoders_remember_nothing(
         (height, width) in (1usize..70, 1usize..70),
@@ -281,6 +282,37 @@ proptest! {
                 let flat = decoder.decode(&png(&[shade; 90 * 90 * 3], 90, 90, Rgb8)).unwrap();
                 prop_assert_eq!(flat.data, vec![shade; 16 * 16 * 3]);
                 prop_assert_eq!(&decoder.decode(file).map_err(|e| e.to_string()), &want);
+            }
+        }
+    }
+}
+
+/// An image does not depend on the number and order of its scans, however its chroma is sampled.
+#[test]
+fn scans_do_not_change_an_image() {
+    use SamplingFactor::{F_1_1, F_1_2, F_2_1, F_2_2, F_4_1};
+    let side = 72;
+    let value = |i: usize| [i / 3 % side, i / 3 / side, (i / 3 % side + i / 3 / side) / 2][i % 3];
+    let pixels: Vec<u8> = (0..side * side * 3).map(|i| (value(i) * 255 / side) as u8).collect();
+    let file = |sampling, separate_scans, progressive| {
+        let mut bytes = Vec::new();
+        let mut encoder = Encoder::new(&mut bytes, 95);
+        encoder.set_sampling_factor(sampling);
+        encoder.set_optimized_huffman_tables(separate_scans); // which also makes separate scans
+        encoder.set_progressive(progressive);
+        encoder.encode(&pixels, side as u16, side as u16, ColorType::Rgb).unwrap();
+        bytes
+    };
+    for sampling in [F_1_1, F_1_2, F_2_1, F_2_2, F_4_1] {
+        for size in [side, 40, side / 4] {
+            let separate = decode(&file(sampling, true, false), size).unwrap();
+            assert_eq!(separate.damage, None);
+            for (scans, progressive) in [(false, false), (true, true)] {
+                let other = decode(&file(sampling, scans, progressive), size).unwrap();
+                let pairs = separate.data.iter().zip(&other.data);
+                let error: u64 = pairs.map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+                let mean = error as f64 / other.data.len() as f64;
+                assert!(mean < 2.0, "{sampling:?} at {size}: {mean}");
             }
         }
     }

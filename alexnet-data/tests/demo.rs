@@ -1,4 +1,4 @@
-//! The demo images: the same every time, and not to be told by their colours.
+//! The demo images are the same every time, and their colours do not reveal their class.
 
 mod common;
 
@@ -9,8 +9,8 @@ use std::fs;
 const SMALL: DemoOptions =
     DemoOptions { image_size: 40, train_per_class: 2, val_per_class: 1, seed: 3 };
 
-/// The same options give the same files; a whole tree is left alone, half a one is drawn again, and
-/// someone else's folder is refused.
+/// The same options give the same files. A complete tree stays as it is, an incomplete one is drawn
+/// again, and a folder with other files is refused.
 #[test]
 fn drawn_once_and_the_same() {
     let dir = tempfile::tempdir().unwrap();
@@ -25,7 +25,7 @@ fn drawn_once_and_the_same() {
     assert_ne!(first[0].1, first[1].1);
     assert_ne!(first[0].1, contents(&a.join("val/striped-star"))[0].1);
 
-    // Whole: left alone, even where a file has been changed. Not whole: drawn again.
+    // A complete tree stays as it is, even if a file was changed; an incomplete one is drawn again.
     let path = a.join("train/striped-star/0000.jpg");
     fs::write(&path, b"mine").unwrap();
     draw_demo(&a, &SMALL, &|_| ()).unwrap();
@@ -69,9 +69,9 @@ fn solve(mut a: [[f64; 10]; 10], mut b: [[f64; 10]; 10]) -> [[f64; 10]; 10] {
 }
 
 /// A ridge classifier on mean colours, their squares and products stays above 60 % error (90 % is
-/// chance): colour does not tell the class.
+/// chance): colour does not reveal the class.
 #[test]
-fn mean_colours_do_not_tell_the_class() {
+fn mean_colours_do_not_reveal_the_class() {
     let dir = tempfile::tempdir().unwrap();
     let (images, output) = (dir.path().join("images"), dir.path().join("set"));
     let demo = DemoOptions { image_size: 48, train_per_class: 150, val_per_class: 60, seed: 1 };
@@ -102,7 +102,7 @@ fn mean_colours_do_not_tell_the_class() {
 
 /// `Source::Demo` is `Source::Folder` on the drawn tree; its images are those of `draw_demo`.
 #[test]
-fn prepared_through_the_folder_road() {
+fn prepared_like_a_folder() {
     let dir = tempfile::tempdir().unwrap();
     let images = dir.path().join("images");
     draw_demo(&images, &SMALL, &|_| ()).unwrap();

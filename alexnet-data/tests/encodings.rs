@@ -1,4 +1,4 @@
-//! JPEG records and budgets: the same pixels but for the encoding, the same bytes on any road, errors where due.
+//! JPEG records and budgets: the pixels, bytes and errors that they should have.
 
 mod common;
 
@@ -66,21 +66,31 @@ fn datasets() -> &'static [Dataset; 3] {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// Batches of any plan are the same but for what JPEG loses: order, crops, labels to the bit.
+    /// Batches of any plan differ only in the pixels that JPEG changes: order, crops and labels are
+    /// the same.
     #[test]
-    fn the_loader_does_not_care(batch in 1usize..20, seed: u64, epoch in 0usize..9, crop in prop::array::uniform2(1usize..=SIDE)) {
+    fn batches_do_not_depend_on_the_encoding(
+        batch in 1usize..20,
+        seed: u64,
+        epoch in 0usize..9,
+        crop in prop::array::uniform2(1usize..=SIDE),
+    ) {
         let [raw, jpeg, mixed] = datasets();
-        let augmentation = Augmentation { crop, offsets: Offsets::Inclusive, flip: true, shared_by: 1, color: None };
+        let offsets = Offsets::Inclusive;
+        let augmentation = Augmentation { crop, offsets, flip: true, shared_by: 1, color: None };
         let (mut want, mut got) = (Batch::new(), Batch::new());
         for dataset in [jpeg, mixed] {
             let split = |d: &'static Dataset| d.split("train").unwrap();
-            let plan = Plan::new(split(raw).len(), batch, Order::Shuffled, seed, augmentation).unwrap();
+            let records = split(raw).len();
+            let plan = Plan::new(records, batch, Order::Shuffled, seed, augmentation).unwrap();
+            let statistics = &dataset.manifest().statistics;
             for step in 0..plan.steps_per_epoch() {
                 plan.fill(split(raw), &raw.manifest().statistics, epoch, step, &mut want).unwrap();
-                plan.fill(split(dataset), &dataset.manifest().statistics, epoch, step, &mut got).unwrap();
+                plan.fill(split(dataset), statistics, epoch, step, &mut got).unwrap();
                 prop_assert_eq!((&got.labels, &got.views), (&want.labels, &want.views));
-                let error: u64 = got.pixels.iter().zip(&want.pixels).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
-                // These colours change faster than 4:2:0 can follow; another record is some 100 away.
+                let pairs = got.pixels.iter().zip(&want.pixels);
+                let error: u64 = pairs.map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+                // These colours change faster than 4:2:0 can follow; another record differs by 100.
                 let error = error as f64 / want.pixels.len() as f64;
                 prop_assert!(error <= 30.0, "{error}");
             }
@@ -88,8 +98,8 @@ proptest! {
     }
 }
 
-/// What is raw in the mixture is raw to the bit; what is JPEG is the JPEG dataset's; the raw ones are
-/// evenly spread over the stored order.
+/// A mixture has the raw records of the raw dataset and the JPEG records of the JPEG dataset; the
+/// raw ones are evenly spread over the stored order.
 #[test]
 fn a_mixture_is_made_of_both() {
     let [raw, jpeg, mixed] = datasets();
@@ -129,7 +139,8 @@ fn statistics_are_of_decoded_pixels() {
     }
 }
 
-/// One, two, five threads: the same bytes; damaged shards are made again to the same bytes.
+/// One, two and five threads make the same bytes, and repair makes the bytes of damaged shards
+/// again.
 #[test]
 fn bytes_do_not_depend_on_threads_and_repair_remakes_them() {
     let (dir, input) = input();
@@ -154,8 +165,8 @@ fn bytes_do_not_depend_on_threads_and_repair_remakes_them() {
     }
 }
 
-/// Whatever the budget, the folder keeps to it, and uses most of it where it can; a budget that
-/// cannot be kept is an error that says what would do, and leaves nothing.
+/// The folder keeps to any budget, and uses most of it where it can. A budget that cannot be kept
+/// is an error that says what would do, and leaves nothing.
 #[test]
 fn budgets_are_kept() {
     let (dir, input) = input();
@@ -191,7 +202,7 @@ fn budgets_are_kept() {
     assert!(size(&output) <= needed);
 }
 
-/// A shard of images that are harder than the sample's is stored with less quality, and that is noted.
+/// A shard whose images need more bytes than the sample's has a lower quality, which is noted.
 #[test]
 fn an_unlucky_shard_keeps_to_its_share() {
     let dir = tempfile::tempdir().unwrap();
@@ -218,7 +229,8 @@ fn an_unlucky_shard_keeps_to_its_share() {
     assert_eq!(contents(&output), want);
 }
 
-/// A record with a right checksum that is no picture of the size: a typed error, found by verify too.
+/// A record with a right checksum that is no image of the stored size is a typed error, which
+/// verify finds too.
 #[test]
 fn a_bad_record_with_a_right_checksum() {
     let (_guard, input) = input();
@@ -261,7 +273,7 @@ fn a_bad_record_with_a_right_checksum() {
     }
 }
 
-/// Encodings that version 1 does not have, gaps and overlaps between records: refused when opening.
+/// Opening refuses encodings that version 1 does not have, and gaps and overlaps between records.
 #[test]
 fn wrong_indices_are_refused() {
     let (_guard, input) = input();
@@ -291,7 +303,7 @@ fn wrong_indices_are_refused() {
     }
 }
 
-/// Bytes of a shard of JPEG records flipped, all of header and index: opening or reading finds it.
+/// Opening or reading finds any flipped byte in a shard of JPEG records.
 #[test]
 fn every_flipped_byte_is_found() {
     let (_guard, input) = input();
@@ -320,7 +332,7 @@ fn every_flipped_byte_is_found() {
     }
 }
 
-/// Qualities that are none are refused before anything is written.
+/// Invalid qualities are refused before anything is written.
 #[test]
 fn wrong_qualities() {
     let (dir, input) = input();

@@ -1,4 +1,4 @@
-//! The format: what is written is read back, and no damaged byte is ever taken for a good one.
+//! The format: records are read as they were written, and damage to any byte is found.
 
 mod common;
 
@@ -22,7 +22,7 @@ fn read_all(dir: &Path) -> Result<usize, Error> {
     Ok(records)
 }
 
-/// Images of the stored size come back to the bit, with their labels, val in sorted order.
+/// Images of the stored size are stored unchanged, with their labels; val is in sorted order.
 #[test]
 fn round_trip() {
     let dir = tempfile::tempdir().unwrap();
@@ -65,7 +65,8 @@ fn round_trip() {
     assert!(text.contains("`test`") && text.contains("train, val"), "{text}");
 }
 
-/// A dataset of three shards with two records of 4 × 4 each: few enough bytes to try every one.
+/// A dataset of three shards with two records of 4 × 4 pixels each, which has few enough bytes to
+/// try every one.
 fn tiny_dataset() -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let (input, output) = (dir.path().join("in"), dir.path().join("out"));
@@ -77,8 +78,7 @@ fn tiny_dataset() -> (TempDir, PathBuf) {
     (dir, output)
 }
 
-/// Every byte of every file of a dataset flipped in turn, in one bit and in all: opening the dataset
-/// or reading a record finds it, and names the file.
+/// Opening the dataset or reading a record finds any flipped byte of any file, and names the file.
 #[test]
 fn every_flipped_byte_is_found() {
     let (_guard, dir) = tiny_dataset();
@@ -101,7 +101,7 @@ fn every_flipped_byte_is_found() {
     assert_eq!(read_all(&dir).unwrap(), 6);
 }
 
-/// Every file cut to every length, made longer, or gone: found, and named.
+/// A file that is cut to any length, made longer, or missing is found and named.
 #[test]
 fn every_truncation_is_found() {
     let (_guard, dir) = tiny_dataset();
@@ -121,7 +121,7 @@ fn every_truncation_is_found() {
     }
 }
 
-/// A shard in the place of another one, each whole in itself, is found.
+/// A whole shard in the place of another one is found.
 #[test]
 fn swapped_shards_are_found() {
     let (_guard, dir) = small_dataset(4);
@@ -134,7 +134,7 @@ fn swapped_shards_are_found() {
     assert!(matches!(read_all(&dir), Err(Error::Damaged { .. })));
 }
 
-/// Another version is said to be one, before any checksum.
+/// Another version is named before any checksum is compared.
 #[test]
 fn other_versions_are_named() {
     let (_guard, dir) = small_dataset(4);
@@ -153,7 +153,7 @@ fn other_versions_are_named() {
     assert!(matches!(got, Error::Version { expected: 1, got: 2, .. }), "{got}");
 }
 
-/// A manifest with a true checksum and false content: an error, never a panic, never a file outside.
+/// A manifest with a right checksum and false content is an error, and no file outside is opened.
 #[test]
 fn hostile_manifests_are_refused() {
     let (_guard, dir) = small_dataset(4);
@@ -191,7 +191,7 @@ fn hostile_manifests_are_refused() {
     }
 }
 
-/// What is no dataset is said to be none.
+/// A folder that is no dataset is named.
 #[test]
 fn other_folders_are_named() {
     let dir = tempfile::tempdir().unwrap();
@@ -201,7 +201,7 @@ fn other_folders_are_named() {
     assert!(text.contains("missing"), "{text}");
 }
 
-/// The manifest's checksum is what FORMAT.md says, in three lines that any language has.
+/// The manifest's checksum follows FORMAT.md in a few lines that every language has.
 #[test]
 fn the_first_line_is_the_checksum_of_the_rest() {
     let (_guard, dir) = small_dataset(4);

@@ -1,4 +1,4 @@
-//! The fuzzers' seeds (`fuzz/corpus`), run as an ordinary test; and the test that writes them.
+//! Runs the fuzzers' seeds (`fuzz/corpus`) as an ordinary test; another test writes them.
 
 mod common;
 
@@ -14,7 +14,7 @@ fn corpus() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus")
 }
 
-/// Every seed of every target, whole, cut short and flipped here and there: no panic.
+/// No seed of any target, whole, cut short or with flipped bytes, causes a panic.
 #[test]
 fn seeds_run() {
     for (name, target) in TARGETS {

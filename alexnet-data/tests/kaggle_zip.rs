@@ -1,4 +1,4 @@
-//! Kaggle's zip, read in place: the dataset of the unpacked tree, and an error for every lie.
+//! Kaggle's zip gives the dataset of the unpacked tree, and every lie in it is an error.
 
 mod common;
 
@@ -12,7 +12,7 @@ const NAME: &str = "imagenet-object-localization-challenge.zip";
 const IMAGES: &str = "ILSVRC/Data/CLS-LOC";
 const SIDE: usize = 8;
 
-/// The files of the layout: tables, six images, what is beside them.
+/// The files of the layout: tables, six images, and other files.
 fn layout() -> Vec<(String, Vec<u8>)> {
     let image = |seed| jpeg(&picture(SIDE, SIDE + 2, seed), SIDE, SIDE + 2);
     let mut files = vec![
@@ -55,8 +55,8 @@ fn prepare(input: &Path, output: &Path) -> Result<Vec<(String, Vec<u8>)>, Error>
     Ok(contents(output))
 }
 
-/// The zip, alone or in its folder, stored, deflated, with 64-bit fields, in any order: the bytes of
-/// the unpacked tree's dataset.
+/// The zip by itself or in its folder, stored or deflated, with 64-bit fields, in any order, gives
+/// the bytes of the unpacked tree's dataset.
 #[test]
 fn the_dataset_of_the_unpacked_tree() {
     let dir = tempfile::tempdir().unwrap();
@@ -81,8 +81,8 @@ fn the_dataset_of_the_unpacked_tree() {
     }
 }
 
-/// Lies about lengths, bombs, encryption, names that come twice, a missing table: a clear error, or
-/// one image less.
+/// Wrong lengths, bombs, encryption, duplicate names and a missing table are clear errors, or skip
+/// one image.
 #[test]
 fn lies_are_errors() {
     let dir = tempfile::tempdir().unwrap();
@@ -116,7 +116,8 @@ fn lies_are_errors() {
         })
     };
     assert!(attempt(&tables("LOC_val_solution.csv")).0.unwrap_err().contains("LOC_val_solution"));
-    // A file that is not what the zip says of it is skipped, and named; a bomb is not even inflated.
+    // A file that is not what the zip says of it is skipped, and named; a bomb is not even
+    // inflated.
     let zeros = deflated("zeros", &vec![0; 1 << 20]);
     for (lie, reason) in [
         (Entry { length: 1 << 40, ..zeros.clone() }, "more than the limit"),
@@ -135,8 +136,8 @@ fn lies_are_errors() {
     }
 }
 
-/// Cut anywhere or flipped anywhere: an error, a dataset that lacks something, or (in a field that
-/// nothing reads) the same one; never a panic.
+/// A zip that is cut or has a flipped byte is an error, or lacks an image, or gives the same
+/// dataset where nothing reads the byte; there is no panic.
 #[test]
 fn damaged_zips() {
     let dir = tempfile::tempdir().unwrap();
@@ -160,7 +161,7 @@ fn damaged_zips() {
     }
 }
 
-/// The images as a tar.gz, in the zip or beside the tables: the error says how to unpack it.
+/// Where the images are a tar.gz, in the zip or beside the tables, the error says how to unpack it.
 #[test]
 fn a_packed_tar_gz() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! What a damaged dataset makes a reader allocate: no more than its own files are long, and nothing large.
+//! A reader of a damaged dataset allocates no more than the length of its files.
 //!
 //! The only test of its file: the counting allocator sees the whole process.
 
@@ -15,7 +15,7 @@ use std::path::Path;
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 
-/// What does not grow with the files: the tables with which a JPEG record is decoded.
+/// The decoder's tables for a JPEG record, which do not grow with the files.
 const TABLES: usize = 16 << 10;
 
 /// Opens a dataset and reads everything in it.
@@ -31,7 +31,7 @@ fn read_all(dir: &Path) -> Result<usize, Error> {
     Ok(records)
 }
 
-/// The most that reading has allocated at once.
+/// The most memory that reading has allocated at once.
 fn peak(dir: &Path) -> usize {
     let before = MEMORY.current_usage();
     MEMORY.reset_peak_usage();
@@ -39,7 +39,8 @@ fn peak(dir: &Path) -> usize {
     MEMORY.peak_usage().saturating_sub(before)
 }
 
-/// Every byte of every file flipped, every file cut to every length (of JPEG datasets, every seventh).
+/// Every byte of every file is flipped, and every file cut to every length (every seventh for
+/// JPEG).
 #[test]
 fn no_more_than_the_files() {
     for (encoding, step) in [(Encoding::Raw, 1), (Encoding::Jpeg { quality: 90 }, 7)] {

@@ -1,4 +1,5 @@
-//! 245 odd and broken files, where they are at hand: each ends as their list says, in bounded time and memory.
+//! 245 unusual and broken files, if they are available: each ends as their list says, within
+//! bounded time and memory.
 
 #![allow(clippy::print_stdout)] // a test that is skipped says so
 
@@ -6,7 +7,7 @@ use alexnet_data::{Decoder, Exif, decode};
 use std::path::Path;
 use std::time::Duration;
 
-/// What a file may take of the processor. Other work on the machine does not count.
+/// The CPU time that one file may take; other work on the machine does not count.
 const LIMIT: Duration = Duration::from_secs(1);
 
 #[test]
@@ -57,7 +58,7 @@ fn nasty_files() {
     println!("slowest: {} in {:?}; peak memory of the test {:?} kB", slowest.1, slowest.0, peak());
 }
 
-/// What this thread has used of the processor, where the system tells it (Linux).
+/// The CPU time that this thread has used, where the system knows it (Linux).
 fn processor_time() -> Option<Duration> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)

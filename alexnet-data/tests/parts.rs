@@ -1,4 +1,5 @@
-//! Parts: made at once or apart, killed and gone on with, they join to the bytes of an undivided run.
+//! Parts that were made at once or one by one, and interrupted or not, are merged to the bytes of
+//! an undivided run.
 
 mod common;
 
@@ -13,7 +14,8 @@ use tempfile::TempDir;
 
 const SIDE: usize = 36;
 
-/// 42 train and 8 val images and four that are none, in shards of 5: nine of train, two of val.
+/// 42 train and 8 val images and four files that are no images, in shards of 5: nine of train, two
+/// of val.
 fn input() -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let input = dir.path().join("in");
@@ -53,10 +55,10 @@ const ENCODINGS: [Encoding; 3] = [
     Encoding::Budget { bytes: 180_000, quality: 90 },
 ];
 
-/// Three parts at once in one folder, and one after the other in folders of their own, with any
-/// number of threads: joined, the bytes of an undivided run, statistics and report too.
+/// Three parts made at once in one folder, and four made one after another in their own folders,
+/// are merged to the bytes of an undivided run, with any number of threads.
 #[test]
-fn parts_join_to_the_undivided_run() {
+fn parts_merge_to_the_undivided_run() {
     let (dir, input) = input();
     for (n, encoding) in ENCODINGS.into_iter().enumerate() {
         let at = |name: &str| dir.path().join(format!("{name}{n}"));
@@ -97,9 +99,10 @@ fn parts_join_to_the_undivided_run() {
     }
 }
 
-/// A part interrupted anywhere goes on; an undivided run finishes what parts have begun.
+/// A part that was interrupted anywhere continues, and an undivided run finishes what parts have
+/// begun.
 #[test]
-fn interrupted_parts_go_on() {
+fn interrupted_parts_continue() {
     let (dir, input) = input();
     let (whole, output) = (dir.path().join("whole"), dir.path().join("out"));
     let options = five(ENCODINGS[2], &input, &output);
@@ -139,9 +142,9 @@ fn interrupted_parts_go_on() {
     assert_eq!(contents(&output), want);
 }
 
-/// A merge killed at any moment goes on: what it had brought is checked, not trusted.
+/// A merge that was killed at any moment continues: the files it had copied are checked.
 #[test]
-fn an_interrupted_merge_goes_on() {
+fn an_interrupted_merge_continues() {
     let (dir, input) = input();
     let (whole, output) = (dir.path().join("whole"), dir.path().join("out"));
     run(&five(Encoding::Raw, &input, &whole)).unwrap();
@@ -168,7 +171,7 @@ fn an_interrupted_merge_goes_on() {
     assert!(matches!(merge(&parts, &output, false), Err(Error::AlreadyPrepared { .. })));
 }
 
-/// Missing shards are named, with the parts that make them; nothing is lost by asking.
+/// The error for missing shards names them and the parts that make them, and changes nothing.
 #[test]
 fn missing_parts_are_named() {
     let (dir, input) = input();
@@ -204,7 +207,7 @@ fn missing_parts_are_named() {
     assert!(matches!(merge(&[missing], &output, false), Err(Error::NotAPart { .. })));
 }
 
-/// Parts of other options or another input do not go into one folder, nor into one dataset.
+/// Parts with other options or another input are refused in the same folder and in a merge.
 #[test]
 fn other_parts_are_refused() {
     let (dir, input) = input();
@@ -237,7 +240,8 @@ fn other_parts_are_refused() {
     refused(same, "list of images");
 }
 
-/// Parts do not lock each other out; the same part twice, or an undivided run beside a part, do.
+/// Different parts run at once; the same part twice, or a whole preparation beside a part, are
+/// refused.
 #[test]
 fn locks() {
     let (dir, input) = input();
@@ -272,7 +276,7 @@ fn locks() {
     assert!(matches!(busy.into_inner().unwrap(), Some(Err(Error::Busy { .. }))));
 }
 
-/// More parts than shards; errors that leave nothing; strictness, which loses nothing.
+/// There may be more parts than shards; errors leave nothing, and strictness loses nothing.
 #[test]
 fn edges() {
     let (dir, input) = input();

@@ -30,7 +30,7 @@ fn augmentation(crop: [usize; 2]) -> Augmentation {
     Augmentation { crop, offsets: Offsets::Inclusive, flip: true, shared_by: 1, color: None }
 }
 
-/// What a batch should hold, pixel by pixel.
+/// The pixels of a crop, copied one by one.
 fn crop_slowly(split: &Split, view: View, [height, width]: [usize; 2]) -> Vec<u8> {
     let image = split.record(view.record).unwrap().pixels;
     let at = |y: usize, x: usize, c: usize| {
@@ -46,8 +46,16 @@ proptest! {
     /// Every record exactly once an epoch; offsets and chunks as stated; pixels as drawn; the same
     /// bytes again from another plan, last step first.
     #[test]
-    fn an_epoch(batch in 1usize..20, seed: u64, epoch in 0usize..1000, shared_by in 1usize..6,
-                crop in prop::array::uniform2(1usize..=8), exclusive: bool, stored: bool, flip: bool) {
+    fn an_epoch(
+        batch in 1usize..20,
+        seed: u64,
+        epoch in 0usize..1000,
+        shared_by in 1usize..6,
+        crop in prop::array::uniform2(1usize..=8),
+        exclusive: bool,
+        stored: bool,
+        flip: bool,
+    ) {
         let (split, stats) = train();
         let offsets = if exclusive { Offsets::Exclusive } else { Offsets::Inclusive };
         let color = Some(ColorNoise { sigma: 0.1, scale: ColorScale::StandardDeviation });
@@ -77,13 +85,15 @@ proptest! {
         };
         for chunk in views.chunks(shared_by) {
             for v in chunk {
-                prop_assert!(v.top < end(8, crop[0]) && v.left < end(8, crop[1]) && (flip || !v.flip));
-                prop_assert_eq!((v.top, v.left, v.flip), (chunk[0].top, chunk[0].left, chunk[0].flip));
+                prop_assert!(v.top < end(8, crop[0]) && v.left < end(8, crop[1]));
+                prop_assert!(flip || !v.flip);
+                prop_assert_eq!(View { record: 0, ..*v }, View { record: 0, ..chunk[0] });
             }
         }
         for b in &batches {
             prop_assert_eq!([b.height, b.width], crop);
-            prop_assert!(b.len() == b.color_shift.len() && b.len() == b.views.len() && !b.is_empty());
+            prop_assert_eq!((b.color_shift.len(), b.views.len()), (b.len(), b.len()));
+            prop_assert!(!b.is_empty());
             for (i, view) in b.views.iter().enumerate() {
                 let size = crop[0] * crop[1] * 3;
                 prop_assert_eq!(&b.pixels[i * size..][..size], crop_slowly(split, *view, crop));
@@ -115,13 +125,17 @@ proptest! {
 
     /// The ten views lie inside, at the four corners and the centre, and come mirrored.
     #[test]
-    fn ten_views(stored in prop::array::uniform2(1usize..300), crop in prop::array::uniform2(0usize..300)) {
+    fn ten_views(
+        stored in prop::array::uniform2(1usize..300),
+        crop in prop::array::uniform2(0usize..300),
+    ) {
         let fits = (0..2).all(|i| crop[i] > 0 && crop[i] <= stored[i]);
         match test_views(stored, crop, Views::Ten) {
             Err(error) => prop_assert!(!fits, "{}", error),
             Ok(views) => {
                 prop_assert!(fits && views.len() == 10);
-                prop_assert!(views.iter().all(|v| v.top + crop[0] <= stored[0] && v.left + crop[1] <= stored[1]));
+                prop_assert!(views.iter().all(|v| v.top + crop[0] <= stored[0]));
+                prop_assert!(views.iter().all(|v| v.left + crop[1] <= stored[1]));
                 for (plain, mirrored) in views[..5].iter().zip(&views[5..]) {
                     prop_assert_eq!(View { flip: true, ..*plain }, *mirrored);
                 }

@@ -1,4 +1,4 @@
-//! Preparation: layouts, odd files, determinism, and what is left after an error.
+//! Preparation: layouts, unusual files, determinism, and the files that an error leaves.
 
 mod common;
 
@@ -17,7 +17,8 @@ fn report(output: &Path) -> Vec<(String, String)> {
     text.lines().map(line).map(|v| (field(&v, "path"), field(&v, "action"))).collect()
 }
 
-/// One, two, five threads and any number of records a shard: the same bytes, odd files included.
+/// One, two and five threads and any number of records a shard make the same bytes, also with
+/// unusual files.
 #[test]
 fn output_does_not_depend_on_threads() {
     let dir = tempfile::tempdir().unwrap();
@@ -44,7 +45,7 @@ fn output_does_not_depend_on_threads() {
     assert!(prepared.iter().all(|p| *p == prepared[0]));
 }
 
-/// The statistics are those of the stored train records, by the definition.
+/// The statistics of the stored train records agree with the definition.
 #[test]
 fn statistics_are_those_of_train() {
     let (_guard, dir) = common::small_dataset(6);
@@ -70,7 +71,7 @@ fn statistics_are_those_of_train() {
     assert_eq!(orders, [StoredOrder::Shuffled, StoredOrder::Sorted]);
 }
 
-/// Odd names, odd extensions and odd content: what can be read is, the rest is reported, all is counted.
+/// Files with unusual names, extensions and content are read, reported or counted.
 #[test]
 fn odd_files() {
     let dir = tempfile::tempdir().unwrap();
@@ -127,7 +128,7 @@ fn odd_files() {
     assert!(!dir.path().join("strict").exists());
 }
 
-/// Names that are no UTF-8 work; links do, and those that lead in circles or nowhere do not hang.
+/// Names that are not UTF-8 and links work; links that lead in circles or nowhere do not hang.
 #[cfg(unix)]
 #[test]
 fn unix_oddities() {
@@ -148,7 +149,7 @@ fn unix_oddities() {
     assert!(report(&output).iter().any(|(path, _)| path.ends_with("loop")));
 }
 
-/// A val tree elsewhere; classes that train does not know; a val tree inside the train tree.
+/// A val tree may be elsewhere, but not inside the train tree, nor with classes that train lacks.
 #[test]
 fn val_trees() {
     let dir = tempfile::tempdir().unwrap();
@@ -171,7 +172,7 @@ fn val_trees() {
     assert!(text.contains("inside"), "{text}");
 }
 
-/// What is no input, is said to be none; nothing is left behind.
+/// An unusable input is an error that names it and leaves nothing.
 #[test]
 fn clear_errors() {
     let dir = tempfile::tempdir().unwrap();
@@ -212,7 +213,7 @@ fn clear_errors() {
     assert!(matches!(run(&used), Err(Error::NotEmpty { .. })));
 }
 
-/// Progress ends at the total of each stage, and never goes back.
+/// The progress of each stage ends at its total, and never decreases.
 #[test]
 fn progress_is_told() {
     let dir = tempfile::tempdir().unwrap();
@@ -242,7 +243,7 @@ fn cifar(dir: &Path, n: usize) {
     }
 }
 
-/// The planes become pixels, the files become splits, a wrong file is named.
+/// Planes become pixels and files become splits; a wrong file is named.
 #[test]
 fn cifar10() {
     let dir = tempfile::tempdir().unwrap();

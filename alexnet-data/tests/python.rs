@@ -1,4 +1,5 @@
-//! The Python reader of `docs/`, written from FORMAT.md alone, sees what this crate sees.
+//! The Python reader in `docs/`, which was written from FORMAT.md only, reads what this crate
+//! reads.
 
 #![allow(clippy::print_stdout)] // a test that is skipped says so
 
@@ -60,7 +61,7 @@ fn python_reads_the_same() {
     }
 }
 
-/// JPEG records too, to what two decoders may differ by.
+/// It reads JPEG records too, with the differences that two decoders have.
 #[test]
 fn python_reads_jpeg_records() {
     let pillow = python().args(["-c", "import numpy, PIL"]).output();

@@ -1,4 +1,5 @@
-//! JPEGs of four times the size and more are scaled while they are decoded: close to resizing all of it.
+//! JPEGs of at least four times the size, which are scaled while they are decoded, are close to
+//! fully decoded and resized ones.
 
 mod common;
 
@@ -6,7 +7,7 @@ use alexnet_data::decode;
 use common::{jpeg, picture, png};
 use image::ExtendedColorType::Rgb8;
 
-/// Mean of the differences, of their sizes, and the largest.
+/// The mean of the differences, the mean of their absolute values, and the largest.
 fn differences(a: &[u8], b: &[u8]) -> (f64, f64, i32) {
     assert_eq!(a.len(), b.len());
     let all: Vec<_> = a.iter().zip(b).map(|(&a, &b)| i32::from(a) - i32::from(b)).collect();
@@ -15,7 +16,7 @@ fn differences(a: &[u8], b: &[u8]) -> (f64, f64, i32) {
     (mean(|d| d), mean(i32::abs), all.iter().map(|d| d.abs()).max().unwrap())
 }
 
-/// Slopes, a disc with a sharp edge and a little texture, at any size: what photographs are made of.
+/// Gradients, a disc with a sharp edge and a little texture, at any size, as in photographs.
 fn scene(height: usize, width: usize) -> Vec<u8> {
     let short = height.min(width) as f64;
     let value = |y: usize, x: usize, c: usize| {
@@ -28,8 +29,8 @@ fn scene(height: usize, width: usize) -> Vec<u8> {
     (0..height * width * 3).map(|i| value(i / 3 / width, i / 3 % width, i % 3)).collect()
 }
 
-/// Against the same picture without loss, which is resized by averaging alone: at a half, at a
-/// quarter, sides that no block divides, crops that begin inside a block.
+/// The result is close to that of the same image as PNG, which is resized by averaging alone: at a
+/// half and a quarter, with sides that no block divides, and crops that begin inside a block.
 #[test]
 fn close_to_averaging() {
     for (height, width) in [(256, 256), (257, 391), (131, 267), (523, 300), (300, 1001)] {
@@ -46,7 +47,7 @@ fn close_to_averaging() {
     }
 }
 
-/// A flipped bit that the full decoding finds is not missed by the scaled one, but for a header's
+/// A flipped bit that full decoding notices is noticed by scaled decoding too, except in headers
 /// that only one of the decoders reads.
 #[test]
 fn damage_is_seen() {

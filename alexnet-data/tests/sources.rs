@@ -1,4 +1,4 @@
-//! The sources: each official layout in small, told from the others, with the labels it should have.
+//! The sources: a small input of each official layout is recognised, and has the right labels.
 
 mod common;
 
@@ -117,7 +117,7 @@ fn ilsvrc2012() {
     assert_eq!(shard("out"), shard("out2"));
 }
 
-/// What is missing, cut short or contradictory is named; nothing is left.
+/// Errors name what is missing, cut short or contradictory, and leave nothing.
 #[test]
 fn ilsvrc_faults() {
     let dir = tempfile::tempdir().unwrap();
@@ -166,11 +166,12 @@ fn ilsvrc_faults() {
         bytes[i] ^= 0x55;
         fs::write(file(devkit), kit(&[named("k/data/meta.mat", bytes)])).unwrap();
         let options = PrepareOptions::new(Source::Ilsvrc2012, &input, &output);
-        assert!(run(&PrepareOptions { size: SIDE, ..options }).is_err()); // there is no ground truth
+        // Every one is an error, because this kit has no ground truth.
+        assert!(run(&PrepareOptions { size: SIDE, ..options }).is_err());
     }
 }
 
-/// A class without a tar is noted; 2010 has a test split, whose labels may lie beside the kit.
+/// A class without a tar is noted; 2010 has a test split, whose labels may be beside the kit.
 #[test]
 fn ilsvrc2010() {
     let dir = tempfile::tempdir().unwrap();
@@ -286,7 +287,7 @@ fn cifar100() {
     assert_eq!(dataset.manifest().classes[42].name, "name42");
 }
 
-/// What looks like nothing is an error that lists the sources; folders are folders.
+/// An input that looks like no source is an error that lists the sources; folders are folders.
 #[test]
 fn detection() {
     let dir = tempfile::tempdir().unwrap();

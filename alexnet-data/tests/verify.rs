@@ -1,4 +1,5 @@
-//! Verify finds every fault and names it; repair remakes those shards to the byte; pictures of a dataset.
+//! Verify finds and names every fault, repair makes those shards again to the byte; and images to
+//! look at.
 
 mod common;
 

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::Path;
 
-use alexnet_data::write_whole;
+use alexnet_data::write_atomic;
 use alexnet_kernels::ComputeDevice;
 use alexnet_model::{Network, NetworkSpec};
 use candle_core::safetensors::Load;
@@ -220,5 +220,5 @@ pub(crate) fn save(
     let metadata = HashMap::from([(METADATA.to_owned(), header)]);
     let bytes = safetensors::serialize(&tensors, Some(metadata))
         .map_err(|e| Error::Checkpoint { path: path.to_owned(), reason: e.to_string() })?;
-    Ok(write_whole(path, |file| file.write_all(&bytes))?)
+    Ok(write_atomic(path, |file| file.write_all(&bytes))?)
 }

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use alexnet_data::{Dataset, write_whole};
+use alexnet_data::{Dataset, write_atomic};
 use alexnet_model::NetworkSpec;
 use serde::{Deserialize, Serialize};
 
@@ -95,7 +95,7 @@ impl RunFolder {
 
     pub(crate) fn write_json(&self, path: &Path, value: &impl Serialize) -> Result<(), Error> {
         let text = serde_json::to_string_pretty(value).map_err(|e| Error::io(path)(e.into()))?;
-        Ok(write_whole(path, |file| writeln!(file, "{text}"))?)
+        Ok(write_atomic(path, |file| writeln!(file, "{text}"))?)
     }
 }
 

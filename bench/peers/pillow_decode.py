@@ -1,7 +1,7 @@
 """Pillow turns image files into 256 x 256 RGB on one core: decode, box resize, centre crop.
 
 python pillow_decode.py FOLDER [ROUNDS]; the rates are by CPU time. Against it:
-cargo run --release -p alexnet-data --example decode -- FOLDER [ROUNDS]
+cargo run --release -p alexnet-data --example 04_decoding_rate -- FOLDER [ROUNDS]
 
 Three ways: everything resized and then cropped; only the crop computed (Pillow's `box`); and that with
 Pillow's own scaled decoding (`draft`), which it does where a half, a quarter or an eighth is enough.

@@ -1,12 +1,12 @@
-//! The reader that JPEGs are decoded from: a slice and a place in it.
+//! The reader from which JPEGs are decoded: a slice and a position in it.
 //!
-//! zune-jpeg's own one for slices reads as from a file: with its feature `std`, which other crates ask
-//! for, each four bytes of a scan are copied by a call. Here they are one instruction and a comparison,
-//! and decoding takes a tenth less; what is read is the same, past the end too.
+//! The reader for slices in zune-jpeg copies every four bytes of a scan with a function call when
+//! its feature `std` is on, and other crates turn that on. Here it is one comparison and one load,
+//! which makes decoding a tenth faster. Both read the same, past the end too.
 
 use zune_jpeg::zune_core::bytestream::{ZByteIoError, ZByteReaderTrait, ZSeekFrom};
 
-/// Bytes and where in them the next read begins; a seek may have gone past the end.
+/// Bytes, and the position of the next read, which may be past their end after a seek.
 pub(crate) struct Bytes<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -46,16 +46,16 @@ impl ZByteReaderTrait for Bytes<'_> {
 
     #[inline]
     fn peek_bytes(&mut self, buf: &mut [u8]) -> Result<usize, ZByteIoError> {
-        let (rest, asked) = (self.rest(), buf.len());
-        let length = asked.min(rest.len());
+        let (rest, wanted) = (self.rest(), buf.len());
+        let length = wanted.min(rest.len());
         buf[..length].copy_from_slice(&rest[..length]);
         Ok(length)
     }
 
     #[inline(always)]
     fn peek_exact_bytes(&mut self, buf: &mut [u8]) -> Result<(), ZByteIoError> {
-        let (rest, asked) = (self.rest(), buf.len());
-        let bytes = rest.get(..asked).ok_or(ZByteIoError::NotEnoughBytes(rest.len(), asked))?;
+        let (rest, wanted) = (self.rest(), buf.len());
+        let bytes = rest.get(..wanted).ok_or(ZByteIoError::NotEnoughBytes(rest.len(), wanted))?;
         buf.copy_from_slice(bytes);
         Ok(())
     }
@@ -95,7 +95,7 @@ mod tests {
     use proptest::prelude::*;
     use zune_jpeg::zune_core::bytestream::ZCursor;
 
-    /// What one call gives, with the bytes it filled; none where it failed.
+    /// The result of one call and the bytes it filled; `None` where it failed.
     fn call(reader: &mut impl ZByteReaderTrait, (what, n): (u8, i64)) -> Option<(u64, Vec<u8>)> {
         let mut buf = vec![0; n.unsigned_abs() as usize];
         let value = match what {
@@ -114,7 +114,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is asked in whatever order, the answers are those of the library's reader.
+        /// Any sequence of calls gives the results of the reader in zune-jpeg.
         #[test]
         fn as_the_library_reads(
             bytes in proptest::collection::vec(any::<u8>(), 0..40),

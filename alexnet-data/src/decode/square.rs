@@ -1,22 +1,37 @@
-//! The shorter side to the wanted size, and the square in the middle.
+//! Resizes the shorter side of an image and crops the central square.
 
-use super::{Picture, Pixels, broken};
-use crate::DecodeError;
+use super::error::DecodeError;
+use super::pixels::Pixels;
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
-/// How many pixels a filter reaches over the crop's edge: two, the cubic one.
+/// How many pixels outside of the crop a filter may read: two for the cubic one, and one to spare.
 const REACH: usize = 3;
 
-/// Makes pictures square, in memory that is used again.
+/// A decoded image before it is made square.
+pub(super) struct Picture {
+    pub(super) pixels: Pixels,
+    /// The height and width of the image file; `pixels` has them divided by `factor`, rounded up.
+    pub(super) sides: [usize; 2],
+    pub(super) factor: usize,
+}
+
+impl Picture {
+    /// An image that was decoded in its own size.
+    pub(super) fn whole(pixels: Pixels) -> Self {
+        Self { sides: [pixels.height, pixels.width], pixels, factor: 1 }
+    }
+}
+
+/// Makes images square, and reuses its memory.
 pub(super) struct Squarer {
     resizer: Resizer,
-    /// Between the passes.
+    /// The image between the two passes.
     between: Vec<u8>,
 }
 
-/// A piece of one side in pixels: where it begins and how long it is.
+/// A range of one side in pixels: its start and its length.
 type Span = (f64, f64);
 
 impl Squarer {
@@ -24,14 +39,14 @@ impl Squarer {
         Self { resizer: Resizer::new(), between: Vec::new() }
     }
 
-    /// Shorter side to `size`, other side rounded, centre crop at ⌊(side − size) / 2⌋: `size` × `size`
-    /// × 3 bytes.
+    /// Resizes the shorter side to `size` and the other in proportion, rounded, and takes the crop
+    /// at ⌊(side − size) / 2⌋: `size` × `size` × 3 bytes.
     ///
-    /// Only the crop is computed: the resampler is given the crop's place in the source, and its taps
-    /// still reach over the crop's edge, so the result is that of resizing everything and then
-    /// cropping. A 1 × 65,500 strip would otherwise become 256 × 16.8 million.
+    /// Only the crop is computed: the resampler gets its position in the source, and its filter
+    /// still reads pixels outside of it, so the result is that of resizing first and cropping then.
+    /// In full, a strip of 1 × 65,500 would become 256 × 16.8 million.
     ///
-    /// The crop is that of the picture itself, also where only a fraction of it has been decoded.
+    /// Of an image that was decoded at a fraction of its size, the crop is that of the image file.
     pub(super) fn square(
         &mut self,
         picture: &Picture,
@@ -39,18 +54,18 @@ impl Squarer {
     ) -> Result<Vec<u8>, DecodeError> {
         let Picture { pixels: Pixels { height, width, data, .. }, sides, factor } = picture;
         if data.len() != height * width * 3 {
-            return Err(broken(
-                "the decoder returned another number of pixels than its header says",
-            ));
+            let reason = "the decoder returned another number of pixels than its header says";
+            return Err(DecodeError::broken(reason));
         }
         let short = sides[0].min(sides[1]);
-        // The crop in decoded pixels, along a side of the picture.
+        // The crop in decoded pixels, along a side of the image.
         let window = |side: usize, pixels: usize| -> Span {
             let scaled = ((side * size) as f64 / short as f64).round();
             let offset = ((scaled - size as f64) / 2.0).floor();
             let back = side as f64 / scaled / *factor as f64;
             let start = offset * back;
-            (start, (size as f64 * back).min(pixels as f64 - start)) // rounding must not reach outside
+            // Rounding must not reach outside.
+            (start, (size as f64 * back).min(pixels as f64 - start))
         };
         let (down, across) = (window(sides[0], *height), window(sides[1], *width));
         let filter = if short > size { FilterType::Box } else { FilterType::CatmullRom };
@@ -62,9 +77,9 @@ impl Squarer {
             self.pass(&options, &from, to, down, across)?;
             return Ok(out);
         }
-        // One direction after the other, as the library would do it. Asked for both at once, version 6.1
-        // reads outside of memory, and may crash, where the crop's first or last pixel lies exactly on
-        // one of the source: it takes that one's reach for that of all.
+        // We resize one axis per call, in the order of the library, because fast_image_resize 6.1.0
+        // reads out of bounds when both axes are cropped and the centre of the first or last pixel
+        // of the crop lies exactly on a pixel of the source.
         let left = (across.0 as usize).saturating_sub(REACH);
         let columns = ((across.0 + across.1).ceil() as usize + REACH).min(*width) - left;
         let mut between = std::mem::take(&mut self.between);
@@ -77,7 +92,7 @@ impl Squarer {
         Ok(out)
     }
 
-    /// Resamples what is spanned in `from`, in one direction or none.
+    /// Resamples the region `down` × `across` of `from`, along one axis or none.
     fn pass(
         &mut self,
         options: &ResizeOptions,
@@ -108,118 +123,5 @@ fn target(
 }
 
 fn fail(error: impl std::fmt::Display) -> DecodeError {
-    broken(&format!("cannot be resized: {error}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The weight of a pixel at `x` from the centre, in pixels of the result when shrinking. One on the
-    /// edge between two belongs to the first.
-    fn weight(x: f64, shrinks: bool) -> f64 {
-        match (shrinks, x.abs()) {
-            (true, _) => f64::from(u8::from(x > -0.5 && x <= 0.5)),
-            (false, x @ ..1.0) => (1.5 * x - 2.5) * x * x + 1.0,
-            (false, x @ ..2.0) => ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0,
-            (false, _) => 0.0,
-        }
-    }
-
-    /// One value of the result along one side: the weighted mean of `pixels` around `centre`.
-    fn mean(pixels: &[f64], centre: f64, shrinks: bool, scale: f64) -> f64 {
-        let reach = if shrinks { scale } else { 1.0 };
-        let weights = (0..pixels.len()).map(|i| weight((i as f64 + 0.5 - centre) / reach, shrinks));
-        let (sum, all) = weights.zip(pixels).fold((0.0, 0.0), |(s, a), (w, p)| (s + w * p, a + w));
-        (sum / all).round().clamp(0.0, 255.0)
-    }
-
-    /// By the definition: columns first, each value rounded, then rows, then the crop.
-    fn slow(data: &[u8], height: usize, width: usize, size: usize) -> Vec<u8> {
-        let short = height.min(width);
-        let side = |side: usize| {
-            let scaled = ((side * size) as f64 / short as f64).round();
-            let (offset, scale) = (((scaled - size as f64) / 2.0).floor(), side as f64 / scaled);
-            move |i: usize| (offset + i as f64 + 0.5) * scale
-        };
-        let (rows, columns) = (side(height), side(width));
-        let (step, shrinks) = (rows(1) - rows(0), short > size);
-        let mut out = vec![0; size * size * 3];
-        for channel in 0..3 {
-            let value = |y: usize, x: usize| f64::from(data[(y * width + x) * 3 + channel]);
-            for y in 0..size {
-                let row: Vec<f64> = (0..width)
-                    .map(|x| {
-                        let column: Vec<f64> = (0..height).map(|y| value(y, x)).collect();
-                        mean(&column, rows(y), shrinks, step)
-                    })
-                    .collect();
-                for x in 0..size {
-                    let step = columns(1) - columns(0);
-                    out[(y * size + x) * 3 + channel] = mean(&row, columns(x), shrinks, step) as u8;
-                }
-            }
-        }
-        out
-    }
-
-    fn compare(height: usize, width: usize, size: usize) {
-        let data: Vec<u8> = (0..height * width * 3)
-            .map(|i| (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(9) as u8)
-            .collect();
-        let want = slow(&data, height, width, size);
-        let pixels = Pixels { height, width, data, damage: None };
-        let mut squarer = Squarer { between: vec![255; 5000], ..Squarer::new() };
-        let got = squarer.square(&Picture::whole(pixels), size).unwrap();
-        let off = got.iter().zip(&want).map(|(a, b)| a.abs_diff(*b)).max();
-        // One for a value between the passes that was rounded the other way, and one for that.
-        assert!(off <= Some(2), "{height} × {width} to {size}: off by {off:?}");
-    }
-
-    /// Whether the edge of a shrunk pixel goes through the middle of one: it may belong to either.
-    fn undecided(side: usize, short: usize, size: usize) -> bool {
-        let scaled = ((side * size) as f64 / short as f64).round() as usize;
-        short > size && (1..scaled).any(|i| i * side % scaled * 2 == scaled)
-    }
-
-    /// Enlarged, kept and shrunk, upright and lying, in both directions at once and in one.
-    #[test]
-    fn as_defined() {
-        let sides = [(1, 9), (14, 26), (16, 31), (17, 40), (20, 33), (26, 27), (40, 40)];
-        let mut compared = 0;
-        for (short, long) in sides {
-            for size in [2, 5, 16, 20] {
-                if !undecided(short, short, size) && !undecided(long, short, size) {
-                    compared += 1;
-                    compare(short, long, size);
-                    compare(long, short, size);
-                }
-            }
-        }
-        assert!(compared > 15, "{compared}");
-    }
-
-    /// Where the crop's first or last pixel lies exactly on one of the source.
-    #[test]
-    fn pixels_upon_pixels() {
-        let mut found = 0;
-        for size in [16, 31] {
-            for short in 2..size {
-                for long in short + 1..3 * short {
-                    let scaled = ((long * size) as f64 / short as f64).round() as usize;
-                    let offset = (scaled - size) / 2;
-                    let upon = |i: usize| {
-                        let place = (2 * (offset + i) + 1) * long;
-                        place.is_multiple_of(scaled) && place / scaled % 2 == 1
-                    };
-                    if upon(0) || upon(size - 1) {
-                        found += 1;
-                        compare(short, long, size);
-                        compare(long, short, size);
-                    }
-                }
-            }
-        }
-        assert!(found > 10, "{found}");
-    }
+    DecodeError::broken(format_args!("cannot be resized: {error}"))
 }

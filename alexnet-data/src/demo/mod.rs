@@ -1,44 +1,47 @@
-//! The demo dataset: textured shapes, drawn by code, as JPEG files in an ImageNet-like tree.
+//! The demo images: textured shapes drawn by code, as JPEG files in folders like those of ImageNet.
 
 mod picture;
 mod shape;
 
-use crate::{Error, Progress, Stage, write_whole};
+use crate::atomic_file::write_atomic;
+use crate::error::Error;
+use crate::parallel::{for_each, thread_count};
+use crate::progress::{Progress, Stage};
 use image::ExtendedColorType::Rgb8;
 use image::codecs::jpeg::JpegEncoder;
 use picture::draw;
 use serde::{Deserialize, Serialize};
-use shape::{Shape, Texture};
+use shape::{SHAPES, Shape, TEXTURES, Texture};
 use std::io::Write;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::thread;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// JPEG quality of the drawn images.
+/// The JPEG quality of the demo images.
 const QUALITY: u8 = 90;
-/// Notes what the tree is; its second field says whether it is whole.
+/// The file with the options of the tree, and whether it is complete.
 const MARKER: &str = "demo.json";
-/// The smallest side at which a texture can still be told.
+/// The smallest side at which the textures can be distinguished.
 const MIN_SIDE: usize = 32;
 /// Far more than any demo needs.
 const MAX_SIDE: usize = 1024;
 
-/// How many demo images to draw, and how large.
+/// The number and the size of the demo images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DemoOptions {
-    /// The shorter side, 32 to 1024 pixels; the longer one varies, up to a third more.
+    /// The shorter side, 32 to 1024 pixels; the longer side is up to a third longer.
     pub image_size: usize,
-    /// Train images of each of the ten classes.
+    /// The train images of each of the ten classes.
     pub train_per_class: usize,
-    /// Val images of each class.
+    /// The val images of each class.
     pub val_per_class: usize,
-    /// The seed; every image is a pure function of seed, split, class and number.
+    /// The seed. Every image is a pure function of seed, split, class and number.
     pub seed: u64,
 }
 
 impl DemoOptions {
-    /// 4,000 train and 1,000 val images of 96 pixels, to be prepared at 72 and cropped to 64.
+    /// 4,000 train and 1,000 val images of 96 pixels, which are meant to be prepared at 72 pixels
+    /// and cropped to 64.
     pub const STANDARD: Self =
         Self { image_size: 96, train_per_class: 400, val_per_class: 100, seed: 2012 };
 }
@@ -51,13 +54,13 @@ struct Marker {
 
 /// Draws the demo images into `dir`: `train/<class>/0000.jpg` …, `val/<class>/0000.jpg` ….
 ///
-/// Ten classes: five shapes, each striped or dotted. Position, size, rotation, colours, background,
-/// clutter and noise vary, so that neither colour nor any single pixel tells the class. A folder
-/// that was drawn with the same options is left as it is; one that was not drawn to the end is
-/// drawn again.
+/// The ten classes are five shapes, each dotted or striped. Position, size, rotation, colours,
+/// background, clutter and noise vary, so that neither a colour nor a single pixel reveals the
+/// class. A complete folder with the same options stays as it is; an incomplete one is drawn again.
+/// `progress` may be called by several threads at once.
 ///
 /// # Errors
-/// [`Error::NotEmpty`] where the folder holds anything else, [`Error::Setting`], [`Error::Io`].
+/// [`Error::NotEmpty`] where the folder holds other files, [`Error::Setting`], [`Error::Io`].
 pub fn draw_demo(
     dir: &Path,
     options: &DemoOptions,
@@ -76,49 +79,49 @@ pub fn draw_demo(
     for (split, count) in [(0, options.train_per_class), (1, options.val_per_class)] {
         for class in 0..10 {
             let (shape, texture) = class_of(class);
-            let name = format!("{}-{}", texture.name(), shape.name());
+            let name = format!("{}-{}", texture.0, shape.0);
             let folder = dir.join(["train", "val"][split]).join(name);
             std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
             jobs.extend((0..count).map(|i| (split, class, i, folder.join(format!("{i:04}.jpg")))));
         }
     }
-    let (next, done, total) = (AtomicUsize::new(0), AtomicU64::new(0), jobs.len() as u64);
-    let work = || -> Result<(), Error> {
-        while let Some((split, class, i, path)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+    let (done, total) = (AtomicU64::new(0), jobs.len() as u64);
+    for_each(
+        thread_count(0),
+        &jobs,
+        || (),
+        |_, (split, class, i, path)| {
             let drawn = encode(options, *split, *class, *i);
-            let write = |bytes: Vec<u8>| std::fs::write(path, bytes);
-            drawn.and_then(write).map_err(Error::io("write", path))?;
+            drawn
+                .and_then(|bytes| std::fs::write(path, bytes))
+                .map_err(Error::io("write", path))?;
             let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-            progress(Progress { stage: Stage::Drawing, done, total, skipped: 0, bytes: 0 });
-        }
-        Ok(())
-    };
-    thread::scope(|scope| {
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        let threads: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().try_for_each(|t| t.join().map_err(|_| Error::Worker)?)
-    })?;
+            progress(Progress::of(Stage::Drawing, done, total));
+            Ok(())
+        },
+    )?;
     mark(dir, options, true)
 }
 
-/// One picture as the bytes of a JPEG file.
+/// Draws one image and encodes it as JPEG.
 fn encode(options: &DemoOptions, split: usize, class: usize, i: usize) -> std::io::Result<Vec<u8>> {
     let (shape, texture) = class_of(class);
-    // A number of its own for each picture; 2³² a class.
+    // Each image has its own number, with room for 2³² images a class.
     let index = (((split * 10 + class) as u64) << 32) + i as u64;
-    let picture = draw(options.seed, index, options.image_size, shape, texture);
+    let image = draw(options.seed, index, options.image_size, shape, texture);
     let mut bytes = Vec::new();
     JpegEncoder::new_with_quality(&mut bytes, QUALITY)
-        .encode(&picture.data, picture.width as u32, picture.height as u32, Rgb8)
+        .encode(&image.data, image.width as u32, image.height as u32, Rgb8)
         .map_err(std::io::Error::other)?;
     Ok(bytes)
 }
 
 fn class_of(class: usize) -> (Shape, Texture) {
-    (Shape::ALL[class % 5], Texture::ALL[class / 5 % 2])
+    (SHAPES[class % 5], TEXTURES[class / 5 % 2])
 }
 
-/// What the folder is: `None` for a missing or empty one, an error for someone else's.
+/// Reads the marker of the folder. A missing or empty folder has none; one with other files is an
+/// error.
 fn read_marker(dir: &Path) -> Result<Option<Marker>, Error> {
     let bytes = match std::fs::read(dir.join(MARKER)) {
         Ok(bytes) => bytes,
@@ -142,5 +145,5 @@ fn read_marker(dir: &Path) -> Result<Option<Marker>, Error> {
 fn mark(dir: &Path, options: &DemoOptions, complete: bool) -> Result<(), Error> {
     let marker = Marker { options: *options, complete };
     let text = serde_json::to_string(&marker).expect("plain numbers are always JSON");
-    write_whole(&dir.join(MARKER), |file| writeln!(file, "{text}"))
+    write_atomic(&dir.join(MARKER), |file| writeln!(file, "{text}"))
 }

@@ -1,82 +1,68 @@
-//! The last step: the pieces of all shards become report, statistics and manifest.
+//! The last step: the results of all shards become report, statistics and manifest.
 
-use super::job::JobFile;
 use super::output::Output;
-use super::piece::Piece;
-use super::report::{Report, count};
-use super::{REPORT, Summary};
+use super::report::Report;
+use super::shard_plan::ShardPlan;
+use super::shard_result::ShardResult;
+use crate::error::Error;
 use crate::header::VERSION;
+use crate::manifest::{Manifest, SplitInfo};
 use crate::statistics::Sums;
-use crate::{Error, Manifest, SplitInfo};
 use std::path::Path;
 
-/// Joins the pieces; every shard has one. Only one is in memory at a time.
-pub(super) fn finish(job: &JobFile, strict: bool, output: &Output) -> Result<Manifest, Error> {
-    let mut report = Report::create(output.dir())?;
-    job.odd.iter().try_for_each(|odd| report.add(odd))?;
-    let mut sums = Sums::new(job.size * job.size * 3);
+/// Finishes the dataset in `output`, which has every shard of the plan. `input` is named where no
+/// image of it could be read. Only one shard's result is in memory at a time.
+pub(super) fn finish(
+    plan: ShardPlan,
+    strict: bool,
+    output: &Output,
+    input: &Path,
+) -> Result<(), Error> {
+    let dir = output.dir();
+    let mut report = Report::create(dir)?;
+    plan.report.iter().try_for_each(|line| report.add(line))?;
+    let mut sums = Sums::new(plan.size * plan.size * 3);
     let mut splits = Vec::new();
-    for plan in &job.splits {
+    for split_plan in &plan.splits {
         let mut split = SplitInfo {
-            name: plan.name.clone(),
-            order: plan.order,
+            name: split_plan.name.clone(),
+            order: split_plan.order,
             records: 0,
             skipped: 0,
-            images_per_class: vec![0; job.classes.len()],
+            images_per_class: vec![0; plan.classes.len()],
             shards: Vec::new(),
         };
-        for name in (0..job.shards(plan)).map(|s| plan.shard(s)) {
-            let missing = || Error::Unfinished { path: output.dir().into() };
-            let Piece { facts, sums: part } =
-                Piece::load(output.dir(), &name).ok_or_else(missing)?;
-            if facts.counts.len() != job.classes.len() {
-                return Err(missing());
-            }
-            facts.odd.iter().try_for_each(|odd| report.add(odd))?;
-            part.iter().for_each(|part| sums.merge(part));
-            split.records += facts.shard.records;
-            split.skipped += facts.skipped;
-            split.images_per_class.iter_mut().zip(&facts.counts).for_each(|(a, b)| *a += b);
-            split.shards.push(facts.shard);
+        for shard in 0..plan.shards(split_plan) {
+            let result = ShardResult::load(dir, &split_plan.shard(shard))
+                .filter(|result| result.images_per_class.len() == plan.classes.len())
+                .ok_or_else(|| Error::Unfinished { path: dir.into() })?;
+            result.report.iter().try_for_each(|line| report.add(line))?;
+            result.sums.iter().for_each(|shard_sums| sums.merge(shard_sums));
+            split.records += result.shard.records;
+            split.skipped += result.skipped;
+            let counts = split.images_per_class.iter_mut().zip(&result.images_per_class);
+            counts.for_each(|(sum, n)| *sum += n);
+            split.shards.push(result.shard);
         }
         splits.push(split);
     }
-    let images: u64 = splits.iter().map(|s| s.records).sum();
-    if strict && !report.faults().is_empty() {
-        let (count, first) = (report.skipped + report.damaged, report.faults().join("; "));
-        return Err(Error::Strict { count, images: images + report.skipped, first });
-    }
-    let statistics = sums.finish().ok_or(Error::NoImages)?;
+    report.faults.check(strict, splits.iter().map(|split| split.records).sum())?;
+    let no_images = || Error::source(input, "no image of the train split could be read");
     let manifest = Manifest {
         version: VERSION,
-        source: job.source.clone(),
-        height: job.size,
-        width: job.size,
-        order_seed: job.order_seed,
-        shard_images: Some(job.shard_records),
-        exif: job.exif,
-        encoding: job.encoding,
-        ignored: job.ignored,
-        classes: job.classes.clone(),
+        source: plan.source,
+        height: plan.size,
+        width: plan.size,
+        order_seed: plan.order_seed,
+        shard_images: Some(plan.shard_records),
+        exif: plan.exif,
+        encoding: plan.encoding,
+        ignored: plan.ignored,
+        classes: plan.classes,
         splits,
+        statistics: sums.finish().ok_or_else(no_images)?,
         report: report.finish()?,
-        statistics,
     };
-    // Last: a folder with a manifest is a finished dataset.
-    manifest.write(output.dir())?;
-    Ok(manifest)
-}
-
-/// What to say of a finished dataset.
-pub(super) fn summary(dir: &Path, manifest: &Manifest) -> Result<Summary, Error> {
-    let (skipped, damaged) = count(dir)?;
-    Ok(Summary {
-        images: manifest.splits.iter().map(|s| s.records).sum(),
-        classes: manifest.classes.len(),
-        skipped,
-        damaged,
-        ignored: manifest.ignored,
-        report: dir.join(REPORT),
-        splits: manifest.splits.iter().map(|s| (s.name.clone(), s.records)).collect(),
-    })
+    // Written last, because a folder with a manifest is a finished dataset.
+    manifest.write(dir)
 }

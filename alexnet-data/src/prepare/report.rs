@@ -1,17 +1,18 @@
-//! `report.jsonl`: every odd file, what was odd, what was done.
+//! `report.jsonl`: every file of the input that was skipped, is damaged or deserves a note.
 
-use super::REPORT;
-use crate::manifest::Checksum;
-use crate::whole::WholeFile;
-use crate::{Error, FileInfo};
+use crate::atomic_file::AtomicFile;
+use crate::checksum::Checksum;
+use crate::error::Error;
+use crate::manifest::FileInfo;
 use serde::{Deserialize, Serialize};
-use std::io::Write;
 use std::path::Path;
 
+/// The file's name.
+pub(super) const REPORT: &str = "report.jsonl";
 /// How many faults an error names.
 const NAMED: usize = 3;
 
-/// What was done with an odd file.
+/// What was done with a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Action {
@@ -19,71 +20,86 @@ pub(super) enum Action {
     Skipped,
     /// It is in the dataset, as far as it could be decoded.
     Damaged,
-    /// Worth a look; nothing was lost.
+    /// Nothing is lost, but a person may want to know.
     Noted,
 }
 
 /// One line of the report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Odd {
+pub(super) struct ReportLine {
     pub(super) split: String,
     pub(super) path: String,
     pub(super) action: Action,
     pub(super) reason: String,
 }
 
-impl Odd {
-    pub(super) fn new(split: &str, path: String, action: Action, reason: String) -> Self {
-        Self { split: split.into(), path, action, reason }
+impl ReportLine {
+    pub(super) fn new(split: &str, path: &str, action: Action, reason: &str) -> Self {
+        Self { split: split.into(), path: path.into(), action, reason: reason.into() }
+    }
+
+    /// The line as it is written, with its line break.
+    pub(super) fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("plain text is always JSON") + "\n"
     }
 }
 
-/// A report under way; written as it goes, for it may have a line for every image.
-pub(super) struct Report {
-    file: WholeFile,
-    hasher: crc32fast::Hasher,
-    bytes: u64,
-    faults: Vec<String>,
+/// How many images were skipped and damaged, and the first few of them.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
     pub(super) skipped: u64,
     pub(super) damaged: u64,
+    first: Vec<String>,
+}
+
+impl Faults {
+    pub(super) fn add(&mut self, line: &ReportLine) {
+        match line.action {
+            Action::Skipped => self.skipped += 1,
+            Action::Damaged => self.damaged += 1,
+            Action::Noted => return,
+        }
+        if self.first.len() < NAMED {
+            self.first.push(format!("{}: {}", line.path, line.reason));
+        }
+    }
+
+    /// Under `strict`, the error for the faults among `readable` images and those skipped.
+    pub(super) fn check(&self, strict: bool, readable: u64) -> Result<(), Error> {
+        let count = self.skipped + self.damaged;
+        if !strict || count == 0 {
+            return Ok(());
+        }
+        let first = self.first.join("; ");
+        Err(Error::Strict { count, images: readable + self.skipped, first })
+    }
+}
+
+/// An unfinished report, which is written line by line, as it may have a line for every image.
+pub(super) struct Report {
+    file: AtomicFile,
+    hasher: crc32fast::Hasher,
+    bytes: u64,
+    pub(super) faults: Faults,
 }
 
 impl Report {
     pub(super) fn create(dir: &Path) -> Result<Self, Error> {
-        Ok(Self {
-            file: WholeFile::create(&dir.join(REPORT))?,
-            hasher: crc32fast::Hasher::new(),
-            bytes: 0,
-            faults: Vec::new(),
-            skipped: 0,
-            damaged: 0,
-        })
+        let file = AtomicFile::create(&dir.join(REPORT))?;
+        Ok(Self { file, hasher: crc32fast::Hasher::new(), bytes: 0, faults: Faults::default() })
     }
 
     /// Adds one line.
-    pub(super) fn add(&mut self, odd: &Odd) -> Result<(), Error> {
-        match odd.action {
-            Action::Skipped => self.skipped += 1,
-            Action::Damaged => self.damaged += 1,
-            Action::Noted => {}
-        }
-        if odd.action != Action::Noted && self.faults.len() < NAMED {
-            self.faults.push(format!("{}: {}", odd.path, odd.reason));
-        }
-        let text = serde_json::to_string(odd).expect("plain text is always JSON") + "\n";
+    pub(super) fn add(&mut self, line: &ReportLine) -> Result<(), Error> {
+        self.faults.add(line);
+        let text = line.to_json();
         self.hasher.update(text.as_bytes());
         self.bytes += text.len() as u64;
-        let path = self.file.path().to_path_buf();
-        self.file.file().write_all(text.as_bytes()).map_err(Error::io("write", path))
+        self.file.write(text.as_bytes())
     }
 
-    /// The first few skipped or damaged images, with their reasons.
-    pub(super) fn faults(&self) -> &[String] {
-        &self.faults
-    }
-
-    /// Puts the report into the output folder.
+    /// Puts the report into its folder.
     pub(super) fn finish(self) -> Result<FileInfo, Error> {
         self.file.commit()?;
         let checksum = Checksum(self.hasher.finalize());
@@ -91,11 +107,12 @@ impl Report {
     }
 }
 
-/// Counts the skipped and the damaged images of a finished report.
-pub(super) fn count(dir: &Path) -> Result<(u64, u64), Error> {
+/// The faults in a finished report.
+pub(super) fn read_faults(dir: &Path) -> Result<Faults, Error> {
     let path = dir.join(REPORT);
     let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-    let actions = || text.lines().filter_map(|l| serde_json::from_str::<Odd>(l).ok());
-    let of = |action| actions().filter(|odd| odd.action == action).count() as u64;
-    Ok((of(Action::Skipped), of(Action::Damaged)))
+    let mut faults = Faults::default();
+    let lines = text.lines().filter_map(|line| serde_json::from_str(line).ok());
+    lines.for_each(|line: ReportLine| faults.add(&line));
+    Ok(faults)
 }

@@ -27,9 +27,9 @@ impl Bits {
     }
 }
 
-/// A baseline JPEG of `units` × 1 minimum coded units of up to four components, whose block number `b`
-/// (over the whole component, in coding order) has the value `value(component, b)` all over. With
-/// `adobe`, it has Adobe's marker with that colour transform: 0 none, 1 YCbCr, 2 YCCK.
+/// A baseline JPEG of `units` × 1 minimum coded units of up to four components, whose block number
+/// `b` (over the whole component, in coding order) has the value `value(component, b)` all over.
+/// With `adobe`, it has Adobe's marker with that colour transform: 0 none, 1 YCbCr, 2 YCCK.
 pub(crate) fn jpeg(
     sampling: &[Sampling],
     units: u16,
@@ -54,7 +54,8 @@ pub(crate) fn jpeg(
     frame.push(count);
     (1..).zip(sampling).for_each(|(id, (h, v))| frame.extend([id, h << 4 | v, 0]));
     segment(0xc0, &frame);
-    // DC: twelve codes of four bits, the code is the number of bits that follow. AC: `0` ends the block.
+    // DC: twelve codes of four bits, the code is the number of bits that follow. AC: `0` ends the
+    // block.
     let mut lengths = [0; 16];
     lengths[3] = 12;
     segment(0xc4, &[&[0x00][..], &lengths, &(0..12).collect::<Vec<u8>>()].concat());

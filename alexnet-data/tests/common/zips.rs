@@ -1,4 +1,5 @@
-//! Zips, small, with every field in the test's hands: stored or deflated, with 64-bit fields, with lies.
+//! Zips, small, with every field in the test's hands: stored or deflated, with 64-bit fields, with
+//! lies.
 
 use flate2::{Compression, write::DeflateEncoder};
 use std::io::Write;

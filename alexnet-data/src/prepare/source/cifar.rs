@@ -1,72 +1,74 @@
-//! The CIFAR-10 and CIFAR-100 sources: the official binary files.
+//! CIFAR-10 and CIFAR-100 as the official binary files.
 //!
-//! Each is a row of records: a label (of CIFAR-100 a coarse and a fine one), then the red, the green
-//! and the blue plane of a 32 × 32 image, row by row.
+//! A file is a sequence of records: a label (in CIFAR-100 a coarse and a fine one), then the red,
+//! the green and the blue plane of a 32 × 32 image, row by row.
 
-use super::{Images, Listing, wrong};
-use crate::map::map;
-use crate::prepare::Stage;
-use crate::{Class, Decoder, Error, Pixels};
+use super::listing::{Format, Images, Scan};
+use crate::decode::Decoder;
+use crate::decode::pixels::Pixels;
+use crate::error::Error;
+use crate::manifest::Class;
+use crate::mmap::map;
+use crate::progress::Stage;
 use memmap2::Mmap;
 use std::path::Path;
 
-/// The side of its images.
-pub(super) const SIDE: usize = 32;
+pub(super) const FORMAT_10: Format = Format {
+    name: "cifar10",
+    default_size: SIDE,
+    recognise: |c| c.has_file("data_batch_1.bin") || c.has_folder(TEN.folder),
+    list: |input, _, scan| list(input, &TEN, scan),
+};
+
+pub(super) const FORMAT_100: Format = Format {
+    name: "cifar100",
+    default_size: SIDE,
+    recognise: |c| {
+        c.has_file("train.bin") && c.has_file("test.bin") || c.has_folder(HUNDRED.folder)
+    },
+    list: |input, _, scan| list(input, &HUNDRED, scan),
+};
+
+/// The side of the images.
+const SIDE: usize = 32;
 const PLANE: usize = SIDE * SIDE;
 
-/// One of the two.
-pub(super) struct Kind {
+/// What distinguishes the two datasets. Lists are separated by spaces.
+struct Kind {
     name: &'static str,
     /// The folder inside the official archive.
     folder: &'static str,
-    train: &'static [&'static str],
+    train: &'static str,
     val: &'static str,
-    /// Bytes of labels before the planes; the last of them counts.
+    /// Bytes of labels before the planes; the last of them is used.
     labels: usize,
     classes: usize,
     /// The file with the names of the classes.
     names: &'static str,
-    /// The official names, for when that file is not there.
-    known: &'static [&'static str],
+    /// The official names, for an input without that file.
+    known_names: &'static str,
 }
 
-pub(super) const TEN: Kind = Kind {
+const TEN: Kind = Kind {
     name: "CIFAR-10",
     folder: "cifar-10-batches-bin",
-    train: &[
-        "data_batch_1.bin",
-        "data_batch_2.bin",
-        "data_batch_3.bin",
-        "data_batch_4.bin",
-        "data_batch_5.bin",
-    ],
+    train: "data_batch_1.bin data_batch_2.bin data_batch_3.bin data_batch_4.bin data_batch_5.bin",
     val: "test_batch.bin",
     labels: 1,
     classes: 10,
     names: "batches.meta.txt",
-    known: &[
-        "airplane",
-        "automobile",
-        "bird",
-        "cat",
-        "deer",
-        "dog",
-        "frog",
-        "horse",
-        "ship",
-        "truck",
-    ],
+    known_names: "airplane automobile bird cat deer dog frog horse ship truck",
 };
 
-pub(super) const HUNDRED: Kind = Kind {
+const HUNDRED: Kind = Kind {
     name: "CIFAR-100",
     folder: "cifar-100-binary",
-    train: &["train.bin"],
+    train: "train.bin",
     val: "test.bin",
     labels: 2,
     classes: 100,
     names: "fine_label_names.txt",
-    known: &[],
+    known_names: "",
 };
 
 impl Kind {
@@ -76,28 +78,27 @@ impl Kind {
     }
 }
 
-/// Some of the files, mapped.
+/// The mapped files of a split.
 struct Batches {
     kind: &'static Kind,
     files: Vec<(String, Mmap)>,
-    /// File and record of every image.
-    places: Vec<(usize, usize)>,
+    /// The file and the record of every image.
+    locations: Vec<(usize, usize)>,
 }
 
 impl Batches {
     /// The label and the planes of an image.
     fn record(&self, i: usize) -> (u8, &[u8]) {
-        let (file, record) = self.places[i];
-        let length = self.kind.record();
-        let (labels, planes) =
-            self.files[file].1[record * length..][..length].split_at(self.kind.labels);
+        let (file, record) = self.locations[i];
+        let bytes = &self.files[file].1[record * self.kind.record()..][..self.kind.record()];
+        let (labels, planes) = bytes.split_at(self.kind.labels);
         (labels[labels.len() - 1], planes)
     }
 }
 
 impl Images for Batches {
     fn len(&self) -> usize {
-        self.places.len()
+        self.locations.len()
     }
 
     fn label(&self, i: usize) -> u32 {
@@ -105,7 +106,7 @@ impl Images for Batches {
     }
 
     fn name(&self, i: usize) -> String {
-        let (file, record) = self.places[i];
+        let (file, record) = self.locations[i];
         format!("{}#{record}", self.files[file].0)
     }
 
@@ -115,76 +116,60 @@ impl Images for Batches {
             return Err(format!("label {label}, expected 0 to {}", self.kind.classes - 1));
         }
         let data = (0..PLANE).flat_map(|p| [0, 1, 2].map(|c| planes[c * PLANE + p])).collect();
-        Ok(Pixels { height: SIDE, width: SIDE, data, damage: None })
+        Ok(Pixels::new(SIDE, SIDE, data))
     }
 }
 
 /// Lists the files in `input`, or in the archive's folder inside it.
-pub(super) fn list(input: &Path, kind: &'static Kind) -> Result<Listing, Error> {
+fn list(input: &Path, kind: &'static Kind, scan: &mut Scan<'_>) -> Result<Vec<Class>, Error> {
     std::fs::metadata(input).map_err(Error::io("read", input))?;
     let inner = input.join(kind.folder);
     let dir = if inner.is_dir() { inner } else { input.to_path_buf() };
-    Ok(Listing {
-        classes: classes(&dir, kind)?,
-        splits: vec![
-            (Stage::Train, Box::new(open(&dir, kind, kind.train)?)),
-            (Stage::Val, Box::new(open(&dir, kind, &[kind.val])?)),
-        ],
-        ignored: 0,
-        odd: Vec::new(),
-    })
+    let classes = classes(&dir, kind)?;
+    scan.add(Stage::Train, open(&dir, kind, kind.train)?);
+    scan.add(Stage::Val, open(&dir, kind, kind.val)?);
+    Ok(classes)
 }
 
-fn open(dir: &Path, kind: &'static Kind, names: &[&str]) -> Result<Batches, Error> {
-    let mut batches = Batches { kind, files: Vec::new(), places: Vec::new() };
-    for &name in names {
+fn open(dir: &Path, kind: &'static Kind, names: &str) -> Result<Batches, Error> {
+    let mut batches = Batches { kind, files: Vec::new(), locations: Vec::new() };
+    for (file, name) in names.split(' ').enumerate() {
         let path = dir.join(name);
         if !path.is_file() {
-            let (train, val) = (kind.train.join(", "), kind.val);
-            let problem = format!(
-                "holds no {name}; expected {train} and {val}, as in the binary version of {}",
-                kind.name
-            );
-            return Err(wrong(dir, problem));
+            let Kind { name: dataset, train, val, .. } = kind;
+            let train = train.replace(' ', ", ");
+            let expected =
+                format!("expected {train} and {val}, as in the binary version of {dataset}");
+            return Err(Error::source(dir, format!("holds no {name}; {expected}")));
         }
-        check_length(&path, kind)?;
+        let (length, record) = (path.metadata().map_or(0, |m| m.len()), kind.record());
+        if length == 0 || length % record as u64 != 0 {
+            let expected = format!("expected a multiple of {record}: download it again");
+            return Err(Error::source(path, format!("has {length} bytes; {expected}")));
+        }
         let map = map(&path)?;
-        let file = batches.files.len();
-        batches.places.extend((0..map.len() / kind.record()).map(|record| (file, record)));
+        batches.locations.extend((0..map.len() / record).map(|record| (file, record)));
         batches.files.push((name.to_owned(), map));
     }
     Ok(batches)
 }
 
-fn check_length(path: &Path, kind: &Kind) -> Result<(), Error> {
-    let length = std::fs::metadata(path).map_err(Error::io("read", path))?.len();
-    if length > 0 && length % kind.record() as u64 == 0 {
-        return Ok(());
-    }
-    let problem =
-        format!("has {length} bytes; expected a multiple of {}: download it again", kind.record());
-    Err(wrong(path, problem))
-}
-
-/// The class names: those of the archive's own file where it is there.
+/// The names of the classes, from the archive's own file if there is one.
 fn classes(dir: &Path, kind: &Kind) -> Result<Vec<Class>, Error> {
     let path = dir.join(kind.names);
-    let class = |name: &str| Class::named(name.trim().to_owned());
-    if !path.exists() && !kind.known.is_empty() {
-        return Ok(kind.known.iter().map(|name| class(name)).collect());
+    if !path.exists() && !kind.known_names.is_empty() {
+        return Ok(kind.known_names.split(' ').map(Class::named).collect());
     }
     let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
     let text = String::from_utf8_lossy(&bytes);
-    let names: Vec<_> = text.lines().filter(|l| !l.trim().is_empty()).map(class).collect();
-    let mut unique: Vec<_> = names.iter().map(|c| &c.name).collect();
+    let names: Vec<_> = text.lines().map(str::trim).filter(|name| !name.is_empty()).collect();
+    let mut unique = names.clone();
     unique.sort();
     unique.dedup();
-    if unique.len() != kind.classes || names.len() != kind.classes {
-        let (got, want) = (names.len(), kind.classes);
-        return Err(wrong(
-            &path,
-            format!("lists {got} class names; expected {want} different ones"),
-        ));
+    let (got, want) = (names.len(), kind.classes);
+    if unique.len() != want || got != want {
+        let problem = format!("lists {got} class names; expected {want} different ones");
+        return Err(Error::source(path, problem));
     }
-    Ok(names)
+    Ok(names.into_iter().map(Class::named).collect())
 }

@@ -1,41 +1,44 @@
-//! The development kit: class names and validation labels, read inside its tar.gz.
+//! The development kit of ILSVRC: class names and labels, read inside its tar.gz.
 
 use super::mat::{Synset, synsets};
-use super::wrong;
-use crate::{Class, Error};
+use super::names::file_name;
+use crate::error::Error;
+use crate::manifest::Class;
 use flate2::read::GzDecoder;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::{BufReader, Read};
-use std::path::Path;
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
 
-/// The kit is read up to this many bytes, inflated; the real ones have a few million.
+/// The most bytes of the inflated kit that are read; the real ones have a few million.
 const MAX_KIT: u64 = 1 << 30;
-/// Its files are read up to this many.
+/// The most bytes of one of its files that are read.
 const MAX_FILE: u64 = 1 << 26;
 
-/// What a preparation needs of the kit.
+/// What a preparation needs from the kit.
 pub(super) struct Devkit {
-    /// WordNet ids ascending.
+    path: PathBuf,
+    /// The classes with WordNet ids ascending.
     pub(super) classes: Vec<Class>,
-    /// The label of each ILSVRC id.
+    /// The label of each class number in the kit.
     by_id: HashMap<u32, u32>,
-    val: Option<Vec<u32>>,
-    test: Option<Vec<u32>>,
+    /// The ground truth of val: the class numbers of its images, one a line.
+    val: Option<Vec<u8>>,
+    test: Option<Vec<u8>>,
 }
 
 impl Devkit {
     pub(super) fn read(path: &Path) -> Result<Self, Error> {
+        let wrong = |problem: &str| Error::source(path, problem);
         let file = BufReader::new(File::open(path).map_err(Error::io("open", path))?);
-        let broken = |e: std::io::Error| {
-            wrong(path, format!("cannot be read as a tar.gz ({e}): download it again"))
-        };
+        let broken =
+            |e: io::Error| wrong(&format!("cannot be read as a tar.gz ({e}): download it again"));
         let (mut mat, mut val, mut test) = (None, None, None);
         let mut tar = tar::Archive::new(GzDecoder::new(file).take(MAX_KIT));
         for entry in tar.entries().map_err(broken)? {
             let mut entry = entry.map_err(broken)?;
             let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-            let slot = match super::archive::file_name(&name) {
+            let slot = match file_name(&name) {
                 "meta.mat" => &mut mat,
                 n if n.ends_with("validation_ground_truth.txt") => &mut val,
                 n if n.ends_with("test_ground_truth.txt") => &mut test,
@@ -45,64 +48,58 @@ impl Devkit {
             (&mut entry).take(MAX_FILE).read_to_end(&mut bytes).map_err(broken)?;
             *slot = Some(bytes);
         }
-        let mat = mat.ok_or_else(|| wrong(path, "holds no data/meta.mat: download it again"))?;
-        let synsets = synsets(&mat).map_err(|e| wrong(path, format!("its meta.mat {e}")))?;
-        let numbers =
-            |bytes: Option<Vec<u8>>| bytes.map(|b| ids(&b).map_err(|e| wrong(path, e))).transpose();
-        let (val, test) = (numbers(val)?, numbers(test)?);
-        let mut kit = Self { classes: Vec::new(), by_id: HashMap::new(), val, test };
-        kit.add(synsets.into_iter().filter(|s| s.leaf).collect(), path)?;
-        Ok(kit)
-    }
-
-    fn add(&mut self, mut leaves: Vec<Synset>, path: &Path) -> Result<(), Error> {
+        let mat = mat.ok_or_else(|| wrong("holds no data/meta.mat: download it again"))?;
+        let synsets = synsets(&mat).map_err(|e| wrong(&format!("its meta.mat {e}")))?;
+        let mut leaves: Vec<_> = synsets.into_iter().filter(|s| s.leaf).collect();
         leaves.sort_by(|a, b| a.wnid.cmp(&b.wnid));
-        let twice = leaves.windows(2).any(|w| w[0].wnid == w[1].wnid);
-        for (label, s) in (0..).zip(leaves) {
-            if twice || self.by_id.insert(s.id, label).is_some() {
-                return Err(wrong(path, format!("its meta.mat has the class {} twice", s.wnid)));
+        if leaves.is_empty() {
+            return Err(wrong("its meta.mat has no synset without children: no classes"));
+        }
+        let (mut by_id, mut names) = (HashMap::new(), HashSet::new());
+        for (label, s) in (0..).zip(&leaves) {
+            if by_id.insert(s.id, label).is_some() || !names.insert(&s.wnid) {
+                return Err(wrong(&format!("its meta.mat has the class {} twice", s.wnid)));
             }
-            let words = Some(s.words).filter(|w| !w.is_empty());
-            self.classes.push(Class { name: s.wnid, words, devkit_id: Some(s.id) });
         }
-        match self.classes.is_empty() {
-            true => Err(wrong(path, "its meta.mat has no synset without children: no classes")),
-            false => Ok(()),
+        let class = |Synset { id, wnid, words, .. }| {
+            let words = Some(words).filter(|w: &String| !w.is_empty());
+            Class { name: wnid, words, devkit_id: Some(id) }
+        };
+        let classes = leaves.into_iter().map(class).collect();
+        Ok(Self { path: path.into(), classes, by_id, val, test })
+    }
+
+    /// The labels of the validation images, in the order of their numbers.
+    pub(super) fn val_labels(&self) -> Result<Vec<u32>, Error> {
+        let missing = "holds no …validation_ground_truth.txt: download it again";
+        let truth = self.val.as_ref().ok_or_else(|| Error::source(&self.path, missing))?;
+        self.labels(truth, &self.path)
+    }
+
+    /// The labels of the test images, if the kit or the file `beside` it has them.
+    pub(super) fn test_labels(&self, beside: &Path) -> Result<Option<Vec<u32>>, Error> {
+        match &self.test {
+            Some(truth) => self.labels(truth, &self.path).map(Some),
+            None if beside.is_file() => {
+                let truth = std::fs::read(beside).map_err(Error::io("read", beside))?;
+                self.labels(&truth, beside).map(Some)
+            }
+            None => Ok(None),
         }
     }
 
-    /// The labels of the validation images, in their order.
-    pub(super) fn val(&self, path: &Path) -> Result<Vec<u32>, Error> {
-        let ids = self.val.as_ref().ok_or_else(|| {
-            wrong(path, "holds no …validation_ground_truth.txt: download it again")
-        })?;
-        self.labels(ids, path)
+    /// Parses a ground truth, which is in the file `path`.
+    fn labels(&self, truth: &[u8], path: &Path) -> Result<Vec<u32>, Error> {
+        let text = String::from_utf8_lossy(truth);
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let label = |(n, line): (usize, &str)| {
+            let id: u32 = line.parse().map_err(|_| {
+                let shown: String = line.chars().take(20).collect();
+                format!("ground truth line {n} is {shown:?}, no number")
+            })?;
+            let unknown = || format!("a ground truth of {id}, which is no class's id");
+            self.by_id.get(&id).copied().ok_or_else(unknown)
+        };
+        (1..).zip(lines).map(label).collect::<Result<_, _>>().map_err(|e| Error::source(path, e))
     }
-
-    /// The labels of the test images, where the kit has them.
-    pub(super) fn test(&self, path: &Path) -> Option<Result<Vec<u32>, Error>> {
-        self.test.as_ref().map(|ids| self.labels(ids, path))
-    }
-
-    /// The labels of a ground-truth file beside the kit.
-    pub(super) fn labels_of_file(&self, path: &Path) -> Result<Vec<u32>, Error> {
-        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
-        self.labels(&ids(&bytes).map_err(|e| wrong(path, e))?, path)
-    }
-
-    fn labels(&self, ids: &[u32], path: &Path) -> Result<Vec<u32>, Error> {
-        let unknown = |id| wrong(path, format!("a ground truth of {id}, which is no class's id"));
-        ids.iter().map(|id| self.by_id.get(id).copied().ok_or_else(|| unknown(id))).collect()
-    }
-}
-
-/// One number a line.
-fn ids(bytes: &[u8]) -> Result<Vec<u32>, String> {
-    let text = String::from_utf8_lossy(bytes);
-    let lines = text.lines().map(str::trim).filter(|l| !l.is_empty()).enumerate();
-    let number = |(n, line): (usize, &str)| {
-        let shown: String = line.chars().take(20).collect();
-        line.parse().map_err(|_| format!("ground truth line {} is {shown:?}, no number", n + 1))
-    };
-    lines.map(number).collect()
 }

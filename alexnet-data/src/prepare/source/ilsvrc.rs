@@ -1,26 +1,53 @@
-//! ILSVRC as it is delivered: a tar of tars, flat tars, and the development kit.
+//! ILSVRC and ImageNet as downloaded: tars of tars, flat tars, and the development kit.
 
-use super::archive::{file_name, is_wnid, members};
 use super::devkit::Devkit;
-use super::packed::{Archive, Item, Packed};
-use super::{Images, Listing, found, wrong};
-use crate::prepare::report::{Action, Odd};
-use crate::prepare::{Progress, Stage};
-use crate::{Class, Error};
+use super::files::{Archive, ImageFiles};
+use super::listing::{Format, Scan};
+use super::names::{file_name, is_wnid, wnid_of_tar};
+use super::tar::{Member, TarImage, members};
+use crate::error::Error;
+use crate::manifest::Class;
+use crate::prepare::report::Action;
+use crate::progress::Stage;
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+pub(super) const FORMAT_2012: Format = Format {
+    name: "ilsvrc2012",
+    default_size: 256,
+    recognise: |candidate| candidate.has_file(Y2012.train),
+    list: |input, _, scan| list(input, &Y2012, scan),
+};
+
+pub(super) const FORMAT_2010: Format = Format {
+    name: "ilsvrc2010",
+    default_size: 256,
+    recognise: |candidate| candidate.has_file(Y2010.train),
+    list: |input, _, scan| list(input, &Y2010, scan),
+};
+
+pub(super) const FORMAT_FALL_2011: Format = Format {
+    name: "fall2011",
+    default_size: 256,
+    recognise: |candidate| match &candidate.single {
+        Some(name) if name.ends_with(".tar") && name.contains("fall11") => true,
+        Some(name) => wnid_of_tar(name).is_some(),
+        None => candidate.files.iter().any(|name| wnid_of_tar(name).is_some()),
+    },
+    list: |input, _, scan| list_synsets(input, scan),
+};
+
 /// The files of one year.
-pub(super) struct Year {
-    pub(super) train: &'static str,
+struct Year {
+    train: &'static str,
     val: &'static str,
     test: Option<&'static str>,
     devkit: &'static str,
     test_labels: &'static str,
 }
 
-pub(super) const Y2012: Year = Year {
+const Y2012: Year = Year {
     train: "ILSVRC2012_img_train.tar",
     val: "ILSVRC2012_img_val.tar",
     test: None, // its labels were never released
@@ -28,7 +55,7 @@ pub(super) const Y2012: Year = Year {
     test_labels: "",
 };
 
-pub(super) const Y2010: Year = Year {
+const Y2010: Year = Year {
     train: "ILSVRC2010_images_train.tar",
     val: "ILSVRC2010_images_val.tar",
     test: Some("ILSVRC2010_images_test.tar"),
@@ -36,185 +63,154 @@ pub(super) const Y2010: Year = Year {
     test_labels: "ILSVRC2010_test_ground_truth.txt",
 };
 
-type Tell<'a> = &'a (dyn Fn(Progress) + Sync);
+/// The images of a split.
+type TarImages = ImageFiles<TarImage>;
 
-pub(super) fn list(input: &Path, year: &Year, progress: Tell<'_>) -> Result<Listing, Error> {
-    let there = |name: &str| {
+/// A tar with the images of one synset: its WordNet id, the number of the archive that it is or
+/// that holds it, its offset there and its length.
+type SynsetTar = (String, usize, u64, u64);
+
+fn list(input: &Path, year: &Year, scan: &mut Scan<'_>) -> Result<Vec<Class>, Error> {
+    let find = |name: &str| {
         let path = input.join(name);
         if path.is_file() {
             return Ok(path);
         }
-        let (train, val, kit) = (year.train, year.val, year.devkit);
-        let problem = format!("holds no {name}; expected {train}, {val} and {kit}, as downloaded");
-        Err(wrong(input, problem))
+        let Year { train, val, devkit, .. } = year;
+        let expected = format!("expected {train}, {val} and {devkit}, as downloaded");
+        Err(Error::source(input, format!("holds no {name}; {expected}")))
     };
     fs::read_dir(input).map_err(Error::io("read", input))?;
-    let (train, val, kit_path) = (there(year.train)?, there(year.val)?, there(year.devkit)?);
-    let kit = Devkit::read(&kit_path)?;
+    let (train, val) = (find(year.train)?, find(year.val)?);
+    let kit = Devkit::read(&find(year.devkit)?)?;
     let labels = (0..).zip(&kit.classes).map(|(l, c)| (c.name.as_str(), l)).collect();
-    let mut scan = Scan { odd: Vec::new(), ignored: 0, found: 0, progress };
-    let train = scan.synsets(&[train], Some(&labels))?.1;
-    let mut splits: Vec<(Stage, Box<dyn Images>)> = vec![(Stage::Train, Box::new(train))];
-    let val = scan.flat(Stage::Val, &val, &kit.val(&kit_path)?)?;
-    splits.push((Stage::Val, Box::new(val)));
+    let train = synsets(&[train], Some(&labels), scan)?.1;
+    scan.add(Stage::Train, train);
+    add_flat(Stage::Val, &val, &kit.val_labels()?, scan)?;
     if let Some(test) = year.test.map(|name| input.join(name)).filter(|p| p.is_file()) {
-        let beside = input.join(year.test_labels);
-        let labels = match kit.test(&kit_path) {
-            Some(labels) => Some(labels?),
-            None if beside.is_file() => Some(kit.labels_of_file(&beside)?),
-            None => None,
-        };
-        match labels {
-            Some(labels) => {
-                splits.push((Stage::Test, Box::new(scan.flat(Stage::Test, &test, &labels)?)));
-            }
+        match kit.test_labels(&input.join(year.test_labels))? {
+            Some(labels) => add_flat(Stage::Test, &test, &labels, scan)?,
             None => {
-                let name = file_name(&test.to_string_lossy()).to_owned();
+                let name = test.file_name().unwrap_or_default().to_string_lossy();
                 let reason = format!("left out: {} is not beside it", year.test_labels);
-                scan.odd.push(Odd::new("test", name, Action::Noted, reason));
+                scan.note("test", &name, Action::Noted, &reason);
             }
         }
     }
-    Ok(Listing { classes: kit.classes, splits, ignored: scan.ignored, odd: scan.odd })
+    Ok(kit.classes)
 }
 
 /// Lists a folder of tars, one for each WordNet id, or a tar of such tars.
-pub(super) fn list_synsets(input: &Path, progress: Tell<'_>) -> Result<Listing, Error> {
-    let mut scan = Scan { odd: Vec::new(), ignored: 0, found: 0, progress };
+fn list_synsets(input: &Path, scan: &mut Scan<'_>) -> Result<Vec<Class>, Error> {
     let mut tars = Vec::new();
     if input.is_dir() {
         for entry in fs::read_dir(input).map_err(Error::io("read", input))? {
             let path = entry.map_err(Error::io("read", input))?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let is_tar = name.strip_suffix(".tar").is_some_and(is_wnid);
-            if is_tar { tars.push(path) } else { scan.ignored += 1 }
+            if wnid_of_tar(&name).is_some() { tars.push(path) } else { scan.ignored += 1 }
         }
         tars.sort();
     } else {
         tars.push(input.into());
     }
-    let (names, train) = scan.synsets(&tars, None)?;
-    if train.items.is_empty() {
+    let (names, train) = synsets(&tars, None, scan)?;
+    if train.files.is_empty() {
         let problem = "holds no images in tars named by WordNet ids (n01440764.tar, …)";
-        return Err(wrong(input, problem));
+        return Err(Error::source(input, problem));
     }
-    let classes = names.into_iter().map(Class::named).collect();
-    let splits: Vec<(Stage, Box<dyn Images>)> = vec![(Stage::Train, Box::new(train))];
-    Ok(Listing { classes, splits, ignored: scan.ignored, odd: scan.odd })
+    scan.add(Stage::Train, train);
+    Ok(names.into_iter().map(Class::named).collect())
 }
 
-struct Scan<'a> {
-    odd: Vec<Odd>,
-    ignored: u64,
-    found: usize,
-    progress: Tell<'a>,
-}
-
-impl Scan<'_> {
-    /// The images of tars named by WordNet id, lying alone or inside another tar; with the ids in
-    /// ascending order, where `labels` does not say them.
-    fn synsets(
-        &mut self,
-        paths: &[PathBuf],
-        labels: Option<&HashMap<&str, u32>>,
-    ) -> Result<(Vec<String>, Packed), Error> {
-        let mut packed = Packed::default();
-        let mut tars = Vec::new(); // id, archive, start, length
-        for path in paths {
-            let (archive, number) = (Archive::open(path)?, packed.archives.len());
-            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            if is_wnid(&name) {
-                tars.push((name, number, 0, archive.length));
-            } else {
-                for member in members(&archive, 0, archive.length)? {
-                    match file_name(&member.path).strip_suffix(".tar").filter(|n| is_wnid(n)) {
-                        Some(id) => tars.push((id.into(), number, member.offset, member.length)),
-                        None => self.ignored += 1,
-                    }
+/// The images in tars named by WordNet ids, which are the archives `paths` or inside them, and the
+/// ids in ascending order. Without `labels`, that order gives the labels.
+fn synsets(
+    paths: &[PathBuf],
+    labels: Option<&HashMap<&str, u32>>,
+    scan: &mut Scan<'_>,
+) -> Result<(Vec<String>, TarImages), Error> {
+    let mut images = TarImages { storage: Vec::new(), files: Vec::new() };
+    let mut tars: Vec<SynsetTar> = Vec::new();
+    for path in paths {
+        let (archive, number) = (Archive::open(path)?, images.storage.len());
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if is_wnid(&name) {
+            tars.push((name, number, 0, archive.length));
+        } else {
+            for member in members(&archive, 0, archive.length)? {
+                match wnid_of_tar(file_name(&member.path)) {
+                    Some(id) => tars.push((id.into(), number, member.offset, member.length)),
+                    None => scan.ignored += 1,
                 }
             }
-            packed.archives.push(archive);
         }
-        tars.sort();
-        if let Some(twice) = tars.windows(2).find(|w| w[0].0 == w[1].0) {
-            let path = &packed.archives[twice[1].1].path;
-            return Err(wrong(path, format!("holds {}.tar a second time", twice[1].0)));
-        }
-        if let Some(labels) = labels {
-            self.compare(&tars, labels, &packed)?;
-        }
-        for (place, (id, archive, start, length)) in (0..).zip(&tars) {
-            let label = labels.map_or(place, |labels| labels[id.as_str()]);
-            let mut files = members(&packed.archives[*archive], *start, *length)?;
-            files.sort_by(|a, b| a.path.cmp(&b.path));
-            packed.items.extend(files.into_iter().map(|m| Item {
-                archive: *archive,
-                label,
-                offset: m.offset,
-                length: m.length,
-                name: format!("{id}/{}", file_name(&m.path)).into(),
-            }));
-            found(self.progress, self.found + packed.items.len());
-        }
-        self.found += packed.items.len();
-        Ok((tars.into_iter().map(|t| t.0).collect(), packed))
+        images.storage.push(archive);
     }
-
-    /// Refuses tars of no class, notes classes without a tar.
-    fn compare(
-        &mut self,
-        tars: &[(String, usize, u64, u64)],
-        labels: &HashMap<&str, u32>,
-        packed: &Packed,
-    ) -> Result<(), Error> {
-        if let Some(tar) = tars.iter().find(|t| !labels.contains_key(t.0.as_str())) {
-            let path = &packed.archives[tar.1].path;
-            let problem = format!("holds {}.tar, which is no class of the development kit", tar.0);
-            return Err(wrong(path, problem));
+    tars.sort();
+    let wrong = |tar: &SynsetTar, problem: &str| {
+        Error::source(&images.storage[tar.1].path, format!("holds {}.tar{problem}", tar.0))
+    };
+    if let Some(twice) = tars.windows(2).find(|w| w[0].0 == w[1].0) {
+        return Err(wrong(&twice[1], " a second time"));
+    }
+    if let Some(labels) = labels {
+        if let Some(tar) = tars.iter().find(|tar| !labels.contains_key(tar.0.as_str())) {
+            return Err(wrong(tar, ", which is no class of the development kit"));
         }
-        let mut without: Vec<_> = labels
-            .keys()
-            .filter(|id| tars.binary_search_by(|t| t.0.as_str().cmp(id)).is_err())
-            .collect();
-        without.sort();
-        self.odd.extend(without.into_iter().map(|id| {
-            let reason = "a class without a tar in the train archive".into();
-            Odd::new("train", format!("{id}.tar"), Action::Noted, reason)
+        note_missing(&tars, labels, scan);
+    }
+    for (rank, (id, archive, start, length)) in (0..).zip(&tars) {
+        let label = labels.map_or(rank, |labels| labels[id.as_str()]);
+        let mut files = members(&images.storage[*archive], *start, *length)?;
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        scan.found(files.len());
+        images.files.extend(files.into_iter().map(|Member { path, offset, length }| {
+            let name = format!("{id}/{}", file_name(&path)).into();
+            (label, TarImage { archive: *archive, offset, length, name })
         }));
-        Ok(())
     }
+    Ok((tars.into_iter().map(|tar| tar.0).collect(), images))
+}
 
-    /// The images of a flat tar, each named by its number, which `labels` has the label of.
-    fn flat(&mut self, stage: Stage, path: &Path, labels: &[u32]) -> Result<Packed, Error> {
-        let archive = Archive::open(path)?;
-        let mut items = Vec::new();
-        for m in members(&archive, 0, archive.length)? {
-            let name = file_name(&m.path);
-            let Some(number) = number(name) else {
-                self.ignored += 1;
-                continue;
-            };
-            let Some(&label) = number.checked_sub(1).and_then(|n| labels.get(n)) else {
-                let problem = format!("holds {name}, but there are only {} labels", labels.len());
-                return Err(wrong(path, problem));
-            };
-            let (offset, length) = (m.offset, m.length);
-            items.push(Item { archive: 0, label, offset, length, name: name.into() });
-        }
-        if items.is_empty() {
-            return Err(wrong(
-                path,
-                format!("holds no images named …_{}_00000001.JPEG", stage.split()),
-            ));
-        }
-        items.sort_by(|a, b| a.name.cmp(&b.name));
-        self.found += items.len();
-        found(self.progress, self.found);
-        Ok(Packed { archives: vec![archive], items })
+/// Notes the classes that have no tar.
+fn note_missing(tars: &[SynsetTar], labels: &HashMap<&str, u32>, scan: &mut Scan<'_>) {
+    let has_tar = |id: &str| tars.binary_search_by(|tar| tar.0.as_str().cmp(id)).is_ok();
+    let mut missing: Vec<_> = labels.keys().filter(|id| !has_tar(id)).collect();
+    missing.sort();
+    for id in missing {
+        let reason = "a class without a tar in the train archive";
+        scan.note("train", &format!("{id}.tar"), Action::Noted, reason);
     }
+}
+
+/// Adds the images of a flat tar. Each has a number in its name, which is its place in `labels`,
+/// from 1.
+fn add_flat(stage: Stage, path: &Path, labels: &[u32], scan: &mut Scan<'_>) -> Result<(), Error> {
+    let archive = Archive::open(path)?;
+    let mut files = Vec::new();
+    for Member { path: member, offset, length } in members(&archive, 0, archive.length)? {
+        let name = file_name(&member);
+        let Some(number) = number(name) else {
+            scan.ignored += 1;
+            continue;
+        };
+        let Some(&label) = number.checked_sub(1).and_then(|n| labels.get(n)) else {
+            let problem = format!("holds {name}, but there are only {} labels", labels.len());
+            return Err(Error::source(path, problem));
+        };
+        files.push((label, TarImage { archive: 0, offset, length, name: name.into() }));
+    }
+    if files.is_empty() {
+        let problem = format!("holds no images named …_{}_00000001.JPEG", stage.split());
+        return Err(Error::source(path, problem));
+    }
+    files.sort_by(|a, b| a.1.name.cmp(&b.1.name));
+    scan.found(files.len());
+    scan.add(stage, TarImages { storage: vec![archive], files });
+    Ok(())
 }
 
 /// The number in `ILSVRC2012_val_00000293.JPEG`.
-pub(super) fn number(name: &str) -> Option<usize> {
+fn number(name: &str) -> Option<usize> {
     name.rsplit_once('.')?.0.rsplit_once('_')?.1.parse().ok()
 }

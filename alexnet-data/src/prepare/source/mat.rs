@@ -1,33 +1,34 @@
-//! The synsets of a development kit's `meta.mat`: a reader for that much of MAT version 5.
+//! Reads the synsets in `meta.mat` of a development kit: the necessary part of MAT version 5.
 //!
-//! A MAT file is a header of 128 bytes and a row of elements, each a type, a length and its bytes;
-//! an element may be compressed with zlib, and a matrix is an element made of elements.
+//! A MAT file is a header of 128 bytes and a sequence of elements, each a type, a length and its
+//! bytes. An element may be compressed with zlib, and a matrix is an element that consists of
+//! elements.
 
 use flate2::read::ZlibDecoder;
 use std::io::Read;
 
-/// Compressed elements are inflated up to this; the largest known `meta.mat` needs 9 MB.
+/// The most bytes that an element is inflated to; the largest known `meta.mat` needs 9 MB.
 const MAX_INFLATED: u64 = 1 << 26;
 
 const INT32: u32 = 5;
 const MATRIX: u32 = 14;
 const COMPRESSED: u32 = 15;
-/// Classes of a matrix.
+/// The classes of matrices that are read.
 const STRUCT: u8 = 2;
 const TEXT: u8 = 4;
 
-/// One synset.
+/// One synset of WordNet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Synset {
-    /// Its ILSVRC id, from 1.
+    /// Its number in the kit, from 1.
     pub(crate) id: u32,
     pub(crate) wnid: String,
     pub(crate) words: String,
-    /// Whether it has no synsets below it: only those are classes.
+    /// Whether it has no synsets below it; only those are classes.
     pub(crate) leaf: bool,
 }
 
-/// Bytes being read from the front.
+/// The bytes that are yet to be read.
 #[derive(Clone, Copy)]
 struct Input<'a>(&'a [u8]);
 
@@ -48,7 +49,7 @@ impl<'a> Input<'a> {
     fn element(&mut self) -> Result<(u32, &'a [u8]), String> {
         let kind = self.u32()?;
         if kind >> 16 != 0 {
-            // The short form: length and type in one word, the bytes in the next.
+            // The short form has the length and the type in one word, and the bytes in the next.
             let bytes = self.take(4)?;
             let bytes = bytes.get(..(kind >> 16) as usize);
             return Ok((kind & 0xffff, bytes.ok_or("a short element of more than four bytes")?));
@@ -56,7 +57,7 @@ impl<'a> Input<'a> {
         let length = self.u32()? as usize;
         let bytes = self.take(length)?;
         if kind != COMPRESSED {
-            // Padding; the last element may lack it.
+            // Padding, which the last element may lack.
             self.0 = &self.0[((8 - length % 8) % 8).min(self.0.len())..];
         }
         Ok((kind, bytes))
@@ -71,7 +72,7 @@ impl<'a> Input<'a> {
     }
 }
 
-/// A matrix whose class and name are known.
+/// A matrix whose class and name have been read.
 struct Matrix<'a> {
     class: u8,
     elements: usize,
@@ -127,7 +128,7 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// The synsets in the bytes of a `meta.mat`, or one line that says what is wrong.
+/// The synsets in the bytes of a `meta.mat`; the error is a reason on one line.
 pub(crate) fn synsets(bytes: &[u8]) -> Result<Vec<Synset>, String> {
     if !bytes.starts_with(b"MATLAB 5.0") || bytes.get(126..128) != Some(b"IM") {
         return Err("is no little-endian MAT file of version 5".into());

@@ -1,144 +1,119 @@
-//! The sources: what images come as, how each is told from the others, and how it is listed.
+//! The sources: the kinds of input, how each is recognised, and how it is listed.
+//!
+//! To add one, write a file with a [`Format`], and name it here in the list of modules, in
+//! [`Source`], in [`Source::ALL`] and in `Source::format`.
 
-mod archive;
 mod cifar;
-mod detect;
+mod demo;
 mod devkit;
+pub(crate) mod files;
 mod folder;
-pub(crate) mod fuzz;
 mod ilsvrc;
 mod kaggle;
+mod kaggle_tables;
 mod kaggle_zip;
-mod mat;
-mod packed;
-mod web;
-mod zipped;
+pub(in crate::prepare) mod listing;
+pub(crate) mod mat;
+mod names;
+pub(crate) mod tar;
+mod webdataset;
+pub(crate) mod zip;
 
-use super::report::Odd;
-use super::{PrepareOptions, Progress, Stage};
-use crate::{Class, Decoder, Error, Pixels};
-use serde::{Deserialize, Serialize};
+use crate::error::Error;
+use crate::progress::OnProgress;
+use listing::{Candidate, Format, Listing, Scan};
 use std::path::Path;
 
-/// Where images come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+/// A kind of input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
-    /// A tree with one folder a class, JPEG and PNG files at any depth below it.
+    /// A tree with one folder for each class, and JPEG and PNG files at any depth below it.
     Folder,
-    /// ILSVRC 2012 as it is delivered: the train and val archives and the development kit.
+    /// ILSVRC 2012 as downloaded: the train and val archives and the development kit.
     Ilsvrc2012,
-    /// ILSVRC 2010 as it is delivered: train, val, and the test images with their labels.
+    /// ILSVRC 2010 as downloaded: train, val, and the test images with their labels.
     Ilsvrc2010,
-    /// ILSVRC 2012 as Kaggle delivers it: the zip itself, the folder it lies in, or unpacked.
+    /// ILSVRC 2012 from Kaggle: the zip, the folder that holds it, or the unpacked files.
     Kaggle,
-    /// One tar for each WordNet id, as the Fall 2011 release of ImageNet; or a tar of them.
+    /// One tar for each WordNet id, like the Fall 2011 release of ImageNet, or a tar of them.
     Fall2011,
-    /// Tars of samples: files of one name, an image and its label in `.cls`.
-    #[serde(rename = "webdataset")]
+    /// Tars of samples: files of the same name, an image and its label in `.cls`.
     WebDataset,
-    /// The official CIFAR-10 binary files.
+    /// The official binary files of CIFAR-10.
     Cifar10,
-    /// The official CIFAR-100 binary files, with their 100 fine labels.
+    /// The official binary files of CIFAR-100, with their 100 fine labels.
     Cifar100,
-    /// As `Folder`; where the input folder is empty or missing, the demo images
-    /// ([`DemoOptions::STANDARD`](crate::DemoOptions::STANDARD)) are drawn into it first.
+    /// The demo images ([`DemoOptions::STANDARD`](crate::DemoOptions::STANDARD)), which are drawn
+    /// into the input folder unless they are there, and then listed like [`Folder`](Self::Folder).
     Demo,
 }
 
-/// A split's images before they are read: what every source offers.
-pub(super) trait Images: Sync {
-    /// The number of images.
-    fn len(&self) -> usize;
-    /// The label of image `i`, where the list of images has it.
-    fn label(&self, i: usize) -> u32;
-    /// What the report calls image `i`.
-    fn name(&self, i: usize) -> String;
-    /// Reads image `i` in the decoder's size, or says on one line why not.
-    fn load(&self, i: usize, decoder: &mut Decoder) -> Result<Pixels, String>;
-}
-
-/// An input, listed.
-pub(super) struct Listing {
-    pub(super) classes: Vec<Class>,
-    /// Train first.
-    pub(super) splits: Vec<(Stage, Box<dyn Images>)>,
-    pub(super) ignored: u64,
-    pub(super) odd: Vec<Odd>,
-}
-
 impl Source {
-    /// Every source, the demo last.
+    /// Every source, in the order in which an input is compared with them.
     pub const ALL: [Self; 9] = [
-        Self::Folder,
         Self::Ilsvrc2012,
         Self::Ilsvrc2010,
+        Self::Cifar10,
+        Self::Cifar100,
         Self::Kaggle,
         Self::Fall2011,
         Self::WebDataset,
-        Self::Cifar10,
-        Self::Cifar100,
+        Self::Folder,
         Self::Demo,
     ];
 
-    /// The name in the manifest and on command lines.
-    pub fn name(self) -> &'static str {
+    fn format(self) -> Format {
         match self {
-            Self::Folder => "folder",
-            Self::Ilsvrc2012 => "ilsvrc2012",
-            Self::Ilsvrc2010 => "ilsvrc2010",
-            Self::Kaggle => "kaggle",
-            Self::Fall2011 => "fall2011",
-            Self::WebDataset => "webdataset",
-            Self::Cifar10 => "cifar10",
-            Self::Cifar100 => "cifar100",
-            Self::Demo => "demo",
+            Self::Folder => folder::FORMAT,
+            Self::Ilsvrc2012 => ilsvrc::FORMAT_2012,
+            Self::Ilsvrc2010 => ilsvrc::FORMAT_2010,
+            Self::Kaggle => kaggle::FORMAT,
+            Self::Fall2011 => ilsvrc::FORMAT_FALL_2011,
+            Self::WebDataset => webdataset::FORMAT,
+            Self::Cifar10 => cifar::FORMAT_10,
+            Self::Cifar100 => cifar::FORMAT_100,
+            Self::Demo => demo::FORMAT,
         }
     }
 
-    /// The usual side of its stored images: 256 for photographs, as in 2012.
+    /// The name in the manifest and on command lines.
+    pub fn name(self) -> &'static str {
+        self.format().name
+    }
+
+    /// The usual side of the stored images in pixels: 256 for photographs, as in 2012.
     pub fn default_size(self) -> usize {
-        match self {
-            Self::Cifar10 | Self::Cifar100 => cifar::SIDE,
-            Self::Demo => 72,
-            _ => 256,
-        }
+        self.format().default_size
     }
 
     /// The source that `input` looks like, by the names of its files.
     ///
     /// # Errors
-    /// [`Error::Source`] for an input that looks like none, [`Error::Io`] for one that cannot be read.
+    /// [`Error::Source`] for an input that looks like none, [`Error::Io`] for one that cannot be
+    /// read.
     pub fn detect(input: &Path) -> Result<Self, Error> {
-        detect::detect(input)
+        let candidate = Candidate::read(input)?;
+        let source = Self::ALL.into_iter().find(|source| (source.format().recognise)(&candidate));
+        source.ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            let problem = format!(
+                "looks like no source known ({names}): give the folder with the archives or the \
+                 class folders, or name the source"
+            );
+            Error::source(input, problem)
+        })
     }
-}
 
-/// Lists an input.
-pub(super) fn list(
-    options: &PrepareOptions,
-    progress: &(dyn Fn(Progress) + Sync),
-) -> Result<Listing, Error> {
-    let input = &options.input;
-    match options.source {
-        Source::Folder | Source::Demo => folder::list(options, progress),
-        Source::Ilsvrc2012 => ilsvrc::list(input, &ilsvrc::Y2012, progress),
-        Source::Ilsvrc2010 => ilsvrc::list(input, &ilsvrc::Y2010, progress),
-        Source::Kaggle => kaggle::list(input, progress),
-        Source::Fall2011 => ilsvrc::list_synsets(input, progress),
-        Source::WebDataset => web::list(input, progress),
-        Source::Cifar10 => cifar::list(input, &cifar::TEN),
-        Source::Cifar100 => cifar::list(input, &cifar::HUNDRED),
+    /// Lists an input and, where it is elsewhere, its val tree.
+    pub(super) fn list(
+        self,
+        input: &Path,
+        val: Option<&Path>,
+        progress: OnProgress<'_>,
+    ) -> Result<Listing, Error> {
+        let mut scan = Scan::new(progress);
+        let classes = (self.format().list)(input, val, &mut scan)?;
+        let Scan { splits, ignored, report, .. } = scan;
+        Ok(Listing { classes, splits, ignored, report })
     }
-}
-
-/// Says how many images have been found.
-fn found(progress: &(dyn Fn(Progress) + Sync), done: usize) {
-    let (stage, done) = (Stage::Scanning, done as u64);
-    progress(Progress { stage, done, total: 0, skipped: 0, bytes: 0 });
-}
-
-/// An input that is not laid out as it should be.
-fn wrong(path: &Path, problem: impl Into<String>) -> Error {
-    Error::Source { path: path.into(), problem: problem.into() }
 }

@@ -1,6 +1,6 @@
-//! The one place that maps files into memory, and asks for parts of them ahead.
+//! Memory-mapped files, and reading parts of them ahead: the only `unsafe` of this crate.
 
-use crate::Error;
+use crate::error::Error;
 use memmap2::Mmap;
 use std::fs::File;
 use std::path::Path;
@@ -13,15 +13,15 @@ pub(crate) fn map(path: &Path) -> Result<Mmap, Error> {
         let kind = std::io::Error::other("it is not a regular file");
         return Err(Error::io("map", path)(kind));
     }
-    // SAFETY: no one may change or shorten the file while it is mapped. This crate keeps to that:
+    // SAFETY: no one may change or shorten the file while it is mapped. This crate never does:
     // shards are written under another name, renamed when whole, and never opened for writing
-    // again; FORMAT.md and the crate's documentation lay the same on everyone else.
+    // again. FORMAT.md and the documentation of `Dataset` demand the same of everyone else.
     unsafe { Mmap::map(&file) }.map_err(Error::io("map", path))
 }
 
-/// Asks the system to begin reading a range of the file from disk. A hint: nothing waits for it, and
-/// where it is refused, the first touch of the bytes reads them.
-pub(crate) fn will_need(map: &Mmap, offset: usize, length: usize) {
+/// Asks the system to begin reading a range of the file from disk. This is a hint: nothing waits
+/// for it, and where the system refuses it, the first access to the bytes reads them.
+pub(crate) fn prefetch(map: &Mmap, offset: usize, length: usize) {
     #[cfg(unix)]
     let _ = map.advise_range(memmap2::Advice::WillNeed, offset, length);
     #[cfg(not(unix))]

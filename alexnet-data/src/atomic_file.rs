@@ -1,50 +1,52 @@
-//! Files that are either whole or not there: written beside, synced, renamed, the folder synced.
+//! Atomic writes: a file is either whole or not there. It is written under another name in the same
+//! folder, synced and renamed; then the folder is synced.
 
-use crate::Error;
+use crate::error::Error;
 use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use tempfile::{Builder, NamedTempFile};
 
-/// Writes the file `path` so that no one ever sees half of it.
+/// Writes the file `path` so that no reader ever sees half of it.
 ///
-/// `write` gets an empty file in the same folder; when it returns `Ok`, the file is synced to disk,
-/// renamed to `path` (replacing what was there) and the folder is synced. On any error the old
-/// content stays and nothing is left beside it.
+/// `write` gets an empty file in the same folder. When it returns `Ok`, the file is synced to disk
+/// and renamed to `path`, which replaces an older file, and the folder is synced. After an error
+/// the older file is unchanged, and no other file is left in the folder.
 ///
 /// # Errors
-/// Those of `write` and of the file system, as [`Error::Io`] with the path.
+/// [`Error::Io`] with the path, for errors of `write` and of the file system.
 ///
 /// ```
 /// # use std::io::Write;
 /// # let dir = tempfile::tempdir()?;
 /// let path = dir.path().join("note.txt");
-/// alexnet_data::write_whole(&path, |file| file.write_all(b"whole"))?;
+/// alexnet_data::write_atomic(&path, |file| file.write_all(b"whole"))?;
 /// assert_eq!(std::fs::read(&path)?, b"whole");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn write_whole<T>(
+pub fn write_atomic<T>(
     path: &Path,
     write: impl FnOnce(&mut File) -> std::io::Result<T>,
 ) -> Result<T, Error> {
-    let mut file = WholeFile::create(path)?;
+    let mut file = AtomicFile::create(path)?;
     let value = write(file.file()).map_err(Error::io("write", path))?;
     file.commit()?;
     Ok(value)
 }
 
-/// A file under way: it vanishes when dropped, and becomes `path` when committed.
+/// An unfinished file: it vanishes when it is dropped, and becomes `path` when it is committed.
 #[derive(Debug)]
-pub(crate) struct WholeFile {
+pub(crate) struct AtomicFile {
     file: NamedTempFile,
     path: PathBuf,
 }
 
-impl WholeFile {
+impl AtomicFile {
     pub(crate) fn create(path: &Path) -> Result<Self, Error> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let (prefix, mut builder) = (format!(".{name}."), Builder::new());
         builder.prefix(&prefix).suffix(".partial");
-        // tempfile makes private files; a dataset is to be read by those the umask allows.
+        // tempfile makes private files; a dataset may be read by those whom the umask allows to.
         #[cfg(unix)]
         let readable =
             <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o666);
@@ -58,6 +60,11 @@ impl WholeFile {
         self.file.as_file_mut()
     }
 
+    /// Writes bytes at the current position.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.file.write_all(bytes).map_err(|e| Error::io("write", &self.path)(e))
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -69,7 +76,7 @@ impl WholeFile {
         sync_folder(folder(&path))
     }
 
-    /// As `commit`, but leaves a file that is there already as it is.
+    /// As `commit`, but an existing file `path` stays as it is.
     pub(crate) fn commit_new(self) -> Result<(), Error> {
         let Self { file, path } = self;
         file.as_file().sync_all().map_err(Error::io("write", &path))?;
@@ -86,39 +93,10 @@ fn folder(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Makes a rename survive a power cut. Windows has no such call and needs none.
+/// Makes a rename survive a power failure. Windows has no such call and needs none.
 fn sync_folder(path: &Path) -> Result<(), Error> {
     if cfg!(unix) {
         File::open(path).and_then(|d| d.sync_all()).map_err(Error::io("sync", path))?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io::Write;
-
-    /// A failed write keeps the old file and leaves nothing else in the folder.
-    #[test]
-    fn a_failed_write_changes_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("f");
-        write_whole(&path, |f| f.write_all(b"old")).unwrap();
-        let failed: Result<(), _> = write_whole(&path, |f| {
-            f.write_all(b"new")?;
-            Err(std::io::Error::other("disk full"))
-        });
-        let text = failed.unwrap_err().to_string();
-        assert!(text.contains("disk full") && text.contains(&*path.to_string_lossy()), "{text}");
-        assert_eq!(std::fs::read(&path).unwrap(), b"old");
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
-    }
-
-    /// A missing folder is an error with the path, not a panic.
-    #[test]
-    fn a_missing_folder_is_named() {
-        let text = write_whole(Path::new("/no/such/folder/f"), |_| Ok(())).unwrap_err().to_string();
-        assert!(text.contains("/no/such/folder/f"), "{text}");
-    }
 }

@@ -1,20 +1,28 @@
-//! A worker that dies in the middle, and stops again and again: what is whole stays, and the end is the same bytes.
+//! Workers that panic, and preparations that are interrupted again and again: whole shards stay,
+//! and the bytes are the same in the end.
 
 use super::budget::overhead;
-use super::job::JobFile;
-use super::piece::Piece;
-use super::split::{Work, write_split};
-use super::{Images, Listing, PrepareOptions, Source, Stage};
-use crate::{Class, Decoder, Error, Mixture, Pixels};
+use super::options::PrepareOptions;
+use super::preparation::Preparation;
+use super::shard_plan::ShardPlan;
+use super::source::Source;
+use super::source::listing::{Images, ListedSplit, Listing};
+use crate::decode::Decoder;
+use crate::decode::pixels::Pixels;
+use crate::encoding::Mixture;
+use crate::error::Error;
+use crate::manifest::Class;
+use crate::progress::Stage;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 const SIZE: usize = 4;
 
-/// Twenty pictures; the reading of number `dies_at` panics.
+/// Twenty images; reading number `dies_at` panics.
 struct Fragile {
     dies_at: usize,
-    calls: AtomicUsize,
+    calls: Arc<AtomicUsize>,
 }
 
 impl Images for Fragile {
@@ -35,16 +43,16 @@ impl Images for Fragile {
         assert_ne!(i, self.dies_at, "the panic this test is about");
         let size = decoder.size();
         let data = (0..size * size * 3).map(|v| (v / size + i * 13) as u8).collect();
-        Ok(Pixels { height: size, width: size, data, damage: None })
+        Ok(Pixels::new(size, size, data))
     }
 }
 
-/// Writes the shards that are not whole yet; how many images were read for it.
+/// Makes the shards that are not finished yet; returns how many images were read for them.
 fn run(dir: &Path, dies_at: usize, threads: usize) -> (Result<(), Error>, usize) {
     write(dir, dies_at, threads, (SIZE, Mixture::RAW), usize::MAX)
 }
 
-/// The same in pictures of a size and records of a mixture, stopped after so many of them.
+/// The same with images of a size and records of a mixture, interrupted after so many of them.
 fn write(
     dir: &Path,
     dies_at: usize,
@@ -52,42 +60,30 @@ fn write(
     (size, encoding): (usize, Mixture),
     stops_after: usize,
 ) -> (Result<(), Error>, usize) {
-    let images = Fragile { dies_at, calls: AtomicUsize::new(0) };
-    let options = PrepareOptions { size, ..PrepareOptions::new(Source::Folder, "in", dir) };
-    let same = Fragile { dies_at, calls: AtomicUsize::new(0) };
+    let calls = Arc::new(AtomicUsize::new(0));
+    let images = Box::new(Fragile { dies_at, calls: calls.clone() });
     let listing = Listing {
         classes: ["a", "b"].map(Class::named).into(),
-        splits: vec![(Stage::Train, Box::new(same) as _)],
+        splits: vec![ListedSplit { stage: Stage::Train, images }],
         ignored: 0,
-        odd: Vec::new(),
+        report: Vec::new(),
     };
-    let mut job = JobFile::new(&options, 5, &listing);
-    job.encoding = encoding;
+    let options = PrepareOptions::new(Source::Folder, "in", dir);
+    let options = PrepareOptions { size, shard_records: Some(5), ..options };
+    let mut plan = ShardPlan::new(&options, &listing);
+    plan.encoding = encoding;
     if let Some(records) = encoding.budget {
-        job.encoding.budget = Some(overhead(&job) + records);
+        plan.encoding.budget = Some(overhead(&plan) + records);
     }
-    let plan = &job.splits[0];
-    let done = |shard: &usize| Piece::load(dir, &plan.shard(*shard)).is_some();
-    let todo: Vec<_> = (0..job.shards(plan)).filter(|shard| !done(shard)).collect();
     let (stop, written) = (AtomicBool::new(false), AtomicUsize::new(0));
     let progress = |_| {
         let now = written.fetch_add(1, Ordering::Relaxed) + 1;
         stop.fetch_or(now == stops_after, Ordering::Relaxed);
     };
-    let work = Work {
-        job: &job,
-        plan,
-        stage: Stage::Train,
-        images: &images,
-        threads,
-        total: plan.images as u64,
-        before: 0,
-        dir,
-        progress: &progress,
-        stop: &stop,
-    };
-    let result = write_split(&work, &todo);
-    (result, images.calls.into_inner())
+    let splits = listing.splits;
+    let preparation = Preparation { plan, splits, dir, threads, progress: &progress, stop: &stop };
+    let result = preparation.write_shards(|_| true);
+    (result, calls.load(Ordering::Relaxed))
 }
 
 fn contents(dir: &Path) -> Vec<(std::ffi::OsString, Vec<u8>)> {
@@ -99,20 +95,20 @@ fn contents(dir: &Path) -> Vec<(std::ffi::OsString, Vec<u8>)> {
 }
 
 #[test]
-fn a_dying_worker() {
+fn a_worker_that_panics() {
     let dir = tempfile::tempdir().unwrap();
     let whole = dir.path().join("whole");
     std::fs::create_dir(&whole).unwrap();
     assert!(run(&whole, usize::MAX, 2).0.is_ok());
     let want = contents(&whole);
-    assert_eq!(want.len(), 8); // four shards, a piece each
+    assert_eq!(want.len(), 8); // four shards, each with its result
     let mut kept = 0;
     for dies_at in 0..20 {
         for threads in 1..4 {
             let out = tempfile::tempdir_in(dir.path()).unwrap();
             let (result, _) = run(out.path(), dies_at, threads);
             assert!(matches!(result, Err(Error::Worker)), "{result:?}");
-            // What is there is whole, and nothing of what was under way is left.
+            // The files that are there are whole, and no unfinished file is left.
             let left = contents(out.path());
             assert!(left.len() < 8 && left.iter().all(|file| want.contains(file)));
             kept += left.len();
@@ -125,11 +121,11 @@ fn a_dying_worker() {
     assert!(kept > 0);
 }
 
-/// All shards are too large for their share at first: each is 15,480 bytes of raw records where there
-/// may be 14,000, and is made twice, of 10 images in all. Stopped after 12, a preparation gets on by a
-/// shard each time.
+/// All shards are too large for their share at first: each has 15,480 bytes of raw records where
+/// 14,000 are allowed, and is made twice, of 10 images in all. A preparation that is interrupted
+/// after every 12 images finishes one more shard each time.
 #[test]
-fn stopped_again_and_again_within_a_budget() {
+fn interrupted_again_and_again_within_a_budget() {
     let budget = Some(4 * 14_000);
     let mixture = (32, Mixture { quality: Some(90), budget, ..Mixture::RAW });
     let dir = tempfile::tempdir().unwrap();

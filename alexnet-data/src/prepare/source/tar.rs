@@ -1,69 +1,53 @@
-//! Tar archives walked in place, also when they lie inside another one.
+//! Tar archives read in place, also when they are inside another one.
 
-use super::packed::Archive;
-use super::wrong;
-use crate::Error;
-use std::io::{self, Read, Seek, SeekFrom};
+use super::files::{Archive, Location, check_length};
+use crate::error::Error;
 
-/// Bytes of a tar's block.
+/// Bytes of a block of a tar.
 const BLOCK: u64 = 512;
 
 /// A regular file of a tar.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Member {
+pub(crate) struct Member {
     pub(super) path: String,
-    /// Where its bytes begin in the outermost file.
+    /// The offset of its bytes in the outermost archive.
+    pub(crate) offset: u64,
+    pub(crate) length: u64,
+}
+
+/// An image in one of several archives.
+pub(super) struct TarImage {
+    /// The number of the archive.
+    pub(super) archive: usize,
     pub(super) offset: u64,
     pub(super) length: u64,
+    pub(super) name: Box<str>,
 }
 
-/// A range of an archive, as a file of its own.
-pub(super) struct Window<'a> {
-    archive: &'a Archive,
-    start: u64,
-    length: u64,
-    position: u64,
-}
+impl Location for TarImage {
+    type Storage = Vec<Archive>;
 
-impl<'a> Window<'a> {
-    pub(super) fn whole(archive: &'a Archive) -> Self {
-        Self { archive, start: 0, length: archive.length, position: 0 }
+    fn name(&self) -> String {
+        self.name.to_string()
     }
-}
 
-impl Read for Window<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.length.saturating_sub(self.position).min(buffer.len() as u64) as usize;
-        self.archive.read_at(&mut buffer[..left], self.start + self.position)?;
-        self.position += left as u64;
-        Ok(left)
-    }
-}
-
-impl Seek for Window<'_> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let position = match to {
-            SeekFrom::Start(n) => Some(n),
-            SeekFrom::Current(n) => self.position.checked_add_signed(n),
-            SeekFrom::End(n) => self.length.checked_add_signed(n),
-        };
-        // Beyond the end reads nothing, as in any file; the sums with it must fit.
-        let fits = |p: &u64| *p <= i64::MAX as u64;
-        let invalid = || io::Error::new(io::ErrorKind::InvalidInput, "a position out of range");
-        self.position = position.filter(fits).ok_or_else(invalid)?;
-        Ok(self.position)
+    fn read(&self, archives: &Vec<Archive>, limit: u64) -> Result<Vec<u8>, String> {
+        check_length(self.length, limit)?;
+        let mut bytes = vec![0; self.length as usize];
+        archives[self.archive].read_at(&mut bytes, self.offset).map_err(|e| e.to_string())?;
+        Ok(bytes)
     }
 }
 
 /// The regular files of the tar in the bytes `start .. start + length` of `archive`, in its order.
 ///
-/// An archive that was cut short, wherever, is an error: its last block must be followed by the
-/// block of zeros that ends every tar.
-pub(super) fn members(archive: &Archive, start: u64, length: u64) -> Result<Vec<Member>, Error> {
+/// A tar that was cut short anywhere is an error, because the block of zeros that ends every tar
+/// must follow its last file.
+pub(crate) fn members(archive: &Archive, start: u64, length: u64) -> Result<Vec<Member>, Error> {
     let fail = |at: u64, e: &dyn std::fmt::Display| {
         let at = start + at;
         let problem = format!("is cut short or damaged near byte {at} ({e}): download it again");
-        wrong(&archive.path, problem)
+        Error::source(&archive.path, problem)
     };
     let inside = start.checked_add(length).is_some_and(|end| end <= archive.length);
     if !inside {
@@ -71,11 +55,11 @@ pub(super) fn members(archive: &Archive, start: u64, length: u64) -> Result<Vec<
         return Err(fail(0, &format!("it should reach to byte {end}, it has {}", archive.length)));
     }
     let (mut members, mut end) = (Vec::new(), 0u64);
-    let mut tar = tar::Archive::new(Window { archive, start, length, position: 0 });
+    let mut tar = tar::Archive::new(archive.window(start, length));
     for entry in tar.entries_with_seek().map_err(|e| fail(0, &e))? {
         let entry = entry.map_err(|e| fail(end, &e))?;
         let (at, size) = (entry.raw_file_position(), entry.size());
-        // Nothing is believed of a size but that it lies inside the archive.
+        // A size may be a lie, except that the file is inside the archive.
         let after = at.checked_add(size).filter(|&after| after <= length);
         let after = after.ok_or_else(|| fail(end, &"a file reaches beyond its end"))?;
         end = after.next_multiple_of(BLOCK);
@@ -94,16 +78,6 @@ pub(super) fn members(archive: &Archive, start: u64, length: u64) -> Result<Vec<
     Ok(members)
 }
 
-/// The last part of a member's path.
-pub(super) fn file_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
-}
-
-/// Whether a name is a WordNet id: `n` and eight digits.
-pub(super) fn is_wnid(name: &str) -> bool {
-    name.len() == 9 && name.starts_with('n') && name[1..].bytes().all(|b| b.is_ascii_digit())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,7 +94,7 @@ mod tests {
         tar.into_inner().unwrap()
     }
 
-    /// A tar inside a tar: the places are those of the outermost file, long names come whole.
+    /// In a tar inside a tar, offsets are those of the outermost file, and long names are complete.
     #[test]
     fn nested() {
         let long = "d/".repeat(80) + "x.jpg";
@@ -135,7 +109,7 @@ mod tests {
         let files = members(&archive, tars[0].offset, tars[0].length).unwrap();
         assert_eq!(files[1].path, long);
         assert_eq!(&outer[files[1].offset as usize..][..4], b"two!");
-        // Cut at any length: an error that names the file. Flipped anywhere: no panic.
+        // Cut at any length, the error names the file; with any byte flipped, there is no panic.
         for cut in (0..outer.len() - 512).step_by(13) {
             fs::write(&path, &outer[..cut]).unwrap();
             let archive = Archive::open(&path).unwrap();

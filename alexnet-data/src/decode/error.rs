@@ -1,0 +1,52 @@
+//! Why an image file cannot be used.
+
+/// Why the bytes of one image file cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The file is neither JPEG nor PNG, whatever its name says.
+    #[error("neither JPEG nor PNG: starts with {start}")]
+    Format {
+        /// The first bytes, in hexadecimal.
+        start: String,
+    },
+    /// The header claims more pixels than [`MAX_PIXELS`](crate::MAX_PIXELS).
+    #[error("{height}×{width} pixels, more than the limit of {limit}")]
+    TooLarge {
+        /// Rows the header claims.
+        height: usize,
+        /// Columns the header claims.
+        width: usize,
+        /// The limit in pixels.
+        limit: usize,
+    },
+    /// The file ends before the image does.
+    #[error("truncated: the file ends before the picture does")]
+    Truncated,
+    /// The decoder cannot read the file.
+    #[error("{reason}")]
+    Broken {
+        /// The decoder's own reason, on one line.
+        reason: String,
+    },
+    /// The requested size is 0 or larger than any stored image.
+    #[error("the requested side of images is {size}: expected 1 to {limit}")]
+    Size {
+        /// The requested size.
+        size: usize,
+        /// The largest size.
+        limit: usize,
+    },
+}
+
+impl DecodeError {
+    /// The decoder cannot read the file, for this reason.
+    pub(super) fn broken(reason: impl std::fmt::Display) -> Self {
+        Self::Broken { reason: one_line(&reason.to_string()) }
+    }
+}
+
+/// The text on one line and without quotes around it; messages of decoders have both.
+pub(crate) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").trim_matches('"').into()
+}

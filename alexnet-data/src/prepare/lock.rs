@@ -1,0 +1,71 @@
+//! Locks on files, by which processes notice each other. A killed process loses its locks.
+
+use crate::error::Error;
+use same_file::Handle;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// A locked file. The lock ends with this value, but the file stays until it is removed.
+pub(super) struct Lock {
+    file: File,
+    path: PathBuf,
+}
+
+impl Lock {
+    /// Locks the file `path`, which is created if necessary; `None` where another process has any
+    /// lock on it.
+    pub(super) fn exclusive(path: PathBuf) -> Result<Option<Self>, Error> {
+        Self::take(path, File::try_lock)
+    }
+
+    /// The same for a lock that several processes can have; `None` where another process has an
+    /// exclusive one.
+    pub(super) fn shared(path: PathBuf) -> Result<Option<Self>, Error> {
+        Self::take(path, File::try_lock_shared)
+    }
+
+    fn take(
+        path: PathBuf,
+        lock: fn(&File) -> Result<(), TryLockError>,
+    ) -> Result<Option<Self>, Error> {
+        loop {
+            // Opened for reading too, which shared locks on network file systems need.
+            let file = OpenOptions::new()
+                .create(true)
+                .truncate(false)
+                .read(true)
+                .write(true)
+                .open(&path)
+                .map_err(Error::io("create", &path))?;
+            match lock(&file) {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                // On a file system without locks, the user has to avoid two runs at once.
+                Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => {
+                    return Ok(Some(Self { file, path }));
+                }
+                Err(TryLockError::Error(e)) => return Err(Error::io("lock", path)(e)),
+            }
+            // The previous holder may have removed the file after we opened it.
+            if is_at(&file, &path).unwrap_or(false) {
+                return Ok(Some(Self { file, path }));
+            }
+        }
+    }
+
+    /// Makes a shared lock exclusive; false where another process shares it.
+    pub(super) fn make_exclusive(&self) -> bool {
+        self.file.unlock().is_ok() && self.file.try_lock().is_ok()
+    }
+
+    /// Removes the file.
+    pub(super) fn remove(&self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Whether `path` is still the name of this file.
+fn is_at(file: &File, path: &Path) -> std::io::Result<bool> {
+    Ok(Handle::from_file(file.try_clone()?)? == Handle::from_path(path)?)
+}

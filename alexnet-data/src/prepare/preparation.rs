@@ -1,0 +1,46 @@
+//! A running preparation: its plan, its images, and where and how the shards are made.
+
+use super::options::PrepareOptions;
+use super::shard_plan::ShardPlan;
+use super::source::listing::ListedSplit;
+use crate::error::Error;
+use crate::parallel::thread_count;
+use crate::progress::OnProgress;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A running preparation. Its steps are `choose_mixture` (in `budget.rs`) and `write_shards` (in
+/// `workers.rs`).
+pub(super) struct Preparation<'a> {
+    pub(super) plan: ShardPlan,
+    /// The images of each split of the plan.
+    pub(super) splits: Vec<ListedSplit>,
+    /// The folder in which shards are made.
+    pub(super) dir: &'a Path,
+    pub(super) threads: usize,
+    pub(super) progress: OnProgress<'a>,
+    pub(super) stop: &'a AtomicBool,
+}
+
+impl<'a> Preparation<'a> {
+    /// Lists the input and plans its shards, which will be made in `dir`.
+    pub(super) fn new(
+        options: &PrepareOptions,
+        dir: &'a Path,
+        progress: OnProgress<'a>,
+        stop: &'a AtomicBool,
+    ) -> Result<Self, Error> {
+        let listing = options.source.list(&options.input, options.val.as_deref(), progress)?;
+        let plan = ShardPlan::new(options, &listing);
+        let threads = thread_count(options.threads);
+        Ok(Self { plan, splits: listing.splits, dir, threads, progress, stop })
+    }
+
+    /// An error if the preparation should stop.
+    pub(super) fn check_stop(&self) -> Result<(), Error> {
+        match self.stop.load(Ordering::Relaxed) {
+            true => Err(Error::Interrupted { path: self.dir.into() }),
+            false => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What every source provides: the classes, splits and images of an input.
+
+use crate::decode::Decoder;
+use crate::decode::pixels::Pixels;
+use crate::error::Error;
+use crate::manifest::Class;
+use crate::prepare::report::{Action, ReportLine};
+use crate::progress::{OnProgress, Progress, Stage};
+use std::fs;
+use std::path::Path;
+
+/// A kind of input: its name, the usual side of its images, and how it is recognised and listed.
+pub(super) struct Format {
+    /// The name in the manifest and on command lines.
+    pub(super) name: &'static str,
+    pub(super) default_size: usize,
+    /// Whether an input looks like this source, by the names of its files.
+    pub(super) recognise: fn(&Candidate) -> bool,
+    pub(super) list: List,
+}
+
+/// Lists an input and, where it is elsewhere, its val tree; returns the classes.
+type List = fn(&Path, Option<&Path>, &mut Scan<'_>) -> Result<Vec<Class>, Error>;
+
+/// The images of one split, numbered from 0, before they are read.
+pub(in crate::prepare) trait Images: Sync {
+    /// The number of images.
+    fn len(&self) -> usize;
+    /// The label of image `i`, an index into the classes.
+    fn label(&self, i: usize) -> u32;
+    /// The name of image `i` in the report.
+    fn name(&self, i: usize) -> String;
+    /// Reads and decodes image `i`, or says on one line why it cannot be used.
+    fn load(&self, i: usize, decoder: &mut Decoder) -> Result<Pixels, String>;
+}
+
+/// The images of one split.
+pub(in crate::prepare) struct ListedSplit {
+    /// The stage that will write the split.
+    pub(in crate::prepare) stage: Stage,
+    pub(in crate::prepare) images: Box<dyn Images>,
+}
+
+/// A listed input.
+pub(in crate::prepare) struct Listing {
+    pub(in crate::prepare) classes: Vec<Class>,
+    /// The splits, beginning with train.
+    pub(in crate::prepare) splits: Vec<ListedSplit>,
+    /// How many files were not images, by their names.
+    pub(in crate::prepare) ignored: u64,
+    pub(in crate::prepare) report: Vec<ReportLine>,
+}
+
+/// An input while it is being listed.
+pub(super) struct Scan<'a> {
+    pub(super) splits: Vec<ListedSplit>,
+    pub(super) ignored: u64,
+    pub(super) report: Vec<ReportLine>,
+    found: u64,
+    progress: OnProgress<'a>,
+}
+
+impl<'a> Scan<'a> {
+    pub(super) fn new(progress: OnProgress<'a>) -> Self {
+        Self { splits: Vec::new(), ignored: 0, report: Vec::new(), found: 0, progress }
+    }
+
+    /// Adds a split.
+    pub(super) fn add(&mut self, stage: Stage, images: impl Images + 'static) {
+        self.splits.push(ListedSplit { stage, images: Box::new(images) });
+    }
+
+    /// Adds a line to the report.
+    pub(super) fn note(&mut self, split: &str, path: &str, action: Action, reason: &str) {
+        self.report.push(ReportLine::new(split, path, action, reason));
+    }
+
+    /// Counts `images` more images, and reports progress.
+    pub(super) fn found(&mut self, images: usize) {
+        self.found += images as u64;
+        (self.progress)(Progress::of(Stage::Scanning, self.found, 0));
+    }
+
+    /// Who gets the progress.
+    pub(super) fn progress(&self) -> OnProgress<'a> {
+        self.progress
+    }
+}
+
+/// An input whose source is not known yet: a single file, or a folder with these files and folders.
+pub(super) struct Candidate<'a> {
+    pub(super) path: &'a Path,
+    /// The name of the input where it is a single file.
+    pub(super) single: Option<String>,
+    pub(super) files: Vec<String>,
+    pub(super) folders: Vec<String>,
+}
+
+impl<'a> Candidate<'a> {
+    pub(super) fn read(path: &'a Path) -> Result<Self, Error> {
+        let fail = || Error::io("read", path);
+        let (mut files, mut folders) = (Vec::new(), Vec::new());
+        if fs::metadata(path).map_err(fail())?.is_file() {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            return Ok(Self { path, single: Some(name), files, folders });
+        }
+        for entry in fs::read_dir(path).map_err(fail())? {
+            let entry = entry.map_err(fail())?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if entry.path().is_dir() { folders.push(name) } else { files.push(name) }
+        }
+        Ok(Self { path, single: None, files, folders })
+    }
+
+    /// Whether the input is a folder that holds a file of this name.
+    pub(super) fn has_file(&self, name: &str) -> bool {
+        self.files.iter().any(|file| file == name)
+    }
+
+    /// Whether the input is a folder that holds a folder of this name.
+    pub(super) fn has_folder(&self, name: &str) -> bool {
+        self.folders.iter().any(|folder| folder == name)
+    }
+}

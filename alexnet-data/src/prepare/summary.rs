@@ -1,0 +1,41 @@
+//! What a finished preparation wrote.
+
+use super::report::{REPORT, read_faults};
+use crate::error::Error;
+use crate::manifest::Manifest;
+use std::path::{Path, PathBuf};
+
+/// What a preparation wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// Images in all splits.
+    pub images: u64,
+    /// Classes.
+    pub classes: usize,
+    /// Images that could not be read: they are in the report, not in the dataset.
+    pub skipped: u64,
+    /// Images that were decoded in spite of a fault: they are in the report and in the dataset.
+    pub damaged: u64,
+    /// Files that were not images, by their names, and were not read.
+    pub ignored: u64,
+    /// The path of the report.
+    pub report: PathBuf,
+    /// The name and the number of images of each split.
+    pub splits: Vec<(String, u64)>,
+}
+
+impl Summary {
+    /// The summary of the finished dataset in `dir`.
+    pub(super) fn read(dir: &Path) -> Result<Self, Error> {
+        let (manifest, faults) = (Manifest::read(dir)?, read_faults(dir)?);
+        Ok(Self {
+            images: manifest.splits.iter().map(|split| split.records).sum(),
+            classes: manifest.classes.len(),
+            skipped: faults.skipped,
+            damaged: faults.damaged,
+            ignored: manifest.ignored,
+            report: dir.join(REPORT),
+            splits: manifest.splits.into_iter().map(|split| (split.name, split.records)).collect(),
+        })
+    }
+}
