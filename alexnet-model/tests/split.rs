@@ -1,4 +1,5 @@
-//! A network split over two devices is the network on one: the same parameters, and numbers that agree to rounding.
+//! A network split over two devices is the network on one: the same parameters, and numbers that
+//! agree to rounding.
 
 mod common;
 
