@@ -1,4 +1,6 @@
-//! One image through a network: `cargo run --release -p alexnet-model --example 01_forward`.
+//! One image through a network.
+//!
+//! `cargo run --release -p alexnet-model --example 01_forward`
 
 #![allow(clippy::print_stdout)] // this program talks to people
 

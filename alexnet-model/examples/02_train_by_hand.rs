@@ -1,4 +1,6 @@
-//! Steps of gradient descent by hand: `cargo run --release -p alexnet-model --example 02_train_by_hand`.
+//! Steps of gradient descent by hand.
+//!
+//! `cargo run --release -p alexnet-model --example 02_train_by_hand`
 
 #![allow(clippy::print_stdout)] // this program talks to people
 
@@ -23,7 +25,8 @@ pub fn main() -> Result<()> {
     for step in 0..STEPS {
         // The forward pass, which keeps on a tape what the backward pass needs.
         let tape = network.forward_tape(&images, Mode::Train { seed: 1, step })?;
-        // The loss of each image (8), and the gradient of their mean with respect to the logits (8, 10).
+        // The loss of each image (8), and the gradient of their mean with respect to the logits
+        // (8, 10).
         let (losses, gradient) = cross_entropy_with_grad(tape.logits(), &labels)?;
         // The backward pass gives each parameter's gradient as soon as it is there.
         let mut updates = Vec::new();

@@ -1,4 +1,6 @@
-//! One network on two devices: `cargo run --release -p alexnet-model --example 03_split_over_devices`.
+//! One network on two devices.
+//!
+//! `cargo run --release -p alexnet-model --example 03_split_over_devices`
 
 #![allow(clippy::print_stdout)] // this program talks to people
 

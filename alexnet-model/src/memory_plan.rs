@@ -22,8 +22,8 @@ use crate::spec::shapes::Shape;
 pub struct StepMemory {
     /// Weights, biases and velocities, and the weights once more where matmuls read another type.
     pub parameters: u64,
-    /// What is there between forward and backward pass: the images, the logits and what the tape has
-    /// saved.
+    /// What is there between forward and backward pass: the images, the logits and what the tape
+    /// has saved.
     pub saved: u64,
     /// The most that activations, gradients and scratch have at one time: what a pool needs that
     /// gives out freed memory for any length.
@@ -130,8 +130,8 @@ fn buffers(layers: &[FusedLayer], batch: usize, bytes: usize) -> Vec<Buffer> {
     buffers
 }
 
-/// Scratch of a layer, forward and backward: a convolution's input with its padding around it, where
-/// the sides differ and a GPU runs it, and the sums of the norm within a map.
+/// Scratch of a layer, forward and backward: a convolution's input with its padding around it,
+/// where the sides differ and a GPU runs it, and the sums of the norm within a map.
 fn scratch(layer: &FusedLayer, batch: usize, bytes: usize) -> [u64; 2] {
     match (layer.kind, layer.input) {
         (LayerKind::Conv { pad: [top, bottom, left, right], .. }, Shape::Map(c, h, w))

@@ -144,7 +144,8 @@ fn wrong_weights_and_images_are_refused_by_name() -> Result<()> {
     Ok(())
 }
 
-/// For people who train with candle's own means: variables of a `VarMap`, candle's gradients and optimizer.
+/// For people who train with candle's own means: variables of a `VarMap`, candle's gradients and
+/// optimizer.
 #[test]
 fn candles_own_optimizer_trains_it() -> Result<()> {
     let variables = VarMap::new();
@@ -158,7 +159,8 @@ fn candles_own_optimizer_trains_it() -> Result<()> {
     let mut optimizer = SGD::new(variables.all_vars(), 0.15)?;
     let mut losses = Vec::new();
     for _ in 0..120 {
-        // Weights are turned to channels-last when a network is made: it is made anew after each step.
+        // Weights are turned to channels-last when a network is made: it is made anew after each
+        // step.
         let network = Network::from_var_builder(&toy(), &builder)?;
         let loss = candle_nn::loss::cross_entropy(&network.forward(&images, Mode::Test)?, &labels)?;
         optimizer.backward_step(&loss)?;

@@ -45,7 +45,8 @@ fn original_layer_by_layer() {
     }
 }
 
-/// In layer 1 the norm sees negative responses; in layer 2 it does not; `paper` has ReLU first in both.
+/// In layer 1 the norm sees negative responses; in layer 2 it does not; `paper` has ReLU first in
+/// both.
 #[test]
 fn original_and_paper_differ_in_the_order_of_layer_one() {
     let names = |preset| -> Vec<String> {
@@ -78,7 +79,11 @@ fn unknown_names_and_keys_get_the_nearest_right_one() {
     );
     let toml = r#"name = "n"
         input = [3, 8, 8]
-        layers = [{ name = "f", kind = "linear", outputs = 2, init = { std = 1.0, bias = 0.0, X } }]"#;
+        [[layers]]
+        name = "fc"
+        kind = "linear"
+        outputs = 2
+        init = { std = 1.0, bias = 0.0, X }"#;
     assert!(NetworkSpec::from_toml("n.toml", &toml.replace(", X", "")).is_ok());
     assert!(NetworkSpec::from_toml("n.toml", &toml.replace("X", "base = 1.0")).is_err());
     for (wrong, right) in [("fliters", "filters"), ("strides", "stride"), ("grups", "groups")] {

@@ -1,10 +1,11 @@
-//! A network split over two devices is the network on one: the same parameters, and numbers that agree to rounding.
+//! A network split over two devices is the network on one: the same parameters, and numbers that
+//! agree to rounding.
 
 mod common;
 
 use std::collections::HashMap;
 
-use alexnet_kernels::{PoolGuard, normals};
+use alexnet_kernels::normals;
 use alexnet_model::{FusedLayer, Mode, Network, NetworkSpec, SpecError};
 use candle_core::{D, DType, Device, Result, Tensor};
 use common::Sizes;
@@ -46,7 +47,6 @@ const ROUNDING: f32 = 2e-5;
 
 /// Logits, and the gradients of Σ logits · weights with respect to every parameter, by name.
 fn pass(network: &Network, images: &Tensor, mode: Mode) -> Result<HashMap<String, Tensor>> {
-    let _memory = PoolGuard::new(); // what is given back too early would show
     let tape = network.forward_tape(images, mode)?;
     let logits = tape.logits().copy()?;
     let mut gradients: Vec<Option<Tensor>> = network.parameters().map(|_| None).collect();

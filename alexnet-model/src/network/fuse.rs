@@ -31,8 +31,8 @@ impl NetworkSpec {
     ///
     /// # Errors
     ///
-    /// [`SpecError::Towers`] where the network has another number of towers; [`SpecError::Layer`] for
-    /// the first layer that cannot be, or does not divide among the towers.
+    /// [`SpecError::Towers`] where the network has another number of towers; [`SpecError::Layer`]
+    /// for the first layer that cannot be, or does not divide among the towers.
     pub fn fused_layers_on(&self, devices: usize) -> Result<Vec<Vec<FusedLayer>>, SpecError> {
         if devices == 1 {
             return Ok(vec![self.fused_layers()?]);

@@ -1,4 +1,5 @@
-//! A layer as it runs: one operation of alexnet-kernels, with the ReLU after it where that is fused.
+//! A layer as it runs: one operation of alexnet-kernels, with the ReLU after it where that is
+//! fused.
 //!
 //! A ReLU of its own costs a pass over memory forward and another one backward. After a
 //! convolution, a dense layer or a pooling layer it is fused instead: forward it is the epilogue of
@@ -180,9 +181,9 @@ impl FusedLayer {
         Ok((y, saved))
     }
 
-    /// The gradients, given the tensor that [`forward_tape`](Self::forward_tape) saved and `dy`, the
-    /// gradient with respect to the output. Where a ReLU is fused into this layer, `dy` must be 0
-    /// wherever the output is: the next layer sees to it, and so does this one for the previous.
+    /// The gradients, given the tensor that [`forward_tape`](Self::forward_tape) saved and `dy`,
+    /// the gradient with respect to the output. Where a ReLU is fused into this layer, `dy` must be
+    /// 0 wherever the output is: the next layer sees to it, and so does this one for the previous.
     ///
     /// # Errors
     ///

@@ -25,9 +25,9 @@ use crate::spec::NetworkSpec;
 /// the checkpoints and, to rounding, the numbers are the same.
 ///
 /// On several devices each tower computes its share of every layer's outputs and updates its own
-/// rows of the parameters. Activations, and gradients with respect to them, cross where a layer reads
-/// the outputs of all towers ([`gathering_layers`](Self::gathering_layers)). Several towers may be on
-/// one device: then they take turns.
+/// rows of the parameters. Activations, and gradients with respect to them, cross where a layer
+/// reads the outputs of all towers ([`gathering_layers`](Self::gathering_layers)). Several towers
+/// may be on one device: then they take turns.
 #[derive(Debug, Clone)]
 pub struct Network {
     spec: NetworkSpec,
@@ -69,10 +69,10 @@ impl Network {
         })
     }
 
-    /// A network whose parameters `builder` gives, as candle's own models are made: from a file, from
-    /// zeros, or, over a `VarMap`, as variables that candle's optimizers train. Names and layout are
-    /// PyTorch's. Weights are turned to channels-last here, so make the network anew after each step
-    /// of such an optimizer.
+    /// A network whose parameters `builder` gives, as candle's own models are made: from a file,
+    /// from zeros, or, over a `VarMap`, as variables that candle's optimizers train. Names and
+    /// layout are PyTorch's. Weights are turned to channels-last here, so make the network anew
+    /// after each step of such an optimizer.
     ///
     /// # Errors
     ///
@@ -101,9 +101,9 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// A number of devices that is neither 1 nor that of the towers, or a layer that does not divide
-    /// among them; no memory there; a type that candle does not convert to; GPUs that the driver does
-    /// not connect.
+    /// A number of devices that is neither 1 nor that of the towers, or a layer that does not
+    /// divide among them; no memory there; a type that candle does not convert to; GPUs that the
+    /// driver does not connect.
     pub fn to_devices(&self, devices: &[Device], weights: DType) -> Result<Self> {
         let [whole] = &self.towers[..] else {
             let whole = Self::from_tensors(&self.spec, &self.tensors()?)?;
@@ -144,13 +144,14 @@ impl Network {
         self.route
     }
 
-    /// The parameters of the first tower, in the order of the layers, weights before biases; then of
-    /// the next. Those of two towers with one name are rows of one parameter of the network.
+    /// The parameters of the first tower, in the order of the layers, weights before biases; then
+    /// of the next. Those of two towers with one name are rows of one parameter of the network.
     pub fn parameters(&self) -> impl Iterator<Item = &Parameter> {
         self.towers.iter().flat_map(|tower| &tower.parameters)
     }
 
-    /// Puts `tensor` in the place of parameter `index`, for optimizers that keep the values themselves.
+    /// Puts `tensor` in the place of parameter `index`, for optimizers that keep the values
+    /// themselves.
     ///
     /// # Errors
     ///
@@ -176,9 +177,9 @@ impl Network {
         self.named(&self.parameters().map(|p| p.tensor.clone()).collect::<Vec<_>>())
     }
 
-    /// `values`, one tensor for each of [`parameters`](Self::parameters) and laid out in memory as it
-    /// is, by name and in PyTorch's layout, with the rows of all towers. Those of several towers are
-    /// brought to the CPU.
+    /// `values`, one tensor for each of [`parameters`](Self::parameters) and laid out in memory as
+    /// it is, by name and in PyTorch's layout, with the rows of all towers. Those of several towers
+    /// are brought to the CPU.
     ///
     /// # Errors
     ///

@@ -1,10 +1,10 @@
 //! The parameters of a network: names, and layouts in memory and on disk.
 //!
 //! On disk a weight is PyTorch's: `(O, I/groups, kH, kW)` for a convolution, `(O, I)` for a dense
-//! layer, where a map that enters a dense layer is flattened in channel, row, column order. In memory
-//! channels come last, as in activations: a convolution's weights are logically
-//! `(O, I/groups, kH, kW)` over memory `(O, kH, kW, I/groups)`, and a dense layer's inputs are in
-//! row, column, channel order.
+//! layer, where a map that enters a dense layer is flattened in channel, row, column order. In
+//! memory channels come last, as in activations: a convolution's weights are logically `(O,
+//! I/groups, kH, kW)` over memory `(O, kH, kW, I/groups)`, and a dense layer's inputs are in row,
+//! column, channel order.
 
 use alexnet_kernels::channels_last;
 use candle_core::{DType, Device, Result, Tensor, bail};
@@ -87,22 +87,20 @@ impl Parameter {
         to_memory(&rows, self.input)?.to_device(self.tensor.device())
     }
 
-    /// Of a whole network's parameter the rows `share` on `device`. Weights, which matmuls read, are
-    /// stored as `weights` on a GPU and as f32 on the CPU; biases stay f32.
+    /// Of a whole network's parameter the rows `share` on `device`. Weights, which matmuls read,
+    /// are stored as `weights` on a GPU and as f32 on the CPU; biases stay f32.
     pub(super) fn rows(&self, share: Share, device: &Device, weights: DType) -> Result<Tensor> {
-        let rows = match share == self.share {
-            true => self.tensor.clone(),
+        let mut rows = self.tensor.clone();
+        if share != self.share {
             // Only these rows are to go to the device, and not all that share their memory.
-            false => {
-                let rows = self.tensor.narrow(0, share.first, share.count)?;
-                in_memory_order(&rows, Tensor::force_contiguous)?
-            }
-        };
+            let part = rows.narrow(0, share.first, share.count)?;
+            rows = in_memory_order(&part, Tensor::force_contiguous)?;
+        }
+        let rows = rows.to_device(device)?;
         let dtype = match self.role {
             Role::Weight if !device.is_cpu() => weights,
             _ => DType::F32,
         };
-        let rows = rows.to_device(device)?;
         if rows.dtype() == dtype {
             return Ok(rows);
         }

@@ -36,8 +36,8 @@ impl<'a> From<&'a [Tensor]> for Images<'a> {
 }
 
 impl Network {
-    /// Images `(B, C, H, W)` to logits `(B, classes)`, on the first device. With parameters that are
-    /// candle variables the result can be differentiated by candle.
+    /// Images `(B, C, H, W)` to logits `(B, classes)`, on the first device. With parameters that
+    /// are candle variables the result can be differentiated by candle.
     ///
     /// # Errors
     ///
@@ -117,10 +117,10 @@ impl Network {
                 }
                 dxs.extend(gradients.input);
             }
-            dys = match self.all_gathers(number) {
-                true => reduce_scatter(dxs, &self.places(number - 1))?,
-                false => dxs,
-            };
+            if self.all_gathers(number) {
+                dxs = reduce_scatter(dxs, &self.places(number - 1))?;
+            }
+            dys = dxs;
         }
         Ok(())
     }

@@ -86,7 +86,8 @@ pub enum LayerKind {
         /// Channel blocks whose edges stop a window.
         #[serde(default = "one")]
         towers: usize,
-        /// Whether alpha weighs the mean of the squares (the authors' code) or their sum (their text).
+        /// Whether alpha weighs the mean of the squares (the authors' code) or their sum (their
+        /// text).
         #[serde(default = "yes")]
         alpha_over_n: bool,
     },
