@@ -1,10 +1,10 @@
 """Preparation of archives as large as you like, laid out as ILSVRC 2012, in turns with Pillow on the same files.
 
 python3 bench/archives.py make PHOTOGRAPHS FOLDER [--images 51000]
-python3 bench/archives.py run XTASK FOLDER OUT [--turns 3] [--threads 2] [--encoding raw] [--pillow PYTHON]
+python3 bench/archives.py run ALEXNET FOLDER OUT [--turns 3] [--threads 2] [--encoding raw] [--pillow PYTHON]
 
 `make` repeats the JPEGs below PHOTOGRAPHS in a tar of 1,000 tars, 1,000 of them in a tar for validation, and adds a
-devkit with made-up synsets. `run` has XTASK (target/release/xtask) prepare it
+devkit with made-up synsets. `run` has ALEXNET (target/release/alexnet) prepare it
 into OUT, and Pillow read as many of its images from the same tar, make them 256 x 256 RGB and write the pixels, in
 one process: the loop that people write instead. Both rates are images a second of processor time, user's and
 system's, so other work on the machine disturbs them less; each turn's pair ran back to back. The last turn's
@@ -102,7 +102,7 @@ def measured(command):
 
 def run(arguments):
     out, archives = pathlib.Path(arguments.out), arguments.folder
-    prepare = [arguments.xtask, "prepare-data", "--json", "--input", archives, "--output", str(out)]
+    prepare = [arguments.alexnet, "prepare-data", "--json", "--input", archives, "--output", str(out)]
     prepare += ["--threads", str(arguments.threads), "--encoding", arguments.encoding]
     ratios = []
     for turn in range(arguments.turns):
@@ -133,7 +133,7 @@ def main():
     command.add_argument("--images", type=int, default=51_000)
     command.set_defaults(go=make)
     command = commands.add_parser("run")
-    for name in ("xtask", "folder", "out"):
+    for name in ("alexnet", "folder", "out"):
         command.add_argument(name)
     command.add_argument("--turns", type=int, default=3)
     command.add_argument("--threads", type=int, default=2)

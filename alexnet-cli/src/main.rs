@@ -9,6 +9,7 @@ mod device;
 mod eval;
 mod inspect;
 mod predict;
+mod prepare_data;
 mod preset;
 mod progress;
 mod selftest;
@@ -29,6 +30,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    PrepareData(prepare_data::Arguments),
     Train(train::Arguments),
     Eval(eval::Arguments),
     Predict(predict::Arguments),
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         }
     };
     let result = match command {
+        Command::PrepareData(arguments) => prepare_data::run(&arguments),
         Command::Train(arguments) => train::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
@@ -88,9 +91,11 @@ fn one_line(error: &anyhow::Error) -> String {
             line = if line.is_empty() { text.to_owned() } else { format!("{line}: {text}") };
         }
     }
-    // Training says beforehand which batch fits; elsewhere the driver's name for it is all there is.
+    // Training says beforehand which batch fits; elsewhere the driver's name for it is all there
+    // is.
     if line.contains("OUT_OF_MEMORY") || line.contains("ALLOC_FAILED") {
-        line += "; the card has too little free memory: end other programs on it, or give a smaller batch";
+        line += "; the GPU has too little free memory: end other programs on it, or give a \
+                 smaller batch";
     }
     line
 }

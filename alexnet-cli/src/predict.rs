@@ -20,7 +20,10 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 5)]
     top: usize,
     /// 1: the centre; 10: corners, centre and their mirror images, averaged
-    #[arg(long, default_value = "1", value_parser = clap::builder::PossibleValuesParser::new(["1", "10"]))]
+    #[arg(
+        long, default_value = "1",
+        value_parser = clap::builder::PossibleValuesParser::new(["1", "10"])
+    )]
     views: String,
     #[command(flatten)]
     place: crate::device::Where,

@@ -55,7 +55,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// A line for each part of each operation: the comparison of its that came nearest to its bound, or went beyond.
+/// A line for each part of each operation: the comparison of its that came nearest to its bound, or
+/// went beyond.
 fn show(rows: &[SelftestRow]) {
     println!(
         "{:<9} {:<9} {:<24} {:<16} {:>9} {:>9}",
