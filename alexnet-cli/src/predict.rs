@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             Ok(probabilities) => probabilities,
             Err(error) => {
                 // One bad file does not keep the others from being looked at.
-                eprintln!("error: {}", crate::one_line(&error));
+                eprintln!("error: {}", crate::message::one_line(&error));
                 failed += 1;
                 continue;
             }

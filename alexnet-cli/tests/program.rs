@@ -11,7 +11,7 @@ const NETWORK: &str = r#"
 name = "test"
 input = [3, 16, 16]
 layers = [
-  { name = "conv1", kind = "conv", filters = 8, kernel = 5, stride = 2, init = {std=0.01, bias=0.0}},
+  { name = "conv1", kind = "conv", filters = 8, kernel = 5, stride = 2, init = {std=0.01, bias=0} },
   { name = "relu1", kind = "relu" },
   { name = "fc2", kind = "linear", outputs = 10, init = { std = 0.1, bias = 0.0 } },
 ]
@@ -23,9 +23,9 @@ name = "towers"
 input = [3, 16, 16]
 towers = 2
 layers = [
-  { name = "conv1", kind = "conv", filters = 8, kernel = 5, stride = 2, init = {std=0.01, bias=0.0}},
+  { name = "conv1", kind = "conv", filters = 8, kernel = 5, stride = 2, init = {std=0.01, bias=0} },
   { name = "relu1", kind = "relu" },
-  { name = "conv2", kind = "conv", filters = 8, kernel = 3, groups = 2, init = {std=0.1, bias=0.0}},
+  { name = "conv2", kind = "conv", filters = 8, kernel = 3, groups = 2, init = {std=0.1, bias=0} },
   { name = "relu2", kind = "relu" },
   { name = "fc3", kind = "linear", outputs = 10, init = { std = 0.1, bias = 0.0 } },
 ]

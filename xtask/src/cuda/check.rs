@@ -47,18 +47,17 @@ fn kernels(nvcc: &Path) -> Result<()> {
     let mut sources = Vec::new();
     sources_in(&crate_folder.join("src"), &mut sources)?;
     ensure!(!sources.is_empty(), "{} has no kernels", crate_folder.display());
-    let compile = |(source, gpu): (&PathBuf, &str)| {
+    let mut running = Vec::new();
+    for (source, gpu) in sources.iter().flat_map(|source| GPUS.map(|gpu| (source, gpu))) {
         let name = format!("{}-{gpu}.cubin", source.file_stem().unwrap_or_default().display());
         let mut command = Command::new(nvcc);
         command.args(["-cubin", "-O3", "-std=c++17", "-prec-sqrt=false"]);
         command.args(["-Werror", "all-warnings", "-arch", gpu, "-I"]);
         command.arg(crate_folder.join("src/cuda")).arg("-o").arg(out.join(name)).arg(source);
         let child = command.spawn().with_context(|| format!("cannot run {}", nvcc.display()))?;
-        Ok((child, source, gpu))
-    };
-    let all = sources.iter().flat_map(|source| GPUS.map(|gpu| (source, gpu)));
-    for started in all.map(compile).collect::<Vec<Result<_>>>() {
-        let (mut child, source, gpu) = started?;
+        running.push((child, source, gpu));
+    }
+    for (mut child, source, gpu) in running {
         ensure!(child.wait()?.success(), "{} does not compile for {gpu}", source.display());
     }
     let (count, gpus, seconds) = (sources.len(), GPUS.join(" and "), began.elapsed().as_secs());

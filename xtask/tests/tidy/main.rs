@@ -37,10 +37,11 @@ fn packages(metadata: &Value) -> &Vec<Value> {
     metadata["packages"].as_array().unwrap()
 }
 
-/// The names of the workspace's crates, which are those of their folders.
-fn crates() -> impl Iterator<Item = String> {
-    let names = ours(&metadata()).map(|p| p["name"].as_str().unwrap().to_owned());
-    names.collect::<Vec<_>>().into_iter()
+/// The names of the workspace's crates that hold all rules. Their folders have the same names.
+fn tidy_crates() -> Vec<String> {
+    let metadata = metadata();
+    let names = ours(&metadata).map(|p| p["name"].as_str().unwrap());
+    names.filter(|name| !BEING_REBUILT.contains(name)).map(str::to_owned).collect()
 }
 
 fn ours(metadata: &Value) -> impl Iterator<Item = &Value> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use crate::{BEING_REBUILT, crates, root, sources};
+use crate::{root, sources, tidy_crates};
 
 /// A path of modules, from the crate's root.
 type Module = Vec<String>;
@@ -128,6 +128,12 @@ impl Crate {
         Some(at)
     }
 
+    /// Modules that import each other in a circle.
+    fn circle(&self) -> Option<String> {
+        let (imports, mut done) = (self.imports(), BTreeSet::new());
+        self.0.keys().find_map(|module| search(&imports, module, &mut Vec::new(), &mut done))
+    }
+
     /// The modules that each module imports. A parent names its children without importing them.
     fn imports(&self) -> BTreeMap<&Module, BTreeSet<Module>> {
         let of = |(module, file): (&'_ Module, &File)| -> BTreeSet<Module> {
@@ -139,7 +145,7 @@ impl Crate {
 }
 
 /// The first circle that a search from `module` finds.
-fn circle<'a>(
+fn search<'a>(
     imports: &'a BTreeMap<&Module, BTreeSet<Module>>,
     module: &'a Module,
     way: &mut Vec<&'a Module>,
@@ -153,29 +159,24 @@ fn circle<'a>(
         return None;
     }
     way.push(module);
-    let found = imports.get(module).into_iter().flatten();
-    let found = found.filter_map(|next| circle(imports, next, way, done)).next();
+    let mut next = imports.get(module).into_iter().flatten();
+    let found = next.find_map(|next| search(imports, next, way, done));
     way.pop();
     found
 }
 
 #[test]
 fn no_modules_import_each_other_in_a_circle() {
-    for name in crates().filter(|name| !BEING_REBUILT.contains(&name.as_str())) {
-        let files = read(&root().join(&name).join("src"));
-        let imports = files.imports();
-        let mut done = BTreeSet::new();
-        for module in files.0.keys() {
-            let found = circle(&imports, module, &mut Vec::new(), &mut done);
-            assert!(found.is_none(), "{name}: {}", found.unwrap_or_default());
-        }
+    for name in tidy_crates() {
+        let circle = read(&root().join(&name).join("src")).circle();
+        assert_eq!(circle, None, "{name}");
     }
 }
 
 /// `lib.rs` is a face: inside of a crate, what is used comes from the module that defines it.
 #[test]
 fn nothing_is_imported_from_the_root_of_its_own_crate() {
-    for name in crates().filter(|name| !BEING_REBUILT.contains(&name.as_str())) {
+    for name in tidy_crates() {
         let files = read(&root().join(&name).join("src"));
         for (module, file) in &files.0 {
             for path in &file.paths {
@@ -210,18 +211,21 @@ fn what_operations_share_imports_no_operation() {
 #[test]
 fn paths_are_read() {
     assert_eq!(expanded("a::{b, c::{d, e as f}}"), ["a::b", "a::c::d", "a::c::e as f"]);
-    let text =
+    let crate_of = |texts: &[(&str, &str)]| {
+        let module = |name: &str| name.split_terminator("::").map(str::to_owned).collect();
+        Crate(texts.iter().map(|(name, text)| (module(name), file(text))).collect())
+    };
+    let a =
         "use super::{\n    b::X,\n    Y,\n};\npub(crate) use c::Z;\nfn f() { crate::d::g(); }\n";
-    let module = |name: &str| vec![name.to_owned()];
-    let files = [("a", text), ("b", "use crate::a::Z;"), ("d", ""), ("", "pub use b::Y;")];
-    let mut files: BTreeMap<Module, File> = files
-        .map(|(name, text)| (if name.is_empty() { vec![] } else { module(name) }, file(text)))
-        .into();
-    files.insert(vec!["a".to_owned(), "c".to_owned()], File::default());
-    let files = Crate(files);
+    let b = "use crate::a::Z; // not crate::d\n#[cfg(test)]\nmod tests {\n    use super::d;\n}";
+    let files =
+        crate_of(&[("", "mod a;\npub use b::Y;"), ("a", a), ("a::c", ""), ("b", b), ("d", "")]);
     let imports = files.imports();
-    assert_eq!(imports[&module("a")], BTreeSet::from([module("b"), module("d")]));
-    assert_eq!(imports[&module("b")], BTreeSet::from([vec!["a".to_owned(), "c".to_owned()]]));
-    let a = module("a");
-    assert!(circle(&imports, &a, &mut Vec::new(), &mut BTreeSet::new()).is_none());
+    let names = |module: &str| -> Vec<String> {
+        imports[&vec![module.to_owned()]].iter().map(|target| target.join("::")).collect()
+    };
+    assert_eq!((names("a"), names("b")), (vec!["b".into(), "d".into()], vec!["a::c".into()]));
+    assert_eq!(files.circle(), None);
+    let circle = crate_of(&[("a", "use crate::b::X;"), ("b", "use super::a::{Y, Z};")]).circle();
+    assert_eq!(circle.as_deref(), Some("a -> b -> a"));
 }
