@@ -31,7 +31,7 @@ fn build() -> PathBuf {
     let library = out.join("libemulator.so");
     fs::create_dir_all(&out).unwrap();
     let mut sources = Vec::new();
-    for folder in [ours.clone(), kernels.join("cuda")] {
+    for folder in [ours.clone(), kernels.join("src"), kernels.join("tests/cuda_host")] {
         sources_in(&folder, &mut sources);
     }
     let changed = |path: &Path| fs::metadata(path).and_then(|m| m.modified()).ok();
@@ -55,7 +55,7 @@ fn build() -> PathBuf {
             _ => {}
         }
     }
-    let includes = [ours, kernels.join("cuda"), kernels.join("cuda/host")];
+    let includes = [ours, kernels.join("src/cuda"), kernels.join("tests/cuda_host")];
     compile(&units, &includes, &work, &library);
     for name in NAMES {
         let link = out.join(name);

@@ -141,6 +141,7 @@ fn a_missing_event_is_a_fault() {
             let memory = malloc_async(other.cu_stream(), 16).unwrap();
             memset_d8_async(memory, 0, 16, stream.cu_stream()).unwrap();
         }
+        other
     });
 }
 
