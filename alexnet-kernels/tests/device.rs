@@ -1,6 +1,8 @@
 //! Names of devices and precisions, and what is said where there is no such device.
 
-use alexnet_kernels::{DeviceError, DeviceName, DeviceNames, DeviceOptions, Precision};
+use alexnet_kernels::{
+    DeviceName, DeviceNames, DeviceOptions, Precision, UnknownDevice, UnknownPrecision,
+};
 
 #[test]
 fn names() {
@@ -9,18 +11,18 @@ fn names() {
     assert_eq!("cuda:12".parse(), Ok(DeviceName::Cuda(12)));
     for name in ["", "CPU", "gpu", "cuda:", "cuda:x", "cuda:-1", "cuda:+1", "cuda:1:2", "cpu:0"] {
         let error = name.parse::<DeviceName>().expect_err(name);
-        assert_eq!(error, DeviceError::Name(name.to_owned()));
+        assert_eq!(error, UnknownDevice(name.to_owned()));
         assert!(error.to_string().contains(&format!("`{name}`: expected cpu")), "{error}");
     }
     let huge = format!("cuda:{}", "9".repeat(30));
-    assert_eq!(huge.parse::<DeviceName>(), Err(DeviceError::Name(huge)));
+    assert_eq!(huge.parse::<DeviceName>(), Err(UnknownDevice(huge)));
     for name in ["cpu", "cuda:0", "cuda:7"] {
         assert_eq!(name.parse::<DeviceName>().map(|name| name.to_string()), Ok(name.to_owned()));
     }
 }
 
 #[test]
-fn lists_of_devices() -> Result<(), DeviceError> {
+fn lists_of_devices() -> Result<(), UnknownDevice> {
     for names in ["cpu", "cpu,cpu", "cuda:0", "cuda:0,cuda:1", "cuda:3,cuda:3,cuda:1"] {
         let list: DeviceNames = names.parse()?;
         assert_eq!(list.to_string(), names);
@@ -29,7 +31,7 @@ fn lists_of_devices() -> Result<(), DeviceError> {
     for (names, wrong) in
         [("", ""), ("cuda:0,", ""), ("cuda:0, cuda:1", " cuda:1"), ("cpu;cpu", "cpu;cpu")]
     {
-        assert_eq!(names.parse::<DeviceNames>(), Err(DeviceError::Name(wrong.to_owned())));
+        assert_eq!(names.parse::<DeviceNames>(), Err(UnknownDevice(wrong.to_owned())));
     }
     Ok(())
 }
@@ -42,18 +44,20 @@ fn precisions() {
         assert_eq!(name.parse(), Ok(precision));
         assert_eq!(precision.to_string(), name);
     }
-    assert_eq!("fp16".parse::<Precision>(), Err(DeviceError::Precision("fp16".to_owned())));
+    assert_eq!("fp16".parse::<Precision>(), Err(UnknownPrecision("fp16".to_owned())));
 }
 
 #[test]
-fn the_processor_opens_without_tf32() {
-    for precision in [Precision::F32, Precision::Bf16] {
+fn the_cpu_computes_in_f32_only() {
+    assert!(DeviceName::Cpu.open(DeviceOptions::default()).is_ok_and(|device| device.is_cpu()));
+    for precision in [Precision::Tf32, Precision::Bf16] {
         let options = DeviceOptions { precision, ..Default::default() };
-        assert!(DeviceName::Cpu.open(options).is_ok_and(|device| device.is_cpu()));
+        let error = DeviceName::Cpu.open(options).map(|_| ()).expect_err("f32 only").to_string();
+        assert_eq!(
+            error,
+            format!("precision {precision} needs a GPU: use --device cuda:0, or --precision f32")
+        );
     }
-    let options = DeviceOptions { precision: Precision::Tf32, ..Default::default() };
-    let error = DeviceName::Cpu.open(options).map(|_| ()).expect_err("no tensor cores");
-    assert!(error.to_string().contains("precision tf32 needs a card"), "{error}");
 }
 
 #[cfg(not(feature = "cuda"))]

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use alexnet_kernels::read_as;
 use candle_core::{DType, Device, Result, Tensor, bail};
 use candle_nn::VarBuilder;
 
@@ -89,8 +88,8 @@ impl Network {
         })
     }
 
-    /// The same network on `device`, with the weights, which products read, stored as `weights` or as what the device
-    /// reads in its place ([`read_as`]); biases stay f32.
+    /// The same network on `device`, with the weights, which products read, stored as `weights`; biases
+    /// stay f32.
     ///
     /// # Errors
     ///
@@ -106,7 +105,6 @@ impl Network {
                 in_memory(&parameter.tensor, Tensor::force_contiguous)?
             };
             let tensor = own.to_device(device)?;
-            let weights = read_as(weights, &tensor, device);
             parameter.tensor = match parameter.role {
                 // By rows of memory: candle's conversion gives back row-major tensors.
                 Role::Weight if tensor.dtype() != weights => {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use alexnet_kernels::{Sgd, read_as};
+use alexnet_kernels::Sgd;
 use alexnet_model::{Parameter, PlacedNetwork, Role};
 use candle_core::{DType, Device, Result, Tensor};
 
@@ -25,8 +25,7 @@ pub type StepRates = Vec<Sgd>;
 
 impl Optimizer {
     /// Takes over the parameters of `network`, which are f32; `velocities`, by parameter name and in PyTorch's layout,
-    /// start at 0 where they are missing. Products are to read weights stored as `weights`, where
-    /// [`read_as`] does not say f32.
+    /// start at 0 where they are missing. Products are to read weights stored as `weights`.
     ///
     /// # Errors
     ///
@@ -40,7 +39,6 @@ impl Optimizer {
         let count = parameters.len();
         let (mut states, mut copies) = (Vec::with_capacity(count), Vec::with_capacity(count));
         for (index, Parameter { name, tensor, role, .. }) in parameters.into_iter().enumerate() {
-            let weights = read_as(weights, &tensor, tensor.device());
             let copied = role == Role::Weight && weights != DType::F32;
             let dims = tensor.dims().to_vec();
             let weight = memory_order(&tensor)?; // (n)

@@ -7,7 +7,7 @@ mod ends;
 mod maps;
 mod step;
 
-use alexnet_kernels::oracle::Array;
+use alexnet_kernels::reference::Array;
 use alexnet_kernels::{Compute, DeviceName, DeviceOptions, Precision};
 use candle_core::{DType, Device, Result, Tensor};
 use serde::Serialize;

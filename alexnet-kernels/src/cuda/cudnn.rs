@@ -4,12 +4,11 @@ use candle_core::cuda::cudarc::cudnn::result::{self, CudnnError};
 use candle_core::cuda::cudarc::cudnn::sys;
 use candle_core::{Result, bail};
 
-use super::conv::ConvSize;
-use crate::device::Precision;
-use crate::launch::Storage;
+use super::launch::{MapSize, Storage};
+use crate::device::precision::Precision;
 
 /// cuDNN's word as an error of ours.
-pub(super) fn said<T>(what: &str, result: std::result::Result<T, CudnnError>) -> Result<T> {
+pub(crate) fn said<T>(what: &str, result: std::result::Result<T, CudnnError>) -> Result<T> {
     match result {
         Ok(value) => Ok(value),
         Err(error) => bail!("cuDNN: {what}: {:?}", error.0),
@@ -17,11 +16,11 @@ pub(super) fn said<T>(what: &str, result: std::result::Result<T, CudnnError>) ->
 }
 
 /// The descriptors of one convolution, channels last, padded on both sides alike.
-pub(super) struct Descriptors {
-    pub(super) x: sys::cudnnTensorDescriptor_t,
-    pub(super) w: sys::cudnnFilterDescriptor_t,
-    pub(super) y: sys::cudnnTensorDescriptor_t,
-    pub(super) convolution: sys::cudnnConvolutionDescriptor_t,
+pub(crate) struct Descriptors {
+    pub(crate) x: sys::cudnnTensorDescriptor_t,
+    pub(crate) w: sys::cudnnFilterDescriptor_t,
+    pub(crate) y: sys::cudnnTensorDescriptor_t,
+    pub(crate) convolution: sys::cudnnConvolutionDescriptor_t,
 }
 
 // SAFETY: descriptors are plain memory of the library's, not tied to a thread; nothing here writes them after `new`
@@ -31,7 +30,7 @@ unsafe impl Send for Descriptors {}
 unsafe impl Sync for Descriptors {}
 
 impl Descriptors {
-    pub(super) fn new(size: &ConvSize, storage: Storage, precision: Precision) -> Result<Self> {
+    pub(crate) fn new(size: &ConvSize, storage: Storage, precision: Precision) -> Result<Self> {
         let what = "describing a convolution";
         // Filled one by one, so that those there are go when a later one fails.
         let mut all = Self {
@@ -77,7 +76,7 @@ impl Descriptors {
         Ok(all)
     }
 
-    pub(super) fn set_math(&mut self, math: sys::cudnnMathType_t) -> Result<()> {
+    pub(crate) fn set_math(&mut self, math: sys::cudnnMathType_t) -> Result<()> {
         // SAFETY: the descriptor is live.
         said("setting the kind of arithmetic", unsafe {
             result::set_convolution_math_type(self.convolution, math)
@@ -112,7 +111,7 @@ fn data_type(storage: Storage) -> sys::cudnnDataType_t {
 
 /// An algorithm of one of the three passes.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Algorithm {
+pub(crate) enum Algorithm {
     Forward(sys::cudnnConvolutionFwdAlgo_t),
     Data(sys::cudnnConvolutionBwdDataAlgo_t),
     Filter(sys::cudnnConvolutionBwdFilterAlgo_t),
@@ -120,21 +119,21 @@ pub(super) enum Algorithm {
 
 /// What cuDNN says of an algorithm for one convolution.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Found {
-    pub(super) algorithm: Algorithm,
-    pub(super) works: bool,
-    pub(super) deterministic: bool,
-    pub(super) workspace: usize,
-    pub(super) math: sys::cudnnMathType_t,
+pub(crate) struct Found {
+    pub(crate) algorithm: Algorithm,
+    pub(crate) works: bool,
+    pub(crate) deterministic: bool,
+    pub(crate) workspace: usize,
+    pub(crate) math: sys::cudnnMathType_t,
 }
 
 /// How many algorithms cuDNN may name: more than it has for any pass.
-pub(super) const MOST: usize = 16;
+pub(crate) const MOST: usize = 16;
 
 /// The three passes' results have the same fields and three types.
 macro_rules! found {
     ($name:ident, $perf:ident, $algorithm:ident) => {
-        pub(super) fn $name(
+        pub(crate) fn $name(
             results: &[std::mem::MaybeUninit<sys::$perf>],
             count: i32,
         ) -> Vec<Found> {
@@ -158,3 +157,63 @@ macro_rules! found {
 found!(found_forward, cudnnConvolutionFwdAlgoPerf_t, Forward);
 found!(found_data, cudnnConvolutionBwdDataAlgoPerf_t, Data);
 found!(found_filter, cudnnConvolutionBwdFilterAlgoPerf_t, Filter);
+
+/// The sizes of one convolution; all fit each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct ConvSize {
+    pub(crate) batch: usize,
+    /// Height and width of the input, without padding.
+    pub(crate) input: (usize, usize),
+    pub(crate) output: (usize, usize),
+    pub(crate) kernel: (usize, usize),
+    pub(crate) channels: usize,
+    pub(crate) out_channels: usize,
+    pub(crate) stride: usize,
+    /// Top, left, bottom, right.
+    pub(crate) padding: [usize; 4],
+    pub(crate) groups: usize,
+}
+
+impl ConvSize {
+    pub(crate) fn inputs(&self) -> usize {
+        self.batch * self.input.0 * self.input.1 * self.channels
+    }
+
+    pub(crate) fn pixels(&self) -> usize {
+        self.batch * self.output.0 * self.output.1
+    }
+
+    pub(crate) fn outputs(&self) -> usize {
+        self.pixels() * self.out_channels
+    }
+
+    pub(crate) fn weights(&self) -> usize {
+        self.out_channels * self.kernel.0 * self.kernel.1 * self.channels / self.groups
+    }
+
+    pub(crate) fn lopsided(&self) -> bool {
+        let [top, left, bottom, right] = self.padding;
+        top != bottom || left != right
+    }
+
+    /// The same convolution over a map that has its padding already.
+    pub(crate) fn over_padded(&self) -> Self {
+        let ((h, w), [top, left, bottom, right]) = (self.input, self.padding);
+        Self { input: (h + top + bottom, w + left + right), padding: [0; 4], ..*self }
+    }
+
+    pub(crate) fn map(&self) -> MapSize {
+        MapSize { height: self.input.0, width: self.input.1, channels: self.channels }
+    }
+}
+
+/// Which of the three.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Pass {
+    /// (x, w) → y.
+    Forward,
+    /// (w, dy) → dx.
+    Data,
+    /// (x, dy) → dw.
+    Filter,
+}

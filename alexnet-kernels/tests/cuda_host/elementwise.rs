@@ -1,7 +1,7 @@
 //! ReLU, dropout and both together; the masks are the CPU's, bit by bit.
 
 use alexnet_kernels::launch::{self, Storage};
-use alexnet_kernels::oracle::{self, Array};
+use alexnet_kernels::reference::{self, Array};
 use alexnet_kernels::{DropoutKey, DropoutRows, Part};
 use candle_core::Result;
 
@@ -15,14 +15,14 @@ fn relu() -> Result<()> {
         let n = random.pick(&[1, 3, 8, 64, 1000, 2048, 2051]);
         let (mut x, dy) = (random.floats(n), random.floats(n));
         x[n / 2] = f32::NAN;
-        let exact_y = oracle::relu(&plain(&x, &[n]));
+        let exact_y = reference::relu(&plain(&x, &[n]));
         let want_y = exact(&exact_y);
         let [x_memory, dy_memory] = [&x, &dy].map(|v| Memory::of(v, storage, shifted));
         let mut y = Memory::unwritten(storage, n, shifted);
         run(&[launch::relu(storage, [x_memory.span(), y.span()])?], &mut [&mut y]);
         assert_close("y", &y, &want_y, 0.0);
 
-        let want = exact(&oracle::relu_gradient(&exact_y, &plain(&dy, &[n])).map(|dx| 2.0 * dx));
+        let want = exact(&reference::relu_gradient(&exact_y, &plain(&dy, &[n])).map(|dx| 2.0 * dx));
         let mut dx = Memory::unwritten(storage, n, shifted);
         let spans = [y.span(), dy_memory.span(), dx.span()];
         run(&[launch::relu_backward(storage, spans, 2.0)?], &mut [&mut dx]);
@@ -69,7 +69,7 @@ fn dropout() -> Result<()> {
             for (all, own) in layer.values.chunks_mut(whole).zip(x.values.chunks(row)) {
                 all[first..first + row].copy_from_slice(own);
             }
-            let y = oracle::dropout(key, 0.5, f64::from(factor), &layer);
+            let y = reference::dropout(key, 0.5, f64::from(factor), &layer);
             let own = y.values.chunks(whole).flat_map(|all| all[first..first + row].to_vec());
             exact(&Array { dims: x.dims.clone(), values: own.collect() })
         };
@@ -86,10 +86,10 @@ fn relu_and_dropout_backward() -> Result<()> {
         let n = random.pick(&[5, 64, 1000]);
         let key = DropoutKey { seed: 1, step: random.word(), layer: 3 };
         let (x, dy) = (random.floats(n), random.floats(n));
-        let rectified = oracle::relu(&plain(&x, &[n]));
-        let y = exact(&oracle::dropout(key, 0.5, 2.0, &rectified));
-        let dropped = oracle::dropout(key, 0.5, 2.0, &plain(&dy, &[n]));
-        let want = exact(&oracle::relu_gradient(&rectified, &dropped));
+        let rectified = reference::relu(&plain(&x, &[n]));
+        let y = exact(&reference::dropout(key, 0.5, 2.0, &rectified));
+        let dropped = reference::dropout(key, 0.5, 2.0, &plain(&dy, &[n]));
+        let want = exact(&reference::relu_gradient(&rectified, &dropped));
         let [y, dy] = [&y, &dy].map(|v| Memory::of(v, storage, shifted));
         let mut dx = Memory::unwritten(storage, n, shifted);
         let spans = [y.span(), dy.span(), dx.span()];

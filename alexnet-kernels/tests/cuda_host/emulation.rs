@@ -1,4 +1,4 @@
-//! `cuda/*.cu` built for the host and called as a driver would.
+//! `src/ops/*/*.cu` built for the host and called as a driver would.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char, c_void};
@@ -17,7 +17,7 @@ unsafe impl Send for Kernels {}
 // SAFETY: as above.
 unsafe impl Sync for Kernels {}
 
-/// `Launch` of `cuda/host/host.h`.
+/// `Launch` of `host.h`.
 #[repr(C)]
 struct HostLaunch {
     grid: [u32; 3],
@@ -42,11 +42,16 @@ fn build() -> Option<Kernels> {
         );
         return None;
     }
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("cuda");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cuda_host");
     std::fs::create_dir_all(&folder).unwrap();
     let mut running = Vec::new();
-    for source in std::fs::read_dir(&sources).unwrap().map(|e| e.unwrap().path()) {
+    let files = |folder: &Path| {
+        let entries = std::fs::read_dir(folder).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect::<Vec<_>>()
+    };
+    let operations = files(&root.join("src/ops")).into_iter().filter(|path| path.is_dir());
+    for source in operations.flat_map(|operation| files(&operation)) {
         if source.extension().is_some_and(|e| e == "cu") {
             let name = source.file_stem().unwrap().to_str().unwrap().to_owned();
             let library = folder.join(&name).with_extension("so");
@@ -61,6 +66,8 @@ fn build() -> Option<Kernels> {
                 "-Wall",
                 "-Wextra",
             ]);
+            command.arg("-I").arg(root.join("src/cuda"));
+            command.arg("-I").arg(root.join("tests/cuda_host"));
             command.args(["-Werror", "-Wno-unknown-pragmas", "-o"]).arg(&library).arg(&source);
             running.push((name, library, command.spawn().unwrap()));
         }

@@ -1,7 +1,7 @@
 //! Both ends of a network: the input, with its two kinds of mean, padding, and the loss.
 
 use alexnet_kernels::launch::{self, MapSize, Storage};
-use alexnet_kernels::{Input, Window, oracle};
+use alexnet_kernels::{Input, Window, reference};
 use candle_core::{Device, Result, Tensor};
 
 use crate::emulation::run;
@@ -28,7 +28,7 @@ fn input() -> Result<()> {
                 random.floats(dims.iter().product()).iter().map(|x| x * 100.0 + 128.0).collect();
             // A mean of three numbers is the same at every pixel.
             let each = mean.repeat(floats / mean.len());
-            let want = oracle::input(
+            let want = reference::input(
                 op.scale,
                 &plain(&as_floats, &[b, h, w, 3]),
                 &plain(&each, &[h, w, 3]),
@@ -80,12 +80,12 @@ fn place() -> Result<()> {
         let mut y = Memory::unwritten(storage, want.elem_count(), shifted);
         let offsets = [top as i32, left as i32];
         let spans = [x_memory.span(), y.span()];
-        run(&[launch::place(storage, spans, b, [small, large], offsets)?], &mut [&mut y]);
+        run(&[launch::pad(storage, spans, b, [small, large], offsets)?], &mut [&mut y]);
         assert_close("padded", &y, &values(&want)?, 0.0);
         let mut back = Memory::unwritten(storage, x.len(), shifted);
         let spans = [y.span(), back.span()];
         let offsets = offsets.map(|x| -x);
-        run(&[launch::place(storage, spans, b, [large, small], offsets)?], &mut [&mut back]);
+        run(&[launch::pad(storage, spans, b, [large, small], offsets)?], &mut [&mut back]);
         assert_close("cropped", &back, &x, 0.0);
         Ok(())
     })
@@ -98,7 +98,7 @@ fn softmax() -> Result<()> {
         let z: Vec<f32> = random.floats(batch * classes).iter().map(|x| x * 8.0).collect();
         let labels: Vec<u32> = (0..batch).map(|_| random.size(0, classes - 1) as u32).collect();
         let (losses, gradient) =
-            oracle::softmax_cross_entropy(&plain(&z, &[batch, classes]), &labels);
+            reference::softmax_cross_entropy(&plain(&z, &[batch, classes]), &labels);
         let mean = [(losses.values.iter().sum::<f64>() / batch as f64) as f32];
         let losses = exact(&losses);
 

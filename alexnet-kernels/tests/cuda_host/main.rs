@@ -18,7 +18,7 @@ mod parameters;
 mod pool;
 
 use alexnet_kernels::launch::Storage;
-use alexnet_kernels::oracle::Array;
+use alexnet_kernels::reference::Array;
 use candle_core::{Device, Result, Tensor};
 
 use memory::{Memory, Random};

@@ -1,7 +1,7 @@
 //! LRN across channels, and the norm within a map.
 
 use alexnet_kernels::launch::{self, LrnConstants, MapConstants, MapSize, Storage};
-use alexnet_kernels::{Lrn, MapNorm, oracle};
+use alexnet_kernels::{Lrn, MapNorm, reference};
 use candle_core::Result;
 
 use crate::emulation::{run, try_run};
@@ -31,9 +31,9 @@ fn lrn() -> Result<()> {
 
         let mut y = Memory::unwritten(storage, count, shifted);
         run(&[launch::lrn(storage, &constants, x_memory.span(), y.span())?], &mut [&mut y]);
-        assert_close("y", &y, &exact(&oracle::lrn(&op, &exact_x)), tolerance(storage));
+        assert_close("y", &y, &exact(&reference::lrn(&op, &exact_x)), tolerance(storage));
 
-        let want = exact(&oracle::lrn_gradient(&op, &exact_x, &exact_dy));
+        let want = exact(&reference::lrn_gradient(&op, &exact_x, &exact_dy));
         for (rectified, want) in [(false, want.clone()), (true, masked(want, &x))] {
             let mut dx = Memory::unwritten(storage, count, shifted);
             let spans = [x_memory.span(), dy_memory.span(), dx.span()];
@@ -98,9 +98,9 @@ fn map_norm() -> Result<()> {
         let mut y = Memory::unwritten(storage, count, shifted);
         let spans = [x_memory.span(), y.span()];
         run(&[launch::map_norm(storage, size, &constants, spans)?], &mut [&mut y]);
-        assert_close("y", &y, &exact(&oracle::map_norm(&op, &exact_x)), tolerance(storage));
+        assert_close("y", &y, &exact(&reference::map_norm(&op, &exact_x)), tolerance(storage));
 
-        let want = exact(&oracle::map_norm_gradient(&op, &exact_x, &exact_dy));
+        let want = exact(&reference::map_norm_gradient(&op, &exact_x, &exact_dy));
         for (rectified, want) in [(false, want.clone()), (true, masked(want, &x))] {
             let mut dx = Memory::unwritten(storage, count, shifted);
             let [mut scaled, mut share] =

@@ -1,7 +1,7 @@
 //! Biases, their gradient, and the update.
 
 use alexnet_kernels::launch::{self, ColumnSums, Storage};
-use alexnet_kernels::{Sgd, oracle};
+use alexnet_kernels::{Sgd, reference};
 use candle_core::Result;
 
 use crate::emulation::run;
@@ -55,7 +55,7 @@ fn sgd() -> Result<()> {
         let n = random.pick(&[1, 4, 7, 64, 1030, 4096]);
         let rule = Sgd { rate: 0.1, momentum: 0.9, decay: 0.02 };
         let (state, gradient) = (random.floats(2 * n), random.floats(n));
-        let want = exact(&oracle::sgd(rule, &plain(&state, &[2, n]), &plain(&gradient, &[n])));
+        let want = exact(&reference::sgd(rule, &plain(&state, &[2, n]), &plain(&gradient, &[n])));
         let gradient = Memory::of(&gradient, storage, shifted);
 
         let mut got = Memory::of(&state, Storage::F32, shifted);

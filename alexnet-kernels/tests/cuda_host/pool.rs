@@ -1,7 +1,7 @@
 //! Max-pooling, with places of a byte and of a word, with and without a ReLU beside it.
 
 use alexnet_kernels::launch::{self, PoolSize, Storage};
-use alexnet_kernels::{MaxPool2d, oracle};
+use alexnet_kernels::{MaxPool2d, reference};
 use candle_core::Result;
 
 use crate::emulation::run;
@@ -45,8 +45,8 @@ fn check(
     let exact_dy = array(&dy, [shape[0], size.output.0, size.output.1, shape[3]]);
     let exact_x = array(&x, shape);
     let [y, dx] = pooled((storage, shifted), &size, &x, &dy, false)?;
-    assert_close("y", &y, &exact(&oracle::max_pool(op, &exact_x, size.output)), 0.0);
-    let want = exact(&oracle::max_pool_gradient(op, &exact_x, &exact_dy));
+    assert_close("y", &y, &exact(&reference::max_pool(op, &exact_x, size.output)), 0.0);
+    let want = exact(&reference::max_pool_gradient(op, &exact_x, &exact_dy));
     assert_close("dx", &dx, &want, tolerance(storage));
 
     // A ReLU behind the pool: what it cuts off gets no gradient. Half of the maps are below 0 altogether.
@@ -54,11 +54,11 @@ fn check(
         *x -= if (i / shape[3]).is_multiple_of(2) { 1.0 } else { 0.0 };
     }
     let exact_x = array(&x, shape);
-    let pool = oracle::max_pool(op, &exact_x, size.output);
+    let pool = reference::max_pool(op, &exact_x, size.output);
     let [y, dx] = pooled((storage, shifted), &size, &x, &dy, true)?;
-    assert_close("rectified y", &y, &exact(&oracle::relu(&pool)), tolerance(storage));
-    let above = oracle::relu_gradient(&pool, &exact_dy);
-    let want = exact(&oracle::max_pool_gradient(op, &exact_x, &above));
+    assert_close("rectified y", &y, &exact(&reference::relu(&pool)), tolerance(storage));
+    let above = reference::relu_gradient(&pool, &exact_dy);
+    let want = exact(&reference::max_pool_gradient(op, &exact_x, &above));
     assert_close("rectified dx", &dx, &want, tolerance(storage));
     Ok(())
 }

@@ -96,11 +96,11 @@ fn new_memory_holds_no_numbers() {
 }
 
 /// Runs a body that does something wrong, after which the GPU must answer as one does, and the
-/// emulator must have said what was wrong.
-fn fault(test: &str, says: &str, body: impl FnOnce(&CudaStream)) {
+/// emulator must have said what was wrong. What the body gives back lives until then.
+fn fault<T>(test: &str, says: &str, body: impl FnOnce(&CudaStream) -> T) {
     let output = emulated(test, || {
         let stream = stream();
-        body(&stream);
+        let _kept = body(&stream);
         assert_eq!(wait(&stream), Err(Error::CUDA_ERROR_ILLEGAL_ADDRESS));
     });
     if let Some(output) = output {

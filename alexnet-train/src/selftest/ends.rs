@@ -1,6 +1,6 @@
 //! Input, loss and update.
 
-use alexnet_kernels::oracle::{self, Array};
+use alexnet_kernels::reference::{self, Array};
 use alexnet_kernels::{HostBatch, Input, Sgd, SoftmaxCrossEntropy, Transfer, Window};
 use candle_core::{DType, Result, Tensor};
 
@@ -51,7 +51,7 @@ fn input(bench: &mut Bench<'_>, batch: usize, [h, w]: [usize; 2]) -> Result<()> 
         };
         let sent = transfer.send(&host)?;
         let got = op.forward(&sent.pixels, &mean, &sent.shift)?;
-        let want = oracle::input(op.scale, &pixels, &mean_exact, &shift);
+        let want = reference::input(op.scale, &pixels, &mean_exact, &shift);
         bench.compare("input", "y", &got, &want, bounds::formula(bench.precision()))?;
         let got = op.forward_aligned_batch(&sent, &whole_mean)?;
         let want = aligned(op.scale, &pixels, (&whole_exact, &windows), &shift);
@@ -91,7 +91,7 @@ fn aligned(
             *value = mean.values[((window.top + row) * columns + window.left + column) * 3 + c];
         }
         let (pixels, shift) = (part(pixels, 3 * h * w, &[1, h, w, 3]), part(shift, 3, &[1, 3]));
-        want.copy_from_slice(&oracle::input(scale, &pixels, &seen, &shift).values);
+        want.copy_from_slice(&reference::input(scale, &pixels, &seen, &shift).values);
     }
     want
 }
@@ -99,7 +99,7 @@ fn aligned(
 fn loss(bench: &mut Bench<'_>, batch: usize, classes: usize) -> Result<()> {
     let (logits, exact) = bench.stored(&Array::random(&[batch, classes], 41).map(|x| 8.0 * x))?;
     let labels: Vec<u32> = (0..batch).map(|i| (i * 37 % classes) as u32).collect();
-    let (losses, gradient) = oracle::softmax_cross_entropy(&exact, &labels);
+    let (losses, gradient) = reference::softmax_cross_entropy(&exact, &labels);
     let labels = Tensor::from_vec(labels, batch, bench.compute.device())?;
     let (got_losses, got_gradient) = SoftmaxCrossEntropy.loss_and_gradient(&logits, &labels)?;
     let terms = bounds::in_f32(classes);
@@ -113,7 +113,7 @@ fn update(bench: &mut Bench<'_>, n: usize) -> Result<()> {
     let rule = Sgd { rate: 0.1, momentum: 0.9, decay: 0.05 };
     let (state, state_exact) = bench.exact(&Array::random(&[2, n], 42))?;
     let (gradient, gradient_exact) = bench.random(&[n], 43)?;
-    let want = oracle::sgd(rule, &state_exact, &gradient_exact);
+    let want = reference::sgd(rule, &state_exact, &gradient_exact);
     if bench.compute.weights() == DType::F32 {
         rule.update(&state, &gradient)?;
     } else {

@@ -1,6 +1,6 @@
 //! Operations over maps: convolution, both norms, max-pooling.
 
-use alexnet_kernels::oracle::{self, Array};
+use alexnet_kernels::reference::{self, Array};
 use alexnet_kernels::{Conv2d, InputGradient, Lrn, MapNorm, MaxPool2d, Padding};
 use candle_core::Result;
 
@@ -33,7 +33,7 @@ pub(super) fn test(bench: &mut Bench<'_>) -> Result<()> {
 
 /// `dx` where `x` is above 0: what a layer behind a rectifier gives to the layer before it.
 fn rectified(x: &Array, dx: &Array) -> Array {
-    oracle::relu_gradient(x, dx)
+    reference::relu_gradient(x, dx)
 }
 
 fn conv(
@@ -45,18 +45,18 @@ fn conv(
     let size = op.output_size((x[2], x[3]), (kernel, kernel))?;
     let w = [out, x[1] / op.groups, kernel, kernel];
     let (batch, precision) = (x[0], bench.precision());
-    let (x, x_exact) = bench.stored(&oracle::relu(&Array::random(&x, 1)))?;
+    let (x, x_exact) = bench.stored(&reference::relu(&Array::random(&x, 1)))?;
     let (w, w_exact) = bench.random(&w, 2)?;
     let (bias, bias_exact) = bench.exact(&Array::random(&[out], 3))?;
-    let y = oracle::conv(&op, &x_exact, &w_exact, &bias_exact, size);
+    let y = reference::conv(&op, &x_exact, &w_exact, &bias_exact, size);
     // On a card the product and the sum with the bias are rounded to bf16, one after the other.
     let bound = bounds::products(precision, w_exact.values.len() / out, 2);
     bench.compare("conv2d", "y", &op.forward(&x, &w, &bias)?, &y, bound)?;
     let with_relu = op.forward_relu(&x, &w, &bias)?;
-    bench.compare("conv2d", "relu(y)", &with_relu, &oracle::relu(&y), bound)?;
+    bench.compare("conv2d", "relu(y)", &with_relu, &reference::relu(&y), bound)?;
 
     let (dy, dy_exact) = bench.random(&y.dims, 4)?;
-    let [dx, dw, db] = oracle::conv_gradients(&op, &x_exact, &w_exact, &dy_exact);
+    let [dx, dw, db] = reference::conv_gradients(&op, &x_exact, &w_exact, &dy_exact);
     let got = op.backward(&x, &w, &dy, InputGradient::Plain)?;
     let (pixels, terms) = (batch * size.0 * size.1, out / op.groups * kernel * kernel);
     let by_input = bounds::products(precision, terms, 1);
@@ -77,8 +77,8 @@ fn conv(
 fn lrn(bench: &mut Bench<'_>, op: Lrn, dims: [usize; 4]) -> Result<()> {
     let bound = bounds::formula(bench.precision());
     let ((x, x_exact), (dy, dy_exact)) = (bench.random(&dims, 5)?, bench.random(&dims, 6)?);
-    bench.compare("lrn", "y", &op.forward(&x)?, &oracle::lrn(&op, &x_exact), bound)?;
-    let dx = oracle::lrn_gradient(&op, &x_exact, &dy_exact);
+    bench.compare("lrn", "y", &op.forward(&x)?, &reference::lrn(&op, &x_exact), bound)?;
+    let dx = reference::lrn_gradient(&op, &x_exact, &dy_exact);
     bench.compare("lrn", "dx", &op.backward(&x, &dy)?, &dx, bound)?;
     let got = op.backward_rectified(&x, &dy)?;
     bench.compare("lrn", "dx, rectified", &got, &rectified(&x_exact, &dx), bound)
@@ -87,8 +87,8 @@ fn lrn(bench: &mut Bench<'_>, op: Lrn, dims: [usize; 4]) -> Result<()> {
 fn map_norm(bench: &mut Bench<'_>, op: MapNorm, dims: [usize; 4]) -> Result<()> {
     let bound = bounds::formula(bench.precision());
     let ((x, x_exact), (dy, dy_exact)) = (bench.random(&dims, 7)?, bench.random(&dims, 8)?);
-    bench.compare("map-norm", "y", &op.forward(&x)?, &oracle::map_norm(&op, &x_exact), bound)?;
-    let dx = oracle::map_norm_gradient(&op, &x_exact, &dy_exact);
+    bench.compare("map-norm", "y", &op.forward(&x)?, &reference::map_norm(&op, &x_exact), bound)?;
+    let dx = reference::map_norm_gradient(&op, &x_exact, &dy_exact);
     bench.compare("map-norm", "dx", &op.backward(&x, &dy)?, &dx, bound)?;
     let got = op.backward_rectified(&x, &dy)?;
     bench.compare("map-norm", "dx, rectified", &got, &rectified(&x_exact, &dx), bound)
@@ -98,19 +98,20 @@ fn max_pool(bench: &mut Bench<'_>, op: MaxPool2d, dims: [usize; 4]) -> Result<()
     let (size, map) = (op.output_size((dims[2], dims[3]))?, (dims[2], dims[3]));
     let bound = bounds::formula(bench.precision());
     let (x, x_exact) = bench.random(&dims, 9)?;
-    let y = oracle::max_pool(&op, &x_exact, size);
+    let y = reference::max_pool(&op, &x_exact, size);
     // A value is passed on as it is.
     bench.compare("max-pool", "y", &op.forward(&x)?, &y, 0.0)?;
     let (dy, dy_exact) = bench.random(&y.dims, 10)?;
     let pooled = op.forward_argmax(&x, false, InputGradient::Plain)?;
     bench.compare("max-pool", "y, places kept", &pooled.output, &y, 0.0)?;
-    let dx = oracle::max_pool_gradient(&op, &x_exact, &dy_exact);
+    let dx = reference::max_pool_gradient(&op, &x_exact, &dy_exact);
     let got = op.backward_argmax(&pooled.argmax, &dy, map)?;
     bench.compare("max-pool", "dx", &got, &dx, bound)?;
 
     let pooled = op.forward_argmax(&x, true, InputGradient::Rectified)?;
-    bench.compare("max-pool", "relu(y)", &pooled.output, &oracle::relu(&y), 0.0)?;
-    let passed = oracle::max_pool_gradient(&op, &x_exact, &oracle::relu_gradient(&y, &dy_exact));
+    bench.compare("max-pool", "relu(y)", &pooled.output, &reference::relu(&y), 0.0)?;
+    let passed =
+        reference::max_pool_gradient(&op, &x_exact, &reference::relu_gradient(&y, &dy_exact));
     let got = op.backward_argmax(&pooled.argmax, &dy, map)?;
     bench.compare("max-pool", "dx, rectified", &got, &passed, bound)
 }

@@ -1,0 +1,52 @@
+//! One float in, one float out, over whole tensors: threads take chunks, vectors take the rest.
+
+use rayon::prelude::*;
+
+use crate::cpu::simd::vectorized;
+
+/// Elements a thread takes at a time: 64 KiB, small enough to stay in the first caches.
+const CHUNK: usize = 16 * 1024;
+
+/// `y[i] = f(x[i])`.
+pub(crate) fn map1(x: &[f32], y: &mut [f32], f: impl Fn(f32) -> f32 + Sync) {
+    let chunks = y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK));
+    chunks.for_each(|(y, x)| {
+        vectorized(
+            #[inline(always)]
+            || {
+                for (y, &x) in y.iter_mut().zip(x) {
+                    *y = f(x);
+                }
+            },
+        );
+    });
+}
+
+/// `z[i] = f(x[i], y[i])`.
+pub(crate) fn map2(x: &[f32], y: &[f32], z: &mut [f32], f: impl Fn(f32, f32) -> f32 + Sync) {
+    let chunks = z.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).zip(y.par_chunks(CHUNK));
+    chunks.for_each(|((z, x), y)| {
+        vectorized(
+            #[inline(always)]
+            || {
+                for ((z, &x), &y) in z.iter_mut().zip(x).zip(y) {
+                    *z = f(x, y);
+                }
+            },
+        );
+    });
+}
+
+/// `y[i] = 0` where `x[i]` is not above 0.
+pub(crate) fn keep_where(x: &[f32], y: &mut [f32]) {
+    y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| {
+        vectorized(
+            #[inline(always)]
+            || {
+                for (y, &x) in y.iter_mut().zip(x) {
+                    *y = if x > 0.0 { *y } else { 0.0 };
+                }
+            },
+        );
+    });
+}

@@ -1,0 +1,102 @@
+//! Opening a gpu: what can be missing, in the order in which it is needed, and the settings training wants.
+
+use std::ffi::CStr;
+
+use candle_core::Device;
+use candle_core::cuda::CudaDevice;
+use candle_core::cuda::cudarc::driver::{result, sys};
+
+use super::context;
+use super::gpu;
+use super::info::Pool;
+use crate::device::capability::{check_capability, refused};
+use crate::device::error::DeviceError;
+use crate::device::name::DeviceName;
+use crate::device::precision::DeviceOptions;
+
+/// The oldest compute capability the kernels run on, as two digits.
+const CAPABILITY: &str = env!("ALEXNET_CUDA_CAPABILITY");
+
+/// The card number `ordinal`, called `name`.
+pub(crate) fn open(
+    name: DeviceName,
+    ordinal: usize,
+    options: DeviceOptions,
+) -> Result<Device, DeviceError> {
+    check_driver(name, ordinal)?;
+    check_libraries(name)?;
+    let says =
+        |e: candle_core::Error| DeviceError::Driver { name, reason: first_line(&e.to_string()) };
+    // A stream of its own: on the default per-thread stream two host threads would race.
+    let device = Device::new_cuda_with_stream(ordinal).map_err(says)?;
+    let Device::Cuda(gpu) = &device else { return Err(DeviceError::NotBuilt(name)) };
+    settings(gpu).map_err(says)?;
+    gpu::check_kernels(gpu)
+        .map_err(|e| DeviceError::DriverTooOld { name, reason: first_line(&e.to_string()) })?;
+    context::register(gpu, name, options)?;
+    Ok(device)
+}
+
+fn check_driver(name: DeviceName, ordinal: usize) -> Result<(), DeviceError> {
+    let says = |error: result::DriverError| refused(name, &format!("{:?}", error.0));
+    result::init().map_err(says)?;
+    let count = usize::try_from(result::device::get_count().map_err(says)?).unwrap_or(0);
+    let number = i32::try_from(ordinal).ok().filter(|_| ordinal < count);
+    let Some(number) = number else { return Err(DeviceError::NoSuchDevice { name, count }) };
+    let gpu = result::device::get(number).map_err(says)?;
+    // SAFETY: `card` comes from the driver, just above.
+    let attribute = |which| unsafe { result::device::get_attribute(gpu, which) }.map_err(says);
+    use sys::CUdevice_attribute as Attribute;
+    let major = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
+    let minor = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
+    let has = (u32::try_from(major).unwrap_or(0), u32::try_from(minor).unwrap_or(0));
+    let model = result::device::get_name(gpu).map_err(says)?;
+    check_capability(name, &model, has, CAPABILITY.parse().unwrap_or(80))
+}
+
+/// The libraries that are called, each with the files that will do.
+const LIBRARIES: [(&str, &[&CStr]); 4] = [
+    ("cuBLAS (libcublas.so.13)", &[c"libcublas.so.13", c"libcublas.so.12", c"libcublas.so"]),
+    (
+        "cuBLASLt (libcublasLt.so.13)",
+        &[c"libcublasLt.so.13", c"libcublasLt.so.12", c"libcublasLt.so"],
+    ),
+    ("cuRAND (libcurand.so.10)", &[c"libcurand.so.10", c"libcurand.so"]),
+    ("cuDNN (libcudnn.so.9)", &[c"libcudnn.so.9"]),
+];
+
+/// Asks for each library before anything calls it, so that the one that is missing is named.
+fn check_libraries(name: DeviceName) -> Result<(), DeviceError> {
+    #[cfg(target_os = "linux")]
+    for (library, files) in LIBRARIES {
+        // SAFETY: these are NVIDIA's libraries, which this program calls anyhow; opening one runs its initialisers,
+        // as the loader would have. They stay open.
+        let opens =
+            |file: &&CStr| unsafe { !libc::dlopen(file.as_ptr(), libc::RTLD_LAZY).is_null() };
+        if !files.iter().any(opens) {
+            // SAFETY: after a failure this is a text that stays until the thread's next call.
+            let reason = unsafe { libc::dlerror() };
+            let reason = if reason.is_null() {
+                "it is not there".to_owned()
+            } else {
+                // SAFETY: not null, see above.
+                unsafe { CStr::from_ptr(reason) }.to_string_lossy().into_owned()
+            };
+            return Err(DeviceError::Library { name, library, reason });
+        }
+    }
+    Ok(())
+}
+
+/// One stream, so no events between streams; and freed memory stays with the process.
+fn settings(gpu: &CudaDevice) -> candle_core::Result<()> {
+    // SAFETY: the device has one stream, made by `open`, and every tensor of it is used there only; copies to other
+    // devices are made on this stream too, and those of `places.rs` are ordered by its own events.
+    unsafe { gpu.disable_event_tracking() };
+    Pool::of(gpu)?.keep_all()
+}
+
+/// candle appends a backtrace to its messages, a line below.
+pub(crate) fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().trim().to_owned()
+}

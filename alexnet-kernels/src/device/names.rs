@@ -1,0 +1,42 @@
+//! The devices of a network: one, or one for each of its towers.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::name::{DeviceName, UnknownDevice};
+
+/// Devices by the names people type: `cuda:0`, or `cuda:0,cuda:1` for a network of two towers. One may stand in for
+/// several: `cuda:0,cuda:0`, `cpu,cpu`. [`Compute::open_all`](crate::Compute::open_all) opens them.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct DeviceNames(Vec<DeviceName>);
+
+impl DeviceNames {
+    /// The names, at least one.
+    pub fn names(&self) -> &[DeviceName] {
+        &self.0
+    }
+}
+
+impl From<DeviceName> for DeviceNames {
+    fn from(name: DeviceName) -> Self {
+        Self(vec![name])
+    }
+}
+
+impl fmt::Display for DeviceNames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, name) in self.0.iter().enumerate() {
+            let comma = if index > 0 { "," } else { "" };
+            write!(f, "{comma}{name}")?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for DeviceNames {
+    type Err = UnknownDevice;
+
+    fn from_str(names: &str) -> Result<Self, UnknownDevice> {
+        names.split(',').map(DeviceName::from_str).collect::<Result<_, _>>().map(Self)
+    }
+}

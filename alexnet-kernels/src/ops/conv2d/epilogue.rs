@@ -1,0 +1,46 @@
+//! What happens to each element of a result while it is still in the cache.
+
+use crate::cpu::simd::vectorized;
+use crate::ops::relu::relu;
+
+/// The last step of a pass.
+#[derive(Clone, Copy)]
+pub(super) enum Tail<'a> {
+    /// Nothing.
+    Plain,
+    /// `+ bias (O)`.
+    Bias(&'a [f32]),
+    /// `max(· + bias (O), 0)`.
+    BiasRelu(&'a [f32]),
+    /// `·` where this, of the result's shape, is above 0, else 0.
+    Where(&'a [f32]),
+}
+
+impl Tail<'_> {
+    /// To `y`, whole pixels from element `first` of the result on.
+    pub(super) fn apply(self, first: usize, y: &mut [f32]) {
+        vectorized(
+            #[inline(always)]
+            || match self {
+                Self::Plain => {}
+                Self::Bias(bias) => rows(y, bias, |y, bias| *y += bias),
+                Self::BiasRelu(bias) => rows(y, bias, |y, bias| *y = relu(*y + bias)),
+                Self::Where(x) => {
+                    for (y, &x) in y.iter_mut().zip(&x[first..]) {
+                        *y = if x > 0.0 { *y } else { 0.0 };
+                    }
+                }
+            },
+        );
+    }
+}
+
+/// `f(y[p], bias)` for each pixel p.
+#[inline(always)]
+fn rows(y: &mut [f32], bias: &[f32], f: impl Fn(&mut f32, f32)) {
+    for y in y.chunks_exact_mut(bias.len()) {
+        for (y, &bias) in y.iter_mut().zip(bias) {
+            f(y, bias);
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! The gradients by weights and bias: a sum over all output pixels of a batch.
+//!
+//! The batch is cut into chunks of images; a task sums one group's weights over one chunk, in a buffer of its
+//! own. Buffers are then added in the order of the chunks. All cuts follow from the sizes alone.
+
+use std::ops::Range;
+
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape};
+use pulp::Simd;
+use rayon::prelude::*;
+
+use super::geometry::Geometry;
+use super::winograd::{self, Phases, Tiling};
+use crate::cpu::microkernel::{Tile, add_products, load, store, with_tile};
+use crate::cpu::pool::{lend, with_scratch};
+use crate::cpu::simd::vectorized;
+use crate::layout::{produce, values};
+
+/// Tasks wanted, for any machine; a chunk of images more is a buffer more.
+const TASKS: usize = 16;
+
+/// Floats of all buffers at most, unless one chunk has more: 64 MiB.
+const BUFFERS: usize = 16 * 1024 * 1024;
+
+/// Pixels of a strip about: 24 KiB of 64 channels, which stay in the first cache.
+const STRIP: usize = 96;
+
+/// `(x (B, H, W, C), dy (B, H', W', O)) → dw (O, kH, kW, C/groups), then db (O)`, in one row.
+pub(super) struct ParameterGradients(pub(super) Geometry);
+
+impl CustomOp2 for ParameterGradients {
+    fn name(&self) -> &'static str {
+        "conv2d-parameter-gradients"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_l: &Layout,
+        dy: &CpuStorage,
+        dy_l: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (x, dy) = (values("conv2d", x, x_l)?, values("conv2d", dy, dy_l)?);
+        let g = &self.0;
+        let weights = g.out_channels * g.patch();
+        produce(weights + g.out_channels, |gradients| {
+            let (dw, db) = gradients.split_at_mut(weights);
+            bias_gradient(g, dy, db);
+            match (Tiling::of(g), Phases::of(g)) {
+                (Some(tiling), _) => winograd::weight_gradient(g, tiling, x, dy, dw),
+                (None, Some(phases)) => phases.weight_gradient(x, dy, dw),
+                (None, None) => weight_gradient(g, x, dy, dw),
+            }
+        })
+    }
+}
+
+/// Images of a chunk: a function of the sizes alone.
+fn chunk(g: &Geometry, buffer: usize) -> usize {
+    let affordable = (BUFFERS / buffer).max(1);
+    g.batch.div_ceil(TASKS.div_ceil(g.groups).min(affordable).min(g.batch))
+}
+
+/// `dw` (O, kH·kW·C/groups).
+fn weight_gradient(g: &Geometry, x: &[f32], dy: &[f32], dw: &mut [f32]) -> Result<()> {
+    let (patch, group_out) = (g.patch(), g.group_out_channels());
+    let tile = Tile::new(group_out);
+    let panel = patch * tile.width;
+    let group_floats = group_out.div_ceil(tile.width) * panel;
+    let images = chunk(g, g.groups * group_floats);
+    // (chunks, groups, panels, patch, width)
+    let floats = g.batch.div_ceil(images) * g.groups * group_floats;
+    // SAFETY: the tasks below fill all of it.
+    let mut buffers = unsafe { lend(floats)? };
+    buffers.par_chunks_mut(group_floats).enumerate().for_each(|(task, sums)| {
+        let (chunk, group) = (task / g.groups, task % g.groups);
+        let end = ((chunk + 1) * images).min(g.batch);
+        sums.fill(0.0);
+        for image in chunk * images..end {
+            let x = &x[image * g.image()..][..g.image()];
+            let dy = &dy[image * g.out_pixels() * g.out_channels..];
+            add_image(&Image { g, tile, group, x, dy }, sums);
+        }
+    });
+
+    // Each task writes the rows of a panel's channels: the sum of the chunks, turned around.
+    let in_group = group_out.div_ceil(tile.width);
+    dw.par_chunks_mut(group_out * patch).enumerate().for_each(|(group, dw)| {
+        dw.par_chunks_mut(tile.width * patch).enumerate().for_each(|(number, dw)| {
+            let first = (group * in_group + number) * panel;
+            let mut total = vec![0.0; tile.width];
+            for k in 0..patch {
+                total.fill(0.0);
+                for chunk in buffers.chunks_exact(g.groups * group_floats) {
+                    let part = &chunk[first + k * tile.width..][..tile.width];
+                    total.iter_mut().zip(part).for_each(|(total, part)| *total += part);
+                }
+                for (dw, total) in dw[k..].iter_mut().step_by(patch).zip(&total) {
+                    *dw = *total;
+                }
+            }
+        });
+    });
+    Ok(())
+}
+
+/// One image's part in the gradient of one group's weights.
+#[derive(Clone, Copy)]
+struct Image<'a> {
+    g: &'a Geometry,
+    tile: Tile,
+    group: usize,
+    /// (H, W, C)
+    x: &'a [f32],
+    /// (H', W', O), and what lies behind it.
+    dy: &'a [f32],
+}
+
+/// Adds an image's part to `sums`, (panels, patch, width): strip by strip, so that `dy` stays in the first
+/// cache while the patch is gone through.
+fn add_image(image: &Image<'_>, sums: &mut [f32]) {
+    let Image { g, tile, group, dy, .. } = *image;
+    let ((out_h, out_w), group_out) = (g.output, g.group_out_channels());
+    let strip = (STRIP / out_w).clamp(1, out_h);
+    with_scratch(strip * out_w * tile.width, |packed| {
+        for first in (0..out_h).step_by(strip) {
+            let rows = first..(first + strip).min(out_h);
+            for (panel, sums) in sums.chunks_exact_mut(g.patch() * tile.width).enumerate() {
+                let channel = panel * tile.width;
+                let width = tile.width.min(group_out - channel);
+                let packed = &mut packed[..rows.len() * out_w * tile.width];
+                let pixels = packed.chunks_exact_mut(tile.width);
+                for (p, row) in (rows.start * out_w..).zip(pixels) {
+                    let start = p * g.out_channels + group * group_out + channel;
+                    row[..width].copy_from_slice(&dy[start..start + width]);
+                    row[width..].fill(0.0);
+                }
+                let rows = rows.clone();
+                pulp::Arch::new().dispatch(Strip { image: *image, rows, dy: packed, sums });
+            }
+        }
+    });
+}
+
+/// Some rows of an image's output, and one panel of channels.
+struct Strip<'a> {
+    image: Image<'a>,
+    rows: Range<usize>,
+    /// (rows, W', width)
+    dy: &'a [f32],
+    /// (patch, width)
+    sums: &'a mut [f32],
+}
+
+impl pulp::WithSimd for Strip<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let Image { g, tile, .. } = self.image;
+        let (kernel_w, channels) = (g.kernel.1, g.group_channels());
+        for tap in 0..g.taps() {
+            for channel in (0..channels).step_by(tile.rows) {
+                let at = Place { tap: (tap / kernel_w, tap % kernel_w), channel };
+                let rows = tile.rows.min(channels - channel);
+                with_tile!(tile, rows, add_tile::<S>(simd, &mut self, at));
+            }
+        }
+    }
+}
+
+/// Where in the patch a tile begins.
+#[derive(Clone, Copy)]
+struct Place {
+    tap: (usize, usize),
+    channel: usize,
+}
+
+/// Adds to the sums of `R` neighbouring elements of the patch.
+#[inline(always)]
+fn add_tile<S: Simd, const R: usize, const V: usize>(simd: S, strip: &mut Strip<'_>, at: Place) {
+    let Strip { image: Image { g, tile, group, x, .. }, rows, dy, sums } = strip;
+    let ((h, w), (_, out_w), width) = (g.input, g.output, tile.width);
+    let k = (at.tap.0 * g.kernel.1 + at.tap.1) * g.group_channels() + at.channel;
+    assert!(width == V * S::F32_LANES && at.channel + R <= g.group_channels());
+    let sums = &mut sums[k * width..][..R * width];
+    // SAFETY: `sums` is R rows of V vectors.
+    let row = |m: usize| unsafe { sums.as_ptr().add(m * width) };
+    // SAFETY: as `row`.
+    let mut totals: [[S::f32s; V]; R] = std::array::from_fn(|m| unsafe { load(row(m)) });
+    // Pixels whose window has this tap inside the map.
+    let inside = |tap: usize, padding: usize, input: usize, output: usize| {
+        let first = padding.saturating_sub(tap).div_ceil(g.stride);
+        let end = (input + padding).saturating_sub(tap).div_ceil(g.stride).min(output);
+        first.min(end)..end
+    };
+    let columns = inside(at.tap.1, g.padding.left, w, out_w);
+    let wanted = inside(at.tap.0, g.padding.top, h, g.output.0);
+    if columns.is_empty() {
+        return;
+    }
+    for out_h in rows.start.max(wanted.start)..rows.end.min(wanted.end) {
+        let pixel = (out_h * g.stride + at.tap.0 - g.padding.top) * w
+            + (columns.start * g.stride + at.tap.1 - g.padding.left);
+        let step = g.stride * g.channels;
+        let first = pixel * g.channels + *group * g.group_channels() + at.channel;
+        let x = &x[first..first + (columns.len() - 1) * step + R];
+        let dy = &dy[((out_h - rows.start) * out_w + columns.start) * width..];
+        let dy = &dy[..columns.len() * width];
+        let a = |m: usize, k: usize| x.as_ptr().wrapping_add(k * step + m);
+        // SAFETY: `x` reaches to the R floats of the last column, `dy` to its row.
+        unsafe { add_products(simd, &mut totals, a, (dy.as_ptr(), width), columns.len()) };
+    }
+    for (m, totals) in totals.into_iter().enumerate() {
+        // SAFETY: `sums` is R rows of V vectors.
+        unsafe { store(totals, sums.as_mut_ptr().add(m * width)) };
+    }
+}
+
+/// `db` (O): sums of the rows of `dy`, image by image.
+fn bias_gradient(g: &Geometry, dy: &[f32], db: &mut [f32]) {
+    let images = dy.par_chunks_exact(g.out_pixels() * g.out_channels);
+    let sums: Vec<Vec<f32>> = images
+        .map(|dy| {
+            let mut sums = vec![0.0; g.out_channels];
+            vectorized(
+                #[inline(always)]
+                || {
+                    for row in dy.chunks_exact(g.out_channels) {
+                        for (sum, dy) in sums.iter_mut().zip(row) {
+                            *sum += dy;
+                        }
+                    }
+                },
+            );
+            sums
+        })
+        .collect();
+    crate::ops::gradients::sum_rows(&sums.concat(), db);
+}

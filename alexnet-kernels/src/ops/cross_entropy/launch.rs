@@ -1,0 +1,51 @@
+//! Launches of softmax cross-entropy.
+
+use candle_core::{Result, bail};
+
+use crate::cuda::launch::{Argument, Launch, Span, Storage};
+
+/// Threads of a block, as `cuda/loss.cu` has it.
+const THREADS: u32 = 256;
+
+fn blocks(kernel: String, blocks: usize, spans: &[Span]) -> Result<Launch> {
+    let Ok(blocks) = u32::try_from(blocks) else { bail!("{kernel}: a batch of {blocks}") };
+    let arguments = spans.iter().copied().map(Argument::Span).collect();
+    Ok(Launch { module: "loss", kernel, grid: [blocks, 1], block: THREADS, arguments })
+}
+
+/// Logits `(batch, classes)` and labels `(batch)` u32 to the loss of each row, f32, and, if asked for, the gradient of
+/// the mean loss, stored as the logits are.
+///
+/// A label of `classes` or more makes its loss and its row of the gradient NaN: nobody waits for the device to say.
+///
+/// # Errors
+///
+/// Buffers of other sizes.
+pub fn softmax(
+    storage: Storage,
+    [logits, labels, losses]: [Span; 3],
+    gradient: Option<Span>,
+    (batch, classes): (usize, usize),
+) -> Result<Launch> {
+    logits.check("softmax: the logits", batch * classes)?;
+    labels.check("softmax: the labels", batch)?;
+    losses.check("softmax: the losses", batch)?;
+    if let Some(gradient) = gradient {
+        gradient.check("softmax: the gradient", batch * classes)?;
+    }
+    // The kernel does not touch this buffer unless it is told to.
+    let spans = [logits, labels, losses, gradient.unwrap_or(Span { address: 0, length: 0 })];
+    let launch = blocks(format!("softmax_{}", storage.name()), batch, &spans)?;
+    Ok(launch.sizes(&[batch, classes])?.words(&[u32::from(gradient.is_some())]))
+}
+
+/// Losses `(batch)` f32 to their mean.
+///
+/// # Errors
+///
+/// Buffers of other sizes.
+pub fn mean_loss([losses, mean]: [Span; 2], batch: usize) -> Result<Launch> {
+    losses.check("softmax: the losses", batch)?;
+    mean.check("softmax: the mean", 1)?;
+    blocks("mean_loss".to_owned(), 1, &[losses, mean])?.sizes(&[batch])
+}

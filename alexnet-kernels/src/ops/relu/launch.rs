@@ -1,0 +1,27 @@
+//! Launches of ReLU.
+
+use candle_core::Result;
+
+use crate::cuda::launch::{Launch, Span, Storage, elementwise};
+
+/// `y = max(x, 0)`.
+///
+/// # Errors
+///
+/// Buffers of different sizes, or of more elements than the kernels count.
+pub fn relu(storage: Storage, [x, y]: [Span; 2]) -> Result<Launch> {
+    elementwise("relu", storage, "relu_forward", storage.vector(), &[x, y])
+}
+
+/// `dx = dy · factor` where `y > 0`, else 0. `dx` may be `dy`.
+///
+/// With `y` the output of a ReLU this is its gradient; with `y` the output of a dropout behind it and the dropout's
+/// factor, the gradient of both; with `y` the input of a layer, it masks what flows back to a ReLU before that layer.
+///
+/// # Errors
+///
+/// As [`relu`].
+pub fn relu_backward(storage: Storage, [y, dy, dx]: [Span; 3], factor: f32) -> Result<Launch> {
+    let launch = elementwise("relu", storage, "relu_backward", storage.vector(), &[y, dy, dx])?;
+    Ok(launch.floats(&[factor]))
+}

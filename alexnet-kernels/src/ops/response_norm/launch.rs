@@ -1,0 +1,146 @@
+//! Launches of both response norms.
+
+use candle_core::Result;
+
+use crate::cuda::launch::{Launch, MapSize, Span, Storage, width};
+
+/// LRN's constants as its kernels use them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LrnConstants {
+    /// Channels of a tower.
+    pub row: usize,
+    /// Channels a window reaches to each side, less than `row`.
+    pub radius: usize,
+    /// Offset of the scale.
+    pub k: f32,
+    /// Weight of a window's sum of squares.
+    pub a: f32,
+    /// Exponent.
+    pub beta: f32,
+}
+
+impl LrnConstants {
+    /// The kernel that fits the window, its vector and the arguments that follow the buffers.
+    fn launch(&self, storage: Storage, which: &str, spans: &[Span]) -> Result<Launch> {
+        let elements = spans[0].length as usize;
+        for span in spans {
+            span.check("lrn: a buffer", elements)?;
+        }
+        let sized = spans.iter().map(|&span| (span, storage.bytes())).collect::<Vec<_>>();
+        let (vector, name) = (width(storage.vector(), self.row, &sized), storage.name());
+        let launch = if self.radius == 2 && vector > 1 {
+            let kernel = format!("lrn_{which}_{name}_v{vector}");
+            Launch::each("lrn", kernel, spans, elements / vector)?.sizes(&[self.row])?
+        } else {
+            let kernel = format!("lrn_{which}_any_{name}");
+            Launch::each("lrn", kernel, spans, elements)?.sizes(&[self.row, self.radius])?
+        };
+        Ok(launch.floats(&[self.k, self.a, self.beta]))
+    }
+}
+
+/// `x → y`.
+///
+/// # Errors
+///
+/// Buffers of different sizes, or of more elements than the kernels count.
+pub fn lrn(storage: Storage, constants: &LrnConstants, x: Span, y: Span) -> Result<Launch> {
+    constants.launch(storage, "forward", &[x, y])
+}
+
+/// `(x, dy) → dx`; with `rectified`, `dx` is 0 where `x` is not above 0.
+///
+/// # Errors
+///
+/// As [`lrn`].
+pub fn lrn_backward(
+    storage: Storage,
+    constants: &LrnConstants,
+    [x, dy, dx]: [Span; 3],
+    rectified: bool,
+) -> Result<Launch> {
+    let launch = constants.launch(storage, "backward", &[x, dy, dx])?;
+    Ok(launch.words(&[u32::from(rectified)]))
+}
+
+/// The constants of the norm within a map as its kernels use them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MapConstants {
+    /// Pixels a window reaches up and down, and to each side; less than the map has.
+    pub reach: [usize; 2],
+    /// Offset of the scale.
+    pub k: f32,
+    /// Weight of a window's sum of squares.
+    pub a: f32,
+    /// Exponent.
+    pub beta: f32,
+}
+
+/// The launch over every pixel of the maps: `stored` are buffers of activations, `floats` of f32.
+fn over_maps(
+    storage: Storage,
+    which: &str,
+    size: MapSize,
+    constants: &MapConstants,
+    (spans, floats): (&[Span], &[bool]),
+) -> Result<Launch> {
+    let elements = spans[0].length as usize;
+    for span in spans {
+        span.check("map-norm: a buffer", elements)?;
+    }
+    let bytes = |float: &bool| if *float { 4 } else { storage.bytes() };
+    let sized: Vec<_> = spans.iter().copied().zip(floats.iter().map(bytes)).collect();
+    let vector = width(4, size.channels, &sized);
+    let kernel = format!("map_norm_{which}_{}_v{vector}", storage.name());
+    let [up, side] = constants.reach;
+    let launch = Launch::each("map_norm", kernel, spans, elements / vector)?;
+    let launch = launch.sizes(&[size.height, size.width, size.channels, up, side])?;
+    Ok(launch.floats(&[constants.k, constants.a, constants.beta]))
+}
+
+/// `x → y`.
+///
+/// # Errors
+///
+/// Buffers of different sizes, or of more elements than the kernels count.
+pub fn map_norm(
+    storage: Storage,
+    size: MapSize,
+    constants: &MapConstants,
+    [x, y]: [Span; 2],
+) -> Result<Launch> {
+    over_maps(storage, "forward", size, constants, (&[x, y], &[false; 2]))
+}
+
+/// First half of the gradient: `(x, dy)` to dy·s^−β and each pixel's share in the gradient of its window, both f32.
+///
+/// # Errors
+///
+/// As [`map_norm`].
+pub fn map_norm_shares(
+    storage: Storage,
+    size: MapSize,
+    constants: &MapConstants,
+    [x, dy, scaled, share]: [Span; 4],
+) -> Result<Launch> {
+    let floats = [false, false, true, true];
+    over_maps(storage, "shares", size, constants, (&[x, dy, scaled, share], &floats))
+}
+
+/// Second half: `x` and what the first half gave to `dx`; with `rectified`, 0 where `x` is not above 0.
+///
+/// # Errors
+///
+/// As [`map_norm`].
+pub fn map_norm_backward(
+    storage: Storage,
+    size: MapSize,
+    constants: &MapConstants,
+    [x, scaled, share, dx]: [Span; 4],
+    rectified: bool,
+) -> Result<Launch> {
+    let floats = [false, true, true, false];
+    let launch =
+        over_maps(storage, "backward", size, constants, (&[x, scaled, share, dx], &floats))?;
+    Ok(launch.words(&[u32::from(rectified)]))
+}

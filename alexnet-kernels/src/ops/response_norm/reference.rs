@@ -1,0 +1,83 @@
+//! Both response norms: each scales an element by the squares in a window around it.
+
+use crate::array::{Array, indices};
+use crate::{Lrn, MapNorm};
+
+/// What both have in common.
+struct Norm<F> {
+    k: f64,
+    a: f64,
+    beta: f64,
+    /// The window of an element, which is also the set of elements whose windows it is in.
+    window: F,
+}
+
+impl<W: Iterator<Item = [usize; 4]>, F: Fn([usize; 4]) -> W> Norm<F> {
+    fn scale(&self, x: &Array, at: [usize; 4]) -> f64 {
+        self.k + self.a * (self.window)(at).map(|at| x.get(at).powi(2)).sum::<f64>()
+    }
+
+    fn forward(&self, x: &Array) -> Array {
+        let y = |at| x.get(at) * self.scale(x, at).powf(-self.beta);
+        Array { dims: x.dims.clone(), values: indices(x.four()).map(y).collect() }
+    }
+
+    fn gradient(&self, x: &Array, dy: &Array) -> Array {
+        let share = |at| dy.get(at) * x.get(at) * self.scale(x, at).powf(-self.beta - 1.0);
+        let dx = |at| {
+            let shares: f64 = (self.window)(at).map(share).sum();
+            let own = dy.get(at) * self.scale(x, at).powf(-self.beta);
+            own - 2.0 * self.a * self.beta * x.get(at) * shares
+        };
+        Array { dims: x.dims.clone(), values: indices(x.four()).map(dx).collect() }
+    }
+}
+
+fn across(
+    op: &Lrn,
+    channels: usize,
+) -> Norm<impl Fn([usize; 4]) -> std::vec::IntoIter<[usize; 4]>> {
+    let (radius, tower) = (op.n / 2, channels / op.towers);
+    let a = f64::from(op.alpha) / if op.alpha_over_n { op.n as f64 } else { 1.0 };
+    let window = move |[b, c, h, w]: [usize; 4]| {
+        let first = c / tower * tower;
+        let inside = (c.saturating_sub(radius)).max(first)..(c + radius + 1).min(first + tower);
+        inside.map(|c| [b, c, h, w]).collect::<Vec<_>>().into_iter()
+    };
+    Norm { k: op.k.into(), a, beta: op.beta.into(), window }
+}
+
+fn within(
+    op: &MapNorm,
+    [_, _, height, width]: [usize; 4],
+) -> Norm<impl Fn([usize; 4]) -> std::vec::IntoIter<[usize; 4]>> {
+    let radius = op.n / 2;
+    let a = f64::from(op.alpha) / (op.n * op.n) as f64;
+    let window = move |[b, c, h, w]: [usize; 4]| {
+        let columns = w.saturating_sub(radius)..(w + radius + 1).min(width);
+        let rows = h.saturating_sub(radius)..(h + radius + 1).min(height);
+        let all = rows.flat_map(|i| columns.clone().map(move |j| [b, c, i, j]));
+        all.collect::<Vec<_>>().into_iter()
+    };
+    Norm { k: op.k.into(), a, beta: op.beta.into(), window }
+}
+
+/// `y` of local response normalization.
+pub fn lrn(op: &Lrn, x: &Array) -> Array {
+    across(op, x.dims[1]).forward(x)
+}
+
+/// Its gradient by `x`.
+pub fn lrn_gradient(op: &Lrn, x: &Array, dy: &Array) -> Array {
+    across(op, x.dims[1]).gradient(x, dy)
+}
+
+/// `y` of the norm within a map.
+pub fn map_norm(op: &MapNorm, x: &Array) -> Array {
+    within(op, x.four()).forward(x)
+}
+
+/// Its gradient by `x`.
+pub fn map_norm_gradient(op: &MapNorm, x: &Array, dy: &Array) -> Array {
+    within(op, x.four()).gradient(x, dy)
+}
