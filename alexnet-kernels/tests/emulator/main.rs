@@ -191,8 +191,19 @@ fn cudnn_refuses_with_its_own_status() {
             let scale = |x: &f32| std::ptr::from_ref(x).cast::<c_void>();
             let run = |algorithm| {
                 cudnn::convolution_forward(
-                    handle, scale(&one), maps, memory, filter, memory, conv, algorithm, null_mut(), 0,
-                    scale(&zero), maps, memory,
+                    handle,
+                    scale(&one),
+                    maps,
+                    memory,
+                    filter,
+                    memory,
+                    conv,
+                    algorithm,
+                    null_mut(),
+                    0,
+                    scale(&zero),
+                    maps,
+                    memory,
                 )
             };
             assert_eq!(run(never).unwrap_err().0, Status::CUDNN_STATUS_NOT_SUPPORTED);
