@@ -12,7 +12,7 @@ pub(crate) struct Arguments {
     /// f32, tf32 or bf16; may be repeated [default: all that the device has]
     #[arg(long)]
     precision: Vec<Precision>,
-    /// On cards: only algorithms that give the same bits each time, and a test that they do
+    /// On GPUs: only algorithms that give the same bits each time, and a test that they do
     #[arg(long)]
     deterministic: bool,
     /// Make the results of an operation wrong, to see that the test finds it: conv2d, lrn, step, …

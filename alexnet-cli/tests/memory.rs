@@ -1,5 +1,5 @@
 //! What a training step is said to need against what one has taken: the estimate decides which
-//! batch a card is given.
+//! batch a GPU is given.
 
 use std::process::Command;
 

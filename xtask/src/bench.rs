@@ -39,9 +39,6 @@ pub(crate) struct Arguments {
     /// and FFCV's
     #[arg(long, conflicts_with = "convolutions")]
     loader: bool,
-    /// The step with products in bf16, against PyTorch's autocast
-    #[arg(long, conflicts_with_all = ["convolutions", "loader"])]
-    bf16: bool,
 }
 
 /// Who takes a turn: a name, a program and its arguments.
@@ -65,12 +62,6 @@ const CONVOLUTIONS: [Peer; 3] = [
 
 const LOADERS: [Peer; 2] =
     [("PyTorch DataLoader", "torch_loader.py", &[]), ("FFCV", "ffcv_loader.py", &[])];
-
-const AUTOCAST: [Peer; 3] = [
-    ("PyTorch eager", "torch_step.py", &["--mode", "eager", "--precision", "bf16"]),
-    ("PyTorch channels-last", "torch_step.py", &["--mode", "channels-last", "--precision", "bf16"]),
-    ("PyTorch torch.compile", "torch_step.py", &["--mode", "compile", "--precision", "bf16"]),
-];
 
 const PEERS: [Peer; 4] = [
     ("PyTorch eager", "torch_step.py", &["--mode", "eager"]),
@@ -107,13 +98,11 @@ fn contenders(arguments: &Arguments) -> Vec<Contender> {
         (true, _) => &["--without", "norm2"],
         // A step of few images: the loader is measured beside it.
         (_, true) => &["--batch", "8", "--steps", "1"],
-        _ if arguments.bf16 => &["--without", "norm2", "--step-only", "--precision", "bf16"],
         _ => &["--without", "norm2", "--step-only"],
     };
     let (peers, numbers): (&[Peer], _) = match (arguments.convolutions, arguments.loader) {
         (true, _) => (&CONVOLUTIONS, numbers),
         (_, true) => (&LOADERS, Vec::new()),
-        _ if arguments.bf16 => (&AUTOCAST, numbers),
         _ => (&PEERS, numbers),
     };
     let cargo = process::cargo().get_program().display().to_string();
