@@ -15,7 +15,8 @@ const INCLUDES: &str = "#include <ucontext.h>\n#include <cmath>\n#include <cstri
                         #include <tuple>\n#include <utility>\n#include \"emulator.h\"\n\
                         #include \"bf16.h\"\n";
 
-/// The folder that belongs into `LD_LIBRARY_PATH`, built unless it is newer than all its sources.
+/// The folder that belongs into `LD_LIBRARY_PATH`. It is built unless it is newer than all its
+/// sources.
 ///
 /// # Panics
 ///
@@ -55,13 +56,13 @@ fn build() -> PathBuf {
             _ => {}
         }
     }
-    let includes = [ours, kernels.join("src/cuda"), kernels.join("tests/cuda_host")];
-    compile(&units, &includes, &work, &library);
     for name in NAMES {
         let link = out.join(name);
         let _ = fs::remove_file(&link); // one that an earlier build left
         std::os::unix::fs::symlink("libemulator.so", &link).unwrap();
     }
+    let includes = [ours, kernels.join("src/cuda"), kernels.join("tests/cuda_host")];
+    compile(&units, &includes, &work, &library);
     out
 }
 
