@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let all: &[Precision] = match arguments.device {
-        DeviceName::Cpu => &[Precision::F32, Precision::Bf16],
+        DeviceName::Cpu => &[Precision::F32],
         DeviceName::Cuda(_) => &[Precision::F32, Precision::Tf32, Precision::Bf16],
     };
     let asked = &arguments.precision;

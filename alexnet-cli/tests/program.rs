@@ -332,7 +332,7 @@ fn the_bench_feeds_the_step() {
 #[test]
 fn devices_that_are_not_there() {
     let world = World::new();
-    let no_card = ["--device", "cuda:9"];
+    let no_gpu = ["--device", "cuda:9"];
     for command in [
         &["train", "--data", "data", "--run", "run"][..],
         &["eval", "--data", "data", "--checkpoint", "none"],
@@ -340,9 +340,9 @@ fn devices_that_are_not_there() {
         &["bench"],
         &["selftest"],
     ] {
-        world.fails(&[command, &no_card].concat(), &["cuda:9"]);
+        world.fails(&[command, &no_gpu].concat(), &["cuda:9"]);
     }
     assert!(!world.path().join("run").exists());
-    world.fails(&["bench", "--precision", "tf32"], &["tf32", "needs a card"]);
-    world.fails(&["selftest", "--precision", "tf32"], &["tf32", "needs a card"]);
+    world.fails(&["bench", "--precision", "tf32"], &["tf32", "needs a GPU"]);
+    world.fails(&["selftest", "--precision", "tf32"], &["tf32", "needs a GPU"]);
 }
