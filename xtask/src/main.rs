@@ -8,7 +8,8 @@ mod cuda;
 mod prepare_data;
 mod process;
 
-use anyhow::Result;
+use std::process::ExitCode;
+
 use clap::Parser;
 
 /// Tasks of the AlexNet workspace
@@ -20,10 +21,17 @@ enum Task {
     Cuda(cuda::Arguments),
 }
 
-fn main() -> Result<()> {
-    match Task::parse() {
+fn main() -> ExitCode {
+    let result = match Task::parse() {
         Task::PrepareData(arguments) => prepare_data::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Cuda(arguments) => cuda::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }
