@@ -1,4 +1,5 @@
-//! The demo dataset for people who come without data: drawn, then prepared as any folder of images is.
+//! The demo dataset for people who come without data: drawn, then prepared as any folder of images
+//! is.
 
 use std::path::{Path, PathBuf};
 

@@ -6,15 +6,15 @@ use anyhow::{Result, bail};
 /// Where to compute
 #[derive(Debug, clap::Args)]
 pub(crate) struct Where {
-    /// cpu, or cuda:0, cuda:1, … (a build with --features cuda); for a network in two towers also one device for each,
-    /// as in cuda:0,cuda:1 or cpu,cpu
+    /// cpu, or cuda:0, cuda:1, … (a build with --features cuda); for a network in two towers also
+    /// one device for each, as in cuda:0,cuda:1 or cpu,cpu
     #[arg(long, default_value = "cpu", value_name = "DEVICE[,DEVICE]")]
     device: DeviceNames,
-    /// f32; bf16 (on cards activations, on the processor the factors of dense layers, for those with AVX512-BF16; sums and
-    /// weights stay f32); on cards also tf32 (products of f32 rounded to 10 bits)
+    /// f32; on GPUs also bf16 (activations; sums and weights stay f32) and tf32 (the operands of
+    /// matmuls and convolutions rounded to 10 bits)
     #[arg(long, default_value = "f32")]
     precision: Precision,
-    /// On cards: only algorithms that give the same bits each time, not the fastest
+    /// On GPUs: only algorithms that give the same bits each time, not the fastest
     #[arg(long)]
     deterministic: bool,
 }

@@ -11,14 +11,17 @@ use crate::progress::bar;
 /// Error rates of weights on a dataset
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Dataset folder, made by `cargo xtask prepare-data`
+    /// Dataset folder, made by `alexnet prepare-data`
     #[arg(long)]
     data: PathBuf,
     /// final.safetensors or checkpoint.safetensors of a run
     #[arg(long, value_name = "FILE")]
     checkpoint: PathBuf,
     /// 1: the centre; 10: corners, centre and their mirror images, averaged
-    #[arg(long, default_value = "1", value_parser = clap::builder::PossibleValuesParser::new(["1", "10"]))]
+    #[arg(
+        long, default_value = "1",
+        value_parser = clap::builder::PossibleValuesParser::new(["1", "10"])
+    )]
     views: String,
     /// Which images of the dataset
     #[arg(long, default_value = "val")]
@@ -48,7 +51,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let found = [split.height(), split.width()];
     ensure!(
         found == stored,
-        "{} was trained on images of {stored:?} px, but those of {} are {found:?} px; prepare the dataset with the same --size",
+        "{} was trained on images of {stored:?} px, but those of {} are {found:?} px; \
+         prepare the dataset with the same --size",
         path.display(),
         arguments.data.display()
     );
@@ -62,7 +66,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         println!("{}", serde_json::to_string(&score)?);
     } else {
         println!(
-            "{} images of split `{}`, {} view{}: top-1 error {:.2} %, top-5 error {:.2} %, loss {:.4}",
+            "{} images of split `{}`, {} view{}: top-1 error {:.2} %, top-5 error {:.2} %, \
+             loss {:.4}",
             score.images,
             arguments.split,
             score.views,

@@ -20,7 +20,10 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 5)]
     top: usize,
     /// 1: the centre; 10: corners, centre and their mirror images, averaged
-    #[arg(long, default_value = "1", value_parser = clap::builder::PossibleValuesParser::new(["1", "10"]))]
+    #[arg(
+        long, default_value = "1",
+        value_parser = clap::builder::PossibleValuesParser::new(["1", "10"])
+    )]
     views: String,
     #[command(flatten)]
     place: crate::device::Where,
@@ -43,7 +46,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             Ok(probabilities) => probabilities,
             Err(error) => {
                 // One bad file does not keep the others from being looked at.
-                eprintln!("error: {}", crate::one_line(&error));
+                eprintln!("error: {}", crate::message::one_line(&error));
                 failed += 1;
                 continue;
             }

@@ -12,7 +12,7 @@ pub(crate) struct Arguments {
     /// f32, tf32 or bf16; may be repeated [default: all that the device has]
     #[arg(long)]
     precision: Vec<Precision>,
-    /// On cards: only algorithms that give the same bits each time, and a test that they do
+    /// On GPUs: only algorithms that give the same bits each time, and a test that they do
     #[arg(long)]
     deterministic: bool,
     /// Make the results of an operation wrong, to see that the test finds it: conv2d, lrn, step, …
@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let all: &[Precision] = match arguments.device {
-        DeviceName::Cpu => &[Precision::F32, Precision::Bf16],
+        DeviceName::Cpu => &[Precision::F32],
         DeviceName::Cuda(_) => &[Precision::F32, Precision::Tf32, Precision::Bf16],
     };
     let asked = &arguments.precision;
@@ -55,7 +55,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// A line for each part of each operation: the comparison of its that came nearest to its bound, or went beyond.
+/// A line for each part of each operation: the comparison of its that came nearest to its bound, or
+/// went beyond.
 fn show(rows: &[SelftestRow]) {
     println!(
         "{:<9} {:<9} {:<24} {:<16} {:>9} {:>9}",

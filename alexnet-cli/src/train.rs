@@ -13,16 +13,21 @@ use crate::describe::grouped;
 /// Train a network; without --data, on a demo dataset drawn on the spot
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Dataset folder, made by `cargo xtask prepare-data`; without it, a demo dataset is made in data/demo
+    /// Dataset folder, made by `alexnet prepare-data`; without it, a demo dataset is made in
+    /// data/demo
     #[arg(long)]
     data: Option<PathBuf>,
     /// Folder of the run: log, checkpoint, final weights [default: the first free runs/PRESET-N]
     #[arg(long)]
     run: Option<PathBuf>,
     /// Go on with the run in --run where its checkpoint stands
-    #[arg(long, requires = "run", conflicts_with_all = ["preset", "network", "recipe", "set", "seed"])]
+    #[arg(
+        long, requires = "run",
+        conflicts_with_all = ["preset", "network", "recipe", "set", "seed"]
+    )]
     resume: bool,
-    /// original, paper, one-tower, caffe, torchvision, small, demo [default: original; demo without --data]
+    /// original, paper, one-tower, caffe, torchvision, small, demo [default: original; demo without
+    /// --data]
     #[arg(long)]
     preset: Option<String>,
     /// A network of your own, in the form of the presets (alexnet-model/presets)
@@ -191,7 +196,8 @@ impl Screen {
             Event::Split { devices, crossings, route } => {
                 let crossings = crossings.join(", ");
                 self.line(&format!(
-                    "a tower on each of {devices} devices: activations cross before {crossings}, by {route}"
+                    "a tower on each of {devices} devices: activations cross before {crossings}, \
+                     by {route}"
                 ));
             }
             Event::Step { epoch, loss, images, .. } => {
@@ -213,7 +219,8 @@ impl Screen {
                 let error = validation.map_or("no validation images".to_owned(), |v| rates(&v));
                 let speed = self.epoch_images as f64 / seconds;
                 self.line(&format!(
-                    "epoch {:>3}/{}  loss {train_loss:.4}  {error}  rate {rate:.0e}  {speed:.0} images/s  {eta:#} left",
+                    "epoch {:>3}/{}  loss {train_loss:.4}  {error}  rate {rate:.0e}  \
+                     {speed:.0} images/s  {eta:#} left",
                     epoch + 1,
                     self.epochs
                 ));

@@ -1,14 +1,17 @@
-//! A training step takes no memory from the system after the first one: it uses what the one before has given back.
+//! A training step takes no memory from the system after the first one: it uses what the one before
+//! has given back.
 //!
 //! The only test of its file: what children have taken is counted for the whole process.
 
 use std::fs;
 use std::process::Command;
 
-/// The pages that the system has given to children of this process that have ended; none where it does not say.
+/// The pages that the system has given to children of this process that have ended; none where it
+/// does not say.
 fn pages() -> Option<i64> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
-    // Behind the program's name, which is in brackets and may hold anything: cminflt is the ninth field there.
+    // Behind the program's name, which is in brackets and may hold anything: cminflt is the ninth
+    // field there.
     stat.rsplit_once(')')?.1.split_whitespace().nth(8)?.parse().ok()
 }
 

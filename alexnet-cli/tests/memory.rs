@@ -1,4 +1,5 @@
-//! What a training step is said to need against what one has taken: the estimate decides which batch a card is given.
+//! What a training step is said to need against what one has taken: the estimate decides which
+//! batch a GPU is given.
 
 use std::process::Command;
 
@@ -17,7 +18,8 @@ fn peak(preset: &str, batch: usize, device: &str) -> Option<f64> {
     report["peak_memory_bytes"].as_f64() // none where the system does not say
 }
 
-/// From one batch to a larger one, process and estimate grow alike. All else in the process stays as it is.
+/// From one batch to a larger one, process and estimate grow alike. All else in the process stays
+/// as it is.
 #[test]
 fn a_step_takes_what_the_layers_say() {
     for (preset, small, large) in [("demo", 64, 512), ("small", 4, 20)] {
@@ -40,7 +42,8 @@ fn a_step_takes_what_the_layers_say() {
     }
 }
 
-/// The towers of a split network need what they say, together at most: here they use each other's memory.
+/// The towers of a split network need what they say, together at most: here they use each other's
+/// memory.
 #[test]
 fn towers_take_no_more_than_they_say() {
     let towers = NetworkSpec::preset("demo").unwrap().fused_layers_on(2).unwrap();

@@ -11,7 +11,7 @@ const NETWORK: &str = r#"
 name = "test"
 input = [3, 16, 16]
 layers = [
-  { name = "conv1", kind = "conv", filters = 8, kernel = 5, stride = 2, init = { std = 0.01, bias = 0.0 } },
+  { name = "conv1", kind = "conv", filters = 8, kernel = 5, stride = 2, init = {std=0.01, bias=0} },
   { name = "relu1", kind = "relu" },
   { name = "fc2", kind = "linear", outputs = 10, init = { std = 0.1, bias = 0.0 } },
 ]
@@ -23,9 +23,9 @@ name = "towers"
 input = [3, 16, 16]
 towers = 2
 layers = [
-  { name = "conv1", kind = "conv", filters = 8, kernel = 5, stride = 2, init = { std = 0.01, bias = 0.0 } },
+  { name = "conv1", kind = "conv", filters = 8, kernel = 5, stride = 2, init = {std=0.01, bias=0} },
   { name = "relu1", kind = "relu" },
-  { name = "conv2", kind = "conv", filters = 8, kernel = 3, groups = 2, init = { std = 0.1, bias = 0.0 } },
+  { name = "conv2", kind = "conv", filters = 8, kernel = 3, groups = 2, init = {std=0.1, bias=0} },
   { name = "relu2", kind = "relu" },
   { name = "fc3", kind = "linear", outputs = 10, init = { std = 0.1, bias = 0.0 } },
 ]
@@ -142,7 +142,8 @@ fn trains_evaluates_predicts_and_resumes() {
     assert_eq!(log.lines().filter(|l| l.contains(r#""event":"epoch""#)).count(), 3);
 }
 
-/// A tower on each of two devices, which here are both the processor; resumed and evaluated on one, and on two.
+/// A tower on each of two devices, which here are both the processor; resumed and evaluated on one,
+/// and on two.
 #[test]
 fn trains_in_two_towers() {
     let world = World::new();
@@ -331,7 +332,7 @@ fn the_bench_feeds_the_step() {
 #[test]
 fn devices_that_are_not_there() {
     let world = World::new();
-    let no_card = ["--device", "cuda:9"];
+    let no_gpu = ["--device", "cuda:9"];
     for command in [
         &["train", "--data", "data", "--run", "run"][..],
         &["eval", "--data", "data", "--checkpoint", "none"],
@@ -339,9 +340,9 @@ fn devices_that_are_not_there() {
         &["bench"],
         &["selftest"],
     ] {
-        world.fails(&[command, &no_card].concat(), &["cuda:9"]);
+        world.fails(&[command, &no_gpu].concat(), &["cuda:9"]);
     }
     assert!(!world.path().join("run").exists());
-    world.fails(&["bench", "--precision", "tf32"], &["tf32", "needs a card"]);
-    world.fails(&["selftest", "--precision", "tf32"], &["tf32", "needs a card"]);
+    world.fails(&["bench", "--precision", "tf32"], &["tf32", "needs a GPU"]);
+    world.fails(&["selftest", "--precision", "tf32"], &["tf32", "needs a GPU"]);
 }

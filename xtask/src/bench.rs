@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: our training step and those of the peers, in turns on this machine, and the ratios.
+//! `cargo xtask bench`: our training step and those of the peers, in turns on this machine, and the
+//! ratios.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,10 +7,13 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
+use crate::process;
+
 /// Measure the training step of `original` without its same-map norm, which no peer has
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Measure the peers too: PyTorch, TensorFlow, … (bench/peers/README.md says how to install them)
+    /// Measure the peers too: PyTorch, TensorFlow, … (bench/peers/README.md says how to install
+    /// them)
     #[arg(long)]
     peers: bool,
     /// The Python that has the peers
@@ -27,15 +31,14 @@ pub(crate) struct Arguments {
     /// Steps of a turn
     #[arg(long, default_value_t = 3)]
     steps: usize,
-    /// The five convolutions alone, forward and backward, against TensorFlow's (oneDNN) and candle's own
+    /// The five convolutions alone, forward and backward, against TensorFlow's (oneDNN) and
+    /// candle's own
     #[arg(long)]
     convolutions: bool,
-    /// The loader alone, on one core: mirrored crops of raw records in memory, against PyTorch's and FFCV's
+    /// The loader alone, on one core: mirrored crops of raw records in memory, against PyTorch's
+    /// and FFCV's
     #[arg(long, conflicts_with = "convolutions")]
     loader: bool,
-    /// The step with products in bf16, against PyTorch's autocast
-    #[arg(long, conflicts_with_all = ["convolutions", "loader"])]
-    bf16: bool,
 }
 
 /// Who takes a turn: a name, a program and its arguments.
@@ -47,8 +50,8 @@ struct Contender {
     turns: Vec<(Vec<f64>, f64)>,
 }
 
-/// A peer: its name, its script in `bench/peers` or else the example of this workspace that it is, and what that is
-/// told.
+/// A peer: its name, its script in `bench/peers` or else the example of this workspace that it is,
+/// and what that is told.
 type Peer = (&'static str, &'static str, &'static [&'static str]);
 
 const CONVOLUTIONS: [Peer; 3] = [
@@ -59,12 +62,6 @@ const CONVOLUTIONS: [Peer; 3] = [
 
 const LOADERS: [Peer; 2] =
     [("PyTorch DataLoader", "torch_loader.py", &[]), ("FFCV", "ffcv_loader.py", &[])];
-
-const AUTOCAST: [Peer; 3] = [
-    ("PyTorch eager", "torch_step.py", &["--mode", "eager", "--precision", "bf16"]),
-    ("PyTorch channels-last", "torch_step.py", &["--mode", "channels-last", "--precision", "bf16"]),
-    ("PyTorch torch.compile", "torch_step.py", &["--mode", "compile", "--precision", "bf16"]),
-];
 
 const PEERS: [Peer; 4] = [
     ("PyTorch eager", "torch_step.py", &["--mode", "eager"]),
@@ -101,16 +98,14 @@ fn contenders(arguments: &Arguments) -> Vec<Contender> {
         (true, _) => &["--without", "norm2"],
         // A step of few images: the loader is measured beside it.
         (_, true) => &["--batch", "8", "--steps", "1"],
-        _ if arguments.bf16 => &["--without", "norm2", "--step-only", "--precision", "bf16"],
         _ => &["--without", "norm2", "--step-only"],
     };
     let (peers, numbers): (&[Peer], _) = match (arguments.convolutions, arguments.loader) {
         (true, _) => (&CONVOLUTIONS, numbers),
         (_, true) => (&LOADERS, Vec::new()),
-        _ if arguments.bf16 => (&AUTOCAST, numbers),
         _ => (&PEERS, numbers),
     };
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let cargo = process::cargo().get_program().display().to_string();
     let run = ["run", "--release", "--quiet", "--package"];
     let contender = |name, program: &str, first: &[&str]| {
         let first = first.iter().map(ToString::to_string);
@@ -149,7 +144,8 @@ impl Contender {
         Ok((line, (seconds, result["peak_memory_bytes"].as_f64().unwrap_or(f64::NAN))))
     }
 
-    /// Images a second of its median and of its fastest step, and its peak memory; `None` without a turn.
+    /// Images a second of its median and of its fastest step, and its peak memory; `None` without a
+    /// turn.
     fn summary(&self, batch: usize) -> Option<[f64; 3]> {
         let mut seconds: Vec<f64> = self.turns.iter().flat_map(|turn| turn.0.clone()).collect();
         seconds.sort_by(f64::total_cmp);

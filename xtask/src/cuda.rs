@@ -1,18 +1,17 @@
-//! `cargo xtask cuda`: the CUDA side on a machine that has neither a card nor, perhaps, a toolkit.
+//! `cargo xtask cuda`: the CUDA side on a machine that has neither a GPU nor, perhaps, a toolkit.
 
+mod build;
 mod bundle;
 mod check;
 mod lazy;
-mod stand_in;
 mod toolkit;
-mod trials;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-/// Get a compiler, check the CUDA side without a card, or build one program for machines with and without one
+/// Check and test the CUDA side without a GPU, or build one program for machines with and without
+/// one
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -29,26 +28,27 @@ enum Task {
         #[arg(long)]
         need_nvcc: bool,
     },
-    /// Build the program `alexnet` with CUDA as one file for x86-64 Linux that also starts where there is none
+    /// Run the program with CUDA on emulated GPUs: self-test, training, faults (x86-64 Linux, needs
+    /// c++)
+    Test {
+        /// Those of `cargo test`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Build the program with CUDA as one file for x86-64 Linux that also starts without a GPU
     Bundle {
-        /// The oldest compute capability it runs on: 80 for Ampere and all newer cards, 90 for Hopper alone
+        /// The oldest compute capability it runs on: 80 for Ampere and newer, 90 for Hopper alone
         #[arg(long, default_value_t = 80)]
         arch: u32,
-    },
-    /// Run the program with CUDA on libraries that stand in for cards, on the processor: self-test, training, faults
-    StandIn {
-        /// Only build both and say how to run the program on them
-        #[arg(long)]
-        build_only: bool,
     },
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    match arguments.task {
+    match &arguments.task {
         Task::Toolkit => toolkit::install(),
-        Task::Check { need_nvcc } => check::check(need_nvcc),
-        Task::Bundle { arch } => bundle::bundle(arch),
-        Task::StandIn { build_only } => stand_in::stand_in(build_only),
+        Task::Check { need_nvcc } => check::check(*need_nvcc),
+        Task::Test { arguments } => check::test(arguments),
+        Task::Bundle { arch } => bundle::bundle(*arch),
     }
 }
 
@@ -56,19 +56,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Everything of this task lies here, apart from what cargo builds elsewhere: nvcc, its stand-in, and their builds.
+/// The folder of what these tasks make, apart from what cargo builds.
 fn folder() -> PathBuf {
     root().join("target/cuda")
-}
-
-/// Writes a script that can be run.
-fn executable(path: &Path, text: &str) -> Result<()> {
-    fs::create_dir_all(path.parent().unwrap_or(path))?;
-    fs::write(path, text)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
-    }
-    Ok(())
 }

@@ -16,6 +16,8 @@
 #include <utility>
 #include <vector>
 
+#include "bf16.h"
+
 #define __device__
 #define __global__
 #define __shared__ static thread_local
@@ -29,21 +31,6 @@ struct Index3 { u32 x = 0, y = 0, z = 0; };
 static thread_local Index3 blockIdx, blockDim, gridDim, threadIdx;
 static thread_local char fault[160];
 
-// bf16 as the device rounds: to nearest, ties to even, NaN stays NaN.
-struct bf16 { uint16_t bits; };
-inline float __bfloat162float(bf16 x) {
-  const uint32_t bits = (uint32_t)x.bits << 16;
-  float value;
-  memcpy(&value, &bits, 4);
-  return value;
-}
-inline bf16 __float2bfloat16(float x) {
-  uint32_t bits;
-  memcpy(&bits, &x, 4);
-  if (x != x) return {0x7fff};
-  bits += 0x7fff + (bits >> 16 & 1);
-  return {(uint16_t)(bits >> 16)};
-}
 inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
 inline u32 __umulhi(u32 a, u32 b) { return (u64)a * b >> 32; }
 inline int min(int a, int b) { return a < b ? a : b; }

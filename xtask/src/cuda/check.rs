@@ -1,4 +1,5 @@
-//! The CUDA side where there is no card: every kernel compiled, everything type-checked.
+//! The CUDA side where there is no GPU: every kernel compiled, everything type-checked, the program
+//! tested on emulated GPUs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,108 +8,72 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::toolkit::nvcc;
-use super::{executable, folder, root};
+use super::{build, folder, root, toolkit};
+use crate::process::succeed;
 
-/// Cards the kernels are assembled for in a check: Ampere, Hopper.
-const CARDS: [&str; 2] = ["sm_80", "sm_90"];
+/// The GPUs for which kernels are assembled in a check: Ampere, Hopper.
+const GPUS: [&str; 2] = ["sm_80", "sm_90"];
 
 pub(super) fn check(need_nvcc: bool) -> Result<()> {
-    match nvcc() {
+    match toolkit::nvcc() {
         Some(nvcc) => kernels(&nvcc)?,
         None if need_nvcc => {
             bail!("there is no nvcc: install the CUDA toolkit or run `cargo xtask cuda toolkit`")
         }
-        None => println!("kernels: there is no nvcc, so they were not compiled for cards"),
+        None => println!("kernels: there is no nvcc, so they were not compiled for GPUs"),
     }
-    types()
+    let mut clippy = build::without_compiler(&folder())?;
+    clippy.args(["clippy", "--locked", "--workspace", "--all-targets", "--features"]);
+    clippy.args([build::FEATURES, "--", "-D", "warnings"]);
+    succeed(&mut clippy).context("the feature `cuda` does not type-check")
 }
 
-/// Every `.cu` compiled for each of [`CARDS`]: what a card's own assembler refuses is seen too.
+/// Runs the tests on emulated GPUs; `tests/emulator` of alexnet-kernels says what those are.
+pub(super) fn test(arguments: &[String]) -> Result<()> {
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        bail!("the emulator is linked on x86-64 Linux only")
+    }
+    let mut test = build::without_compiler(&folder())?;
+    test.args(["test", "--locked", "--workspace", "--features", build::FEATURES]);
+    test.args(["--test", "emulator"]).args(arguments);
+    succeed(&mut test).context("a test on the emulator fails")
+}
+
+/// Compiles every `.cu` for each of [`GPUS`]: what the GPU's own assembler refuses is seen too.
 fn kernels(nvcc: &Path) -> Result<()> {
     let began = Instant::now();
-    let (sources, out) = (root().join("alexnet-kernels/src"), folder().join("kernels"));
+    let (crate_folder, out) = (root().join("alexnet-kernels"), folder().join("kernels"));
     fs::create_dir_all(&out)?;
-    let mut count = 0;
-    for source in kernel_files()? {
-        for card in CARDS {
-            let name = format!("{}-{card}.cubin", source.file_stem().unwrap_or_default().display());
-            let status = Command::new(nvcc)
-                .args([
-                    "-cubin",
-                    "-O3",
-                    "-std=c++17",
-                    "-prec-sqrt=false",
-                    "-Werror",
-                    "all-warnings",
-                ])
-                .arg("-I")
-                .arg(sources.join("cuda"))
-                .args(["-arch", card, "-o"])
-                .arg(out.join(name))
-                .arg(&source)
-                .status()
-                .with_context(|| format!("cannot run {}", nvcc.display()))?;
-            ensure!(status.success(), "{} does not compile for {card}", source.display());
-        }
-        count += 1;
+    let mut sources = Vec::new();
+    sources_in(&crate_folder.join("src"), &mut sources)?;
+    ensure!(!sources.is_empty(), "{} has no kernels", crate_folder.display());
+    let mut running = Vec::new();
+    for (source, gpu) in sources.iter().flat_map(|source| GPUS.map(|gpu| (source, gpu))) {
+        let name = format!("{}-{gpu}.cubin", source.file_stem().unwrap_or_default().display());
+        let mut command = Command::new(nvcc);
+        command.args(["-cubin", "-O3", "-std=c++17", "-prec-sqrt=false"]);
+        command.args(["-Werror", "all-warnings", "-arch", gpu, "-I"]);
+        command.arg(crate_folder.join("src/cuda")).arg("-o").arg(out.join(name)).arg(source);
+        let child = command.spawn().with_context(|| format!("cannot run {}", nvcc.display()))?;
+        running.push((child, source, gpu));
     }
-    ensure!(count > 0, "{} has no kernels", sources.display());
-    let (nvcc, seconds) = (nvcc.display(), began.elapsed().as_secs_f64());
-    println!(
-        "kernels: {count} files compiled for {} by {nvcc} in {seconds:.0} s",
-        CARDS.join(" and ")
-    );
+    for (mut child, source, gpu) in running {
+        ensure!(child.wait()?.success(), "{} does not compile for {gpu}", source.display());
+    }
+    let (count, gpus, seconds) = (sources.len(), GPUS.join(" and "), began.elapsed().as_secs());
+    println!("kernels: {count} files compiled for {gpus} by {} in {seconds} s", nvcc.display());
     Ok(())
 }
 
-/// Every `alexnet-kernels/src/ops/*/*.cu`.
-pub(super) fn kernel_files() -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for operation in fs::read_dir(root().join("alexnet-kernels/src/ops"))? {
-        let operation = operation?.path();
-        if operation.is_dir() {
-            found.extend(super::stand_in::files(&operation, "cu")?);
+/// The kernels in a folder and those below it.
+fn sources_in(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            sources_in(&path, found)?;
+        } else if path.extension().is_some_and(|e| e == "cu") {
+            found.push(path);
         }
     }
-    found.sort();
-    Ok(found)
-}
-
-/// Clippy over everything with the feature `cuda`, nvcc replaced by a script that makes empty files: nothing is
-/// linked. Builds apart from all others, since candle's kernels are not built again when the compiler changes.
-fn types() -> Result<()> {
-    let began = Instant::now();
-    let stand_in = folder().join("stand-in/nvcc");
-    executable(&stand_in, STAND_IN)?;
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let status = Command::new(cargo)
-        .current_dir(root())
-        .args(["clippy", "--locked", "--package", "alexnet-kernels", "--package", "alexnet-cli"])
-        .args(["--all-targets", "--features", "alexnet-kernels/cuda,alexnet-cli/cuda"])
-        .args(["--", "-D", "warnings"])
-        .env("NVCC", stand_in.canonicalize()?)
-        .env("CUDARC_CUDA_VERSION", "13000")
-        .env("CUDA_COMPUTE_CAP", "80")
-        .env("CARGO_TARGET_DIR", folder().join("check"))
-        .status()
-        .context("cannot run cargo")?;
-    ensure!(status.success(), "the feature `cuda` does not type-check");
-    println!("types: the feature `cuda` passes in {:.0} s", began.elapsed().as_secs_f64());
     Ok(())
 }
-
-/// Answers for nvcc where nothing will run: says a version, and leaves an empty file wherever one is asked for.
-pub(super) const STAND_IN: &str = r#"#!/bin/sh
-for last; do :; done
-folder=.
-while [ $# -gt 0 ]; do
-  case $1 in
-    --version) printf 'nvcc: stands in for the compiler\n\n\nCuda compilation tools, release 13.0, V13.0.0\n'; exit ;;
-    -o | --output-file) output=$2; shift ;;
-    --output-directory) folder=$2; shift ;;
-  esac
-  shift
-done
-: > "${output:-$folder/$(basename "$last" .cu).ptx}"
-"#;

@@ -1,10 +1,10 @@
-//! Archives that stand in for the CUDA libraries at link time, so that a program with the feature `cuda` starts where
-//! they are not.
+//! Archives that are linked in the place of the CUDA libraries, so that a program with the feature
+//! `cuda` starts where they are not.
 //!
-//! candle links these libraries, and such a program does not start on a machine without them. Here each function
-//! that cudarc declares becomes a jump through a slot: its first call opens the library and fills the slot; where the
-//! library or the function is missing, the call gives back an error of that library. Linked instead of the
-//! libraries, for x86-64 Linux.
+//! candle links these libraries, and such a program does not start on a machine without them. Here
+//! each function that cudarc declares becomes a jump through a slot. Its first call opens the
+//! library and fills the slot; where the library or the function is missing, the call returns an
+//! error of that library. This is for x86-64 Linux.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -13,6 +13,8 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+
+use crate::process::succeed;
 
 /// A library that candle links.
 struct Library {
@@ -58,7 +60,8 @@ enum Missing {
     Text,
 }
 
-/// Writes an archive for each library into `folder`, from the declarations of the cudarc whose sources are given.
+/// Writes an archive for each library into `folder`, from the declarations of the cudarc whose
+/// sources are given.
 pub(super) fn archives(cudarc: &Path, folder: &Path) -> Result<()> {
     fs::create_dir_all(folder)?;
     for library in &LIBRARIES {
@@ -70,14 +73,15 @@ pub(super) fn archives(cudarc: &Path, folder: &Path) -> Result<()> {
         fs::write(part("s"), jumps(library.name, &functions))?;
         fs::write(part("c"), resolver(library, &functions))?;
         for (from, to) in [("s", "jumps.o"), ("c", "resolver.o")] {
-            command("cc", &["-O2", "-fPIC", "-c", "-o"], &[&part(to), &part(from)])?;
+            let files = [part(to), part(from)];
+            succeed(Command::new("cc").args(["-O2", "-fPIC", "-c", "-o"]).args(files))?;
         }
         archive(
             &folder.join(format!("lib{}.a", library.name)),
             &[&part("jumps.o"), &part("resolver.o")],
         )?;
     }
-    // Of the runtime nothing is used: candle's own kernels go through the driver.
+    // Nothing of the runtime library is called: candle's own kernels go through the driver.
     archive(&folder.join("libcudart.a"), &[])
 }
 
@@ -86,19 +90,11 @@ pub(super) fn archive(to: &Path, objects: &[&Path]) -> Result<()> {
     if to.exists() {
         fs::remove_file(to)?; // `ar` would add to it
     }
-    command("ar", &["crs"], &[&[to], objects].concat())
+    succeed(Command::new("ar").arg("crs").arg(to).args(objects))
 }
 
-/// Runs a tool of the C compiler's family.
-pub(super) fn command(program: &str, flags: &[&str], files: &[&Path]) -> Result<()> {
-    let status = Command::new(program).args(flags).args(files).status();
-    let status = status.with_context(|| format!("cannot run {program}"))?;
-    ensure!(status.success(), "{program} {} failed: {status}", flags.join(" "));
-    Ok(())
-}
-
-/// The functions that cudarc either loads or links, with what to give back for each. Some are declared more than once,
-/// for versions whose arguments differ.
+/// The functions that cudarc either loads or links, with what each returns when it cannot be
+/// called. Some are declared more than once, for versions whose arguments differ.
 fn functions(text: &str) -> BTreeMap<String, Missing> {
     let mut found = BTreeMap::new();
     for part in text.split("\npub unsafe fn ").skip(1) {
@@ -118,7 +114,8 @@ fn functions(text: &str) -> BTreeMap<String, Missing> {
     found
 }
 
-/// One jump a function. The first time, all registers that may hold arguments are kept while the slot is filled.
+/// A jump for each function. While the first call fills the slot, all registers that may hold
+/// arguments are kept.
 fn jumps(library: &str, functions: &BTreeMap<String, Missing>) -> String {
     let mut text = FILL.replace("LIBRARY", library);
     for (index, name) in functions.keys().enumerate() {
@@ -178,7 +175,7 @@ fill:
 \tjmpq *%r11
 ";
 
-/// What fills a slot.
+/// The C code that fills a slot.
 fn resolver(library: &Library, functions: &BTreeMap<String, Missing>) -> String {
     let list = |items: Vec<String>| items.join(",");
     let names = list(functions.keys().map(|name| format!("\"{name}\"")).collect());
@@ -196,10 +193,12 @@ fn resolver(library: &Library, functions: &BTreeMap<String, Missing>) -> String 
          static const char *text(void) {{ return \"{file} is missing or too old\"; }}\n\
          HIDDEN void *{name}_resolve(unsigned i) {{\n\
          \u{20} static void *volatile library;\n\
-         \u{20} for (const char *const *file = files; *file && !library; ++file) library = dlopen(*file, RTLD_LAZY | RTLD_GLOBAL);\n\
+         \u{20} for (const char *const *file = files; *file && !library; ++file)\n\
+         \u{20}   library = dlopen(*file, RTLD_LAZY | RTLD_GLOBAL);\n\
          \u{20} void *found = library ? dlsym(library, names[i]) : NULL;\n\
          \u{20} if (found) return {name}_slots[i] = found;\n\
-         \u{20} return kinds[i] == {text} ? (void *)text : kinds[i] == {zero} ? (void *)zero : (void *)code;\n\
+         \u{20} if (kinds[i] == {text}) return (void *)text;\n\
+         \u{20} return kinds[i] == {zero} ? (void *)zero : (void *)code;\n\
          }}\n",
         count = functions.len(),
         text = Missing::Text as u32,

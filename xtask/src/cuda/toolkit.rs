@@ -7,7 +7,8 @@ use anyhow::{Context, Result, ensure};
 
 use super::folder;
 
-/// One CUDA version for all parts, the first whose PTX a driver 580 takes; unpinned, pip mixes versions.
+/// One CUDA version for all parts, the first whose PTX a driver 580 takes; unpinned, pip mixes
+/// versions.
 const WHEELS: [&str; 5] = [
     "nvidia-cuda-nvcc==13.0.88",
     "nvidia-cuda-crt==13.0.88",
@@ -36,7 +37,8 @@ fn installed() -> Option<PathBuf> {
     nvcc.exists().then_some(nvcc)
 }
 
-/// A CUDA compiler, where the build script of alexnet-kernels looks, and last the one `install` installed.
+/// A CUDA compiler, where the build script of alexnet-kernels looks, and last the one `install`
+/// installed.
 pub(super) fn nvcc() -> Option<PathBuf> {
     if let Some(nvcc) = std::env::var_os("NVCC") {
         return Some(nvcc.into());

@@ -1,9 +1,10 @@
 //! Sizes as people write them: `100GB`, `1.5 GiB`, `500MB`, or bytes.
 
 /// The bytes that `text` says. kB, MB, GB and TB are powers of 1000; KiB, MiB, GiB and TiB of 1024.
-pub(crate) fn parse(text: &str) -> Result<u64, String> {
+pub(super) fn parse(text: &str) -> Result<u64, String> {
     let wrong = || {
-        let forms = "expected a number of bytes, or one with kB, MB, GB, TB (powers of 1000) or KiB, MiB, GiB, TiB (of 1024), as 100GB";
+        let forms = "expected a number of bytes, or one with kB, MB, GB, TB (powers of 1000) or \
+                     KiB, MiB, GiB, TiB (of 1024), as 100GB";
         Err(forms.to_owned())
     };
     let digits = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');

@@ -1,18 +1,14 @@
-//! The program: exit codes, one line on success, one line on an error.
+//! Options, exit codes, one line on success, one line on an error.
 
-use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
-fn prepare_data(source: &str, input: &Path, output: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_xtask"))
-        .args(["prepare-data", "--source", source, "--threads", "2"])
-        .arg("--input")
-        .arg(input)
-        .arg("--output")
-        .arg(output)
-        .output()
-        .unwrap()
+use crate::{cifar, contents, prepare_data};
+
+fn prepare(source: &str, input: &Path, output: &Path) -> Output {
+    let mut command = prepare_data();
+    command.args(["--source", source, "--threads", "2", "--input"]).arg(input);
+    command.arg("--output").arg(output).output().unwrap()
 }
 
 /// One line with the counts and the report's path; then, the output being there, one line of error.
@@ -20,19 +16,16 @@ fn prepare_data(source: &str, input: &Path, output: &Path) -> Output {
 fn one_line_each() {
     let dir = tempfile::tempdir().unwrap();
     let output = dir.path().join("out");
-    for file in ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5"] {
-        fs::write(dir.path().join(format!("{file}.bin")), [1; 2 * 3073]).unwrap();
-    }
-    fs::write(dir.path().join("test_batch.bin"), [2; 3073]).unwrap();
+    cifar(dir.path(), 2);
 
-    let run = prepare_data("cifar10", dir.path(), &output);
+    let run = prepare("cifar10", dir.path(), &output);
     let text = String::from_utf8(run.stdout).unwrap();
     assert!(run.status.success() && text.lines().count() == 1, "{text}");
-    for part in ["11 images (10 train, 1 val)", "10 classes", "0 unreadable", "report.jsonl"] {
+    for part in ["12 images (10 train, 2 val)", "10 classes", "0 unreadable", "report.jsonl"] {
         assert!(text.contains(part), "{text}");
     }
 
-    let run = prepare_data("cifar10", dir.path(), &output);
+    let run = prepare("cifar10", dir.path(), &output);
     let text = String::from_utf8(run.stderr).unwrap();
     assert_eq!((run.status.code(), run.stdout.len(), text.lines().count()), (Some(1), 0, 1));
     assert!(text.starts_with("error: ") && text.contains("already holds"), "{text}");
@@ -42,13 +35,10 @@ fn one_line_each() {
 #[test]
 fn machines() {
     let dir = tempfile::tempdir().unwrap();
-    for file in ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5"] {
-        fs::write(dir.path().join(format!("{file}.bin")), [1; 3073]).unwrap();
-    }
-    fs::write(dir.path().join("test_batch.bin"), [2; 3073]).unwrap();
+    cifar(dir.path(), 1);
     let run = |flag: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-        command.args(["prepare-data", flag, "--input"]).arg(dir.path());
+        let mut command = prepare_data();
+        command.args([flag, "--input"]).arg(dir.path());
         command.arg("--output").arg(dir.path().join(flag)).output().unwrap()
     };
     let end = run("--json");
@@ -62,40 +52,15 @@ fn machines() {
     assert!(end.status.success() && end.stdout.is_empty() && end.stderr.is_empty());
 }
 
-/// A CIFAR-10 folder of 60 records, each its own picture.
-fn cifar(dir: &Path) {
-    for (f, file) in
-        ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5"]
-            .into_iter()
-            .chain(["test_batch"])
-            .enumerate()
-    {
-        let record = |r: usize| {
-            let wave =
-                move |i: usize| (128.0 + 99.0 * ((i % 32 * (r + 1) + f) as f64 / 9.0).sin()) as u8;
-            std::iter::once((r % 10) as u8).chain((0..3072).map(wave))
-        };
-        let bytes: Vec<u8> = (0..10).flat_map(record).collect();
-        fs::write(dir.join(format!("{file}.bin")), bytes).unwrap();
-    }
-}
-
-fn files(dir: &Path) -> Vec<(std::ffi::OsString, Vec<u8>)> {
-    let entries = fs::read_dir(dir).unwrap().map(|e| e.unwrap());
-    let mut files: Vec<_> = entries.map(|e| (e.file_name(), fs::read(e.path()).unwrap())).collect();
-    files.sort();
-    files
-}
-
 /// Encodings and budgets by their options; parts by number and by rank, joined from one folder and
 /// from two: the bytes of one run.
 #[test]
 fn encodings_and_parts() {
     let dir = tempfile::tempdir().unwrap();
-    cifar(dir.path());
+    cifar(dir.path(), 10);
     let run = |output: &str, more: &[&str], rank: Option<&str>| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-        command.args(["prepare-data", "--shard-records", "7", "--input"]).arg(dir.path());
+        let mut command = prepare_data();
+        command.args(["--shard-records", "7", "--input"]).arg(dir.path());
         command.arg("--output").arg(dir.path().join(output)).args(more);
         rank.map(|rank| command.env("PMI_RANK", rank).env("PMI_SIZE", "2"));
         command.output().unwrap()
@@ -107,7 +72,7 @@ fn encodings_and_parts() {
         assert!(!dir.path().join("never").exists());
     };
     let size = |name: &str| -> u64 {
-        files(&dir.path().join(name)).iter().map(|f| f.1.len() as u64).sum()
+        contents(&dir.path().join(name)).iter().map(|f| f.1.len() as u64).sum()
     };
     assert!(run("raw", &[], None).status.success());
     assert!(run("jpeg", &["--encoding", "jpeg", "--quality", "70"], None).status.success());
@@ -130,8 +95,8 @@ fn encodings_and_parts() {
     let text = String::from_utf8(end.stdout).unwrap();
     assert!(text.starts_with("part 1/2: 5 of 10 shards") && text.lines().count() == 1, "{text}");
     let merge = |output: &str, from: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-        command.args(["prepare-data", "--merge"]).args(from.iter().map(|d| dir.path().join(d)));
+        let mut command = prepare_data();
+        command.arg("--merge").args(from.iter().map(|d| dir.path().join(d)));
         command.arg("--output").arg(dir.path().join(output)).output().unwrap()
     };
     let text = String::from_utf8(merge("shared", &[]).stderr).unwrap();
@@ -140,8 +105,11 @@ fn encodings_and_parts() {
     assert!(merge("shared", &[]).status.success());
     assert!(part("a", "1/2", None).status.success() && part("b", "2/2", None).status.success());
     assert!(merge("joined", &["a", "b"]).status.success());
-    let want = files(&dir.path().join("whole"));
-    assert!(files(&dir.path().join("shared")) == want && files(&dir.path().join("joined")) == want);
+    let want = contents(&dir.path().join("whole"));
+    assert!(
+        contents(&dir.path().join("shared")) == want
+            && contents(&dir.path().join("joined")) == want
+    );
 }
 
 /// A missing input and an unknown source: not 0, and said.
@@ -149,11 +117,11 @@ fn encodings_and_parts() {
 fn errors_have_exit_codes() {
     let dir = tempfile::tempdir().unwrap();
     let (missing, output) = (dir.path().join("missing"), dir.path().join("out"));
-    let run = prepare_data("folder", &missing, &output);
+    let run = prepare("folder", &missing, &output);
     let text = String::from_utf8(run.stderr).unwrap();
     assert!(run.status.code() == Some(1) && text.contains("missing"), "{text}");
     assert!(!output.exists());
-    let run = prepare_data("cifar-10", &missing, &output);
+    let run = prepare("cifar-10", &missing, &output);
     let text = String::from_utf8(run.stderr).unwrap();
     assert!(run.status.code() == Some(2) && text.contains("cifar10"), "{text}");
 }

@@ -1,14 +1,14 @@
-// Streams and events: what is done when, and the state all libraries share.
+// Streams and events, which decide what is done when, and the state that all libraries share.
 #include <chrono>
 #include <cstdarg>
 
-#include "machine.h"
+#include "emulator.h"
 
 static int state = OK;
 static Device *at_work = nullptr;
 std::map<std::string, u64> counts;
 
-std::recursive_mutex &machine_lock() {
+std::recursive_mutex &emulator_lock() {
   static auto *lock = new std::recursive_mutex;
   return *lock;
 }
@@ -17,13 +17,13 @@ std::map<std::string, Kernel> &kernels() {
   return *all;
 }
 u64 setting(const char *name, u64 otherwise) {
-  const char *value = getenv((std::string("ALEXNET_STAND_IN_") + name).c_str());
+  const char *value = getenv((std::string("ALEXNET_EMULATOR_") + name).c_str());
   return value ? strtoull(value, nullptr, 10) : otherwise;
 }
 int fail(const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  fputs("stand-in: ", stderr), vfprintf(stderr, format, arguments), fputc('\n', stderr);
+  fputs("emulator: ", stderr), vfprintf(stderr, format, arguments), fputc('\n', stderr);
   va_end(arguments);
   return state = ILLEGAL_ADDRESS;
 }
@@ -33,7 +33,7 @@ Device *executing() { return at_work; }
 static struct Report {
   ~Report() {
     if (!setting("COUNTS", 0)) return;
-    for (auto &[name, count] : counts) fprintf(stderr, "stand-in: %s %llu\n", name.c_str(), count);
+    for (auto &[name, count] : counts) fprintf(stderr, "emulator: %s %llu\n", name.c_str(), count);
   }
 } report;
 
@@ -41,9 +41,10 @@ static double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// Whether the first task may be done; nothing of another stream is done for it.
+// Whether the first task can be done without any other stream.
 static bool may_go_on(Stream *stream) {
-  return !stream->tasks.empty() && (!stream->tasks.front().wait || stream->tasks.front().wait->passed);
+  return !stream->tasks.empty() &&
+         (!stream->tasks.front().wait || stream->tasks.front().wait->passed);
 }
 static void step(Stream *stream) {
   Task task = std::move(stream->tasks.front());
@@ -55,7 +56,7 @@ static void step(Stream *stream) {
   task.run();
   at_work = before;
 }
-// With a seed, other streams go on meanwhile, as they may on a card.
+// With a seed, other streams go on meanwhile, as they may on a GPU.
 static void others() {
   static u64 word = setting("SEED", 0);
   if (!word) return;
@@ -76,14 +77,16 @@ static int until(Stream *stream, const std::function<bool()> &done, int depth) {
   }
   return state;
 }
-int finish(Stream *stream) { return until(stream, [] { return false; }, 0); }
+int finish(Stream *stream) {
+  return until(stream, [] { return false; }, 0);
+}
 int finish(const std::shared_ptr<Mark> &mark) {
   return until(mark->stream, [&] { return mark->passed; }, 0);
 }
 int enqueue(Stream *stream, std::function<void()> work) {
   if (!stream) return fail("work for the stream that belongs to nobody"), INVALID_HANDLE;
   stream->tasks.push_back({std::move(work), nullptr, nullptr});
-  // A card's queue is of about this length; then whoever asks for more waits.
+  // A GPU's queue is of about this length: then whoever asks for more waits.
   if (stream->tasks.size() > 1024)
     if (int error = until(stream, [&] { return stream->tasks.size() <= 512; }, 0)) return error;
   return state;
@@ -91,7 +94,7 @@ int enqueue(Stream *stream, std::function<void()> work) {
 
 extern "C" {
 int cuStreamCreate(Stream **stream, u32) {
-  Locked lock(machine_lock());
+  Locked lock(emulator_lock());
   Device *device = current_device();
   if (!device) return INVALID_CONTEXT;
   *stream = new Stream{device, {}};
@@ -99,19 +102,19 @@ int cuStreamCreate(Stream **stream, u32) {
   return OK;
 }
 int cuStreamDestroy_v2(Stream *stream) {
-  Locked lock(machine_lock());
-  int error = finish(stream); // what is in it is still done
+  Locked lock(emulator_lock());
+  int error = finish(stream); // work that waits in it is still done
   stream->device->streams.erase(stream);
   return error;
 }
 int cuStreamSynchronize(Stream *stream) {
-  Locked lock(machine_lock());
+  Locked lock(emulator_lock());
   ++counts["waits for a stream"];
   return stream ? finish(stream) : (int)INVALID_HANDLE;
 }
 int cuStreamIsCapturing(Stream *, int *status) { return *status = 0; }
 int cuCtxSynchronize() {
-  Locked lock(machine_lock());
+  Locked lock(emulator_lock());
   Device *device = current_device();
   if (!device) return INVALID_CONTEXT;
   ++counts["waits for a device"];
@@ -119,42 +122,43 @@ int cuCtxSynchronize() {
   return state;
 }
 int cuStreamWaitEvent(Stream *stream, Event *event, u32) {
-  Locked lock(machine_lock());
+  Locked lock(emulator_lock());
   if (!stream || !event) return INVALID_HANDLE;
   if (event->mark && !event->mark->passed) stream->tasks.push_back({nullptr, event->mark, nullptr});
   return state;
 }
 int cuEventCreate(Event **event, u32 flags) {
-  Locked lock(machine_lock());
+  Locked lock(emulator_lock());
   if (!current_device()) return INVALID_CONTEXT;
   ++counts["events made"];
   *event = new Event{current_device(), !(flags & 2), nullptr};
   return OK;
 }
 int cuEventDestroy_v2(Event *event) {
-  Locked lock(machine_lock());
+  Locked lock(emulator_lock());
   delete event;
   return OK;
 }
 int cuEventRecord(Event *event, Stream *stream) {
-  Locked lock(machine_lock());
+  Locked lock(emulator_lock());
   if (!stream || !event) return INVALID_HANDLE;
-  if (event->device != stream->device) return fail("an event of another device is recorded"), INVALID_HANDLE;
+  if (event->device != stream->device)
+    return fail("an event of another device is recorded"), INVALID_HANDLE;
   event->mark = std::make_shared<Mark>(Mark{stream});
   stream->tasks.push_back({nullptr, nullptr, event->mark});
   return state;
 }
 int cuEventSynchronize(Event *event) {
-  Locked lock(machine_lock());
+  Locked lock(emulator_lock());
   if (event->mark && !event->mark->passed) ++counts["waits for an event"];
   return event->mark ? finish(event->mark) : state;
 }
 int cuEventQuery(Event *event) {
-  Locked lock(machine_lock());
+  Locked lock(emulator_lock());
   return event->mark && !event->mark->passed ? NOT_READY : state;
 }
 int cuEventElapsedTime_v2(float *milliseconds, Event *start, Event *end) {
-  Locked lock(machine_lock());
+  Locked lock(emulator_lock());
   if (!start->timed || !end->timed || !start->mark || !end->mark) return INVALID_HANDLE;
   if (!start->mark->passed || !end->mark->passed) return NOT_READY;
   *milliseconds = float((end->mark->time - start->mark->time) * 1e3);

@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// Where progress is shown.
-pub(crate) enum Show {
+pub(super) enum Show {
     Bar(Bar),
     Json(Mutex<Option<(Stage, Instant, Instant)>>),
     Nothing,
 }
 
 impl Show {
-    pub(crate) fn new(quiet: bool, json: bool) -> Self {
+    pub(super) fn new(quiet: bool, json: bool) -> Self {
         match (json, quiet) {
             (_, true) => Self::Nothing,
             (true, _) => Self::Json(Mutex::new(None)),
@@ -25,7 +25,7 @@ impl Show {
         }
     }
 
-    pub(crate) fn show(&self, progress: Progress) {
+    pub(super) fn show(&self, progress: Progress) {
         match self {
             Self::Bar(bar) => bar.show(progress),
             Self::Json(state) => line(state, progress),
@@ -33,7 +33,7 @@ impl Show {
         }
     }
 
-    pub(crate) fn clear(&self) {
+    pub(super) fn clear(&self) {
         if let Self::Bar(bar) = self {
             bar.clear();
         }
@@ -72,7 +72,7 @@ fn name(stage: Stage) -> &'static str {
 }
 
 /// One bar for each stage, one after the other.
-pub(crate) struct Bar(Mutex<Option<(Stage, ProgressBar)>>);
+pub(super) struct Bar(Mutex<Option<(Stage, ProgressBar)>>);
 
 impl Bar {
     fn new() -> Self {

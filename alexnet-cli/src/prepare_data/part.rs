@@ -1,9 +1,10 @@
-//! Which part of a preparation this process makes: as told, or by its rank among those of a launcher.
+//! Which part of a preparation this process makes: the one named, or the one of its rank.
 
 use alexnet_data::Part;
+use anyhow::{Context, Result, bail};
 
-/// Where launchers put a process's rank, from 0, and the number of processes. A program of MPI first:
-/// inside a job of Slurm its ranks are the finer ones.
+/// Where launchers put a process's rank, counted from 0, and the number of processes. MPI comes
+/// first: inside a Slurm job its ranks are the finer ones.
 const RANKS: [(&str, &str); 6] = [
     ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
     ("PMI_RANK", "PMI_SIZE"),
@@ -14,31 +15,35 @@ const RANKS: [(&str, &str); 6] = [
 ];
 
 /// The part that `--part` means, where `get` reads a variable of the environment.
-pub(crate) fn part(text: &str, get: &dyn Fn(&str) -> Option<String>) -> Result<Part, String> {
+pub(super) fn part(text: &str, get: &dyn Fn(&str) -> Option<String>) -> Result<Part> {
     if text != "auto" {
-        return text.parse().map_err(|e: alexnet_data::Error| e.to_string());
+        return Ok(text.parse()?);
     }
     let set = RANKS.iter().find_map(|(rank, size)| Some(((rank, get(rank)?), (size, get(size)?))));
     let Some(((rank, r), (size, n))) = set else {
-        let names = "OMPI_COMM_WORLD_RANK, PMI_RANK, PMIX_RANK or SLURM_PROCID, with its number of processes";
-        return Err(format!(
-            "--part auto: the environment has none of {names}; start it with srun or mpirun, or say which part, as --part 3/16"
-        ));
+        bail!(
+            "--part auto: the environment has none of OMPI_COMM_WORLD_RANK, PMI_RANK, PMIX_RANK or \
+             SLURM_PROCID, with its number of processes; start it with srun or mpirun, or say \
+             which part, as --part 3/16"
+        )
     };
     let part = match (r.parse::<usize>(), n.parse::<usize>()) {
         (Ok(r), Ok(n)) if r < n => Part::new(r + 1, n).ok(),
         _ => None,
     };
-    part.ok_or_else(|| {
-        format!("--part auto: {rank} = {r} and {size} = {n} are no rank and number of processes; say which part, as --part 3/16")
+    part.with_context(|| {
+        format!(
+            "--part auto: {rank} = {r} and {size} = {n} are no rank and number of processes; \
+             say which part, as --part 3/16"
+        )
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::part;
+    use super::*;
 
-    fn auto(variables: &[(&str, &str)]) -> Result<String, String> {
+    fn auto(variables: &[(&str, &str)]) -> Result<String> {
         let get = |name: &str| {
             variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned())
         };
@@ -70,9 +75,10 @@ mod tests {
             &[("PMI_RANK", "x"), ("PMI_SIZE", "4")],
             &[("PMI_RANK", "0"), ("PMI_SIZE", "0")],
         ] {
-            assert!(auto(variables).unwrap_err().contains("--part 3/16"), "{variables:?}");
+            let error = auto(variables).unwrap_err().to_string();
+            assert!(error.contains("--part 3/16"), "{variables:?}: {error}");
         }
-        assert!(part("17/16", &|_| None).unwrap_err().contains("17/16"));
+        assert!(part("17/16", &|_| None).unwrap_err().to_string().contains("17/16"));
         assert!(part("automatic", &|_| None).is_err());
     }
 }

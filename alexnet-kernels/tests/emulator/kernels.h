@@ -1,5 +1,5 @@
-// Included before each file of kernels, both in a namespace of that file's own, since all use the same names: registers
-// them by name as a driver finds them, instead of for the tests.
+// Registers kernels by name, as a driver finds them. It is included before each file of kernels, in
+// a namespace of that file's own, since all files use the same names.
 #pragma once
 #include "host.h"
 
@@ -11,7 +11,7 @@ template <class T> struct Parameter {
     return value;
   }
 };
-// A pointer on the device; here with its length, so that accesses are checked.
+// The driver takes a pointer; the kernel gets its length too, so that accesses are checked.
 template <class T> struct Parameter<Buffer<T>> {
   static constexpr size_t bytes = 8;
   static Buffer<T> from(const char *bytes) {
@@ -27,21 +27,25 @@ template <class... A> struct Run {
   const char *operator()(const Grid &grid, std::vector<std::vector<char>> &bytes) const {
     return with(grid, bytes, std::index_sequence_for<A...>());
   }
-  template <size_t... I>
-  const char *with(const Grid &grid, std::vector<std::vector<char>> &bytes, std::index_sequence<I...>) const {
+  template <size_t... I> const char *with(const Grid &grid, std::vector<std::vector<char>> &bytes,
+                                          std::index_sequence<I...>) const {
     std::tuple<A...> values{Parameter<A>::from(bytes[I].data())...};
     void *arguments[] = {(void *)&std::get<I>(values)...};
     Launch launch;
     launch.grid.x = grid.blocks[0], launch.grid.y = grid.blocks[1], launch.grid.z = 1;
     launch.block.x = grid.threads[0], launch.block.y = launch.block.z = 1;
     launch.backwards = setting("SEED", 0) % 2;
-    if (grid.blocks[2] != 1 || grid.threads[1] != 1 || grid.threads[2] != 1) return "a grid of more dimensions";
+    if (grid.blocks[2] != 1 || grid.threads[1] != 1 || grid.threads[2] != 1)
+      return "a grid of more dimensions";
     return run_grid(kernel, launch, arguments, sizeof...(A), cooperative);
   }
 };
 template <class... A> bool enter(const char *name, void (*kernel)(A...), bool cooperative) {
-  return kernels().emplace(name, Kernel{{Parameter<A>::bytes...}, Run<A...>{kernel, cooperative}}).second;
+  return kernels()
+      .emplace(name, Kernel{{Parameter<A>::bytes...}, Run<A...>{kernel, cooperative}})
+      .second;
 }
 
 #undef HOST_ENTRY_AS
-#define HOST_ENTRY_AS(kernel, cooperative) static const bool entered_##kernel = enter(#kernel, kernel, cooperative);
+#define HOST_ENTRY_AS(kernel, cooperative)                                                         \
+  static const bool entered_##kernel = enter(#kernel, kernel, cooperative);

@@ -1,51 +1,27 @@
-//! kill -9 at random moments of a preparation: always resumed, byte-identical at the end.
-#![cfg(unix)]
-#![allow(clippy::print_stdout)] // the long run tells how it went
+//! Signals at random moments of a preparation: it goes on, byte-identical at the end.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A CIFAR-10 folder: the source that needs no pictures.
-fn input(dir: &Path, records: usize) {
-    for (file, name) in ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4"]
-        .iter()
-        .chain(&["data_batch_5", "test_batch"])
-        .enumerate()
-    {
-        let record = |r: usize| {
-            let label = if r % 50 == 49 { 10 } else { (r % 10) as u8 }; // some are no images
-            std::iter::once(label).chain((0..3072).map(move |i| (i * (r + 3) / 7 + file) as u8))
-        };
-        let bytes: Vec<u8> = (0..records).flat_map(record).collect();
-        fs::write(dir.join(format!("{name}.bin")), bytes).unwrap();
-    }
-}
+use crate::{cifar, contents, prepare_data};
 
 /// Records of every encoding: at this budget about half are JPEG.
 const BUDGET: [&str; 4] = ["--budget", "3MB", "--quality", "40"];
 
 fn command(input: &Path, output: &Path, threads: usize) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    command.args(["prepare-data", "--source", "cifar10", "--shard-records", "40"]);
+    let mut command = prepare_data();
+    command.args(["--source", "cifar10", "--shard-records", "40"]);
     command.arg("--input").arg(input).arg("--output").arg(output);
     command.args(["--threads", &threads.to_string()]).stdout(Stdio::null()).stderr(Stdio::piped());
     command
 }
 
-fn contents(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let entries = fs::read_dir(dir).unwrap().map(|e| e.unwrap().path());
-    let mut files: Vec<_> = entries.map(|p| (p.clone(), fs::read(&p).unwrap())).collect();
-    files.iter_mut().for_each(|(p, _)| *p = p.file_name().unwrap().into());
-    files.sort();
-    files
-}
-
 /// Kills preparations until `kills` have hit; every dataset that comes of them is compared.
 fn kills(kills: usize) {
     let dir = tempfile::tempdir().unwrap();
-    input(dir.path(), 200);
+    cifar(dir.path(), 200);
     let (whole, output) = (dir.path().join("whole"), dir.path().join("out"));
     let start = Instant::now();
     assert!(command(dir.path(), &whole, 2).status().unwrap().success());
@@ -80,12 +56,45 @@ fn a_killed_preparation_goes_on() {
     kills(8);
 }
 
+/// A scheduler's SIGTERM ends a preparation in one line, with what is whole kept.
+#[test]
+fn a_terminated_preparation_ends_cleanly() {
+    let dir = tempfile::tempdir().unwrap();
+    cifar(dir.path(), 1000);
+    let (whole, output) = (dir.path().join("whole"), dir.path().join("out"));
+    let start = Instant::now();
+    assert!(command(dir.path(), &whole, 2).status().unwrap().success());
+    let undisturbed = start.elapsed();
+    let mut interrupted = 0;
+    for tenths in 2..8 {
+        let child = command(dir.path(), &output, 2).spawn().unwrap();
+        std::thread::sleep(undisturbed * tenths / 10);
+        let pid = child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        let end = child.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&end.stderr).into_owned();
+        match end.status.code() {
+            Some(0) => break,
+            Some(1) if text.contains("already holds") => break,
+            // The signal may come before the program has said what is to become of it.
+            None => continue,
+            Some(_) => assert!(text.contains("interrupted") && text.lines().count() == 1, "{text}"),
+        }
+        interrupted += 1;
+    }
+    assert!(interrupted > 0, "no preparation was interrupted");
+    let end = command(dir.path(), &output, 2).output().unwrap();
+    let text = String::from_utf8_lossy(&end.stderr).into_owned();
+    assert!(end.status.success() || text.contains("already holds"), "{text}");
+    assert!(contents(&output) == contents(&whole));
+}
+
 /// Two parts in one folder, killed in turns with a budget to keep, then joined by merges that are
 /// killed too: the bytes of an undivided run.
 #[test]
 fn killed_parts_go_on() {
     let dir = tempfile::tempdir().unwrap();
-    input(dir.path(), 200);
+    cifar(dir.path(), 200);
     let (whole, output) = (dir.path().join("whole"), dir.path().join("out"));
     let start = Instant::now();
     assert!(command(dir.path(), &whole, 2).args(BUDGET).status().unwrap().success());
@@ -117,8 +126,8 @@ fn killed_parts_go_on() {
             assert!(run(command, false));
         }
         for kill in [true, true, true, false] {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-            command.args(["prepare-data", "--merge", "--output"]).arg(&output);
+            let mut command = prepare_data();
+            command.args(["--merge", "--output"]).arg(&output);
             assert!(run(command, kill) || kill);
         }
         assert_eq!(contents(&output), want);
@@ -126,7 +135,7 @@ fn killed_parts_go_on() {
     }
 }
 
-/// `cargo test --release -p xtask --test kill -- --ignored --nocapture`
+/// `cargo test --release -p alexnet-cli --test prepare_data -- --ignored --nocapture`
 #[test]
 #[ignore = "minutes"]
 fn two_hundred_kills() {

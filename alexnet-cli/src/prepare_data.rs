@@ -1,0 +1,199 @@
+//! `alexnet prepare-data`: images on disk in, a dataset, a progress bar and one line of counts out.
+
+mod part;
+mod progress;
+mod size;
+mod summary;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use alexnet_data::{Encoding, Exif, PrepareOptions, Source, merge, prepare_part, prepare_until};
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+
+use progress::Show;
+
+/// Turn images on disk into a dataset: memory-mapped, checksummed shards with their statistics
+///
+/// After a kill, a full disk or Ctrl-C, the same command goes on behind the last whole shard.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// What the input is [default: told by the names of its files]:
+    /// folder (a tree of JPEG and PNG files, one folder a class), ilsvrc2012 and ilsvrc2010 (the
+    /// official archives as downloaded), kaggle (its zip, or that unpacked), fall2011 (a tar for
+    /// each WordNet id), webdataset (tars of jpg and cls), cifar10, cifar100 (the binary files),
+    /// demo (shapes drawn by code)
+    #[arg(
+        long, value_name = "SOURCE",
+        value_parser = PossibleValuesParser::new(Source::ALL.map(Source::name))
+    )]
+    source: Option<String>,
+    /// The folder with the images or archives; for the demo, where the images are drawn
+    /// [default for the demo: data/demo-images]
+    #[arg(long, value_name = "PATH")]
+    input: Option<PathBuf>,
+    /// The dataset's folder: new, empty, or where this very command was interrupted
+    #[arg(long, value_name = "DIR")]
+    output: PathBuf,
+    /// The validation tree, for folders that have it elsewhere
+    #[arg(long, value_name = "PATH")]
+    val: Option<PathBuf>,
+    /// The side of the stored images [default: 256; CIFAR 32; demo 72]
+    #[arg(long, value_name = "PIXELS")]
+    size: Option<usize>,
+    /// Decoding threads [default: one a core]; the output does not depend on it
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    threads: usize,
+    /// Fail where an image cannot be read, instead of skipping and reporting it
+    #[arg(long)]
+    strict: bool,
+    /// Images a shard [default: as many as make 1 GiB of raw pixels]
+    #[arg(long, value_name = "N")]
+    shard_records: Option<usize>,
+    /// What becomes of the orientation a camera noted: ignore it, as in 2012, or apply it
+    #[arg(
+        long, value_name = "WHAT", default_value = "ignore",
+        value_parser = PossibleValuesParser::new(["ignore", "apply"])
+    )]
+    exif: String,
+    /// Show no progress and, unless something fails, no summary
+    #[arg(long)]
+    quiet: bool,
+    /// Progress and summary as lines of JSON on standard output
+    #[arg(long, conflicts_with = "quiet")]
+    json: bool,
+    #[command(flatten)]
+    stored: Stored,
+    #[command(flatten)]
+    machines: Machines,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "How images are stored")]
+struct Stored {
+    /// raw (pixels, read at memory speed) or jpeg (about a sixth of the bytes, decoded by the
+    /// loader's threads)
+    #[arg(
+        long, value_name = "HOW", default_value = "raw",
+        value_parser = PossibleValuesParser::new(["raw", "jpeg"])
+    )]
+    encoding: String,
+    /// The most bytes the dataset may take, as 100GB, 100GiB or 500MB: as many images raw as fit,
+    /// evenly spread, the others jpeg
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, conflicts_with = "encoding")]
+    budget: Option<u64>,
+    /// The quality of jpeg images, 1 to 100 [default: 95]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=100))]
+    quality: Option<u8>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Several machines")]
+struct Machines {
+    /// Make one part of several, counted from 1: --part 3/16 is the third of sixteen. auto takes
+    /// the rank that Slurm, Open MPI, PMI or PMIx gave the process: rank 0 of 16 makes part 1/16.
+    /// The parts may share one output folder, or have one each
+    #[arg(long, value_name = "N/OF|auto", conflicts_with = "merge")]
+    part: Option<String>,
+    /// Join all parts to the dataset that one undivided run makes: those in the folders given, and
+    /// those in --output itself. Other folders stay as they are; their shards become hard links, or
+    /// copies on another file system
+    #[arg(
+        long, value_name = "DIR", num_args = 0..,
+        conflicts_with_all = [
+            "source", "input", "val", "size", "threads", "shard_records", "exif", "encoding",
+            "budget", "quality"
+        ]
+    )]
+    merge: Option<Vec<PathBuf>>,
+}
+
+impl Stored {
+    fn encoding(&self) -> Result<Encoding> {
+        let quality = self.quality.unwrap_or(95);
+        match (self.budget, self.encoding.as_str()) {
+            (Some(bytes), _) => Ok(Encoding::Budget { bytes, quality }),
+            (None, "jpeg") => Ok(Encoding::Jpeg { quality }),
+            (None, _) if self.quality.is_some() => {
+                bail!("--quality is of jpeg images: give --encoding jpeg or --budget with it")
+            }
+            (None, _) => Ok(Encoding::Raw),
+        }
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let Arguments { quiet, json, .. } = *arguments;
+    let summary = if let Some(parts) = &arguments.machines.merge {
+        merge(parts, &arguments.output, arguments.strict)?
+    } else {
+        let part = arguments.machines.part.as_deref();
+        let environment = |name: &str| std::env::var(name).ok();
+        let part = part.map(|text| part::part(text, &environment)).transpose()?;
+        let options = options(arguments)?;
+        let bar = Show::new(quiet, json);
+        let stop = stop_on_signal()?;
+        let show = |progress| bar.show(progress);
+        if let Some(part) = part {
+            let summary = prepare_part(&options, part, &show, &stop);
+            bar.clear();
+            let summary = summary?;
+            if !quiet {
+                summary::part(json, &part.to_string(), &summary);
+            }
+            return Ok(());
+        }
+        let summary = prepare_until(&options, &show, &stop);
+        bar.clear();
+        summary?
+    };
+    if !quiet {
+        summary::whole(json, &summary);
+    }
+    Ok(())
+}
+
+fn options(arguments: &Arguments) -> Result<PrepareOptions> {
+    let encoding = arguments.stored.encoding()?;
+    let (source, input) = source_and_input(arguments)?;
+    Ok(PrepareOptions {
+        val: arguments.val.clone(),
+        size: arguments.size.unwrap_or(source.default_size()),
+        threads: arguments.threads,
+        strict: arguments.strict,
+        shard_records: arguments.shard_records,
+        exif: if arguments.exif == "apply" { Exif::Apply } else { Exif::Ignore },
+        encoding,
+        ..PrepareOptions::new(source, input, &arguments.output)
+    })
+}
+
+/// The source and its input: the source named, or the one the input looks like, which is said.
+fn source_and_input(arguments: &Arguments) -> Result<(Source, PathBuf)> {
+    let named = arguments.source.as_deref();
+    let named = named.and_then(|name| Source::ALL.into_iter().find(|s| s.name() == name));
+    match (named, &arguments.input) {
+        (Some(source), Some(input)) => Ok((source, input.clone())),
+        (Some(Source::Demo), None) => Ok((Source::Demo, "data/demo-images".into())),
+        (None, Some(input)) => {
+            let source = Source::detect(input)?;
+            if !arguments.quiet {
+                eprintln!("{} looks like the source {}", input.display(), source.name());
+            }
+            Ok((source, input.clone()))
+        }
+        (_, None) => bail!("--input is missing: expected the folder with the images or archives"),
+    }
+}
+
+/// What Ctrl-C, and the signal with which a scheduler ends jobs, set to true.
+fn stop_on_signal() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let set = Arc::clone(&stop);
+    ctrlc::set_handler(move || set.store(true, Ordering::Relaxed))
+        .context("cannot catch Ctrl-C")?;
+    Ok(stop)
+}
