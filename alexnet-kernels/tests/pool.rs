@@ -7,8 +7,8 @@ use std::thread::LocalKey;
 use alexnet_kernels::reference::Array;
 use alexnet_kernels::{
     Conv2d, Conv2dConfig, Dropout, DropoutKey, DropoutMode, Epilogue, HostBatch, InputGrad, Linear,
-    Lrn, MaxPool2d, Padding, PoolAllocator, PoolGuard, Relu, Staging, cross_entropy_with_grad,
-    join_channels, take_channels,
+    Lrn, MaxPool2d, Padding, PoolAllocator, PoolGuard, Relu, Staging, all_gather,
+    cross_entropy_with_grad, scatter,
 };
 use candle_core::{CpuStorage, Device, Module, Result, Storage, Tensor, Var};
 
@@ -208,8 +208,8 @@ fn step(staging: &mut Staging, pixels: &[u8]) -> Result<()> {
     let z = Lrn::ALEXNET.forward(&y)?;
     let pool = MaxPool2d::new(2, 1);
     let pooled = pool.forward_with_argmax(&z, Epilogue::None, InputGrad::Plain)?;
-    let halves = [take_channels(&pooled.output, 0..32)?, take_channels(&pooled.output, 32..64)?];
-    let joined = join_channels(&halves)?;
+    let halves = [scatter(&pooled.output, 0..32)?, scatter(&pooled.output, 32..64)?];
+    let joined = all_gather(&halves)?;
 
     let mode = DropoutMode::Train(DropoutKey { seed: 1, step: 2, layer: 3 });
     let rows = Dropout::new(0.5).forward(&joined.flatten_from(1)?, mode)?;

@@ -182,12 +182,16 @@ mod tests {
     #[test]
     fn devices_of_different_kinds_do_not_work_together() {
         let names = [DeviceName::Cpu, DeviceName::Cpu, DeviceName::Cuda(1)];
-        let error = ComputeDevice::open_all(&names, DeviceOptions::default()).unwrap_err().to_string();
+        let error =
+            ComputeDevice::open_all(&names, DeviceOptions::default()).unwrap_err().to_string();
         assert_eq!(
             error,
             "cpu and cuda:1 are of different kinds (cpu, cuda:1): give devices of one kind"
         );
-        assert_eq!(ComputeDevice::open_all(&names[..2], DeviceOptions::default()).unwrap().len(), 2);
+        assert_eq!(
+            ComputeDevice::open_all(&names[..2], DeviceOptions::default()).unwrap().len(),
+            2
+        );
         let gpus = [(DeviceName::Cuda(0), "H200"), (DeviceName::Cuda(1), "A100")];
         let error = alike(&gpus, |a, b| a.1 == b.1, |gpu| (gpu.0, gpu.1.to_owned())).unwrap_err();
         assert!(error.to_string().contains("(H200, A100)"), "{error}");

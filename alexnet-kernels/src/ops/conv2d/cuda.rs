@@ -5,7 +5,7 @@ use candle_core::{CudaStorage, Result, Shape};
 use super::cudnn::convolve;
 use super::launch;
 use crate::cuda::cudnn::{ConvSize, Pass};
-use crate::cuda::gpu::{Uninit, Gpu, same};
+use crate::cuda::gpu::{Gpu, Uninit, same};
 use crate::cuda::launch::{Span, Storage};
 use crate::op::Input;
 use crate::ops::bias::cuda::column_sums;

@@ -8,4 +8,3 @@ pub(crate) mod map_norm;
 mod power;
 pub(crate) mod reference;
 mod window_sums;
-
