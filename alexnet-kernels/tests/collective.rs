@@ -1,4 +1,4 @@
-//! What crosses between towers: channels joined, taken and added, against candle's own means.
+//! What crosses between towers: channels gathered, scattered and added, against candle's own means.
 
 mod common;
 
