@@ -52,8 +52,9 @@ fn name(kernel: &Path) -> String {
 
 fn start(nvcc: &Path, kernel: &Path, capability: &str, out: &Path) -> std::process::Child {
     let mut command = Command::new(nvcc);
-    // PTX without an "a": the driver compiles it for any card of this capability or a newer one. Square roots by the
-    // card's own instruction, whose error is far below that of bf16 and about that of f32.
+    // PTX without an "a": the driver compiles it for any card of this capability or a newer one.
+    // Square roots by the card's own instruction, whose error is far below that of bf16 and about
+    // that of f32.
     command.args(["--ptx", "-O3", "-std=c++17", "-prec-sqrt=false", "-I", "src/cuda"]);
     command.arg(format!("-arch=compute_{capability}"));
     if let Some(compiler) = env::var_os("NVCC_CCBIN") {
@@ -80,7 +81,8 @@ fn nvcc() -> PathBuf {
     found.unwrap_or_else(|| "nvcc".into())
 }
 
-/// The oldest card the kernels are for, as candle's own kernels are told; 80, Ampere, unless said otherwise.
+/// The oldest card the kernels are for, as candle's own kernels are told; 80, Ampere, unless said
+/// otherwise.
 fn capability() -> String {
     let said = env::var("CUDA_COMPUTE_CAP").unwrap_or_default();
     let digits: String = said.chars().filter(char::is_ascii_digit).collect();

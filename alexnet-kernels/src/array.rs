@@ -1,13 +1,14 @@
-//! Row-major arrays of f64, in which each operation has a slow reference beside it (`ops/*/reference.rs`).
+//! Row-major arrays of f64, on which the slow references of the operations work
+//! (`ops/*/reference.rs`).
 
 use crate::random::philox::{philox4x32, uniform};
 
-/// Numbers with their dimensions.
+/// An array of f64.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Array {
-    /// Length of each dimension.
+    /// The length of each dimension.
     pub dims: Vec<usize>,
-    /// Row-major.
+    /// The elements, row-major.
     pub values: Vec<f64>,
 }
 
@@ -17,7 +18,7 @@ impl Array {
         Self { dims: dims.to_vec(), values: vec![0.0; dims.iter().product()] }
     }
 
-    /// Numbers in −1..1 that f32 holds, a function of `stream`.
+    /// Numbers in −1..1 that f32 can hold; they depend on `stream` only.
     pub fn random(dims: &[usize], stream: u32) -> Self {
         let mut array = Self::zeros(dims);
         for (block, values) in array.values.chunks_mut(4).enumerate() {
@@ -27,13 +28,13 @@ impl Array {
         array
     }
 
-    /// `f` of each number.
+    /// `f` of each element.
     #[must_use]
     pub fn map(&self, f: impl Fn(f64) -> f64) -> Self {
         Self { dims: self.dims.clone(), values: self.values.iter().map(|x| f(*x)).collect() }
     }
 
-    /// Four dimensions; the ones missing at the end are 1.
+    /// The dimensions, filled up to four with 1 at the end.
     pub(crate) fn four(&self) -> [usize; 4] {
         std::array::from_fn(|i| self.dims.get(i).copied().unwrap_or(1))
     }
@@ -53,7 +54,7 @@ impl Array {
     }
 }
 
-/// Every index of four dimensions, the last one fastest.
+/// Every index of an array of four dimensions, the last dimension fastest.
 pub(crate) fn indices([a, b, c, d]: [usize; 4]) -> impl Iterator<Item = [usize; 4]> {
     let last = move |i, j, k| (0..d).map(move |l| [i, j, k, l]);
     let third = move |i, j| (0..c).flat_map(move |k| last(i, j, k));

@@ -53,8 +53,9 @@ pub use layout::channels_last;
 pub use random::normal::normals;
 pub use random::philox::{philox4x32, uniform};
 
-/// Each operation once more in f64, as slow and as plain as its formula: the tests and the self-test compare the
-/// fast code with it. Gradients are those of Σ dy·y. Nothing here checks shapes.
+/// Each operation once more in f64, as slow and as plain as its formula: the tests and the
+/// self-test compare the fast code with it. Gradients are those of Σ dy·y. Nothing here checks
+/// shapes.
 #[doc(hidden)]
 pub mod reference {
     pub use crate::array::Array;
@@ -69,8 +70,8 @@ pub mod reference {
     pub use crate::ops::sgd::reference::*;
 }
 
-/// Which kernel each operation launches over which grid, as plain data: for the tests that run the kernels on
-/// the host.
+/// Which kernel each operation launches over which grid, as plain data: for the tests that run the
+/// kernels on the host.
 #[doc(hidden)]
 pub mod launch {
     pub use crate::cuda::launch::*;

@@ -11,10 +11,11 @@ use crate::op::Input;
 /// Elements that a thread copies at a time, at least.
 const CHUNK: usize = 16 * 1024;
 
-/// The channels of all `parts` in their order: `(B, C₀ + C₁ + …, H, W)` or `(B, C₀ + C₁ + …)`, a copy.
+/// The channels of all `parts` in their order: `(B, C₀ + C₁ + …, H, W)` or `(B, C₀ + C₁ + …)`, a
+/// copy.
 ///
-/// The parts are on one device: [`copy_to_devices`](crate::copy_to_devices) brings them there. candle does not
-/// differentiate through this; it serves backward passes that are written by hand.
+/// The parts are on one device: [`copy_to_devices`](crate::copy_to_devices) brings them there.
+/// candle does not differentiate through this; it serves backward passes that are written by hand.
 ///
 /// ```
 /// use candle_core::{Device, Result, Tensor};
@@ -30,7 +31,8 @@ const CHUNK: usize = 16 * 1024;
 ///
 /// # Errors
 ///
-/// No parts; ranks other than 2 and 4; dtypes other than f32, on a GPU also bf16; dimensions besides C that differ.
+/// No parts; ranks other than 2 and 4; dtypes other than f32, on a GPU also bf16; dimensions
+/// besides C that differ.
 pub fn all_gather(parts: &[Tensor]) -> Result<Tensor> {
     let Some(first) = parts.first() else { bail!("all-gather: there is nothing to join") };
     for part in parts {

@@ -34,7 +34,8 @@ const CHUNK: usize = 16 * 1024;
 ///
 /// # Errors
 ///
-/// Ranks other than 2 and 4; dtypes other than f32, on a GPU also bf16; channels that `x` does not have.
+/// Ranks other than 2 and 4; dtypes other than f32, on a GPU also bf16; channels that `x` does not
+/// have.
 pub fn scatter(x: &Tensor, channels: Range<usize>) -> Result<Tensor> {
     check_channels("scatter", x)?;
     let all = x.dim(1)?;

@@ -1,4 +1,4 @@
-//! Which of the convolutions on the processor runs.
+//! Convolution on the CPU: the choice between Winograd and direct convolution.
 
 use candle_core::Result;
 
@@ -7,8 +7,8 @@ use super::epilogue::Epilogue;
 use super::geometry::Geometry;
 use super::winograd::{self, SpaceToDepth, Tiling};
 
-/// `y` (B, H', W', O) of `x` (B, H, W, C), the faster way; `weight(o, k)` is that of output channel `o` and element
-/// `k` of its patch.
+/// `y` (B, H', W', O) of `x` (B, H, W, C) by the fastest algorithm; `weight(o, k)` is the weight of
+/// output channel `o` for element `k` of a patch.
 pub(super) fn convolve(
     g: &Geometry,
     x: &[f32],
