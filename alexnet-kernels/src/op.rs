@@ -60,8 +60,9 @@ pub(crate) struct Outputs<S> {
 }
 
 impl<S> Outputs<S> {
-    pub(crate) fn two(first: (S, Shape), second: (S, Shape)) -> Self {
-        Self { first, second: Some(second) }
+    /// The first output and a second one.
+    pub(crate) fn and(self, second: (S, Shape)) -> Self {
+        Self { second: Some(second), ..self }
     }
 }
 
@@ -142,7 +143,10 @@ impl<O> Adaptor<O> {
 
 /// The three implementations, which differ only in the number of inputs.
 macro_rules! adapt {
-    ($count:literal, $custom_op:ident, $grads:ty, $(($s:ident $l:ident $x:ident)),+) => {
+    (
+        $count:literal, $custom_op:ident, $apply:ident, $apply_no_bwd:ident, $grads:ty,
+        $(($s:ident $l:ident $x:ident)),+
+    ) => {
         impl<O: Op<$count>> $custom_op for Adaptor<O> {
             fn name(&self) -> &'static str {
                 O::NAME
@@ -164,56 +168,29 @@ macro_rules! adapt {
                 Ok(($($s),+))
             }
         }
+
+        impl<O: Op<$count>> Apply<$count> for O {
+            fn apply(self, [$($x),+]: [&Tensor; $count]) -> Result<Tensor> {
+                Tensor::$apply($($x),+, Adaptor::new(self))
+            }
+
+            fn run(self, [$($x),+]: [&Tensor; $count]) -> Result<(Tensor, Option<Tensor>)> {
+                let op = Adaptor::new(self);
+                Ok((Tensor::$apply_no_bwd($($x),+, &op)?, op.into_second()))
+            }
+        }
     };
 }
 
-adapt!(1, CustomOp1, Option<Tensor>, (s l x));
-adapt!(2, CustomOp2, (Option<Tensor>, Option<Tensor>), (s1 l1 x1), (s2 l2 x2));
-adapt!(
-    3,
-    CustomOp3,
-    (Option<Tensor>, Option<Tensor>, Option<Tensor>),
-    (s1 l1 x1),
-    (s2 l2 x2),
-    (s3 l3 x3)
-);
-
-impl<O: Op<1>> Apply<1> for O {
-    fn apply(self, [x]: [&Tensor; 1]) -> Result<Tensor> {
-        x.apply_op1(Adaptor::new(self))
-    }
-
-    fn run(self, [x]: [&Tensor; 1]) -> Result<(Tensor, Option<Tensor>)> {
-        let op = Adaptor::new(self);
-        Ok((x.apply_op1_no_bwd(&op)?, op.into_second()))
-    }
-}
-
-impl<O: Op<2>> Apply<2> for O {
-    fn apply(self, [x1, x2]: [&Tensor; 2]) -> Result<Tensor> {
-        x1.apply_op2(x2, Adaptor::new(self))
-    }
-
-    fn run(self, [x1, x2]: [&Tensor; 2]) -> Result<(Tensor, Option<Tensor>)> {
-        let op = Adaptor::new(self);
-        Ok((x1.apply_op2_no_bwd(x2, &op)?, op.into_second()))
-    }
-}
-
-impl<O: Op<3>> Apply<3> for O {
-    fn apply(self, [x1, x2, x3]: [&Tensor; 3]) -> Result<Tensor> {
-        x1.apply_op3(x2, x3, Adaptor::new(self))
-    }
-
-    fn run(self, [x1, x2, x3]: [&Tensor; 3]) -> Result<(Tensor, Option<Tensor>)> {
-        let op = Adaptor::new(self);
-        Ok((x1.apply_op3_no_bwd(x2, x3, &op)?, op.into_second()))
-    }
-}
+type Grad = Option<Tensor>;
+adapt!(1, CustomOp1, apply_op1, apply_op1_no_bwd, Grad, (s l x));
+adapt!(2, CustomOp2, apply_op2, apply_op2_no_bwd, (Grad, Grad), (s1 l1 x1), (s2 l2 x2));
+#[rustfmt::skip]
+adapt!(3, CustomOp3, apply_op3, apply_op3_no_bwd, (Grad, Grad, Grad), (s1 l1 x1), (s2 l2 x2), (s3 l3 x3));
 
 /// A new f32 output of `shape` on the CPU, written by `kernel`. The memory is not cleared first, so
 /// `kernel` writes every element before it reads any.
-pub(crate) fn produce(
+pub(crate) fn new_output(
     shape: impl Into<Shape>,
     kernel: impl FnOnce(&mut [f32]) -> Result<()>,
 ) -> Result<(CpuStorage, Shape)> {
@@ -223,4 +200,12 @@ pub(crate) fn produce(
     let mut values = unsafe { uninit(shape.elem_count())? };
     kernel(&mut values)?;
     Ok((CpuStorage::F32(values), shape))
+}
+
+/// The only output of an operation on the CPU: that of [`new_output`].
+pub(crate) fn produce(
+    shape: impl Into<Shape>,
+    kernel: impl FnOnce(&mut [f32]) -> Result<()>,
+) -> Result<Outputs<CpuStorage>> {
+    new_output(shape, kernel).map(Into::into)
 }

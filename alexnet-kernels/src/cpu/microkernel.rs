@@ -2,7 +2,7 @@
 //! summed.
 //!
 //! ```text
-//! tile[m][n] += Σ a(m, k) · b[k · step + n]       0 ≤ k < count,  0 ≤ m < R rows,  0 ≤ n < V vectors
+//! tile[m][n] += Σ a(m, k) · b[k · step + n]      0 ≤ k < count, 0 ≤ m < R rows, 0 ≤ n < V vectors
 //! ```
 //!
 //! A core multiplies faster than it loads, so each loaded operand must be used several times. One

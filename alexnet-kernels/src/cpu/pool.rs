@@ -1,4 +1,4 @@
-//! A memory pool for training: an allocator that hands freed buffers out again.
+//! A memory pool for training: an allocator that reuses freed buffers.
 //!
 //! The first write to a fresh 4 KiB page costs a page fault, about as much time as computing the
 //! page's contents: half of the time of LRN or pooling at the paper's batch size. Each training
@@ -156,7 +156,7 @@ fn take(layout: Layout) -> Option<*mut u8> {
     if layout.size() < SMALLEST { None } else { FREE.with(|free| free.take(layout)) }
 }
 
-// SAFETY: `take` hands out a block only after it was freed with exactly the layout that is asked
+// SAFETY: `take` returns a block only after it was freed with exactly the layout that is asked
 // for, and only once, since the block leaves the list; the underlying allocator does all else.
 unsafe impl<A: GlobalAlloc> GlobalAlloc for PoolAllocator<A> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

@@ -29,7 +29,7 @@ const BLOCKS: usize = 64;
 /// elements the counter begins again.
 ///
 /// ```
-/// let weights = alexnet_kernels::normals(1, 0, 0.01, 5); // seed 1, stream 0, standard deviation 0.01
+/// let weights = alexnet_kernels::normals(1, 0, 0.01, 5); // seed, stream, deviation
 /// assert_eq!(weights[..3], alexnet_kernels::normals(1, 0, 0.01, 3));
 /// assert!(weights.iter().all(|w| w.abs() < 0.0667));
 /// ```

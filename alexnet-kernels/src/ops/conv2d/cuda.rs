@@ -88,7 +88,7 @@ pub(super) fn weight_grad(
         convolve(&gpu, size, storage, Pass::Filter, [input, dy.span, dw.span])?;
     }
     let db: (CudaStorage, Shape) = column_sums(&gpu, &dy, g.out_channels)?;
-    Ok(Outputs::two((dw.finish(&gpu), g.weight_shape()), db))
+    Ok(Outputs::from((dw.finish(&gpu), g.weight_shape())).and(db))
 }
 
 /// What cuDNN convolves, and the padded copy of the input if it needs one.

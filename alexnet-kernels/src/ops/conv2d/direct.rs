@@ -7,11 +7,11 @@
 //! a row of zeros.
 //!
 //! ```text
-//! pack the weights as panels (groups, panels, kH·kW·C/groups, width)                    once a call
-//! for each strip of at most 512 output pixels of an image                               in parallel
-//!   for each panel                                                     sums (pixels, width), 128 KiB
-//!     for each block of at most 100 elements of the patch    rows of the panel: 25 KiB, in L1
-//!       for each tile of R pixels                                            in the micro-kernel
+//! pack the weights as panels (groups, panels, kH·kW·C/groups, width)        once a call
+//! for each strip of at most 512 output pixels of an image                   in parallel
+//!   for each panel                                          sums (pixels, width), 128 KiB
+//!     for each block of at most 100 elements of the patch   rows of the panel, 25 KiB: in L1
+//!       for each tile of R pixels                           in the micro-kernel
 //! ```
 //!
 //! Between blocks the sums of a strip wait in scratch memory. The sizes in bytes are for a width of

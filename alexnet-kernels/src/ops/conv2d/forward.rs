@@ -24,14 +24,13 @@ impl Op<3> for Forward {
     fn cpu(&self, [x, w, bias]: [Input<'_, CpuStorage>; 3]) -> Result<Outputs<CpuStorage>> {
         let (x, w, bias) = (x.values()?, w.values::<f32>()?, bias.values()?);
         let g = &self.geometry;
-        let y = produce(g.output_shape(), |y| {
+        produce(g.output_shape(), |y| {
             let epilogue = match self.epilogue {
                 Epilogue::None => epilogue::Epilogue::Bias(bias),
                 Epilogue::Relu => epilogue::Epilogue::BiasRelu(bias),
             };
             convolve(g, x, |o, k| w[o * g.patch() + k], epilogue, y)
-        })?;
-        Ok(y.into())
+        })
     }
 
     #[cfg(feature = "cuda")]

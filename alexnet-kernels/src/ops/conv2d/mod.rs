@@ -141,7 +141,7 @@ impl Module for Conv2d {
 ///
 /// # fn main() -> Result<()> {
 /// let x = Tensor::arange(0f32, 9.0, &Device::Cpu)?.reshape((1, 1, 3, 3))?;
-/// let difference = Tensor::new(&[-1f32, 1.0], &Device::Cpu)?.reshape((1, 1, 2, 1))?; // of two rows
+/// let difference = Tensor::new(&[-1f32, 1.0], &Device::Cpu)?.reshape((1, 1, 2, 1))?; // rows
 /// let y = conv2d(&x, &difference, None, &Conv2dConfig::default())?;
 /// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [3f32; 6]);
 /// # Ok(())

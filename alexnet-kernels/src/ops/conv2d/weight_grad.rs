@@ -6,10 +6,10 @@
 //! step stride · C.
 //!
 //! ```text
-//! for each chunk of images and each group                 in parallel, to sums (panels, patch, width)
+//! for each chunk of images and each group         in parallel, to sums (panels, patch, width)
 //!   for each image, and each strip of rows of its output, about 96 pixels
-//!     for each panel                                      pack dy (pixels, width), 24 KiB: in L1
-//!       for each tile of R channels of a tap              in the micro-kernel
+//!     for each panel                              pack dy (pixels, width), 24 KiB: in L1
+//!       for each tile of R channels of a tap      in the micro-kernel
 //! add the sums of the chunks in their order
 //! ```
 //!
@@ -24,7 +24,9 @@ use pulp::Simd;
 use rayon::prelude::*;
 
 use super::geometry::Geometry;
-use super::winograd::{self, SpaceToDepth, Tiling};
+use super::winograd::space_to_depth::SpaceToDepth;
+use super::winograd::tiling::Tiling;
+use super::winograd::weight_grad as winograd;
 use crate::cpu::elementwise::sum_rows;
 use crate::cpu::microkernel::{MicroTile, dispatch_tile, fma_tile, load, store};
 use crate::cpu::scratch::{Scratch, uninit, with_scratch};
@@ -57,7 +59,7 @@ impl Op<2> for WeightGrad {
             (None, Some(space_to_depth)) => space_to_depth.weight_gradient(x, dy, dw),
             (None, None) => weight_gradient(g, x, dy, dw),
         })?;
-        Ok(Outputs::two(dw, (CpuStorage::F32(db), Shape::from(g.out_channels))))
+        Ok(dw.and((CpuStorage::F32(db), Shape::from(g.out_channels))))
     }
 
     #[cfg(feature = "cuda")]

@@ -24,7 +24,7 @@ pub(super) fn loss_and_grad(
         gpu.run(&launch::softmax(storage, spans, Some(gradient.span), (batch, classes))?)?;
     }
     let losses = (losses.finish(&gpu), Shape::from(batch));
-    Ok(Outputs::two(losses, (gradient.finish(&gpu), shape)))
+    Ok(Outputs::from(losses).and((gradient.finish(&gpu), shape)))
 }
 
 /// Logits and labels to the mean loss, one f32.

@@ -24,7 +24,7 @@ use rayon::prelude::*;
 use crate::check::dims2;
 use crate::cpu::scratch::uninit;
 use crate::cpu::simd::vectorized;
-use crate::op::{Apply, Input, Op, Outputs, produce};
+use crate::op::{Apply, Input, Op, Outputs, new_output};
 
 const OP: &str = "cross-entropy";
 
@@ -151,7 +151,7 @@ impl Op<2> for LossAndGrad {
         let batch = labels.len();
         // SAFETY: the loop below writes the loss of each row.
         let mut losses = unsafe { uninit::<f32>(batch)? };
-        let gradient = produce((batch, k), |gradient| {
+        let gradient = new_output((batch, k), |gradient| {
             let rows = gradient.par_chunks_exact_mut(k).zip(logits.par_chunks_exact(k));
             rows.zip(&mut losses).zip(labels).for_each(|(((dz, logits), loss), &label)| {
                 vectorized(
@@ -167,7 +167,7 @@ impl Op<2> for LossAndGrad {
             });
             Ok(())
         })?;
-        Ok(Outputs::two((CpuStorage::F32(losses), Shape::from(batch)), gradient))
+        Ok(Outputs::from((CpuStorage::F32(losses), Shape::from(batch))).and(gradient))
     }
 
     #[cfg(feature = "cuda")]

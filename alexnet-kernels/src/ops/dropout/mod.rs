@@ -52,7 +52,7 @@ use crate::random::philox::{halves, philox4x32, uniform};
 /// # fn main() -> Result<()> {
 /// let (x, dropout) = (Tensor::ones(4, DType::F32, &Device::Cpu)?, Dropout::new(0.5));
 /// let key = DropoutKey { seed: 1, step: 0, layer: 0 };
-/// let y = dropout.forward(&x, DropoutMode::Train(key))?; // as in the paper, nothing is scaled in training
+/// let y = dropout.forward(&x, DropoutMode::Train(key))?; // nothing is scaled in training
 /// assert!(y.to_vec1::<f32>()?.iter().all(|y| [0.0, 1.0].contains(y)));
 /// assert_eq!(dropout.forward(&x, DropoutMode::Test)?.to_vec1::<f32>()?, [0.5; 4]);
 /// # Ok(())
@@ -144,7 +144,7 @@ impl Dropout {
         self.check()?;
         match input {
             InputGrad::Skip => Ok(None),
-            InputGrad::Plain => self.forward(dy, mode).map(Some), // the layer is linear and diagonal
+            InputGrad::Plain => self.forward(dy, mode).map(Some), // the layer is diagonal
             InputGrad::ThroughRelu => {
                 let (y, dy) = (in_memory_order(y)?, in_memory_order(dy)?);
                 in_logical_order(&masked(&y, &dy, self.factor(mode))?).map(Some)
@@ -232,11 +232,10 @@ impl Op<1> for Masked {
 
     fn cpu(&self, [x]: [Input<'_, CpuStorage>; 1]) -> Result<Outputs<CpuStorage>> {
         let values = x.values::<f32>()?;
-        let y = produce(x.shape(), |y| {
+        produce(x.shape(), |y| {
             self.dropout.run(self.mode, self.rows, values, y);
             Ok(())
-        })?;
-        Ok(y.into())
+        })
     }
 
     #[cfg(feature = "cuda")]

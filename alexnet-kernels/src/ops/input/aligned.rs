@@ -73,7 +73,7 @@ impl Op<3> for Aligned {
         let ((_, h, w, _), (_, columns, _)) = (pixels.dims4()?, mean.shape().dims3()?);
         let (shape, pixels) = (pixels.shape(), pixels.values::<u8>()?);
         let (mean, shift) = (mean.values::<f32>()?, shift.values::<f32>()?);
-        let y = produce(shape, |y| {
+        produce(shape, |y| {
             let images = y.par_chunks_mut(h * w * 3).zip(pixels.par_chunks(h * w * 3));
             let images = images.zip(shift.par_chunks(3)).zip(self.windows.list());
             images.for_each(|(((y, pixels), shift), window)| {
@@ -92,8 +92,7 @@ impl Op<3> for Aligned {
                 }
             });
             Ok(())
-        })?;
-        Ok(y.into())
+        })
     }
 
     #[cfg(feature = "cuda")]

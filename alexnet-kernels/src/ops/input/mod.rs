@@ -102,7 +102,7 @@ impl Op<3> for Input {
         // A mean of three floats is repeated to one row of an image, so that both kinds are rows.
         let same_everywhere = (mean.len() == 3).then(|| mean.repeat(w));
         let mean = same_everywhere.as_deref().unwrap_or(mean);
-        let y = produce(shape, |y| {
+        produce(shape, |y| {
             let images = y.par_chunks_mut(h * row).zip(pixels.par_chunks(h * row));
             images.zip(shift.par_chunks(3)).for_each(|((y, pixels), shift)| {
                 let shift: Vec<f32> = shift.repeat(w);
@@ -120,8 +120,7 @@ impl Op<3> for Input {
                 );
             });
             Ok(())
-        })?;
-        Ok(y.into())
+        })
     }
 
     #[cfg(feature = "cuda")]

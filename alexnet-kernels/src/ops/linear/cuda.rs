@@ -85,5 +85,5 @@ pub(super) fn weight_gradient(
         cublaslt::matmul(&gpu, &matmul, [x.span, dy.span, dw.span], None)?;
     }
     let db = column_sums(&gpu, &dy, outputs)?;
-    Ok(Outputs::two((dw.finish(&gpu), Shape::from((outputs, inputs))), db))
+    Ok(Outputs::from((dw.finish(&gpu), Shape::from((outputs, inputs)))).and(db))
 }

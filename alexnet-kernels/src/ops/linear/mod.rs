@@ -113,7 +113,8 @@ impl Module for Linear {
 /// use candle_core::{Device, Result, Tensor};
 ///
 /// # fn main() -> Result<()> {
-/// let (x, weight) = (Tensor::new(&[[1f32, 2.0]], &Device::Cpu)?, Tensor::new(&[[3f32, 4.0]], &Device::Cpu)?);
+/// let x = Tensor::new(&[[1f32, 2.0]], &Device::Cpu)?;
+/// let weight = Tensor::new(&[[3f32, 4.0]], &Device::Cpu)?;
 /// assert_eq!(alexnet_kernels::linear(&x, &weight, None)?.to_vec2::<f32>()?, [[11.0]]);
 /// # Ok(())
 /// # }
@@ -171,15 +172,14 @@ impl Op<3> for Forward {
         let mut transposed_y = unsafe { Scratch::uninit(out * batch)? }; // (O, B)
         let x = transposed(x.values()?, batch, inputs)?; // (I, B)
         gemm_parallel(&mut transposed_y, matrix(&w)?, Matrix::row_major(&x, inputs, batch));
-        let y = produce((batch, out), |y| {
+        produce((batch, out), |y| {
             let transposed_y = Matrix::row_major(&transposed_y, out, batch);
             match self.epilogue {
                 Epilogue::Relu => transpose(transposed_y, y, |y, o| relu(y + bias[o])),
                 Epilogue::None => transpose(transposed_y, y, |y, o| y + bias[o]),
             }
             Ok(())
-        })?;
-        Ok(y.into())
+        })
     }
 
     #[cfg(feature = "cuda")]
@@ -215,14 +215,13 @@ impl Op<3> for InputGradient {
         let mut transposed_dx = unsafe { Scratch::uninit(inputs * batch)? }; // (I, B)
         let dy = Matrix::row_major(&dy, out, batch);
         gemm_parallel(&mut transposed_dx, matrix(&w)?.transposed(), dy);
-        let dx = produce((batch, inputs), |dx| {
+        produce((batch, inputs), |dx| {
             transpose(Matrix::row_major(&transposed_dx, inputs, batch), dx, |dx, _| dx);
             if self.through_relu {
                 zero_where_not_positive(x, dx);
             }
             Ok(())
-        })?;
-        Ok(dx.into())
+        })
     }
 
     #[cfg(feature = "cuda")]
@@ -249,7 +248,7 @@ impl Op<2> for WeightGrad {
             gemm_parallel(dw, dy, Matrix::row_major(x, batch, inputs));
             Ok(())
         })?;
-        Ok(Outputs::two(dw, (CpuStorage::F32(db), Shape::from(out))))
+        Ok(dw.and((CpuStorage::F32(db), Shape::from(out))))
     }
 
     #[cfg(feature = "cuda")]

@@ -27,7 +27,7 @@ pub(super) fn max_pool(
         CudaStorage::wrap_cuda_slice(argmax, gpu.device.clone())
     };
     let shape = size.output_shape();
-    Ok(Outputs::two((y.finish(&gpu), shape.clone()), (argmax, shape)))
+    Ok(Outputs::from((y.finish(&gpu), shape.clone())).and((argmax, shape)))
 }
 
 /// `(argmax, dy) → dx`.

@@ -187,11 +187,10 @@ impl Op<1> for Forward {
 
     fn cpu(&self, [x]: [Input<'_, CpuStorage>; 1]) -> Result<Outputs<CpuStorage>> {
         let (size, x) = (self.pool.sizes(x.dims4()?)?, x.values::<f32>()?);
-        let y = produce(size.output_shape(), |y| {
+        produce(size.output_shape(), |y| {
             PoolKernel(size).maxima(x, self.epilogue, y);
             Ok(())
-        })?;
-        Ok(y.into())
+        })
     }
 
     #[cfg(feature = "cuda")]
@@ -231,7 +230,7 @@ impl ForwardArgmax {
             PoolKernel(size).maxima_and_argmax(x, self.epilogue, self.through_relu, y, &mut argmax);
             Ok(())
         })?;
-        Ok(Outputs::two(y, (storage(argmax), shape)))
+        Ok(y.and((storage(argmax), shape)))
     }
 }
 
@@ -272,14 +271,13 @@ impl Op<2> for Backward {
 
     fn cpu(&self, [argmax, dy]: [Input<'_, CpuStorage>; 2]) -> Result<Outputs<CpuStorage>> {
         let (size, dy) = (self.sizes(&dy)?, dy.values::<f32>()?);
-        let dx = produce(size.input_shape(), |dx| {
+        produce(size.input_shape(), |dx| {
             match self.pool.argmax_dtype() {
                 DType::U8 => PoolKernel(size).gradient(argmax.values::<u8>()?, dy, dx),
                 _ => PoolKernel(size).gradient(argmax.values::<u32>()?, dy, dx),
             }
             Ok(())
-        })?;
-        Ok(dx.into())
+        })
     }
 
     #[cfg(feature = "cuda")]

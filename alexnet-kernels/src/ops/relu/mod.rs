@@ -90,11 +90,10 @@ impl Op<1> for Forward {
 
     fn cpu(&self, [x]: [Input<'_, CpuStorage>; 1]) -> Result<Outputs<CpuStorage>> {
         let values = x.values::<f32>()?;
-        let y = produce(x.shape(), |y| {
+        produce(x.shape(), |y| {
             map1(values, y, relu);
             Ok(())
-        })?;
-        Ok(y.into())
+        })
     }
 
     #[cfg(feature = "cuda")]
@@ -115,7 +114,7 @@ impl Op<2> for Masked {
 
     fn cpu(&self, [y, dy]: [Input<'_, CpuStorage>; 2]) -> Result<Outputs<CpuStorage>> {
         let (shape, y, dy, scale) = (y.shape(), y.values::<f32>()?, dy.values::<f32>()?, self.0);
-        let dx = produce(shape, |dx| {
+        produce(shape, |dx| {
             map2(
                 y,
                 dy,
@@ -124,8 +123,7 @@ impl Op<2> for Masked {
                 |y, dy| if y > 0.0 { scale * dy } else { 0.0 },
             );
             Ok(())
-        })?;
-        Ok(dx.into())
+        })
     }
 
     #[cfg(feature = "cuda")]

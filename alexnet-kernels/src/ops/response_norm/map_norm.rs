@@ -39,10 +39,10 @@ use crate::ops::fusion::InputGrad;
 /// use candle_core::{Device, Module, Result, Tensor};
 ///
 /// # fn main() -> Result<()> {
-/// let x = Tensor::new(&[1f32, 2.0, 3.0], &Device::Cpu)?.reshape((1, 1, 1, 3))?;
-/// let norm = MapNorm { n: 3, alpha: 9.0, beta: 1.0, k: 1.0 }; // α/n² = 1
+/// let x = Tensor::new(&[2f32, 2.0, 0.0], &Device::Cpu)?.reshape((1, 1, 1, 3))?;
+/// let norm = MapNorm { n: 3, alpha: 9.0, beta: 1.0, k: 8.0 }; // s = 16, 16, 12
 /// let y = norm.forward(&x)?;
-/// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [1.0 / 6.0, 2.0 / 15.0, 3.0 / 14.0]);
+/// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [0.125, 0.125, 0.0]);
 /// # Ok(())
 /// # }
 /// ```

@@ -86,12 +86,11 @@ impl<N: ResponseNorm> Op<1> for Forward<N> {
     fn cpu(&self, [x]: [Input<'_, CpuStorage>; 1]) -> Result<Outputs<CpuStorage>> {
         let (size, values) = (map_size(&x)?, x.values::<f32>()?);
         let kernel = self.0.kernel(size);
-        let y = produce(x.shape(), |y| {
+        produce(x.shape(), |y| {
             let images = y.par_chunks_mut(size.elements()).zip(values.par_chunks(size.elements()));
             images.for_each(|(y, x)| kernel.forward(x, y));
             Ok(())
-        })?;
-        Ok(y.into())
+        })
     }
 
     #[cfg(feature = "cuda")]
@@ -118,13 +117,12 @@ impl<N: ResponseNorm> Op<2> for Backward<N> {
         let size = map_size(&x)?;
         let (kernel, image) = (self.norm.kernel(size), size.elements());
         let (shape, x, dy) = (x.shape(), x.values::<f32>()?, dy.values::<f32>()?);
-        let dx = produce(shape, |dx| {
+        produce(shape, |dx| {
             let inputs = x.par_chunks(image).zip(dy.par_chunks(image));
             let images = dx.par_chunks_mut(image).zip(inputs);
             images.for_each(|(dx, (x, dy))| kernel.backward(x, dy, self.through_relu, dx));
             Ok(())
-        })?;
-        Ok(dx.into())
+        })
     }
 
     #[cfg(feature = "cuda")]

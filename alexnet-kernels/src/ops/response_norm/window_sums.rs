@@ -79,6 +79,6 @@ impl Rows {
     /// The rows in a plain array.
     #[inline(always)]
     pub(super) fn of_plain(self, plain: &mut [f32]) -> impl Iterator<Item = &mut [f32]> {
-        plain.chunks_exact_mut(self.stride()).map(move |place| &mut place[..self.row])
+        plain.chunks_exact_mut(self.stride()).map(move |row| &mut row[..self.row])
     }
 }

@@ -4,13 +4,13 @@ use candle_core::Result;
 use pulp::Simd;
 use rayon::prelude::*;
 
-use super::super::epilogue::Epilogue;
-use super::super::geometry::Geometry;
 use super::tiling::{CHANNEL_STEP, GAP, POSITIONS, TileBlock, Tiling};
 use super::transform::{corner, input_transform, output_transform, pixel_pointers};
 use super::weights::Panels;
 use crate::cpu::microkernel::{MicroTile, dispatch_full_tile, fma_tile, store, store_tile};
 use crate::cpu::scratch::with_scratch;
+use crate::ops::conv2d::epilogue::Epilogue;
+use crate::ops::conv2d::geometry::Geometry;
 
 /// Input channels that the GEMM sums at a time: their weights for a panel of 64 output channels are
 /// 24 KiB, which stay in the L1 cache.
@@ -18,7 +18,7 @@ const CHANNEL_BLOCK: usize = 96;
 
 /// `y` (B, H', W', O) of `x` (B, H, W, C); `weight(o, k)` is the weight of output channel `o` for
 /// element `k` of a patch.
-pub(in super::super) fn convolve(
+pub(in crate::ops::conv2d) fn convolve(
     g: &Geometry,
     tiling: Tiling,
     x: &[f32],

@@ -32,14 +32,9 @@
 //! Source: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015 (arXiv
 //! 1509.09308).
 
-mod forward;
-mod space_to_depth;
-mod tiling;
+pub(super) mod forward;
+pub(super) mod space_to_depth;
+pub(super) mod tiling;
 mod transform;
-mod weight_grad;
+pub(super) mod weight_grad;
 mod weights;
-
-pub(super) use self::forward::convolve;
-pub(super) use self::space_to_depth::SpaceToDepth;
-pub(super) use self::tiling::Tiling;
-pub(super) use self::weight_grad::weight_gradient;

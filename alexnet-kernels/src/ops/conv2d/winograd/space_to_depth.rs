@@ -8,16 +8,16 @@
 use candle_core::Result;
 use rayon::prelude::*;
 
-use super::super::config::Padding;
-use super::super::epilogue::Epilogue;
-use super::super::geometry::Geometry;
 use super::tiling::{POSITIONS, Tiling};
 use super::{forward, weight_grad};
 use crate::cpu::scratch::Scratch;
+use crate::ops::conv2d::config::Padding;
+use crate::ops::conv2d::epilogue::Epilogue;
+use crate::ops::conv2d::geometry::Geometry;
 
 /// A strided convolution and the one with stride 1 that computes it.
 #[derive(Debug, Clone, Copy)]
-pub(in super::super) struct SpaceToDepth {
+pub(in crate::ops::conv2d) struct SpaceToDepth {
     /// The convolution that was asked for.
     strided: Geometry,
     /// The same convolution with stride 1.
@@ -27,7 +27,7 @@ pub(in super::super) struct SpaceToDepth {
 
 impl SpaceToDepth {
     /// For a convolution that is faster this way; `None` for others.
-    pub(in super::super) fn of(g: &Geometry) -> Option<Self> {
+    pub(in crate::ops::conv2d) fn of(g: &Geometry) -> Option<Self> {
         if g.stride == 1 || g.groups != 1 {
             return None;
         }
@@ -47,7 +47,7 @@ impl SpaceToDepth {
     }
 
     /// [`forward::convolve`] for the strided convolution.
-    pub(in super::super) fn convolve(
+    pub(in crate::ops::conv2d) fn convolve(
         &self,
         x: &[f32],
         weight: impl Fn(usize, usize) -> f32 + Sync,
@@ -60,7 +60,7 @@ impl SpaceToDepth {
     }
 
     /// [`weight_grad::weight_gradient`] for the strided convolution.
-    pub(in super::super) fn weight_gradient(
+    pub(in crate::ops::conv2d) fn weight_gradient(
         &self,
         x: &[f32],
         dy: &[f32],

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::super::geometry::Geometry;
+use crate::ops::conv2d::geometry::Geometry;
 
 /// Pixels of an input tile in each direction.
 pub(super) const TILE: usize = 6;
@@ -23,7 +23,7 @@ pub(super) const GAP: usize = 16;
 
 /// The tiles of a batch.
 #[derive(Debug, Clone, Copy)]
-pub(in super::super) struct Tiling {
+pub(in crate::ops::conv2d) struct Tiling {
     /// Outputs of a tile in each direction, M.
     pub(super) outputs: usize,
     /// Rows and columns of tiles in an image.
@@ -44,7 +44,7 @@ pub(super) struct TileBlock {
 
 impl Tiling {
     /// For a convolution that is faster this way; `None` for others.
-    pub(in super::super) fn of(g: &Geometry) -> Option<Self> {
+    pub(in crate::ops::conv2d) fn of(g: &Geometry) -> Option<Self> {
         let outputs = match g.kernel {
             (3, 3) => 4,
             (5, 5) => 2,

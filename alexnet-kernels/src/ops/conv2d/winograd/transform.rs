@@ -3,9 +3,9 @@
 
 use pulp::Simd;
 
-use super::super::geometry::Geometry;
 use super::tiling::TILE;
 use crate::cpu::microkernel::{load, store};
+use crate::ops::conv2d::geometry::Geometry;
 
 /// `Bᵀ d` of a line of pixels.
 #[inline(always)]

@@ -1,7 +1,7 @@
 //! The gradient with respect to the weights: a GEMM over all tiles at each of the 36 positions.
 //!
 //! ```text
-//! Bᵀ d B     x   →  inputs (blocks, groups, 36, tiles, C/groups)       for a chunk of blocks of tiles
+//! Bᵀ d B     x   →  inputs (blocks, groups, 36, tiles, C/groups)       for a chunk of blocks
 //! A dY Aᵀ    dy  →  grads (blocks, groups, panels, 36, tiles, width)
 //! GEMM       sums (groups, panels, 36, C/groups, width) += inputsᵀ · grads
 //! Gᵀ · G     sums  →  dw                                               after the last chunk
@@ -11,12 +11,12 @@ use candle_core::Result;
 use pulp::Simd;
 use rayon::prelude::*;
 
-use super::super::geometry::Geometry;
 use super::tiling::{CHANNEL_STEP, GAP, POSITIONS, Tiling};
 use super::transform::{corner, input_transform, output_grad_transform, pixel_pointers};
 use super::weights;
 use crate::cpu::microkernel::{MicroTile, dispatch_full_tile, fma_tile, store_tile};
 use crate::cpu::scratch::{Scratch, with_scratch};
+use crate::ops::conv2d::geometry::Geometry;
 
 /// The most floats of a chunk's transformed tiles: 64 MiB.
 const CHUNK: usize = 16 * 1024 * 1024;
@@ -25,7 +25,7 @@ const CHUNK: usize = 16 * 1024 * 1024;
 const BLOCKS_PER_THREAD: usize = 2;
 
 /// `dw` (O, kH, kW, C/groups) of `x` (B, H, W, C) and `dy` (B, H', W', O).
-pub(in super::super) fn weight_gradient(
+pub(in crate::ops::conv2d) fn weight_gradient(
     g: &Geometry,
     tiling: Tiling,
     x: &[f32],

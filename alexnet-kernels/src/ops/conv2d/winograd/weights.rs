@@ -3,11 +3,11 @@
 use candle_core::Result;
 use rayon::prelude::*;
 
-use super::super::geometry::Geometry;
 use super::tiling::{POSITIONS, TILE};
 use crate::cpu::microkernel::MicroTile;
 use crate::cpu::scratch::Scratch;
 use crate::cpu::simd::vectorized;
+use crate::ops::conv2d::geometry::Geometry;
 
 /// The most output channels of a panel.
 const WIDEST: usize = 64;
