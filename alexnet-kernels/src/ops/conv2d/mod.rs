@@ -18,8 +18,9 @@
 //! here that is a padding of those sides.
 //!
 //! On the CPU kernels of 3 and 5, and strided ones that become such, run by Winograd's transforms
-//! (`winograd/`), all others by direct convolution (`direct.rs`, `weight_grad.rs`). Both use the
-//! GEMM micro-kernel (`cpu/microkernel.rs`) on images in place; only the weights are packed, once a
+//! (`winograd/`), all others by direct convolution (`direct.rs`, `weight_grad.rs`; for the gradient
+//! with respect to the input of a strided convolution a GEMM and `col2im.rs`). Both use the GEMM
+//! micro-kernel (`cpu/microkernel.rs`) on images in place; only the weights are packed, once a
 //! call. The order of sums follows from the sizes alone, so the result has the same bits for any
 //! number of threads.
 

@@ -7,9 +7,11 @@
 //! ```
 //!
 //! Shapes: logits `z` and `dz` are `(B, K)` f32, labels `(B)` u32, losses `(B)`, the mean a scalar.
-//! Units: losses are in nats. Errors: other ranks or dtypes, no elements, a label of K or more. On
-//! a GPU the labels are not checked, since that would wait for the GPU: a label of K or more makes
-//! its loss and its row of `dz` NaN. Source: Krizhevsky, Sutskever, Hinton 2012, §3.5.
+//! Units: losses are in nats.
+//! Errors: other ranks or dtypes, no elements, a label of K or more.
+//! On a GPU the labels are not checked, since that would wait for the GPU: a label of K or more
+//! makes its loss and its row of `dz` NaN.
+//! Source: Krizhevsky, Sutskever, Hinton 2012, §3.5.
 
 #[cfg(feature = "cuda")]
 mod cuda;

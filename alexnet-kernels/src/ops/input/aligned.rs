@@ -8,9 +8,11 @@
 //!
 //! Shapes: pixels `(B, H, W, 3)` u8; mean `(H', W', 3)` f32, of the size of whole images; shift
 //! `(B, 3)` f32; one window per image; `y` is `(B, 3, H, W)` f32 (on GPUs also bf16), channels-last
-//! in memory. There is no gradient. Units: pixels, mean and shift in 0–255. Errors: other shapes or
-//! dtypes, windows that leave the mean. Source: Krizhevsky, Sutskever, Hinton 2012, §2 (the mean is
-//! subtracted before the crop); Caffe does the same.
+//! in memory. There is no gradient.
+//! Units: pixels, mean and shift in 0–255.
+//! Errors: other shapes or dtypes, windows that leave the mean.
+//! Source: Krizhevsky, Sutskever, Hinton 2012, §2 (the mean is subtracted before the crop); Caffe
+//! does the same.
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;

@@ -9,13 +9,15 @@
 //!
 //! Shapes: `x`, `dx` are `(B, C, H, W)`; `y`, `dy` and the argmax `a` are `(B, C, H', W')`; f32,
 //! `a` u8 or, for kernels of 16 and more, u32. The largest value of that type is the argmax of a
-//! maximum that passes no gradient on. Units: `kernel` and `stride` count pixels. Errors: rank
-//! other than 4, dtype other than f32, no elements, kernel or stride 0, kernel larger than the map,
-//! `dy` of another shape than `y`. Source: Krizhevsky, Sutskever, Hinton 2012, §3.4; `ceil` is what
-//! the authors' program does. Deviations: of equal maxima the first in scan order takes the whole
-//! gradient, as in PyTorch and Caffe; in the authors' program each takes it. With `ceil` and stride
-//! > kernel, a last window that would lie outside the map altogether is left out. NaN counts as
-//! larger than any number, so that a diverged run is seen.
+//! maximum that passes no gradient on.
+//! Units: `kernel` and `stride` count pixels.
+//! Errors: rank other than 4, dtype other than f32, no elements, kernel or stride 0, kernel larger
+//! than the map, `dy` of another shape than `y`.
+//! Source: Krizhevsky, Sutskever, Hinton 2012, §3.4; `ceil` is what the authors' program does.
+//! Deviations: of equal maxima the first in scan order takes the whole gradient, as in PyTorch and
+//! Caffe; in the authors' program each takes it. With `ceil` and stride > kernel, a last window
+//! that would lie outside the map altogether is left out. NaN counts as larger than any number, so
+//! that a diverged run is seen.
 
 mod cpu;
 #[cfg(feature = "cuda")]
