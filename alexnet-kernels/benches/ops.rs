@@ -7,11 +7,14 @@
 use std::time::{Duration, Instant};
 
 use alexnet_kernels::{
-    Conv2d, Dropout, DropoutKey, DropoutMode, DropoutScale, Gradients, Input, InputGradient,
-    KeepMemory, Linear, Lrn, MapNorm, MaxPool2d, Padding, Pooled, Relu, Sgd, SoftmaxCrossEntropy,
-    channels_last, normals, recycle,
+    Conv2d, Conv2dConfig, Dropout, DropoutKey, DropoutMode, Epilogue, Input, InputGrad, Linear,
+    Lrn, MapNorm, MaxPool2d, Padding, PoolAllocator, PoolGuard, Pooled, Relu, Sgd, channels_last,
+    cross_entropy_with_grad, normals,
 };
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{DType, Device, Module, Result, Tensor};
+
+#[global_allocator]
+static ALLOCATOR: PoolAllocator = PoolAllocator::new();
 
 /// Each line runs at least this long, and at least `RUNS` times.
 const TIME: Duration = Duration::from_millis(1500);
@@ -22,47 +25,11 @@ struct Bench {
     batch: usize,
 }
 
-/// What a run gives, and gives back before the next, as a training step does.
-trait Spent {
-    fn recycle(self);
-}
-
-impl Spent for Tensor {
-    fn recycle(self) {
-        recycle(self);
-    }
-}
-
-impl Spent for Gradients {
-    fn recycle(self) {
-        self.input.into_iter().chain([self.weight]).for_each(recycle); // the bias lies behind the weights
-    }
-}
-
-impl Spent for Pooled {
-    fn recycle(self) {
-        [self.output, self.argmax].into_iter().for_each(recycle);
-    }
-}
-
-impl Spent for (Tensor, Tensor) {
-    fn recycle(self) {
-        recycle(self.0); // both lie in one storage
-    }
-}
-
-impl Spent for () {
-    fn recycle(self) {}
-}
-
-impl Spent for Vec<f32> {
-    fn recycle(self) {}
-}
-
 impl Bench {
-    /// Prints the fastest run of `f` and what `amount`, in billions, is a second; gives back its
-    /// milliseconds, 0 if the line was not chosen.
-    fn line<T: Spent>(
+    /// Prints the fastest run of `f`, and what `amount` is a second in billions; gives back its
+    /// milliseconds, 0 if the line was not chosen. Each result is dropped before the next run, so
+    /// that the pool hands its memory out again, as in a training step.
+    fn line<T>(
         &self,
         name: &str,
         (amount, unit): (f64, &str),
@@ -71,13 +38,13 @@ impl Bench {
         if !name.contains(&self.part) {
             return Ok(0.0);
         }
-        f()?.recycle(); // page faults and gemm's workspace
+        drop(f()?); // page faults and gemm's workspace
         let (start, mut fastest, mut runs) = (Instant::now(), f64::INFINITY, 0);
         while runs < RUNS || start.elapsed() < TIME {
             let run = Instant::now();
             let result = f()?;
             fastest = fastest.min(run.elapsed().as_secs_f64());
-            result.recycle();
+            drop(result);
             runs += 1;
         }
         println!("{name:<28}{:>10.2} ms{:>10.1} {unit}", fastest * 1e3, amount / fastest / 1e9);
@@ -93,10 +60,9 @@ fn random(shape: &[usize], std: f32) -> Result<Tensor> {
 
 /// The five convolutions of the two-tower network.
 fn convolutions(bench: &Bench) -> Result<()> {
-    let hanging = Padding { bottom: 3, right: 3, ..Padding::same(0) };
     // name, input channels and side, output channels, kernel, stride, padding, groups
     let layers = [
-        ("conv1", 3, 224, 96, 11, 4, hanging, 1),
+        ("conv1", 3, 224, 96, 11, 4, Padding::right_bottom(3), 1),
         ("conv2", 96, 27, 256, 5, 1, Padding::same(2), 2),
         ("conv3", 256, 13, 384, 3, 1, Padding::same(1), 1),
         ("conv4", 384, 13, 384, 3, 1, Padding::same(1), 2),
@@ -104,19 +70,18 @@ fn convolutions(bench: &Bench) -> Result<()> {
     ];
     let (mut total, mut operations) = (0.0, 0.0);
     for (name, channels, side, out, kernel, stride, padding, groups) in layers {
-        let conv = Conv2d { stride, padding, groups };
         let x = random(&[bench.batch, channels, side, side], 1.0)?;
-        let w = random(&[out, channels / groups, kernel, kernel], 0.01)?;
-        let bias = random(&[out], 1.0)?;
-        let y = conv.forward(&x, &w, &bias)?;
+        let weight = random(&[out, channels / groups, kernel, kernel], 0.01)?;
+        let config = Conv2dConfig { stride, padding, groups };
+        let conv = Conv2d::new(weight, random(&[out], 1.0)?, config)?;
+        let y = conv.forward(&x)?;
         let flop = 2.0 * (y.elem_count() * channels / groups * kernel * kernel) as f64;
-        let (input, products) =
-            if channels == 3 { (InputGradient::No, 1.0) } else { (InputGradient::Plain, 2.0) };
-        let backward = products * flop;
-        total += bench
-            .line(&format!("{name} forward"), (flop, "GFLOP/s"), || conv.forward(&x, &w, &bias))?;
+        // The first layer's input are the images, which need no gradient.
+        let (input, backward) =
+            if channels == 3 { (InputGrad::Skip, flop) } else { (InputGrad::Plain, 2.0 * flop) };
+        total += bench.line(&format!("{name} forward"), (flop, "GFLOP/s"), || conv.forward(&x))?;
         total += bench.line(&format!("{name} backward"), (backward, "GFLOP/s"), || {
-            conv.backward(&x, &w, &y, input)
+            conv.backward(&x, &y, input)
         })?;
         operations += flop + backward;
     }
@@ -134,66 +99,65 @@ fn dense_layers(bench: &Bench) -> Result<()> {
         if !name.contains(&bench.part) {
             continue;
         }
-        let (x, w) = (random(&[batch, inputs], 1.0)?, random(&[out, inputs], 0.01)?);
-        let (bias, dy) = (random(&[out], 1.0)?, random(&[batch, out], 1.0)?);
+        let (x, dy) = (random(&[batch, inputs], 1.0)?, random(&[batch, out], 1.0)?);
+        let layer = Linear::new(random(&[out, inputs], 0.01)?, random(&[out], 1.0)?)?;
         let flop = 2.0 * (batch * inputs * out) as f64;
-        bench.line(&format!("{name} forward"), (flop, "GFLOP/s"), || {
-            Linear.forward(&x, &w, &bias)
-        })?;
+        bench.line(&format!("{name} forward"), (flop, "GFLOP/s"), || layer.forward(&x))?;
         bench.line(&format!("{name} backward"), (2.0 * flop, "GFLOP/s"), || {
-            Linear.backward(&x, &w, &dy, InputGradient::Plain)
+            layer.backward(&x, &dy, InputGrad::Plain)
         })?;
     }
     Ok(())
 }
 
-/// Everything that only moves memory: bytes read and written once.
-fn the_rest(bench: &Bench) -> Result<()> {
-    let bytes = |tensors: &[&Tensor]| {
-        (
-            tensors.iter().map(|x| x.elem_count() * x.dtype().size_in_bytes()).sum::<usize>()
-                as f64,
-            "GB/s",
-        )
-    };
-    let lrn = Lrn { n: 5, alpha: 1e-4, beta: 0.75, k: 2.0, towers: 2, alpha_over_n: true };
+/// What a line moves whose tensors are read or written once.
+fn bytes(tensors: &[&Tensor]) -> (f64, &'static str) {
+    let bytes = |x: &&Tensor| x.elem_count() * x.dtype().size_in_bytes();
+    (tensors.iter().map(bytes).sum::<usize>() as f64, "GB/s")
+}
+
+/// Everything between convolutions and dense layers, which only moves memory.
+fn maps(bench: &Bench) -> Result<()> {
+    let lrn = Lrn::ALEXNET.towers(2);
     let norm = MapNorm { n: 5, alpha: 0.001, beta: 0.75, k: 1.0 };
-    let pool = MaxPool2d { kernel: 3, stride: 2, ceil: false };
+    let pool = MaxPool2d::new(3, 2);
+    let plain = InputGrad::Plain;
     for (number, channels, side) in [(1, 96, 55), (2, 256, 27), (5, 256, 13)] {
         let x = random(&[bench.batch, channels, side, side], 1.0)?;
+        let (two, three) = (bytes(&[&x, &x]), bytes(&[&x, &x, &x]));
         if number < 3 {
-            bench.line(&format!("lrn{number} forward"), bytes(&[&x, &x]), || lrn.forward(&x))?;
-            bench.line(&format!("lrn{number} backward"), bytes(&[&x, &x, &x]), || {
-                lrn.backward(&x, &x)
-            })?;
+            bench.line(&format!("lrn{number} forward"), two, || lrn.forward(&x))?;
+            bench.line(&format!("lrn{number} backward"), three, || lrn.backward(&x, &x, plain))?;
         }
         if number == 2 {
-            bench.line("map norm forward", bytes(&[&x, &x]), || norm.forward(&x))?;
-            bench.line("map norm backward", bytes(&[&x, &x, &x]), || norm.backward(&x, &x))?;
-            bench.line("relu2 forward", bytes(&[&x, &x]), || Relu.forward(&x))?;
-            bench.line("relu2 backward", bytes(&[&x, &x, &x]), || Relu.backward(&x, &x))?;
+            bench.line("map norm forward", two, || norm.forward(&x))?;
+            bench.line("map norm backward", three, || norm.backward(&x, &x, plain))?;
+            bench.line("relu2 forward", two, || Relu.forward(&x))?;
+            bench.line("relu2 backward", three, || Relu.backward(&x, &x))?;
         }
-        let plain = InputGradient::Plain;
-        let Pooled { output, argmax } = pool.forward_argmax(&x, false, plain)?;
-        bench.line(&format!("pool{number} forward"), bytes(&[&x, &output, &argmax]), || {
-            pool.forward_argmax(&x, false, plain)
-        })?;
-        bench.line(&format!("pool{number} backward"), bytes(&[&x, &output, &argmax]), || {
-            pool.backward_argmax(&argmax, &output, (side, side))
+        let forward = || pool.forward_with_argmax(&x, Epilogue::None, plain);
+        let Pooled { output, argmax } = forward()?;
+        let moved = bytes(&[&x, &output, &argmax]);
+        bench.line(&format!("pool{number} forward"), moved, forward)?;
+        bench.line(&format!("pool{number} backward"), moved, || {
+            pool.backward(&argmax, &output, (side, side))
         })?;
     }
+    Ok(())
+}
+
+/// Dropout, the loss, the input, the update and the first weights.
+fn the_rest(bench: &Bench) -> Result<()> {
     let x = random(&[bench.batch, 4096], 1.0)?;
     let mode = DropoutMode::Train(DropoutKey { seed: 1, step: 2, layer: 3 });
-    let dropout = Dropout { keep: 0.5, scale: DropoutScale::AtTest };
-    bench.line("dropout", bytes(&[&x, &x]), || dropout.forward(&x, mode))?;
+    bench.line("dropout", bytes(&[&x, &x]), || Dropout::new(0.5).forward(&x, mode))?;
     let logits = random(&[bench.batch, 1000], 1.0)?;
     let labels = Tensor::zeros(bench.batch, DType::U32, &Device::Cpu)?;
     bench.line("softmax cross-entropy", bytes(&[&logits, &logits]), || {
-        SoftmaxCrossEntropy.loss_and_gradient(&logits, &labels)
+        cross_entropy_with_grad(&logits, &labels)
     })?;
     let pixels = Tensor::zeros((bench.batch, 224, 224, 3), DType::U8, &Device::Cpu)?;
     let (mean, shift) = (random(&[224, 224, 3], 1.0)?, random(&[bench.batch, 3], 1.0)?);
-    let mean = mean.reshape((224, 224, 3))?;
     let input = Input::new([1.0; 3]);
     let moved = 5.0 * pixels.elem_count() as f64;
     bench.line("input", (moved, "GB/s"), || input.forward(&pixels, &mean, &shift))?;
@@ -208,17 +172,15 @@ fn the_rest(bench: &Bench) -> Result<()> {
 }
 
 fn main() -> Result<()> {
-    let _memory = KeepMemory::new(); // as a program that trains does
+    let _guard = PoolGuard::new(); // as a program that trains does
     // Cargo passes `--bench`.
     let part = std::env::args().skip(1).find(|a| !a.starts_with('-')).unwrap_or_default();
     let batch = std::env::var("BATCH").ok().and_then(|b| b.parse().ok()).unwrap_or(32);
+    let threads = rayon::current_num_threads();
+    println!("batch {batch} (dense layers {}), {threads} threads", 4 * batch);
     let bench = Bench { part, batch };
-    println!(
-        "batch {batch} (dense layers {}), {} threads",
-        4 * batch,
-        rayon::current_num_threads()
-    );
     convolutions(&bench)?;
     dense_layers(&bench)?;
+    maps(&bench)?;
     the_rest(&bench)
 }

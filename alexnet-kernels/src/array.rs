@@ -1,6 +1,8 @@
 //! Row-major arrays of f64, on which the slow references of the operations work
 //! (`ops/*/reference.rs`).
 
+use candle_core::{DType, Device, Result, Tensor};
+
 use crate::random::philox::{philox4x32, uniform};
 
 /// An array of f64.
@@ -34,17 +36,44 @@ impl Array {
         Self { dims: self.dims.clone(), values: self.values.iter().map(|x| f(*x)).collect() }
     }
 
+    /// The elements of a tensor of any strides.
+    ///
+    /// # Errors
+    ///
+    /// A dtype that candle does not convert; a device that is lost.
+    pub fn of(x: &Tensor) -> Result<Self> {
+        let values = x.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
+        Ok(Self { dims: x.dims().to_vec(), values })
+    }
+
+    /// The elements, rounded to f32, on a device.
+    ///
+    /// # Errors
+    ///
+    /// No memory on the device.
+    pub fn tensor(&self, device: &Device) -> Result<Tensor> {
+        let values: Vec<f32> = self.values.iter().map(|&x| x as f32).collect();
+        Tensor::from_vec(values, &self.dims[..], device)
+    }
+
+    /// The sum of the products of both arrays' elements.
+    pub fn dot(&self, other: &Self) -> f64 {
+        self.values.iter().zip(&other.values).map(|(a, b)| a * b).sum()
+    }
+
     /// The dimensions, filled up to four with 1 at the end.
     pub(crate) fn four(&self) -> [usize; 4] {
         std::array::from_fn(|i| self.dims.get(i).copied().unwrap_or(1))
     }
 
-    pub(crate) fn at(&self, [b, c, h, w]: [usize; 4]) -> usize {
+    /// Where the element of an index of four dimensions is in `values`.
+    pub fn at(&self, [b, c, h, w]: [usize; 4]) -> usize {
         let [_, channels, height, width] = self.four();
         ((b * channels + c) * height + h) * width + w
     }
 
-    pub(crate) fn get(&self, index: [usize; 4]) -> f64 {
+    /// The element of an index of four dimensions.
+    pub fn get(&self, index: [usize; 4]) -> f64 {
         self.values[self.at(index)]
     }
 

@@ -62,7 +62,7 @@ fn the_cpu_computes_in_f32_only() {
 
 #[cfg(not(feature = "cuda"))]
 #[test]
-fn without_the_feature_a_card_is_refused_by_name() {
+fn without_the_feature_a_gpu_is_refused_by_name() {
     let error = DeviceName::Cuda(3).open(DeviceOptions::default()).map(|_| ());
     let error = error.expect_err("built without CUDA").to_string();
     assert!(error.starts_with("cuda:3: ") && error.contains("--features cuda"), "{error}");

@@ -1,76 +1,67 @@
-//! Dropout against the mask its documentation defines, one element at a time.
+//! Dropout against its reference.
 
+#[macro_use]
 mod common;
 
+use alexnet_kernels::reference::{self, Array};
 use alexnet_kernels::{
-    Dropout, DropoutKey, DropoutMode, DropoutScale, Part, channels_last, philox4x32, uniform,
+    Dropout, DropoutKey, DropoutMode, DropoutScale, DropoutSlice, InputGrad, channels_last,
 };
 use candle_core::{DType, Device, Result, Tensor};
-use common::{Array, assert_same_on_all_thread_counts, cases, check, refusal};
+use common::{assert_same_on_all_thread_counts, cases, check, flat, refusal};
 use proptest::prelude::*;
 
 const KEY: DropoutKey = DropoutKey { seed: 0x1234_5678_9abc_def0, step: 1 << 40 | 7, layer: 6 };
 
-fn kept(keep: f32, key: DropoutKey, element: usize) -> bool {
-    let counter = [(element / 4) as u32, key.layer, key.step as u32, (key.step >> 32) as u32];
-    let words = philox4x32([key.seed as u32, (key.seed >> 32) as u32], counter);
-    uniform(words[element % 4]) < keep
-}
-
-fn oracle(dropout: &Dropout, mode: DropoutMode, x: &Array) -> Array {
+fn expected(dropout: &Dropout, mode: DropoutMode, x: &Array) -> Array {
     let keep = f64::from(dropout.keep);
-    let mut y = x.clone();
-    for (e, y) in y.values.iter_mut().enumerate() {
-        *y *= match (mode, dropout.scale) {
-            (DropoutMode::Train(key), _) if !kept(dropout.keep, key, e) => 0.0,
-            (DropoutMode::Train(_), DropoutScale::AtTest) => 1.0,
-            (DropoutMode::Train(_), DropoutScale::AtTraining) => 1.0 / keep,
-            (DropoutMode::Test, DropoutScale::AtTest) => keep,
-            (DropoutMode::Test, DropoutScale::AtTraining) => 1.0,
-        };
+    match (mode, dropout.scale) {
+        (DropoutMode::Train(key), DropoutScale::AtTest) => {
+            reference::dropout(key, dropout.keep, 1.0, x)
+        }
+        (DropoutMode::Train(key), DropoutScale::AtTraining) => {
+            reference::dropout(key, dropout.keep, 1.0 / keep, x)
+        }
+        (DropoutMode::Test, DropoutScale::AtTest) => x.map(|x| keep * x),
+        (DropoutMode::Test, DropoutScale::AtTraining) => x.clone(),
     }
-    y
 }
 
 /// Both scales, both modes.
 fn matches(device: &Device, keep: f32, key: DropoutKey, shape: &[usize]) -> Result<()> {
+    let x = &Array::random(shape, 1);
     for scale in [DropoutScale::AtTest, DropoutScale::AtTraining] {
         for mode in [DropoutMode::Train(key), DropoutMode::Test] {
-            let dropout = Dropout { keep, scale };
+            let dropout = Dropout::new(keep).scale(scale);
             check(
                 device,
-                &[Array::random(shape, 1)],
-                &|inputs| oracle(&dropout, mode, &inputs[0]),
-                &|inputs| dropout.forward(&inputs[0], mode),
-                &|_, _, dy| Ok(vec![dropout.backward(dy, mode)?]),
+                std::slice::from_ref(x),
+                &expected(&dropout, mode, x),
+                |dy| vec![expected(&dropout, mode, dy)],
+                |inputs| dropout.forward(&inputs[0], mode),
+                |_, y, dy| {
+                    let dx = dropout.backward(y, dy, mode, InputGrad::Plain)?;
+                    Ok(vec![dx.expect("it was asked for")])
+                },
             )?;
         }
     }
     Ok(())
 }
 
-fn matches_oracle(device: &Device) -> Result<()> {
+fn matches_reference(device: &Device) -> Result<()> {
     matches(device, 0.5, KEY, &[3, 7])?;
     matches(device, 0.3, KEY, &[2, 3, 3, 5])?;
     matches(device, 1.0, KEY, &[1, 1])
 }
 
-#[test]
-fn matches_oracle_on_cpu() -> Result<()> {
-    matches_oracle(&Device::Cpu)
-}
-
-#[cfg(feature = "cuda")]
-#[test]
-fn matches_oracle_on_cuda() -> Result<()> {
-    matches_oracle(&common::card()?)
-}
+on_every_device!(matches_reference);
 
 proptest! {
     #![proptest_config(cases(12))]
 
     #[test]
-    fn matches_oracle_on_random_shapes(
+    fn matches_reference_on_random_shapes(
         shape in prop_oneof![
             prop::collection::vec(1..9usize, 2),
             prop::collection::vec(1..5usize, 4),
@@ -87,10 +78,7 @@ proptest! {
 fn masks_are_random() -> Result<()> {
     let n = 100_000;
     let x = Tensor::ones((1, n), DType::F32, &Device::Cpu)?;
-    let mask = |key| -> Result<Vec<f32>> {
-        let dropout = Dropout { keep: 0.4, scale: DropoutScale::AtTest };
-        dropout.forward(&x, DropoutMode::Train(key))?.flatten_all()?.to_vec1()
-    };
+    let mask = |key| flat(&Dropout::new(0.4).forward(&x, DropoutMode::Train(key))?);
     let first = mask(KEY)?;
     for other in [
         DropoutKey { seed: KEY.seed ^ 1 << 63, ..KEY },
@@ -110,10 +98,7 @@ fn masks_are_random() -> Result<()> {
 #[test]
 fn mask_does_not_depend_on_memory() -> Result<()> {
     let x = Tensor::ones((2, 3, 5, 7), DType::F32, &Device::Cpu)?;
-    let dropout = Dropout { keep: 0.5, scale: DropoutScale::AtTest };
-    let values = |x: &Tensor| -> Result<Vec<f32>> {
-        dropout.forward(x, DropoutMode::Train(KEY))?.flatten_all()?.to_vec1()
-    };
+    let values = |x: &Tensor| flat(&Dropout::new(0.5).forward(x, DropoutMode::Train(KEY))?);
     assert_eq!(values(&x)?, values(&channels_last(&x)?)?);
     Ok(())
 }
@@ -121,57 +106,62 @@ fn mask_does_not_depend_on_memory() -> Result<()> {
 proptest! {
     #![proptest_config(cases(24))]
 
-    /// Parts of a layer, dropped apart, are what the whole layer drops, whatever lies before and behind.
+    /// Slices of a layer, dropped apart, are what the whole layer drops, whatever lies around them.
     #[test]
-    fn parts_drop_what_the_whole_drops(
-        (b, c, pixels) in (1..4usize, 2..9usize, prop_oneof![Just(None), (1..4usize, 1..4usize).prop_map(Some)]),
+    fn slices_drop_what_the_whole_drops(
+        (b, c) in (1..4usize, 2..9usize),
+        pixels in prop_oneof![Just(None), (1..4usize, 1..4usize).prop_map(Some)],
         cut in any::<prop::sample::Index>(),
         (keep, seed) in (0.1..0.9f32, any::<u64>()),
     ) {
         let (cut, area) = (1 + cut.index(c - 1), pixels.map_or(1, |(h, w)| h * w));
         let dims = pixels.map_or(vec![b, c], |(h, w)| vec![b, c, h, w]);
         let x = Array::random(&dims, 3).tensor(&Device::Cpu).unwrap();
-        let dropout = Dropout { keep, scale: DropoutScale::AtTraining };
+        let dropout = Dropout::new(keep).scale(DropoutScale::AtTraining);
         let mode = DropoutMode::Train(DropoutKey { seed, ..KEY });
-        let flat = |x: &Tensor| x.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let whole = dropout.forward(&x, mode).unwrap();
         for (first, count) in [(0, cut), (cut, c - cut)] {
-            let part = Part { first: first * area, whole: c * area };
-            let got = dropout.forward_part(&x.narrow(1, first, count).unwrap(), mode, part).unwrap();
-            prop_assert_eq!(flat(&got), flat(&whole.narrow(1, first, count).unwrap()));
+            let slice = DropoutSlice { first: first * area, whole: c * area };
+            let got = dropout.of_slice(slice).forward(&x.narrow(1, first, count).unwrap(), mode);
+            let want = whole.narrow(1, first, count).unwrap();
+            prop_assert_eq!(flat(&got.unwrap()).unwrap(), flat(&want).unwrap());
         }
     }
 }
 
 #[test]
-fn parts_that_leave_the_layer_are_refused() -> Result<()> {
+fn slices_that_leave_the_layer_are_refused() -> Result<()> {
     let x = Tensor::ones((2, 3), DType::F32, &Device::Cpu)?;
-    let half = Dropout { keep: 0.5, scale: DropoutScale::AtTest };
-    let part = |first, whole| half.forward_part(&x, DropoutMode::Test, Part { first, whole });
-    assert!(part(2, 5).is_ok());
-    assert!(refusal(part(3, 5)).contains("3 numbers behind 3 leave an image of 5"));
-    assert!(refusal(part(usize::MAX, 5)).contains("leave an image of 5"));
-    assert!(refusal(part(0, usize::MAX)).contains("the counter ends"));
+    let slice = |first, whole| {
+        Dropout::new(0.5).of_slice(DropoutSlice { first, whole }).forward(&x, DropoutMode::Test)
+    };
+    assert!(slice(2, 5).is_ok());
+    assert!(refusal(slice(3, 5)).contains("a slice of 3 units after 3 leaves an image of 5"));
+    assert!(refusal(slice(usize::MAX, 5)).contains("leaves an image of 5"));
+    assert!(refusal(slice(0, usize::MAX)).contains("the counter ends"));
     Ok(())
 }
 
 #[test]
 fn same_bits_on_all_thread_counts() -> Result<()> {
     let x = Array::random(&[70, 1001], 1).tensor(&Device::Cpu)?;
-    let dropout = Dropout { keep: 0.5, scale: DropoutScale::AtTraining };
+    let dropout = Dropout::new(0.5).scale(DropoutScale::AtTraining);
     assert_same_on_all_thread_counts(|| Ok(vec![dropout.forward(&x, DropoutMode::Train(KEY))?]))
 }
 
 #[test]
 fn refuses_what_has_no_meaning() -> Result<()> {
     let x = Tensor::ones((2, 3), DType::F32, &Device::Cpu)?;
-    let scale = DropoutScale::AtTest;
     for keep in [0.0, -0.5, 1.5, f32::NAN] {
-        let message = refusal(Dropout { keep, scale }.forward(&x, DropoutMode::Test));
+        let message = refusal(Dropout::new(keep).forward(&x, DropoutMode::Test));
         assert!(message.contains(&keep.to_string()), "{message}");
     }
-    let half = Dropout { keep: 0.5, scale };
-    assert!(refusal(half.forward(&x.to_dtype(DType::F64)?, DropoutMode::Test)).contains("F64"));
-    assert!(refusal(half.forward(&x.narrow(0, 0, 0)?, DropoutMode::Test)).contains("empty"));
+    let (half, test) = (Dropout::new(0.5), DropoutMode::Test);
+    assert!(refusal(half.forward(&x.to_dtype(DType::F64)?, test)).contains("F64"));
+    assert!(refusal(half.forward(&x.narrow(0, 0, 0)?, test)).contains("empty"));
+    assert!(half.backward(&x, &x, test, InputGrad::Skip)?.is_none());
+    for input in [InputGrad::Plain, InputGrad::ThroughRelu] {
+        assert!(refusal(half.backward(&x, &x.t()?, test, input)).contains("[2, 3]"));
+    }
     Ok(())
 }

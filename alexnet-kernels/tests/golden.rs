@@ -1,17 +1,19 @@
-//! Every operation, output and gradient, against numbers that PyTorch computed: `golden/make_golden.py`
-//! makes `golden/ops.safetensors`, and its constants stand here once more, beside the tensors' names.
+//! Every operation, output and gradients, against numbers that PyTorch computed:
+//! `golden/make_golden.py` makes `golden/ops.safetensors`, and its constants stand here once more,
+//! beside the tensors' names.
 
 mod common;
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 
+use alexnet_kernels::reference::Array;
 use alexnet_kernels::{
-    Conv2d, Gradients, InputGradient, Linear, Lrn, MapNorm, MaxPool2d, Padding, Relu, Sgd,
-    SoftmaxCrossEntropy,
+    Conv2d, Conv2dConfig, Epilogue, InputGrad, LayerGrads, Linear, Lrn, MapNorm, MaxPool2d,
+    Padding, Relu, Sgd, cross_entropy, cross_entropy_with_grad,
 };
-use candle_core::{DType, Device, Result, Tensor};
-use common::{Array, TOLERANCE, assert_close};
+use candle_core::{Device, Module, Result, Tensor};
+use common::{TOLERANCE, all, assert_close};
 
 /// The file, and which of its tensors no test has asked for yet.
 struct Golden {
@@ -35,84 +37,74 @@ impl Golden {
     }
 
     /// `got` is the tensor `case.part`. The file is exact, so all the difference is rounding here,
-    /// for which the tests against oracles have the same measure.
+    /// for which the tests against references have the same measure.
     #[track_caller]
     fn check(&self, case: &str, part: &str, got: &Tensor) -> Result<()> {
-        assert_close(&format!("{case}.{part}"), got, &array(&self.get(case, part))?, TOLERANCE)
+        assert_close(&format!("{case}.{part}"), got, &Array::of(&self.get(case, part))?, TOLERANCE)
     }
 
-    /// An operation of one tensor: `forward(x)`, and `backward(x, y, dy)` to `dx`.
+    /// An operation of one tensor: its output, and its gradient given `(x, y, dy)`.
     fn check_map(
         &self,
         case: &str,
-        forward: impl Fn(&Tensor) -> Result<Tensor>,
-        backward: impl Fn(&Tensor, &Tensor, &Tensor) -> Result<Tensor>,
+        op: &impl Module,
+        backward: impl Fn(&Tensor, &Tensor, &Tensor) -> Result<Option<Tensor>>,
     ) -> Result<()> {
         let x = self.get(case, "x");
-        let y = forward(&x)?;
+        let y = op.forward(&x)?;
         self.check(case, "y", &y)?;
-        self.check(case, "dx", &backward(&x, &y, &self.get(case, "dy"))?)
+        let dx = backward(&x, &y, &self.get(case, "dy"))?;
+        self.check(case, "dx", &dx.expect("it was asked for"))
     }
 
-    /// An operation with weights: `forward(x, w, b)`, and `backward(x, w, dy)` to all gradients.
-    fn check_layer(
-        &self,
-        case: &str,
-        forward: impl Fn(&Tensor, &Tensor, &Tensor) -> Result<Tensor>,
-        backward: impl Fn(&Tensor, &Tensor, &Tensor) -> Result<Gradients>,
-    ) -> Result<()> {
-        let [x, w, b, dy] = ["x", "w", "b", "dy"].map(|part| self.get(case, part));
-        self.check(case, "y", &forward(&x, &w, &b)?)?;
-        let gradients = backward(&x, &w, &dy)?;
-        self.check(case, "dx", &gradients.input.expect("the input gradient was asked for"))?;
-        self.check(case, "dw", &gradients.weight)?;
-        self.check(case, "db", &gradients.bias)
+    /// A layer: what it gives for the case's `x`, and its gradients.
+    fn check_layer(&self, case: &str, y: &Tensor, gradients: LayerGrads) -> Result<()> {
+        self.check(case, "y", y)?;
+        let got = all(gradients);
+        ["dx", "dw", "db"].iter().zip(&got).try_for_each(|(part, got)| self.check(case, part, got))
     }
-}
-
-fn array(x: &Tensor) -> Result<Array> {
-    let values = x.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
-    Ok(Array { dims: x.dims().to_vec(), values })
 }
 
 fn conv(golden: &Golden) -> Result<()> {
     let (none, one, two) = (Padding::same(0), Padding::same(1), Padding::same(2));
-    let hanging = Padding { bottom: 3, right: 3, ..none };
     let uneven = Padding { top: 0, bottom: 2, left: 1, right: 3 };
     let cases = [
-        Conv2d { stride: 4, padding: hanging, groups: 1 },
-        Conv2d { stride: 1, padding: two, groups: 2 },
-        Conv2d { stride: 1, padding: one, groups: 1 },
-        Conv2d { stride: 2, padding: none, groups: 1 },
-        Conv2d { stride: 3, padding: none, groups: 2 },
-        Conv2d { stride: 2, padding: uneven, groups: 2 },
+        Conv2dConfig { stride: 4, padding: Padding::right_bottom(3), groups: 1 },
+        Conv2dConfig { stride: 1, padding: two, groups: 2 },
+        Conv2dConfig { stride: 1, padding: one, groups: 1 },
+        Conv2dConfig { stride: 2, padding: none, groups: 1 },
+        Conv2dConfig { stride: 3, padding: none, groups: 2 },
+        Conv2dConfig { stride: 2, padding: uneven, groups: 2 },
     ];
-    for (i, conv) in cases.iter().enumerate() {
-        golden.check_layer(
-            &format!("conv.{i}"),
-            |x, w, b| conv.forward(x, w, b),
-            |x, w, dy| conv.backward(x, w, dy, InputGradient::Plain),
-        )?;
+    for (i, config) in cases.into_iter().enumerate() {
+        let case = &format!("conv.{i}");
+        let [x, w, b, dy] = ["x", "w", "b", "dy"].map(|part| golden.get(case, part));
+        let conv = Conv2d::new(w, b, config)?;
+        golden.check_layer(case, &conv.forward(&x)?, conv.backward(&x, &dy, InputGrad::Plain)?)?;
     }
     Ok(())
 }
 
+fn linear(golden: &Golden) -> Result<()> {
+    let [x, w, b, dy] = ["x", "w", "b", "dy"].map(|part| golden.get("linear.0", part));
+    let layer = Linear::new(w, b)?;
+    let gradients = layer.backward(&x, &dy, InputGrad::Plain)?;
+    golden.check_layer("linear.0", &layer.forward(&x)?, gradients)
+}
+
 fn lrn(golden: &Golden) -> Result<()> {
-    let original = Lrn { n: 5, alpha: 1e-4, beta: 0.75, k: 2.0, towers: 2, alpha_over_n: true };
-    let strong = Lrn { alpha: 3.0, k: 1.0, towers: 1, ..original };
+    let original = Lrn::ALEXNET.towers(2);
+    let strong = Lrn::ALEXNET.alpha(3.0).k(1.0);
     let cases = [
         original,
-        Lrn { towers: 1, alpha_over_n: false, ..original },
+        Lrn::ALEXNET.alpha_over_n(false),
         strong,
-        Lrn { towers: 2, ..strong },
+        strong.towers(2),
         Lrn { n: 3, k: 2.0, towers: 2, alpha_over_n: false, ..strong },
     ];
     for (i, lrn) in cases.iter().enumerate() {
-        golden.check_map(
-            &format!("lrn.{i}"),
-            |x| lrn.forward(x),
-            |x, _, dy| lrn.backward(x, dy),
-        )?;
+        let backward = |x: &Tensor, _: &Tensor, dy: &Tensor| lrn.backward(x, dy, InputGrad::Plain);
+        golden.check_map(&format!("lrn.{i}"), lrn, backward)?;
     }
     Ok(())
 }
@@ -125,53 +117,41 @@ fn map_norm(golden: &Golden) -> Result<()> {
         MapNorm { n: 3, alpha: 3.0, beta: 0.75, k: 1.0 },
     ];
     for (i, norm) in cases.iter().enumerate() {
-        golden.check_map(
-            &format!("map_norm.{i}"),
-            |x| norm.forward(x),
-            |x, _, dy| norm.backward(x, dy),
-        )?;
+        let backward = |x: &Tensor, _: &Tensor, dy: &Tensor| norm.backward(x, dy, InputGrad::Plain);
+        golden.check_map(&format!("map_norm.{i}"), norm, backward)?;
     }
     Ok(())
 }
 
 fn max_pool(golden: &Golden) -> Result<()> {
     let cases = [
-        MaxPool2d { kernel: 3, stride: 2, ceil: false },
-        MaxPool2d { kernel: 3, stride: 2, ceil: false },
-        MaxPool2d { kernel: 3, stride: 2, ceil: true },
-        MaxPool2d { kernel: 2, stride: 2, ceil: false },
-        MaxPool2d { kernel: 2, stride: 2, ceil: true },
-        MaxPool2d { kernel: 2, stride: 3, ceil: false },
-        MaxPool2d { kernel: 2, stride: 3, ceil: true },
-        MaxPool2d { kernel: 3, stride: 2, ceil: false }, // of equal pixels
+        MaxPool2d::new(3, 2),
+        MaxPool2d::new(3, 2),
+        MaxPool2d::new(3, 2).ceil(true),
+        MaxPool2d::new(2, 2),
+        MaxPool2d::new(2, 2).ceil(true),
+        MaxPool2d::new(2, 3),
+        MaxPool2d::new(2, 3).ceil(true),
+        MaxPool2d::new(3, 2), // of equal pixels
     ];
     for (i, pool) in cases.iter().enumerate() {
-        golden.check_map(
-            &format!("max_pool.{i}"),
-            |x| pool.forward(x),
-            |x, _, dy| pool.backward(x, dy),
-        )?;
+        golden.check_map(&format!("max_pool.{i}"), pool, |x, _, dy| {
+            let argmax = pool.forward_with_argmax(x, Epilogue::None, InputGrad::Plain)?.argmax;
+            pool.backward(&argmax, dy, (x.dim(2)?, x.dim(3)?)).map(Some)
+        })?;
     }
     Ok(())
 }
 
 fn relu(golden: &Golden) -> Result<()> {
-    golden.check_map("relu.0", |x| Relu.forward(x), |_, y, dy| Relu.backward(y, dy))
+    golden.check_map("relu.0", &Relu, |_, y, dy| Relu.backward(y, dy).map(Some))
 }
 
-fn linear(golden: &Golden) -> Result<()> {
-    golden.check_layer(
-        "linear.0",
-        |x, w, b| Linear.forward(x, w, b),
-        |x, w, dy| Linear.backward(x, w, dy, InputGradient::Plain),
-    )
-}
-
-fn cross_entropy(golden: &Golden) -> Result<()> {
+fn loss(golden: &Golden) -> Result<()> {
     for case in ["cross_entropy.0", "cross_entropy.1"] {
         let (logits, labels) = (golden.get(case, "logits"), golden.get(case, "labels"));
-        golden.check(case, "loss", &SoftmaxCrossEntropy.forward(&logits, &labels)?)?;
-        let (losses, gradient) = SoftmaxCrossEntropy.loss_and_gradient(&logits, &labels)?;
+        golden.check(case, "loss", &cross_entropy(&logits, &labels)?)?;
+        let (losses, gradient) = cross_entropy_with_grad(&logits, &labels)?;
         golden.check(case, "losses", &losses)?;
         golden.check(case, "dlogits", &gradient)?;
     }
@@ -191,7 +171,7 @@ fn sgd(golden: &Golden) -> Result<()> {
         for (step, sgd) in steps.iter().enumerate() {
             sgd.update(&state, &gradients.get(step)?.contiguous()?)?;
             for (row, what) in ["weights", "velocity"].iter().enumerate() {
-                let want = array(&states.get(step)?.get(row)?)?;
+                let want = Array::of(&states.get(step)?.get(row)?)?;
                 let what = format!("{case}, {what} after step {step}");
                 assert_close(&what, &state.get(row)?, &want, TOLERANCE)?;
             }
@@ -203,7 +183,7 @@ fn sgd(golden: &Golden) -> Result<()> {
 /// All operations in one test, so that it can say whether a tensor of the file was forgotten.
 fn matches_pytorch(device: &Device) -> Result<()> {
     let golden = Golden::open(device)?;
-    for operation in [conv, lrn, map_norm, max_pool, relu, linear, cross_entropy, sgd] {
+    for operation in [conv, lrn, map_norm, max_pool, relu, linear, loss, sgd] {
         operation(&golden)?;
     }
     assert_eq!(golden.unread.into_inner(), BTreeSet::new(), "tensors of the file left unread");
@@ -218,5 +198,5 @@ fn matches_pytorch_on_cpu() -> Result<()> {
 #[cfg(feature = "cuda")]
 #[test]
 fn matches_pytorch_on_cuda() -> Result<()> {
-    matches_pytorch(&common::card()?)
+    matches_pytorch(&common::gpu()?)
 }

@@ -1,44 +1,40 @@
-//! Rectified linear units against f64.
+//! Rectified linear units against their reference.
 
+#[macro_use]
 mod common;
 
 use alexnet_kernels::Relu;
-use candle_core::{DType, Device, Result, Tensor};
-use common::{Array, assert_same_on_all_thread_counts, cases, check, refusal};
+use alexnet_kernels::reference::{self, Array};
+use candle_core::{DType, Device, Module, Result, Tensor};
+use common::{assert_same_on_all_thread_counts, cases, check, refusal};
 use proptest::prelude::*;
 
 fn matches(device: &Device, shape: &[usize]) -> Result<()> {
+    let x = Array::random(shape, 1);
+    let y = reference::relu(&x);
     check(
         device,
-        &[Array::random(shape, 1)],
-        &|inputs| inputs[0].map(|x| x.max(0.0)),
-        &|inputs| Relu.forward(&inputs[0]),
-        &|_, y, dy| Ok(vec![Relu.backward(y, dy)?]),
+        &[x],
+        &y,
+        |dy| vec![reference::relu_gradient(&y, dy)],
+        |inputs| Relu.forward(&inputs[0]),
+        |_, y, dy| Ok(vec![Relu.backward(y, dy)?]),
     )
 }
 
-fn matches_oracle(device: &Device) -> Result<()> {
+fn matches_reference(device: &Device) -> Result<()> {
     matches(device, &[2, 3, 4, 5])?;
     matches(device, &[7, 9])?;
     matches(device, &[1, 1, 1, 1])
 }
 
-#[test]
-fn matches_oracle_on_cpu() -> Result<()> {
-    matches_oracle(&Device::Cpu)
-}
-
-#[cfg(feature = "cuda")]
-#[test]
-fn matches_oracle_on_cuda() -> Result<()> {
-    matches_oracle(&common::card()?)
-}
+on_every_device!(matches_reference);
 
 proptest! {
     #![proptest_config(cases(16))]
 
     #[test]
-    fn matches_oracle_on_random_shapes(shape in prop::collection::vec(1..6usize, 1..5)) {
+    fn matches_reference_on_random_shapes(shape in prop::collection::vec(1..6usize, 1..5)) {
         matches(&Device::Cpu, &shape).unwrap();
     }
 }

@@ -1,10 +1,12 @@
-//! The update rule against its formula in f64.
+//! The update rule against its reference.
 
+#[macro_use]
 mod common;
 
+use alexnet_kernels::reference::{self, Array};
 use alexnet_kernels::{Sgd, channels_last};
 use candle_core::{DType, Device, Result, Tensor};
-use common::{Array, TOLERANCE, assert_close, assert_same_on_all_thread_counts, cases, refusal};
+use common::{TOLERANCE, assert_close, assert_same_on_all_thread_counts, cases, refusal};
 use proptest::prelude::*;
 
 /// Strong constants, so that a wrong term shows.
@@ -16,39 +18,25 @@ fn matches(device: &Device, sgd: Sgd, n: usize) -> Result<()> {
     let state = want.tensor(device)?;
     for step in 0..2 {
         let gradient = Array::random(&[n], 2 + step);
-        let (w, v) = want.values.split_at_mut(n);
-        for i in 0..n {
-            let [rate, momentum, decay] = [sgd.rate, sgd.momentum, sgd.decay].map(f64::from);
-            v[i] = momentum * v[i] - decay * rate * w[i] - rate * gradient.values[i];
-            w[i] += v[i];
-        }
+        want = reference::sgd(sgd, &want, &gradient);
         sgd.update(&state, &gradient.tensor(device)?)?;
         assert_close("state", &state, &want, TOLERANCE)?;
     }
     Ok(())
 }
 
-fn matches_oracle(device: &Device) -> Result<()> {
+fn matches_reference(device: &Device) -> Result<()> {
     matches(device, STRONG, 100_003)?;
     matches(device, Sgd { decay: 0.0, ..STRONG }, 1)
 }
 
-#[test]
-fn matches_oracle_on_cpu() -> Result<()> {
-    matches_oracle(&Device::Cpu)
-}
-
-#[cfg(feature = "cuda")]
-#[test]
-fn matches_oracle_on_cuda() -> Result<()> {
-    matches_oracle(&common::card()?)
-}
+on_every_device!(matches_reference);
 
 proptest! {
     #![proptest_config(cases(32))]
 
     #[test]
-    fn matches_oracle_on_random_constants(
+    fn matches_reference_on_random_constants(
         (rate, momentum, decay, n) in (0.001..1f32, 0.0..1f32, 0.0..1f32, 1..300usize),
     ) {
         matches(&Device::Cpu, Sgd { rate, momentum, decay }, n).unwrap();
@@ -81,6 +69,20 @@ fn rate_zero_changes_nothing() -> Result<()> {
     Ok(())
 }
 
+/// On GPUs the copy is the new weights, rounded.
+#[cfg(feature = "cuda")]
+#[test]
+fn the_copy_is_the_new_weights_on_cuda() -> Result<()> {
+    let gpu = common::gpu()?;
+    let (before, gradient) = (Array::random(&[2, 1031], 1), Array::random(&[1031], 2));
+    let (state, copy) = (before.tensor(&gpu)?, Tensor::zeros(1031, DType::BF16, &gpu)?);
+    STRONG.update_with_copy(&state, &gradient.tensor(&gpu)?, &copy)?;
+    assert_close("state", &state, &reference::sgd(STRONG, &before, &gradient), TOLERANCE)?;
+    let rounded = state.get(0)?.to_dtype(DType::BF16)?;
+    assert_eq!(Array::of(&copy)?, Array::of(&rounded)?);
+    Ok(())
+}
+
 #[test]
 fn same_bits_on_all_thread_counts() -> Result<()> {
     assert_same_on_all_thread_counts(|| {
@@ -99,10 +101,13 @@ fn refuses_what_has_no_meaning() -> Result<()> {
     assert!(update(&state.narrow(0, 0, 1)?, &gradient).contains("[1, 6]"));
     assert!(update(&state.reshape((6, 2))?.t()?, &gradient).contains("contiguous"));
     assert!(update(&state, &gradient.to_dtype(DType::F64)?).contains("F64"));
-    assert!(
-        update(&state, &Tensor::ones((2, 4), DType::F32, &Device::Cpu)?.narrow(1, 0, 3)?)
-            .contains("gaps")
-    );
+    let wider = Tensor::ones((2, 4), DType::F32, &Device::Cpu)?;
+    assert!(update(&state, &wider.narrow(1, 0, 3)?).contains("gaps"));
     assert!(update(&state, &state.get(0)?).contains("shares storage"));
+    let with = |copy: &Tensor| refusal(STRONG.update_with_copy(&state, &gradient, copy));
+    assert!(with(&gradient).contains("6 elements of bf16 in a row, got F32"));
+    let copy = Tensor::zeros(6, DType::BF16, &Device::Cpu)?;
+    assert!(with(&copy.narrow(0, 0, 5)?).contains("got BF16 [5]"));
+    assert!(with(&copy).contains("GPUs only"));
     Ok(())
 }

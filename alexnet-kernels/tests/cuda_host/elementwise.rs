@@ -1,13 +1,13 @@
-//! ReLU, dropout and both together; the masks are the CPU's, bit by bit.
+//! ReLU, dropout, both together, and padding.
 
-use alexnet_kernels::launch::{self, Storage};
+use alexnet_kernels::launch::{self, MapSize, Storage};
 use alexnet_kernels::reference::{self, Array};
-use alexnet_kernels::{DropoutKey, DropoutRows, Part};
+use alexnet_kernels::{DropoutKey, DropoutRows, DropoutSlice};
 use candle_core::Result;
 
-use crate::emulation::run;
+use crate::kernels::run;
 use crate::memory::Memory;
-use crate::{array, assert_close, exact, for_each_way, plain};
+use crate::{array, assert_close, exact, for_each_way, maps, plain, values};
 
 #[test]
 fn relu() -> Result<()> {
@@ -18,12 +18,12 @@ fn relu() -> Result<()> {
         let exact_y = reference::relu(&plain(&x, &[n]));
         let want_y = exact(&exact_y);
         let [x_memory, dy_memory] = [&x, &dy].map(|v| Memory::of(v, storage, shifted));
-        let mut y = Memory::unwritten(storage, n, shifted);
+        let mut y = Memory::uninit(storage, n, shifted);
         run(&[launch::relu(storage, [x_memory.span(), y.span()])?], &mut [&mut y]);
         assert_close("y", &y, &want_y, 0.0);
 
         let want = exact(&reference::relu_gradient(&exact_y, &plain(&dy, &[n])).map(|dx| 2.0 * dx));
-        let mut dx = Memory::unwritten(storage, n, shifted);
+        let mut dx = Memory::uninit(storage, n, shifted);
         let spans = [y.span(), dy_memory.span(), dx.span()];
         run(&[launch::relu_backward(storage, spans, 2.0)?], &mut [&mut dx]);
         assert_close("dx", &dx, &want, 0.0);
@@ -32,7 +32,7 @@ fn relu() -> Result<()> {
         run(&[launch::relu_backward(storage, spans, 2.0)?], &mut [&mut in_place]);
         assert_close("dx in place", &in_place, &want, 0.0);
 
-        let mut half = Memory::unwritten(storage, n, shifted);
+        let mut half = Memory::uninit(storage, n, shifted);
         let launch = launch::scaled(storage, [dy_memory.span(), half.span()], 0.5)?;
         run(&[launch], &mut [&mut half]);
         let want: Vec<f32> = dy.iter().map(|x| 0.5 * x).collect();
@@ -51,20 +51,21 @@ fn dropout() -> Result<()> {
         let n = shape.iter().product();
         let x = random.floats(n);
         let x_memory = Memory::of(&x, storage, shifted);
-        // What this is a part of: a whole layer, or itself.
+        // Whether this is a slice of a layer, or a whole one.
         let row = h * w * c;
         let whole = row + random.pick(&[0, 1, 4, 8, 13]);
         let first = random.pick(&[0, 1, 4, 8]).min(whole - row);
-        let part = random.pick(&[None, Some(Part { first, whole })]);
+        let slice = random.pick(&[None, Some(DropoutSlice { first, whole })]);
         let run_as = |pixels| -> Result<Memory> {
-            let mut y = Memory::unwritten(storage, n, shifted);
-            let (spans, rows) = ([x_memory.span(), y.span()], DropoutRows::new(&[b, row], part)?);
+            let mut y = Memory::uninit(storage, n, shifted);
+            let (spans, rows) = ([x_memory.span(), y.span()], DropoutRows::new(&[b, row], slice)?);
             let launch = launch::dropout(storage, spans, (pixels, rows), key, (0.5, factor))?;
             run(&[launch], &mut [&mut y]);
             Ok(y)
         };
         let of = |x: &Array| {
-            let Part { first, whole } = part.unwrap_or(Part { first: 0, whole: row });
+            let all = DropoutSlice { first: 0, whole: row };
+            let DropoutSlice { first, whole } = slice.unwrap_or(all);
             let mut layer = Array::zeros(&[b, whole]);
             for (all, own) in layer.values.chunks_mut(whole).zip(x.values.chunks(row)) {
                 all[first..first + row].copy_from_slice(own);
@@ -79,7 +80,7 @@ fn dropout() -> Result<()> {
     })
 }
 
-/// The gradient of a ReLU with dropout behind it needs the mask no more: it shows in the output.
+/// The gradient of a ReLU with dropout after it needs no mask: the output shows which units stayed.
 #[test]
 fn relu_and_dropout_backward() -> Result<()> {
     for_each_way(4, |storage, shifted, random| {
@@ -91,7 +92,7 @@ fn relu_and_dropout_backward() -> Result<()> {
         let dropped = reference::dropout(key, 0.5, 2.0, &plain(&dy, &[n]));
         let want = exact(&reference::relu_gradient(&rectified, &dropped));
         let [y, dy] = [&y, &dy].map(|v| Memory::of(v, storage, shifted));
-        let mut dx = Memory::unwritten(storage, n, shifted);
+        let mut dx = Memory::uninit(storage, n, shifted);
         let spans = [y.span(), dy.span(), dx.span()];
         run(&[launch::relu_backward(storage, spans, 2.0)?], &mut [&mut dx]);
         assert_close("dx", &dx, &want, 0.0);
@@ -103,7 +104,7 @@ fn relu_and_dropout_backward() -> Result<()> {
 #[test]
 fn even_sizes_are_vectors() -> Result<()> {
     for (storage, vector) in [(Storage::F32, 4), (Storage::Bf16, 8)] {
-        let memory = Memory::unwritten(storage, 4096, false);
+        let memory = Memory::uninit(storage, 4096, false);
         let launch = launch::relu(storage, [memory.span(); 2])?;
         assert_eq!(
             launch.kernel,
@@ -112,4 +113,31 @@ fn even_sizes_are_vectors() -> Result<()> {
         assert_eq!(launch.grid[0] as usize, 4096 / vector / 256);
     }
     Ok(())
+}
+
+/// Padding on each side, and the crop that undoes it.
+#[test]
+fn pad() -> Result<()> {
+    for_each_way(12, |storage, shifted, random| {
+        let (b, h, w) = (random.size(1, 2), random.size(1, 5), random.size(1, 5));
+        let channels = random.pick(&[1, 3, 4, 8]);
+        let [top, left, bottom, right] = [(); 4].map(|()| random.size(0, 3));
+        let small = MapSize { height: h, width: w, channels };
+        let large = MapSize { height: h + top + bottom, width: w + left + right, channels };
+        let x = random.floats(b * h * w * channels);
+        let cpu = maps(&x, [b, h, w, channels])?;
+        let want = cpu.pad_with_zeros(2, top, bottom)?.pad_with_zeros(3, left, right)?;
+        let x_memory = Memory::of(&x, storage, shifted);
+        let mut y = Memory::uninit(storage, want.elem_count(), shifted);
+        let offsets = [top as i32, left as i32];
+        let spans = [x_memory.span(), y.span()];
+        run(&[launch::pad(storage, spans, b, [small, large], offsets)?], &mut [&mut y]);
+        assert_close("padded", &y, &values(&want)?, 0.0);
+        let mut back = Memory::uninit(storage, x.len(), shifted);
+        let spans = [y.span(), back.span()];
+        let offsets = offsets.map(|x| -x);
+        run(&[launch::pad(storage, spans, b, [large, small], offsets)?], &mut [&mut back]);
+        assert_close("cropped", &back, &x, 0.0);
+        Ok(())
+    })
 }

@@ -1,9 +1,10 @@
-// Lets the host compiler build the .cu files and run them, every access checked: what nvcc and the driver give.
+// Lets the host compiler build the .cu files and run them, every access checked: what nvcc and the
+// driver give.
 //
-// A buffer is a pointer with its length. An access outside it, or an unaligned one of several elements, is noted and
-// not made; launch() hands the first note back. Threads run one after another, in both directions, so that a test can
-// see whether a result depends on their order. A cooperative kernel's threads are fibers that take turns at
-// __syncthreads().
+// A buffer is a pointer with its length. An access outside it, or an unaligned one of several
+// elements, is noted and not made; launch() hands the first note back. Threads run one after
+// another, in both directions, so that a test can see whether a result depends on their order. A
+// cooperative kernel's threads are fibers that take turns at __syncthreads().
 #pragma once
 
 #include <ucontext.h>
@@ -63,8 +64,9 @@ template <int V, class T> bool may_touch(const Buffer<T> &buffer, u64 at) {
   const bool aligned = ((uintptr_t)buffer.values + at * sizeof(T)) % (V * sizeof(T)) == 0;
   if (inside && aligned) return true;
   if (!fault[0])
-    snprintf(fault, sizeof fault, "%d elements at %llu of %llu%s, block (%u, %u), thread %u", V, at, buffer.length,
-             inside ? " are not aligned" : " are outside", blockIdx.x, blockIdx.y, threadIdx.x);
+    snprintf(fault, sizeof fault, "%d elements at %llu of %llu%s, block (%u, %u), thread %u", V, at,
+             buffer.length, inside ? " are not aligned" : " are outside", blockIdx.x, blockIdx.y,
+             threadIdx.x);
   return false;
 }
 template <int V, class T> Pack<T, V> fetch(In<T> from, u64 at) {
@@ -125,7 +127,8 @@ inline void run_block_of_fibers(void (*body)(void *), void *argument, bool backw
     }
     // On the device a barrier that some threads never reach is undefined.
     if (finished != before && finished != n && !fault[0])
-      snprintf(fault, sizeof fault, "%u threads of %u returned before a barrier of the others", finished, n);
+      snprintf(fault, sizeof fault, "%u threads of %u returned before a barrier of the others",
+               finished, n);
   }
   fibers = nullptr;
 }
@@ -143,8 +146,9 @@ template <class... A> struct Call {
 };
 
 // Runs a whole grid; arguments are pointers to the values, as the driver takes them.
-template <class... A> const char *run_grid(void (*kernel)(A...), const Launch &launch, void **arguments, u32 count,
-                                           bool cooperative) {
+template <class... A>
+const char *run_grid(void (*kernel)(A...), const Launch &launch, void **arguments, u32 count,
+                     bool cooperative) {
   fault[0] = 0;
   if (count != sizeof...(A)) {
     snprintf(fault, sizeof fault, "%u arguments for a kernel of %zu", count, sizeof...(A));
@@ -168,9 +172,9 @@ template <class... A> const char *run_grid(void (*kernel)(A...), const Launch &l
   return fault[0] ? fault : nullptr;
 }
 
-#define HOST_ENTRY_AS(kernel, cooperative)                                                            \
-  extern "C" const char *run_##kernel(const Launch *launch, void **arguments, u32 count) {            \
-    return run_grid(kernel, *launch, arguments, count, cooperative);                                  \
+#define HOST_ENTRY_AS(kernel, cooperative)                                                 \
+  extern "C" const char *run_##kernel(const Launch *launch, void **arguments, u32 count) { \
+    return run_grid(kernel, *launch, arguments, count, cooperative);                       \
   }
 #define HOST_ENTRY(kernel) HOST_ENTRY_AS(kernel, false)
 #define HOST_ENTRY_COOPERATIVE(kernel) HOST_ENTRY_AS(kernel, true)

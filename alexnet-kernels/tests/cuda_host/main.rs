@@ -1,21 +1,22 @@
-//! The CUDA kernels on the host: the launches of `launch.rs` run on `cuda/*.cu` built by a C++ compiler, every access
-//! checked, threads in both orders, against the oracles in f64. Padding and the mean that follows the crop have none: they
-//! are held against the CPU's operations, whose own tests do better.
+//! The CUDA kernels on the host: the launches of `src/ops/*/launch.rs` run on `src/ops/*/*.cu`
+//! built by a C++ compiler, every access checked, threads in both orders, against the references in
+//! f64. Padding and the mean that follows the crop have none: they are held against the CPU's
+//! operations.
 //!
-//! Without a C++ compiler each test prints that it was skipped; with `ALEXNET_NEEDS_CXX` set it fails instead.
-//! Not seen here: what a card does differently, as the rounding of its reciprocal roots, or a race that both orders of
-//! threads hide.
+//! Without a C++ compiler each test prints that it was skipped; with `ALEXNET_NEEDS_CXX` set it
+//! fails instead. Not seen here: what a GPU does differently, such as the rounding of its
+//! reciprocal roots, or a race that both orders of threads hide.
 #![cfg(target_os = "linux")]
 #![allow(unreachable_pub)] // a test is a crate of its own
 #![allow(clippy::print_stdout)] // a test that is skipped says so
 
+mod bias_sgd;
 mod elementwise;
-mod emulation;
-mod ends;
+mod input_loss;
+mod kernels;
+mod max_pool;
 mod memory;
-mod norms;
-mod parameters;
-mod pool;
+mod response_norm;
 
 use alexnet_kernels::launch::Storage;
 use alexnet_kernels::reference::Array;
@@ -46,7 +47,7 @@ fn values(x: &Tensor) -> Result<Vec<f32>> {
     x.flatten_all()?.to_vec1()
 }
 
-/// Channels-last values as the oracles take maps, `(B, C, H, W)`.
+/// Channels-last values as the references take maps, `(B, C, H, W)`.
 fn array(values: &[f32], [b, h, w, c]: [usize; 4]) -> Array {
     let pixels = h * w;
     let of = |at: usize| {
@@ -56,12 +57,12 @@ fn array(values: &[f32], [b, h, w, c]: [usize; 4]) -> Array {
     Array { dims: vec![b, c, h, w], values: (0..values.len()).map(of).collect() }
 }
 
-/// Values in their order as the oracles take them.
+/// Values in their order as the references take them.
 fn plain(values: &[f32], dims: &[usize]) -> Array {
     Array { dims: dims.to_vec(), values: values.iter().map(|x| f64::from(*x)).collect() }
 }
 
-/// What an oracle gave: maps channels last, others in their order.
+/// What a reference gave: maps channels last, others in their order.
 fn exact(x: &Array) -> Vec<f32> {
     let &[b, c, h, w] = &x.dims[..] else { return x.values.iter().map(|x| *x as f32).collect() };
     let pixels = h * w;
@@ -90,7 +91,7 @@ fn assert_close(what: &str, got: &Memory, want: &[f32], tolerance: f32) {
 
 /// The body of a test for each way and for `cases` random draws; nothing without a compiler.
 fn for_each_way(cases: u64, body: impl Fn(Storage, bool, &mut Random) -> Result<()>) -> Result<()> {
-    if emulation::kernels().is_none() {
+    if kernels::kernels().is_none() {
         return Ok(());
     }
     for case in 0..cases {

@@ -1,4 +1,5 @@
-//! Memory that stands for a card's: raw bytes, aligned or shifted by one element, and numbers to fill it with.
+//! Memory in the place of a GPU's: raw bytes, aligned or shifted by one element, and numbers to
+//! fill it with.
 
 use alexnet_kernels::launch::{Span, Storage};
 use half::bf16;
@@ -6,7 +7,7 @@ use half::bf16;
 /// One buffer.
 #[derive(Clone, PartialEq)]
 pub struct Memory {
-    bytes: Vec<u128>, // 16-byte aligned, as a card's allocations at least are
+    bytes: Vec<u128>, // 16-byte aligned, as a GPU's allocations at least are
     offset: usize,    // in bytes
     length: usize,
     kind: Kind,
@@ -38,20 +39,20 @@ impl Memory {
         Self { bytes, offset, length, kind }
     }
 
-    /// `length` activations that nobody has written.
-    pub fn unwritten(storage: Storage, length: usize, shifted: bool) -> Self {
+    /// `length` activations that nobody has written yet.
+    pub fn uninit(storage: Storage, length: usize, shifted: bool) -> Self {
         let kind = if storage == Storage::F32 { Kind::F32 } else { Kind::Bf16 };
         Self::new(kind, length, shifted)
     }
 
-    /// `length` places of maxima, of 1 or 4 bytes, that nobody has written.
-    pub fn unwritten_places(bytes: usize, length: usize, shifted: bool) -> Self {
+    /// `length` argmaxes, of 1 or 4 bytes, that nobody has written yet.
+    pub fn uninit_argmax(bytes: usize, length: usize, shifted: bool) -> Self {
         Self::new(if bytes == 1 { Kind::Bytes } else { Kind::Words }, length, shifted)
     }
 
     /// Activations, rounded as `storage` rounds.
     pub fn of(values: &[f32], storage: Storage, shifted: bool) -> Self {
-        let mut memory = Self::unwritten(storage, values.len(), shifted);
+        let mut memory = Self::uninit(storage, values.len(), shifted);
         let parts: Vec<u8> = match memory.kind {
             Kind::Bf16 => values.iter().flat_map(|&x| bf16::from_f32(x).to_ne_bytes()).collect(),
             _ => values.iter().flat_map(|x| x.to_ne_bytes()).collect(),
@@ -148,7 +149,8 @@ impl Random {
         of[self.size(0, of.len() - 1)]
     }
 
-    /// In −1..1, values that bf16 holds exactly, so that both storages see the same; a sixteenth are 0.
+    /// In −1..1, values that bf16 holds exactly, so that both storages see the same; a sixteenth of
+    /// them are 0.
     pub fn floats(&mut self, n: usize) -> Vec<f32> {
         let one = |word: u64| match word % 16 {
             0 => 0.0,

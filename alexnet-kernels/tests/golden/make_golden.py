@@ -3,10 +3,11 @@
     pip install torch==2.15.0 numpy==2.4.6 safetensors==0.8.0
     python make_golden.py               # seconds; writes ops.safetensors beside itself
 
-`tests/golden.rs` holds the crate against that file, forwards and backwards. Inputs are rounded to float32 before
-they are used, everything is computed in float64 and rounded to float32 once, so the file is right to its last bit
-or so. Tensors are named `operation.case.tensor`, and a gradient is `d` and the name of what it belongs to. The
-one entry of the file's metadata, `golden`, is JSON: the library versions and the constants of every case.
+`tests/golden.rs` holds the crate against that file, forwards and backwards. Inputs are rounded to
+float32 before they are used, everything is computed in float64 and rounded to float32 once, so the
+file is right to its last bit or so. Tensors are named `operation.case.tensor`, and a gradient is
+`d` and the name of what it belongs to. The one entry of the file's metadata, `golden`, is JSON: the
+library versions and the constants of every case.
 
 Letters: B images, C channels in, O out, H rows, W columns.
 """
@@ -37,7 +38,7 @@ def store(name, **parts):
 
 
 def differentiate(operation, function, constants, **inputs):
-    """One case: `y = function(inputs)`, a random gradient `dy` for it, and the gradient of every input."""
+    """One case: `y = function(inputs)`, a random `dy`, and the gradients of Σ dy·y."""
     name = f"{operation}.{sum(c.startswith(operation + '.') for c in cases)}"
     cases[name] = constants
     leaves = {part: value.clone().requires_grad_() for part, value in inputs.items()}
@@ -53,15 +54,18 @@ def conv(what, shape, weights, stride=1, groups=1, top=0, bottom=0, left=0, righ
     def function(x, w, b):
         return F.conv2d(F.pad(x, (left, right, top, bottom)), w, b, stride=stride, groups=groups)
 
-    differentiate("conv", function, constants, x=normal(*shape), w=normal(*weights), b=normal(weights[0]))
+    inputs = dict(x=normal(*shape), w=normal(*weights), b=normal(weights[0]))
+    differentiate("conv", function, constants, **inputs)
 
 
 def lrn(what, shape, n, alpha, k, towers=1, alpha_over_n=True, scale=1.0):
-    constants = dict(what=what, n=n, alpha=alpha, beta=0.75, k=k, towers=towers, alpha_over_n=alpha_over_n)
+    constants = dict(what=what, n=n, alpha=alpha, beta=0.75, k=k)
+    constants |= dict(towers=towers, alpha_over_n=alpha_over_n)
     divided = alpha if alpha_over_n else alpha * n  # PyTorch divides by n
 
     def function(x):
-        return torch.cat([F.local_response_norm(t, n, divided, 0.75, k) for t in x.chunk(towers, dim=1)], dim=1)
+        chunks = x.chunk(towers, dim=1)
+        return torch.cat([F.local_response_norm(t, n, divided, 0.75, k) for t in chunks], dim=1)
 
     differentiate("lrn", function, constants, x=normal(*shape, scale=scale))
 
@@ -78,7 +82,11 @@ def map_norm(what, shape, n, alpha, k, scale=1.0):
 
 def max_pool(what, x, kernel, stride, ceil):
     constants = dict(what=what, kernel=kernel, stride=stride, ceil=ceil)
-    differentiate("max_pool", lambda x: F.max_pool2d(x, kernel, stride, ceil_mode=ceil), constants, x=x)
+
+    def function(x):
+        return F.max_pool2d(x, kernel, stride, ceil_mode=ceil)
+
+    differentiate("max_pool", function, constants, x=x)
 
 
 def cross_entropy(what, logits, labels):
@@ -93,7 +101,7 @@ def cross_entropy(what, logits, labels):
 
 
 def sgd(what, rates, momentum, decay, scale):
-    """Weights and velocity after each step of v <- momentum v - decay rate w - rate g; w <- w + v."""
+    """Weights and velocity: v <- momentum v - decay rate w - rate g; w <- w + v in each step."""
     name = f"sgd.{sum(c.startswith('sgd.') for c in cases)}"
     cases[name] = dict(what=what, rates=rates, momentum=momentum, decay=decay)
     start, gradients = normal(37, scale=scale), normal(len(rates), 37)
@@ -103,7 +111,7 @@ def sgd(what, rates, momentum, decay, scale):
         v = momentum * v - decay * rate * w - rate * g
         w = w + v
         states.append(torch.stack([w, v]))
-    if len(set(rates)) == 1:  # then PyTorch's own update, whose velocity does not contain the rate, is the same
+    if len(set(rates)) == 1:  # PyTorch's velocity does not contain the rate: then both are the same
         theirs = start.clone().requires_grad_()
         optimizer = torch.optim.SGD([theirs], lr=rates[0], momentum=momentum, weight_decay=decay)
         for g in gradients:
@@ -114,20 +122,23 @@ def sgd(what, rates, momentum, decay, scale):
 
 
 def main():
-    conv("conv1: windows hang over the right and lower edge", (2, 3, 24, 28), (8, 3, 11, 11), 4, bottom=3, right=3)
+    hanging = "conv1: windows hang over the right and lower edge"
+    conv(hanging, (2, 3, 24, 28), (8, 3, 11, 11), 4, bottom=3, right=3)
     conv("conv2: two towers", (2, 8, 9, 7), (12, 4, 5, 5), 1, 2, 2, 2, 2, 2)
     conv("conv3", (2, 6, 6, 5), (10, 6, 3, 3), 1, 1, 1, 1, 1, 1)
     conv("one channel, pixels left over", (3, 1, 9, 8), (4, 1, 3, 3), 2)
     conv("windows with gaps between", (2, 4, 10, 11), (6, 2, 2, 2), 3, 2)
     conv("every side and both kernel lengths differ", (2, 6, 8, 7), (6, 3, 4, 5), 2, 2, 0, 2, 1, 3)
 
-    lrn("the original's constants at its activations", (2, 16, 3, 4), 5, 1e-4, 2.0, towers=2, scale=60.0)
+    original = "the original's constants at its activations"
+    lrn(original, (2, 16, 3, 4), 5, 1e-4, 2.0, towers=2, scale=60.0)
     lrn("the paper's text", (2, 16, 3, 4), 5, 1e-4, 2.0, alpha_over_n=False, scale=60.0)
     lrn("strong", (2, 12, 3, 5), 5, 3.0, 1.0)
     lrn("strong, two towers", (2, 12, 3, 5), 5, 3.0, 1.0, towers=2)
-    lrn("strong, undivided, three channels", (2, 10, 3, 5), 3, 3.0, 2.0, towers=2, alpha_over_n=False)
+    undivided = "strong, undivided, three channels"
+    lrn(undivided, (2, 10, 3, 5), 3, 3.0, 2.0, towers=2, alpha_over_n=False)
 
-    map_norm("the original's constants at its activations", (2, 3, 7, 6), 5, 1e-3, 1.0, scale=20.0)
+    map_norm(original, (2, 3, 7, 6), 5, 1e-3, 1.0, scale=20.0)
     map_norm("strong", (2, 3, 7, 6), 5, 25.0, 2.0)
     map_norm("strong, a window larger than the map", (2, 4, 3, 4), 5, 25.0, 1.0)
     map_norm("strong, three pixels", (2, 3, 4, 5), 3, 3.0, 1.0)
@@ -154,14 +165,16 @@ def main():
     large = (normal(6, 11, scale=30.0) + 1000.0).float().double()
     cross_entropy("logits whose exponentials overflow", large, labels)
 
-    sgd("the original's constants; large weights, so that decay shows", [0.01] * 3, 0.9, 0.0005, 1000.0)
+    large_weights = "the original's constants; large weights, so that decay shows"
+    sgd(large_weights, [0.01] * 3, 0.9, 0.0005, 1000.0)
     sgd("strong", [0.25] * 3, 0.9, 0.5, 1.0)
     sgd("the rate drops and the velocity stays", [0.25, 0.25, 0.025], 0.9, 0.5, 1.0)
 
-    versions = dict(torch=torch.__version__, numpy=np.__version__, safetensors=safetensors.__version__)
+    versions = {library.__name__: library.__version__ for library in [torch, np, safetensors]}
     about = dict(made_by="make_golden.py", versions=versions, cases=cases)
     path = Path(__file__).with_name("ops.safetensors")
-    save_file(tensors, path, metadata={"golden": json.dumps(about)})  # one entry: their order would be random
+    # One entry: the order of several would be random.
+    save_file(tensors, path, metadata={"golden": json.dumps(about)})
     print(f"{len(cases)} cases, {len(tensors)} tensors, {path.stat().st_size} bytes")
 
 

@@ -1,12 +1,12 @@
-//! Both ends of a network: the input, with its two kinds of mean, padding, and the loss.
+//! Both ends of a network: the input, with its two kinds of mean, and the loss.
 
-use alexnet_kernels::launch::{self, MapSize, Storage};
-use alexnet_kernels::{Input, Window, reference};
+use alexnet_kernels::launch::{self, Storage};
+use alexnet_kernels::{Input, Window, Windows, reference};
 use candle_core::{Device, Result, Tensor};
 
-use crate::emulation::run;
+use crate::kernels::run;
 use crate::memory::Memory;
-use crate::{assert_close, exact, for_each_way, maps, plain, tolerance, values};
+use crate::{assert_close, exact, for_each_way, plain, tolerance, values};
 
 #[test]
 fn input() -> Result<()> {
@@ -35,7 +35,7 @@ fn input() -> Result<()> {
                 &plain(&exact_shift, &[b, 3]),
             );
             let mean = Memory::of(&mean, Storage::F32, shifted);
-            let mut y = Memory::unwritten(storage, b * floats, shifted);
+            let mut y = Memory::uninit(storage, b * floats, shifted);
             let spans = [pixels.span(), mean.span(), shift.span(), y.span()];
             run(&[launch::input(storage, spans, floats, op.scale)?], &mut [&mut y]);
             assert_close("y", &y, &exact(&want), tolerance(storage));
@@ -50,12 +50,17 @@ fn input() -> Result<()> {
         };
         let windows: Vec<Window> = (0..b).map(|_| window()).collect();
         let cpu_mean = Tensor::from_slice(&mean, (rows, columns, 3), &Device::Cpu)?;
-        let want = op.forward_aligned(&cpu_pixels, &cpu_mean, &windows, &cpu_shift)?;
+        let want = op.forward_aligned(
+            &cpu_pixels,
+            &cpu_mean,
+            &Windows::new(&windows, &Device::Cpu)?,
+            &cpu_shift,
+        )?;
         let words: Vec<u32> =
             windows.iter().flat_map(|v| [v.top as u32, v.left as u32, u32::from(v.flip)]).collect();
         let (mean, words) =
             (Memory::of(&mean, Storage::F32, shifted), Memory::words(&words, shifted));
-        let mut y = Memory::unwritten(storage, b * floats, shifted);
+        let mut y = Memory::uninit(storage, b * floats, shifted);
         let spans = [pixels.span(), mean.span(), words.span(), shift.span(), y.span()];
         let launch = launch::input_aligned(storage, spans, (h, w), columns, op.scale)?;
         run(&[launch], &mut [&mut y]);
@@ -64,35 +69,8 @@ fn input() -> Result<()> {
     })
 }
 
-/// Padding on each side, and the crop that undoes it.
 #[test]
-fn place() -> Result<()> {
-    for_each_way(12, |storage, shifted, random| {
-        let (b, h, w) = (random.size(1, 2), random.size(1, 5), random.size(1, 5));
-        let channels = random.pick(&[1, 3, 4, 8]);
-        let [top, left, bottom, right] = [(); 4].map(|()| random.size(0, 3));
-        let small = MapSize { height: h, width: w, channels };
-        let large = MapSize { height: h + top + bottom, width: w + left + right, channels };
-        let x = random.floats(b * h * w * channels);
-        let cpu = maps(&x, [b, h, w, channels])?;
-        let want = cpu.pad_with_zeros(2, top, bottom)?.pad_with_zeros(3, left, right)?;
-        let x_memory = Memory::of(&x, storage, shifted);
-        let mut y = Memory::unwritten(storage, want.elem_count(), shifted);
-        let offsets = [top as i32, left as i32];
-        let spans = [x_memory.span(), y.span()];
-        run(&[launch::pad(storage, spans, b, [small, large], offsets)?], &mut [&mut y]);
-        assert_close("padded", &y, &values(&want)?, 0.0);
-        let mut back = Memory::unwritten(storage, x.len(), shifted);
-        let spans = [y.span(), back.span()];
-        let offsets = offsets.map(|x| -x);
-        run(&[launch::pad(storage, spans, b, [large, small], offsets)?], &mut [&mut back]);
-        assert_close("cropped", &back, &x, 0.0);
-        Ok(())
-    })
-}
-
-#[test]
-fn softmax() -> Result<()> {
+fn cross_entropy() -> Result<()> {
     for_each_way(8, |storage, shifted, random| {
         let (batch, classes) = (random.size(1, 5), random.pick(&[1, 2, 7, 255, 256, 257, 1000]));
         let z: Vec<f32> = random.floats(batch * classes).iter().map(|x| x * 8.0).collect();
@@ -103,9 +81,9 @@ fn softmax() -> Result<()> {
         let losses = exact(&losses);
 
         let (z, words) = (Memory::of(&z, storage, shifted), Memory::words(&labels, shifted));
-        let mut got = Memory::unwritten(Storage::F32, batch, shifted);
-        let mut dz = Memory::unwritten(storage, batch * classes, shifted);
-        let mut got_mean = Memory::unwritten(Storage::F32, 1, shifted);
+        let mut got = Memory::uninit(Storage::F32, batch, shifted);
+        let mut dz = Memory::uninit(storage, batch * classes, shifted);
+        let mut got_mean = Memory::uninit(Storage::F32, 1, shifted);
         let spans = [z.span(), words.span(), got.span()];
         let launches = [
             launch::softmax(storage, spans, Some(dz.span()), (batch, classes))?,
@@ -116,7 +94,7 @@ fn softmax() -> Result<()> {
         assert_close("mean", &got_mean, &mean, 1e-5);
         assert_close("dz", &dz, &exact(&gradient), tolerance(storage));
 
-        let mut alone = Memory::unwritten(Storage::F32, batch, shifted);
+        let mut alone = Memory::uninit(Storage::F32, batch, shifted);
         let spans = [z.span(), words.span(), alone.span()];
         let launch = launch::softmax(storage, spans, None, (batch, classes))?;
         run(&[launch], &mut [&mut alone]);

@@ -10,7 +10,7 @@ use alexnet_kernels::launch::{Argument, Launch};
 
 use crate::memory::Memory;
 
-/// A shared object for each file of kernels, by its name: as on a card, where each is a module of its own.
+/// A shared object for each file of kernels, by its name: on a GPU each is a module of its own too.
 pub struct Kernels(HashMap<String, *mut c_void>);
 // SAFETY: the handles are only used to look names up, which dlsym allows from any thread.
 unsafe impl Send for Kernels {}
@@ -56,19 +56,11 @@ fn build() -> Option<Kernels> {
             let name = source.file_stem().unwrap().to_str().unwrap().to_owned();
             let library = folder.join(&name).with_extension("so");
             let mut command = Command::new(&compiler);
-            command.args([
-                "-x",
-                "c++",
-                "-std=c++17",
-                "-O1",
-                "-fPIC",
-                "-shared",
-                "-Wall",
-                "-Wextra",
-            ]);
+            command.args(["-x", "c++", "-std=c++17", "-O1", "-fPIC", "-shared"]);
+            command.args(["-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas"]);
             command.arg("-I").arg(root.join("src/cuda"));
             command.arg("-I").arg(root.join("tests/cuda_host"));
-            command.args(["-Werror", "-Wno-unknown-pragmas", "-o"]).arg(&library).arg(&source);
+            command.arg("-o").arg(&library).arg(&source);
             running.push((name, library, command.spawn().unwrap()));
         }
     }
@@ -103,7 +95,8 @@ impl Kernels {
         let pointers: Vec<_> = launch.arguments.iter().map(pointer).collect();
         let [x, y] = launch.grid;
         let how = HostLaunch { grid: [x, y, 1], block: [launch.block, 1, 1], backwards };
-        // SAFETY: the pointers are to as many values as said, alive for the call; kernels check what they access.
+        // SAFETY: the pointers are to as many values as said, alive for the call; kernels check
+        // what they access.
         let fault = unsafe { entry(&raw const how, pointers.as_ptr(), pointers.len() as u32) };
         if fault.is_null() {
             return Ok(());
@@ -114,7 +107,8 @@ impl Kernels {
     }
 }
 
-/// Runs `launches`, which write `written` only, in both orders of threads; both must give the same bits.
+/// Runs `launches`, which write `written` only, in both orders of threads; both must give the same
+/// bits.
 ///
 /// # Errors
 ///

@@ -4,7 +4,7 @@ use alexnet_kernels::launch::{self, LrnConstants, MapConstants, MapSize, Storage
 use alexnet_kernels::{Lrn, MapNorm, reference};
 use candle_core::Result;
 
-use crate::emulation::{run, try_run};
+use crate::kernels::{run, try_run};
 use crate::memory::Memory;
 use crate::{array, assert_close, exact, for_each_way, masked, tolerance};
 
@@ -29,15 +29,15 @@ fn lrn() -> Result<()> {
         let (exact_x, exact_dy) = (array(&x, shape), array(&dy, shape));
         let [x_memory, dy_memory] = [&x, &dy].map(|v| Memory::of(v, storage, shifted));
 
-        let mut y = Memory::unwritten(storage, count, shifted);
+        let mut y = Memory::uninit(storage, count, shifted);
         run(&[launch::lrn(storage, &constants, x_memory.span(), y.span())?], &mut [&mut y]);
         assert_close("y", &y, &exact(&reference::lrn(&op, &exact_x)), tolerance(storage));
 
         let want = exact(&reference::lrn_gradient(&op, &exact_x, &exact_dy));
-        for (rectified, want) in [(false, want.clone()), (true, masked(want, &x))] {
-            let mut dx = Memory::unwritten(storage, count, shifted);
+        for (through_relu, want) in [(false, want.clone()), (true, masked(want, &x))] {
+            let mut dx = Memory::uninit(storage, count, shifted);
             let spans = [x_memory.span(), dy_memory.span(), dx.span()];
-            let launch = launch::lrn_backward(storage, &constants, spans, rectified)?;
+            let launch = launch::lrn_backward(storage, &constants, spans, through_relu)?;
             run(&[launch], &mut [&mut dx]);
             assert_close("dx", &dx, &want, tolerance(storage));
         }
@@ -50,20 +50,20 @@ fn lrn() -> Result<()> {
 fn lrn_of_alexnet_is_the_fast_one() -> Result<()> {
     for (storage, row, vector) in [(Storage::F32, 48, 4), (Storage::Bf16, 128, 8)] {
         let constants = LrnConstants { row, radius: 2, k: 2.0, a: 2e-5, beta: 0.75 };
-        let memory = Memory::unwritten(storage, 2 * row, false);
+        let memory = Memory::uninit(storage, 2 * row, false);
         let launch = launch::lrn(storage, &constants, memory.span(), memory.span())?;
         assert!(launch.kernel.ends_with(&format!("_v{vector}")), "{}", launch.kernel);
     }
     Ok(())
 }
 
-/// The emulation is worth something only if it sees what it is there to see.
+/// The checks are worth something only if they see what they are there to see.
 #[test]
 fn an_access_outside_a_buffer_is_seen() -> Result<()> {
     for_each_way(1, |storage, shifted, random| {
         let constants = LrnConstants { row: 16, radius: 2, k: 2.0, a: 1.0, beta: 0.75 };
         let x = Memory::of(&random.floats(16 * 5), storage, shifted);
-        let mut y = Memory::unwritten(storage, 16 * 5, shifted);
+        let mut y = Memory::uninit(storage, 16 * 5, shifted);
         let good = launch::lrn(storage, &constants, x.span(), y.span())?;
         assert_eq!(try_run(std::slice::from_ref(&good), &mut [&mut y]), Ok(()));
         let mut short = good.clone();
@@ -95,21 +95,21 @@ fn map_norm() -> Result<()> {
         let (exact_x, exact_dy) = (array(&x, shape), array(&dy, shape));
         let [x_memory, dy_memory] = [&x, &dy].map(|v| Memory::of(v, storage, shifted));
 
-        let mut y = Memory::unwritten(storage, count, shifted);
+        let mut y = Memory::uninit(storage, count, shifted);
         let spans = [x_memory.span(), y.span()];
         run(&[launch::map_norm(storage, size, &constants, spans)?], &mut [&mut y]);
         assert_close("y", &y, &exact(&reference::map_norm(&op, &exact_x)), tolerance(storage));
 
         let want = exact(&reference::map_norm_gradient(&op, &exact_x, &exact_dy));
-        for (rectified, want) in [(false, want.clone()), (true, masked(want, &x))] {
-            let mut dx = Memory::unwritten(storage, count, shifted);
+        for (through_relu, want) in [(false, want.clone()), (true, masked(want, &x))] {
+            let mut dx = Memory::uninit(storage, count, shifted);
             let [mut scaled, mut share] =
-                [(); 2].map(|()| Memory::unwritten(Storage::F32, count, shifted));
+                [(); 2].map(|()| Memory::uninit(Storage::F32, count, shifted));
             let first = [x_memory.span(), dy_memory.span(), scaled.span(), share.span()];
             let second = [x_memory.span(), scaled.span(), share.span(), dx.span()];
             let launches = [
                 launch::map_norm_shares(storage, size, &constants, first)?,
-                launch::map_norm_backward(storage, size, &constants, second, rectified)?,
+                launch::map_norm_backward(storage, size, &constants, second, through_relu)?,
             ];
             run(&launches, &mut [&mut scaled, &mut share, &mut dx]);
             assert_close("dx", &dx, &want, tolerance(storage));

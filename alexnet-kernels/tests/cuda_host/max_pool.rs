@@ -1,10 +1,10 @@
-//! Max-pooling, with places of a byte and of a word, with and without a ReLU beside it.
+//! Max-pooling, with argmaxes of a byte and of a word, with and without a ReLU around it.
 
 use alexnet_kernels::launch::{self, PoolSize, Storage};
 use alexnet_kernels::{MaxPool2d, reference};
 use candle_core::Result;
 
-use crate::emulation::run;
+use crate::kernels::run;
 use crate::memory::Memory;
 use crate::{array, assert_close, exact, for_each_way, tolerance};
 
@@ -14,16 +14,16 @@ fn pooled(
     size: &PoolSize,
     x: &[f32],
     dy: &[f32],
-    rectify: bool,
+    with_relu: bool,
 ) -> Result<[Memory; 2]> {
     let [x, dy] = [x, dy].map(|v| Memory::of(v, storage, shifted));
-    let mut y = Memory::unwritten(storage, size.outputs(), shifted);
-    let mut dx = Memory::unwritten(storage, size.inputs(), shifted);
-    let mut places = Memory::unwritten_places(size.place_bytes(), size.outputs(), shifted);
-    let spans = [x.span(), y.span(), places.span()];
-    let forward = launch::max_pool(storage, size, spans, rectify)?;
-    run(&[forward], &mut [&mut y, &mut places]);
-    let spans = [places.span(), dy.span(), dx.span()];
+    let mut y = Memory::uninit(storage, size.outputs(), shifted);
+    let mut dx = Memory::uninit(storage, size.inputs(), shifted);
+    let mut argmax = Memory::uninit_argmax(size.argmax_bytes(), size.outputs(), shifted);
+    let spans = [x.span(), y.span(), argmax.span()];
+    let forward = launch::max_pool(storage, size, spans, with_relu)?;
+    run(&[forward], &mut [&mut y, &mut argmax]);
+    let spans = [argmax.span(), dy.span(), dx.span()];
     run(&[launch::max_pool_backward(storage, size, spans)?], &mut [&mut dx]);
     Ok([y, dx])
 }
@@ -49,22 +49,22 @@ fn check(
     let want = exact(&reference::max_pool_gradient(op, &exact_x, &exact_dy));
     assert_close("dx", &dx, &want, tolerance(storage));
 
-    // A ReLU behind the pool: what it cuts off gets no gradient. Half of the maps are below 0 altogether.
+    // With a ReLU after the pool, what it cuts off gets no gradient. Half of the maps are below 0.
     for (i, x) in x.iter_mut().enumerate() {
         *x -= if (i / shape[3]).is_multiple_of(2) { 1.0 } else { 0.0 };
     }
     let exact_x = array(&x, shape);
     let pool = reference::max_pool(op, &exact_x, size.output);
     let [y, dx] = pooled((storage, shifted), &size, &x, &dy, true)?;
-    assert_close("rectified y", &y, &exact(&reference::relu(&pool)), tolerance(storage));
+    assert_close("y through a ReLU", &y, &exact(&reference::relu(&pool)), tolerance(storage));
     let above = reference::relu_gradient(&pool, &exact_dy);
     let want = exact(&reference::max_pool_gradient(op, &exact_x, &above));
-    assert_close("rectified dx", &dx, &want, tolerance(storage));
+    assert_close("dx through a ReLU", &dx, &want, tolerance(storage));
     Ok(())
 }
 
 #[test]
-fn pool() -> Result<()> {
+fn max_pool() -> Result<()> {
     for_each_way(24, |storage, shifted, random| {
         let (h, w) = (random.size(1, 9), random.size(1, 9));
         let kernel = random.size(1, 4).min(h).min(w);
@@ -75,12 +75,12 @@ fn pool() -> Result<()> {
     })
 }
 
-/// A place in a window of 16 by 16 does not fit a byte beside "none".
+/// The argmax of a window of 16 by 16 does not fit a byte that can also say "none".
 #[test]
 fn windows_beyond_a_byte() -> Result<()> {
     for_each_way(2, |storage, shifted, random| {
         for kernel in [15, 16, 18] {
-            let op = MaxPool2d { kernel, stride: 2, ceil: true };
+            let op = MaxPool2d::new(kernel, 2).ceil(true);
             check((storage, shifted), &op, [1, 21, 19, 4], random)?;
         }
         Ok(())
@@ -91,13 +91,13 @@ fn windows_beyond_a_byte() -> Result<()> {
 #[test]
 fn nan() -> Result<()> {
     for_each_way(1, |storage, shifted, _| {
-        let op = MaxPool2d { kernel: 2, stride: 2, ceil: false };
+        let op = MaxPool2d::new(2, 2);
         let size = size_of(&op, [1, 2, 2, 1])?;
         for place in 0..4 {
-            for rectify in [false, true] {
+            for with_relu in [false, true] {
                 let mut x = [-1.0f32, -2.0, -3.0, -4.0];
                 x[place] = f32::NAN;
-                let [y, dx] = pooled((storage, shifted), &size, &x, &[1.0], rectify)?;
+                let [y, dx] = pooled((storage, shifted), &size, &x, &[1.0], with_relu)?;
                 assert!(y.floats()[0].is_nan());
                 assert_eq!(dx.floats().iter().position(|&dx| dx == 1.0), Some(place));
             }

@@ -4,7 +4,7 @@ use alexnet_kernels::launch::{self, ColumnSums, Storage};
 use alexnet_kernels::{Sgd, reference};
 use candle_core::Result;
 
-use crate::emulation::run;
+use crate::kernels::run;
 use crate::memory::Memory;
 use crate::{assert_close, exact, for_each_way, plain, tolerance};
 
@@ -40,8 +40,8 @@ fn column_sums() -> Result<()> {
         let x = Memory::of(&x, storage, shifted);
         let plan = ColumnSums::new(storage, x.span(), (rows, channels))?;
         assert_eq!(plan.scratch() > 0, rows > 64);
-        let mut parts = Memory::unwritten(Storage::F32, plan.scratch(), shifted);
-        let mut sums = Memory::unwritten(Storage::F32, channels, shifted);
+        let mut parts = Memory::uninit(Storage::F32, plan.scratch(), shifted);
+        let mut sums = Memory::uninit(Storage::F32, channels, shifted);
         let launches = plan.launches(x.span(), parts.span(), sums.span())?;
         run(&launches, &mut [&mut parts, &mut sums]);
         assert_close("sums", &sums, &want, 1e-5);
@@ -64,7 +64,7 @@ fn sgd() -> Result<()> {
         assert_close("state", &got, &want, 1e-6);
 
         let mut got = Memory::of(&state, Storage::F32, shifted);
-        let mut copy = Memory::unwritten(Storage::Bf16, n, shifted);
+        let mut copy = Memory::uninit(Storage::Bf16, n, shifted);
         let launch = launch::sgd(storage, got.span(), gradient.span(), Some(copy.span()), rule)?;
         run(&[launch.expect("the rate is not 0")], &mut [&mut got, &mut copy]);
         assert_close("state", &got, &want, 1e-6);
