@@ -1,5 +1,5 @@
-//! A training step without candle's autograd: each layer's backward pass is called by hand, ReLUs run in
-//! the epilogue of the layer before them, and the update changes weights in place.
+//! A training step without candle's autograd: each layer's backward pass is called by hand, ReLUs
+//! run in the epilogue of the layer before them, and the update changes weights in place.
 //!
 //! ```text
 //! cargo run --release -p alexnet-kernels --example 03_by_hand

@@ -185,8 +185,10 @@ macro_rules! adapt {
 type Grad = Option<Tensor>;
 adapt!(1, CustomOp1, apply_op1, apply_op1_no_bwd, Grad, (s l x));
 adapt!(2, CustomOp2, apply_op2, apply_op2_no_bwd, (Grad, Grad), (s1 l1 x1), (s2 l2 x2));
-#[rustfmt::skip]
-adapt!(3, CustomOp3, apply_op3, apply_op3_no_bwd, (Grad, Grad, Grad), (s1 l1 x1), (s2 l2 x2), (s3 l3 x3));
+adapt!(
+    3, CustomOp3, apply_op3, apply_op3_no_bwd, (Grad, Grad, Grad),
+    (s1 l1 x1), (s2 l2 x2), (s3 l3 x3)
+);
 
 /// A new f32 output of `shape` on the CPU, written by `kernel`. The memory is not cleared first, so
 /// `kernel` writes every element before it reads any.
