@@ -47,7 +47,9 @@ impl Geometry {
             let x = &mut x[(y * w + columns.start - map.start) * self.channels..];
             for (x, tap) in x.chunks_mut(self.channels).zip(taps.take(columns.len())) {
                 let x = &mut x[group * channels..][..channels];
-                x.iter_mut().zip(tap).for_each(|(x, tap)| *x += tap);
+                for (x, tap) in x.iter_mut().zip(tap) {
+                    *x += tap;
+                }
             }
         }
     }
