@@ -52,8 +52,9 @@ fn name(kernel: &Path) -> String {
 
 fn start(nvcc: &Path, kernel: &Path, capability: &str, out: &Path) -> std::process::Child {
     let mut command = Command::new(nvcc);
-    // PTX without an "a": the driver compiles it for any card of this capability or a newer one. Square roots by the
-    // card's own instruction, whose error is far below that of bf16 and about that of f32.
+    // PTX without an "a": the driver compiles it for any GPU of this capability or a newer one.
+    // Square roots use the GPU's approximate instruction, whose error is far below that of bf16 and
+    // about that of f32.
     command.args(["--ptx", "-O3", "-std=c++17", "-prec-sqrt=false", "-I", "src/cuda"]);
     command.arg(format!("-arch=compute_{capability}"));
     if let Some(compiler) = env::var_os("NVCC_CCBIN") {
@@ -62,7 +63,10 @@ fn start(nvcc: &Path, kernel: &Path, capability: &str, out: &Path) -> std::proce
     command.arg("-o").arg(out.join(name(kernel)).with_extension("ptx")).arg(kernel);
     command.spawn().unwrap_or_else(|e| {
         let nvcc = nvcc.display();
-        panic!("cannot run {nvcc}: {e}. The feature `cuda` needs the CUDA toolkit, or NVCC set to its compiler")
+        panic!(
+            "cannot run {nvcc}: {e}. The feature `cuda` needs the CUDA toolkit, or NVCC set to \
+             its compiler"
+        )
     })
 }
 
@@ -80,7 +84,8 @@ fn nvcc() -> PathBuf {
     found.unwrap_or_else(|| "nvcc".into())
 }
 
-/// The oldest card the kernels are for, as candle's own kernels are told; 80, Ampere, unless said otherwise.
+/// The oldest compute capability to compile for, from the variable that candle's build reads; 80,
+/// Ampere, unless said otherwise.
 fn capability() -> String {
     let said = env::var("CUDA_COMPUTE_CAP").unwrap_or_default();
     let digits: String = said.chars().filter(char::is_ascii_digit).collect();

@@ -1,15 +1,16 @@
-//! Row-major arrays of f64, in which each operation has a slow reference beside it (`ops/*/reference.rs`).
+//! Row-major arrays of f64, on which the slow references of the operations work
+//! (`ops/*/reference.rs`).
 
 use candle_core::{DType, Device, Result, Tensor};
 
 use crate::random::philox::{philox4x32, uniform};
 
-/// Numbers with their dimensions.
+/// An array of f64.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Array {
-    /// Length of each dimension.
+    /// The length of each dimension.
     pub dims: Vec<usize>,
-    /// Row-major.
+    /// The elements, row-major.
     pub values: Vec<f64>,
 }
 
@@ -19,7 +20,7 @@ impl Array {
         Self { dims: dims.to_vec(), values: vec![0.0; dims.iter().product()] }
     }
 
-    /// Numbers in −1..1 that f32 holds, a function of `stream`.
+    /// Numbers in −1..1 that f32 can hold; they depend on `stream` only.
     pub fn random(dims: &[usize], stream: u32) -> Self {
         let mut array = Self::zeros(dims);
         for (block, values) in array.values.chunks_mut(4).enumerate() {
@@ -29,13 +30,13 @@ impl Array {
         array
     }
 
-    /// `f` of each number.
+    /// `f` of each element.
     #[must_use]
     pub fn map(&self, f: impl Fn(f64) -> f64) -> Self {
         Self { dims: self.dims.clone(), values: self.values.iter().map(|x| f(*x)).collect() }
     }
 
-    /// The values of a tensor of any strides.
+    /// The elements of a tensor of any strides.
     ///
     /// # Errors
     ///
@@ -45,7 +46,7 @@ impl Array {
         Ok(Self { dims: x.dims().to_vec(), values })
     }
 
-    /// The values, rounded to f32, on a device.
+    /// The elements, rounded to f32, on a device.
     ///
     /// # Errors
     ///
@@ -55,23 +56,23 @@ impl Array {
         Tensor::from_vec(values, &self.dims[..], device)
     }
 
-    /// Σ of the products of both arrays' values.
+    /// The sum of the products of both arrays' elements.
     pub fn dot(&self, other: &Self) -> f64 {
         self.values.iter().zip(&other.values).map(|(a, b)| a * b).sum()
     }
 
-    /// Four dimensions; the ones missing at the end are 1.
+    /// The dimensions, filled up to four with 1 at the end.
     pub(crate) fn four(&self) -> [usize; 4] {
         std::array::from_fn(|i| self.dims.get(i).copied().unwrap_or(1))
     }
 
-    /// Where the value of an index of four dimensions lies.
+    /// Where the element of an index of four dimensions is in `values`.
     pub fn at(&self, [b, c, h, w]: [usize; 4]) -> usize {
         let [_, channels, height, width] = self.four();
         ((b * channels + c) * height + h) * width + w
     }
 
-    /// The value of an index of four dimensions.
+    /// The element of an index of four dimensions.
     pub fn get(&self, index: [usize; 4]) -> f64 {
         self.values[self.at(index)]
     }
@@ -82,7 +83,7 @@ impl Array {
     }
 }
 
-/// Every index of four dimensions, the last one fastest.
+/// Every index of an array of four dimensions, the last dimension fastest.
 pub(crate) fn indices([a, b, c, d]: [usize; 4]) -> impl Iterator<Item = [usize; 4]> {
     let last = move |i, j, k| (0..d).map(move |l| [i, j, k, l]);
     let third = move |i, j| (0..c).flat_map(move |k| last(i, j, k));

@@ -1,11 +1,23 @@
 //! NHWC in memory, NCHW to the caller: the only place that permutes tensors.
 //!
-//! An operation sees rank-4 tensors as `(B, H, W, C)`, row-major: [`nhwc`] brings any tensor there and
-//! [`nchw`] gives the caller the usual order of dimensions back, without moving a float.
+//! Inside an operation, tensors of rank 4 are `(B, H, W, C)`, row-major. [`nhwc`] makes such a
+//! tensor, and copies only if memory is not channels-last already; [`nchw`] makes the view
+//! `(B, C, H, W)` that the caller gets back.
 
 use candle_core::{Result, Tensor, bail};
 
-/// The same logical `(B, C, H, W)` tensor with channels-last memory; no copy if it has it already.
+/// The same `(B, C, H, W)` tensor with channels-last (NHWC) memory; no copy if it has that already.
+///
+/// ```
+/// use candle_core::{DType, Device, Result, Tensor};
+///
+/// # fn main() -> Result<()> {
+/// let x = Tensor::zeros((2, 3, 4, 5), DType::F32, &Device::Cpu)?;
+/// let y = alexnet_kernels::channels_last(&x)?;
+/// assert_eq!((y.dims(), y.stride()), (x.dims(), &[60, 1, 15, 3][..]));
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 ///
@@ -24,7 +36,7 @@ pub(crate) fn nchw(x: &Tensor) -> Result<Tensor> {
     x.permute((0, 3, 1, 2))
 }
 
-/// For operations to which shape means nothing: rank 4 as [`nhwc`], other ranks row-major.
+/// For elementwise operations: rank 4 as [`nhwc`], other ranks row-major.
 pub(crate) fn in_memory_order(x: &Tensor) -> Result<Tensor> {
     if x.rank() == 4 { nhwc(x) } else { x.contiguous() }
 }
@@ -34,8 +46,8 @@ pub(crate) fn in_logical_order(x: &Tensor) -> Result<Tensor> {
     if x.rank() == 4 { nchw(x) } else { Ok(x.clone()) }
 }
 
-/// The elements of `x` as they lie in memory, as a row-major tensor of its dimensions from the largest
-/// stride to the smallest. No copy; an error if there are gaps between them.
+/// The elements of `x` in the order of memory: a view with the dimensions sorted from the largest
+/// stride to the smallest. An error if there are gaps between the elements.
 pub(crate) fn as_in_memory(x: &Tensor) -> Result<Tensor> {
     let mut order: Vec<usize> = (0..x.rank()).collect();
     order.sort_by_key(|&dim| std::cmp::Reverse(x.stride()[dim]));

@@ -53,36 +53,29 @@ pub use layout::channels_last;
 pub use random::normal::normals;
 pub use random::philox::{philox4x32, uniform};
 
-/// Each operation once more in f64, as slow and as plain as its formula: the tests and the self-test compare the
-/// fast code with it. Gradients are those of Σ dy·y. Nothing here checks shapes.
+/// Each operation once more in f64, as slow and as plain as its formula: the tests and the
+/// self-test compare the fast code with it. Gradients are those of Σ dy·y. Nothing here checks
+/// shapes.
 #[doc(hidden)]
 pub mod reference {
     pub use crate::array::Array;
-    pub use crate::ops::conv2d::reference::*;
-    pub use crate::ops::cross_entropy::reference::*;
-    pub use crate::ops::dropout::reference::*;
-    pub use crate::ops::input::reference::*;
-    pub use crate::ops::linear::reference::*;
-    pub use crate::ops::max_pool::reference::*;
-    pub use crate::ops::relu::reference::*;
-    pub use crate::ops::response_norm::reference::*;
-    pub use crate::ops::sgd::reference::*;
+    pub use crate::ops::{
+        conv2d::reference::*, cross_entropy::reference::*, dropout::reference::*,
+        input::reference::*, linear::reference::*, max_pool::reference::*, relu::reference::*,
+        response_norm::reference::*, sgd::reference::*,
+    };
 }
 
-/// Which kernel each operation launches over which grid, as plain data: for the tests that run the kernels on
-/// the host.
+/// Which kernel each operation launches over which grid, as plain data: for the tests that run the
+/// kernels on the host.
 #[doc(hidden)]
 pub mod launch {
     pub use crate::cuda::launch::*;
-    pub use crate::ops::bias::launch::*;
-    pub use crate::ops::conv2d::launch::*;
-    pub use crate::ops::cross_entropy::launch::*;
-    pub use crate::ops::dropout::launch::*;
-    pub use crate::ops::input::launch::*;
-    pub use crate::ops::max_pool::launch::*;
-    pub use crate::ops::relu::launch::*;
-    pub use crate::ops::response_norm::launch::*;
-    pub use crate::ops::sgd::launch::*;
+    pub use crate::ops::{
+        bias::launch::*, conv2d::launch::*, cross_entropy::launch::*, dropout::launch::*,
+        input::launch::*, max_pool::launch::*, relu::launch::*, response_norm::launch::*,
+        sgd::launch::*,
+    };
 }
 
 #[doc(hidden)] // for the same tests

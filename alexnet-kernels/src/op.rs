@@ -1,8 +1,9 @@
 //! The one adaptor from the operations of this crate to candle's custom ops.
 //!
-//! candle has a trait for each number of inputs (`CustomOp1`, `CustomOp2`, `CustomOp3`), whose methods
-//! list every storage and every layout. An operation here implements [`Op`] for its number of inputs
-//! and may have two outputs; [`Apply`] runs it on tensors.
+//! candle has a trait for each number of inputs (`CustomOp1`, `CustomOp2`, `CustomOp3`), whose
+//! methods take a storage and a layout for each input and give one output. An operation here
+//! implements [`Op`] for its number of inputs and may give two outputs; [`Apply`] runs it on
+//! tensors.
 
 use std::sync::OnceLock;
 
@@ -14,9 +15,9 @@ use candle_core::{Tensor, WithDType, bail};
 
 use crate::cpu::scratch::uninit;
 
-/// One input of an operation that runs: where its elements lie.
+/// One input of an operation: its memory, and where in it the elements are.
 pub(crate) struct Input<'a, S> {
-    /// The operation, for error messages.
+    /// The operation's name, for error messages.
     pub(crate) op: &'static str,
     pub(crate) storage: &'a S,
     pub(crate) layout: &'a Layout,
@@ -37,7 +38,7 @@ impl<S> Input<'_, S> {
         self.shape().dims2()
     }
 
-    /// Where the first element lies and where the last one ends; an error for strided layouts.
+    /// The range of the elements in the storage; an error for strided layouts.
     pub(crate) fn dense_range(&self) -> Result<(usize, usize)> {
         let strided = || candle_core::Error::RequiresContiguous { op: self.op }.bt();
         self.layout.contiguous_offsets().ok_or_else(strided)
@@ -52,15 +53,16 @@ impl<'a> Input<'a, CpuStorage> {
     }
 }
 
-/// What an operation gives: one output, or two.
+/// The outputs of an operation: one, or two.
 pub(crate) struct Outputs<S> {
     first: (S, Shape),
     second: Option<(S, Shape)>,
 }
 
 impl<S> Outputs<S> {
-    pub(crate) fn two(first: (S, Shape), second: (S, Shape)) -> Self {
-        Self { first, second: Some(second) }
+    /// The first output and a second one.
+    pub(crate) fn and(self, second: (S, Shape)) -> Self {
+        Self { second: Some(second), ..self }
     }
 }
 
@@ -70,9 +72,10 @@ impl<S> From<(S, Shape)> for Outputs<S> {
     }
 }
 
-/// An operation on `N` inputs, which are dense unless it says otherwise.
+/// An operation on `N` inputs. They must be dense (contiguous), unless the operation says
+/// otherwise.
 pub(crate) trait Op<const N: usize>: Send + Sync + 'static {
-    /// What error messages call it.
+    /// Its name in error messages.
     const NAME: &'static str;
 
     fn cpu(&self, inputs: [Input<'_, CpuStorage>; N]) -> Result<Outputs<CpuStorage>>;
@@ -80,8 +83,8 @@ pub(crate) trait Op<const N: usize>: Send + Sync + 'static {
     #[cfg(feature = "cuda")]
     fn cuda(&self, inputs: [Input<'_, CudaStorage>; N]) -> Result<Outputs<CudaStorage>>;
 
-    /// The gradients with respect to the inputs, given `dy`, that with respect to the output `y`; for
-    /// [`Apply::apply`] alone.
+    /// The gradients with respect to the inputs, given `dy`, the gradient with respect to the
+    /// output `y`. candle calls this for outputs of [`Apply::apply`].
     fn gradients(
         &self,
         _inputs: [&Tensor; N],
@@ -94,18 +97,18 @@ pub(crate) trait Op<const N: usize>: Send + Sync + 'static {
 
 /// Runs an operation on tensors.
 pub(crate) trait Apply<const N: usize>: Op<N> + Sized {
-    /// The output, through which candle can differentiate.
+    /// The first output, through which candle can differentiate.
     fn apply(self, inputs: [&Tensor; N]) -> Result<Tensor>;
 
-    /// The output, and the second one if there is one, without a place in candle's graph.
+    /// The outputs, which candle cannot differentiate.
     fn run(self, inputs: [&Tensor; N]) -> Result<(Tensor, Option<Tensor>)>;
 
-    /// The only output, without a place in candle's graph.
+    /// The first output, which candle cannot differentiate.
     fn run_one(self, inputs: [&Tensor; N]) -> Result<Tensor> {
         Ok(self.run(inputs)?.0)
     }
 
-    /// Both outputs, without a place in candle's graph.
+    /// Both outputs, which candle cannot differentiate.
     fn run_two(self, inputs: [&Tensor; N]) -> Result<(Tensor, Tensor)> {
         match self.run(inputs)? {
             (first, Some(second)) => Ok((first, second)),
@@ -114,7 +117,7 @@ pub(crate) trait Apply<const N: usize>: Op<N> + Sized {
     }
 }
 
-/// An operation as candle sees it. candle takes one output; the second one waits here.
+/// An operation as candle's custom op. candle takes one output; a second one is kept here.
 struct Adaptor<O> {
     op: O,
     second: OnceLock<(Storage, Shape)>,
@@ -125,7 +128,7 @@ impl<O> Adaptor<O> {
         Self { op, second: OnceLock::new() }
     }
 
-    fn keep<S>(&self, outputs: Outputs<S>, storage: fn(S) -> Storage) -> (S, Shape) {
+    fn keep_second<S>(&self, outputs: Outputs<S>, storage: fn(S) -> Storage) -> (S, Shape) {
         if let Some((second, shape)) = outputs.second {
             _ = self.second.set((storage(second), shape));
         }
@@ -138,9 +141,12 @@ impl<O> Adaptor<O> {
     }
 }
 
-/// The parts that the three adaptors share, which differ in the number of inputs alone.
+/// The three implementations, which differ only in the number of inputs.
 macro_rules! adapt {
-    ($count:literal, $custom_op:ident, $grads:ty, $(($s:ident $l:ident $x:ident)),+) => {
+    (
+        $count:literal, $custom_op:ident, $apply:ident, $apply_no_bwd:ident, $grads:ty,
+        $(($s:ident $l:ident $x:ident)),+
+    ) => {
         impl<O: Op<$count>> $custom_op for Adaptor<O> {
             fn name(&self) -> &'static str {
                 O::NAME
@@ -148,13 +154,13 @@ macro_rules! adapt {
 
             fn cpu_fwd(&self, $($s: &CpuStorage, $l: &Layout),+) -> Result<(CpuStorage, Shape)> {
                 let inputs = [$(Input { op: O::NAME, storage: $s, layout: $l }),+];
-                Ok(self.keep(self.op.cpu(inputs)?, Storage::Cpu))
+                Ok(self.keep_second(self.op.cpu(inputs)?, Storage::Cpu))
             }
 
             #[cfg(feature = "cuda")]
             fn cuda_fwd(&self, $($s: &CudaStorage, $l: &Layout),+) -> Result<(CudaStorage, Shape)> {
                 let inputs = [$(Input { op: O::NAME, storage: $s, layout: $l }),+];
-                Ok(self.keep(self.op.cuda(inputs)?, Storage::Cuda))
+                Ok(self.keep_second(self.op.cuda(inputs)?, Storage::Cuda))
             }
 
             fn bwd(&self, $($x: &Tensor),+, y: &Tensor, dy: &Tensor) -> Result<$grads> {
@@ -162,64 +168,46 @@ macro_rules! adapt {
                 Ok(($($s),+))
             }
         }
+
+        impl<O: Op<$count>> Apply<$count> for O {
+            fn apply(self, [$($x),+]: [&Tensor; $count]) -> Result<Tensor> {
+                Tensor::$apply($($x),+, Adaptor::new(self))
+            }
+
+            fn run(self, [$($x),+]: [&Tensor; $count]) -> Result<(Tensor, Option<Tensor>)> {
+                let op = Adaptor::new(self);
+                Ok((Tensor::$apply_no_bwd($($x),+, &op)?, op.into_second()))
+            }
+        }
     };
 }
 
-adapt!(1, CustomOp1, Option<Tensor>, (s l x));
-adapt!(2, CustomOp2, (Option<Tensor>, Option<Tensor>), (s1 l1 x1), (s2 l2 x2));
+type Grad = Option<Tensor>;
+adapt!(1, CustomOp1, apply_op1, apply_op1_no_bwd, Grad, (s l x));
+adapt!(2, CustomOp2, apply_op2, apply_op2_no_bwd, (Grad, Grad), (s1 l1 x1), (s2 l2 x2));
 adapt!(
-    3,
-    CustomOp3,
-    (Option<Tensor>, Option<Tensor>, Option<Tensor>),
-    (s1 l1 x1),
-    (s2 l2 x2),
-    (s3 l3 x3)
+    3, CustomOp3, apply_op3, apply_op3_no_bwd, (Grad, Grad, Grad),
+    (s1 l1 x1), (s2 l2 x2), (s3 l3 x3)
 );
 
-impl<O: Op<1>> Apply<1> for O {
-    fn apply(self, [x]: [&Tensor; 1]) -> Result<Tensor> {
-        x.apply_op1(Adaptor::new(self))
-    }
-
-    fn run(self, [x]: [&Tensor; 1]) -> Result<(Tensor, Option<Tensor>)> {
-        let op = Adaptor::new(self);
-        Ok((x.apply_op1_no_bwd(&op)?, op.into_second()))
-    }
-}
-
-impl<O: Op<2>> Apply<2> for O {
-    fn apply(self, [x1, x2]: [&Tensor; 2]) -> Result<Tensor> {
-        x1.apply_op2(x2, Adaptor::new(self))
-    }
-
-    fn run(self, [x1, x2]: [&Tensor; 2]) -> Result<(Tensor, Option<Tensor>)> {
-        let op = Adaptor::new(self);
-        Ok((x1.apply_op2_no_bwd(x2, &op)?, op.into_second()))
-    }
-}
-
-impl<O: Op<3>> Apply<3> for O {
-    fn apply(self, [x1, x2, x3]: [&Tensor; 3]) -> Result<Tensor> {
-        x1.apply_op3(x2, x3, Adaptor::new(self))
-    }
-
-    fn run(self, [x1, x2, x3]: [&Tensor; 3]) -> Result<(Tensor, Option<Tensor>)> {
-        let op = Adaptor::new(self);
-        Ok((x1.apply_op3_no_bwd(x2, x3, &op)?, op.into_second()))
-    }
-}
-
-/// A new f32 output of `shape` on the processor, written by `kernel`.
-///
-/// The memory is not cleared first: `kernel` writes every element before it reads any.
-pub(crate) fn produce(
+/// A new f32 output of `shape` on the CPU, written by `kernel`. The memory is not cleared first, so
+/// `kernel` writes every element before it reads any.
+pub(crate) fn new_output(
     shape: impl Into<Shape>,
     kernel: impl FnOnce(&mut [f32]) -> Result<()>,
 ) -> Result<(CpuStorage, Shape)> {
     let shape = shape.into();
-    // SAFETY: `kernel` writes every element before it reads any, and what a kernel that fails has left
-    // is given to nobody.
+    // SAFETY: `kernel` writes every element before it reads any, and if it fails, the output is
+    // dropped.
     let mut values = unsafe { uninit(shape.elem_count())? };
     kernel(&mut values)?;
     Ok((CpuStorage::F32(values), shape))
+}
+
+/// The only output of an operation on the CPU: that of [`new_output`].
+pub(crate) fn produce(
+    shape: impl Into<Shape>,
+    kernel: impl FnOnce(&mut [f32]) -> Result<()>,
+) -> Result<Outputs<CpuStorage>> {
+    new_output(shape, kernel).map(Into::into)
 }

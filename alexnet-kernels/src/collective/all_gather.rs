@@ -11,17 +11,18 @@ use crate::op::Input;
 /// Elements that a thread copies at a time, at least.
 const CHUNK: usize = 16 * 1024;
 
-/// The channels of all `parts` in their order: `(B, C₀ + C₁ + …, H, W)` or `(B, C₀ + C₁ + …)`, a copy.
+/// The channels of all `parts` in their order: `(B, C₀ + C₁ + …, H, W)` or `(B, C₀ + C₁ + …)`, a
+/// copy.
 ///
-/// The parts are on one device: [`copy_to_devices`](crate::copy_to_devices) brings them there. candle does not
-/// differentiate through this; it serves backward passes that are written by hand.
+/// The parts are on one device: [`copy_to_devices`](crate::copy_to_devices) brings them there.
+/// candle does not differentiate through this; it serves backward passes that are written by hand.
 ///
 /// ```
 /// use candle_core::{Device, Result, Tensor};
 ///
 /// # fn main() -> Result<()> {
-/// let first = Tensor::new(&[[1f32, 2.0], [4.0, 5.0]], &Device::Cpu)?; // two channels of two images
-/// let second = Tensor::new(&[[3f32], [6.0]], &Device::Cpu)?; // one channel of the same images
+/// let first = Tensor::new(&[[1f32, 2.0], [4.0, 5.0]], &Device::Cpu)?; // 2 channels of 2 images
+/// let second = Tensor::new(&[[3f32], [6.0]], &Device::Cpu)?; // 1 channel of each
 /// let all = alexnet_kernels::all_gather(&[first, second])?;
 /// assert_eq!(all.to_vec2::<f32>()?, [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]);
 /// # Ok(())
@@ -30,7 +31,8 @@ const CHUNK: usize = 16 * 1024;
 ///
 /// # Errors
 ///
-/// No parts; ranks other than 2 and 4; dtypes other than f32, on a GPU also bf16; dimensions besides C that differ.
+/// No parts; ranks other than 2 and 4; dtypes other than f32, on a GPU also bf16; dimensions
+/// besides C that differ.
 pub fn all_gather(parts: &[Tensor]) -> Result<Tensor> {
     let Some(first) = parts.first() else { bail!("all-gather: there is nothing to join") };
     for part in parts {

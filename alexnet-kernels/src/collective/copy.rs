@@ -9,8 +9,8 @@ use crate::layout::{in_logical_order, in_memory_order};
 
 /// `x` on the device `to`: `x` itself, sharing its memory, if it is there already, else a copy.
 ///
-/// Between GPUs the host waits for nothing: the copy is queued after the work that was asked of the device of
-/// `x`, and whatever uses the copy on `to` is queued after it.
+/// Between GPUs the host waits for nothing: the copy is queued after the work that was asked of the
+/// device of `x`, and whatever uses the copy on `to` is queued after it.
 ///
 /// # Errors
 ///
@@ -20,8 +20,8 @@ pub fn copy_to_device(x: &Tensor, to: &Device) -> Result<Tensor> {
     Ok(copied.remove(0))
 }
 
-/// Each tensor as [`copy_to_device`] brings it to its device. All copies are queued before any device waits for one,
-/// so two GPUs send to each other at the same time.
+/// Each tensor as [`copy_to_device`] brings it to its device. All copies are queued before any
+/// device waits for one, so two GPUs send to each other at the same time.
 ///
 /// # Errors
 ///

@@ -10,7 +10,8 @@ use super::peer;
 /// How tensors get from one device to another, from the shortest way to the longest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Interconnect {
-    /// Not at all: both names are the CPU's, or one opened device's, which shares its memory with itself.
+    /// Not at all: both names are the CPU's, or one opened device's, which shares its memory with
+    /// itself.
     Same,
     /// By a copy within the memory of one GPU that was opened under two names.
     Gpu,
@@ -31,8 +32,8 @@ impl fmt::Display for Interconnect {
     }
 }
 
-/// Lets each of `devices` write into the memory of the others, where the hardware can, and says how tensors get
-/// from one to another: the longest way between any two of them.
+/// Lets each of `devices` write into the memory of the others, where the hardware can, and says how
+/// tensors get from one to another: the longest way between any two of them.
 ///
 /// # Errors
 ///

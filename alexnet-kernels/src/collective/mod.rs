@@ -4,10 +4,10 @@
 //! [`copy`] between the devices, and a local step before or after it:
 //!
 //! ```text
-//! all-gather      every tower gets the channels of all    copy, then join          all_gather.rs
-//! reduce-scatter  every tower gets its own channels       scatter, copy, then add  reduce_scatter.rs
+//! all-gather      every tower gets the channels of all   copy, join          all_gather.rs
+//! reduce-scatter  every tower gets its own channels      scatter, copy, add  reduce_scatter.rs
 //!                 of the sum over all towers
-//! gather          the first device gets all logits        copy, then join          all_gather.rs
+//! gather          the first device gets all logits       copy, join          all_gather.rs
 //! ```
 
 pub(crate) mod all_gather;

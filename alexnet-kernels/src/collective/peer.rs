@@ -23,14 +23,15 @@ pub(super) fn enable_access(from: &CudaDevice, to: &CudaDevice) -> Result<bool> 
     if can == 0 {
         return Ok(false);
     }
-    // A `CUmemAccessDesc`: a location, which is its kind and the device's number, and the rights. We write it as
-    // numbers because each version of the interface names its fields differently, while its layout is the same.
+    // A `CUmemAccessDesc`: a location, which is its kind and the device's number, and the rights.
+    // We write it as numbers because each version of the interface names its fields differently,
+    // while its layout is the same.
     let device = sys::CUmemLocationType::CU_MEM_LOCATION_TYPE_DEVICE as u32;
     let both = sys::CUmemAccess_flags::CU_MEM_ACCESS_FLAGS_PROT_READWRITE as u32;
     let rights: [u32; 3] = [device, from as u32, both];
     const { assert!(size_of::<sys::CUmemAccessDesc>() == size_of::<[u32; 3]>()) };
-    // SAFETY: the pool is the driver's own, from which all tensors of `to` are allocated; `rights` is one
-    // description of the size and layout that the driver reads, see above.
+    // SAFETY: the pool is the driver's own, from which all tensors of `to` are allocated; `rights`
+    // is one description of the size and layout that the driver reads, see above.
     unsafe {
         let pool = result::device::get_default_mem_pool(to).w()?;
         sys::cuMemPoolSetAccess(pool, rights.as_ptr().cast(), 1).result().w()?;
@@ -52,8 +53,9 @@ struct PeerCopy {
 
 /// Copies of tensors, whose memory is dense, on other GPUs.
 ///
-/// The stream of a source makes its copy, so that stream frees or overwrites the source only after the copy; the
-/// stream of the target waits for the copy before all that it is asked for from now on.
+/// The stream of a source makes its copy, so that stream frees or overwrites the source only after
+/// the copy; the stream of the target waits for the copy before all that it is asked for from now
+/// on.
 pub(super) fn copy_to_gpus(moves: &[(Tensor, &CudaDevice)]) -> Result<Vec<Tensor>> {
     let copies = moves.iter().map(|(x, to)| PeerCopy::new(x, to)).collect::<Result<Vec<_>>>()?;
     let (mut queued, mut done) = (Vec::new(), Vec::new());
@@ -90,9 +92,10 @@ impl PeerCopy {
         from.stream.wait(allocated).w()?;
         let target = target.writing(to).span;
         from.stream.context().bind_to_thread().w()?;
-        // SAFETY: both are live memory of as many bytes: the caller holds the source, `self` the target. The
-        // source's stream makes the copy after what wrote the source and, by the first line, after the target's
-        // stream has allocated the target; that stream uses it after the event below.
+        // SAFETY: both are live memory of as many bytes: the caller holds the source, `self` the
+        // target. The source's stream makes the copy after what wrote the source and, by the first
+        // line, after the target's stream has allocated the target; that stream uses it after the
+        // event below.
         unsafe {
             result::memcpy_peer_async(
                 to.stream.context().cu_ctx(),

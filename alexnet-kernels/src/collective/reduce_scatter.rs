@@ -34,7 +34,8 @@ const CHUNK: usize = 16 * 1024;
 ///
 /// # Errors
 ///
-/// Ranks other than 2 and 4; dtypes other than f32, on a GPU also bf16; channels that `x` does not have.
+/// Ranks other than 2 and 4; dtypes other than f32, on a GPU also bf16; channels that `x` does not
+/// have.
 pub fn scatter(x: &Tensor, channels: Range<usize>) -> Result<Tensor> {
     check_channels("scatter", x)?;
     let all = x.dim(1)?;
@@ -63,7 +64,7 @@ impl Op<1> for Scatter {
 
     fn cpu(&self, [x]: [Input<'_, CpuStorage>; 1]) -> Result<Outputs<CpuStorage>> {
         let ((all, shape), x, width) = (self.sizes(&x)?, x.values::<f32>()?, self.0.len());
-        let y = produce(shape, |y| {
+        produce(shape, |y| {
             let rows_each = CHUNK.div_ceil(width);
             y.par_chunks_mut(rows_each * width).enumerate().for_each(|(chunk, y)| {
                 for (number, y) in (chunk * rows_each..).zip(y.chunks_exact_mut(width)) {
@@ -71,8 +72,7 @@ impl Op<1> for Scatter {
                 }
             });
             Ok(())
-        })?;
-        Ok(y.into())
+        })
     }
 
     /// candle's own copy of a view would send the view's sizes to the GPU each time, from memory

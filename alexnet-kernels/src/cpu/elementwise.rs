@@ -1,10 +1,10 @@
-//! One float in, one float out, over whole tensors: threads take chunks, vectors take the rest.
+//! Elementwise loops over whole tensors: threads take chunks, and each chunk is vectorised.
 
 use rayon::prelude::*;
 
 use crate::cpu::simd::vectorized;
 
-/// Elements a thread takes at a time: 64 KiB, small enough to stay in the first caches.
+/// Elements that a thread takes at a time: 64 KiB, which stay in the L2 cache.
 const CHUNK: usize = 16 * 1024;
 
 /// `y[i] = f(x[i])`.
@@ -37,8 +37,8 @@ pub(crate) fn map2(x: &[f32], y: &[f32], z: &mut [f32], f: impl Fn(f32, f32) -> 
     });
 }
 
-/// `y[i] = 0` where `x[i]` is not above 0.
-pub(crate) fn keep_where(x: &[f32], y: &mut [f32]) {
+/// Sets `y[i]` to 0 where `x[i]` is not above 0.
+pub(crate) fn zero_where_not_positive(x: &[f32], y: &mut [f32]) {
     y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| {
         vectorized(
             #[inline(always)]
@@ -51,7 +51,7 @@ pub(crate) fn keep_where(x: &[f32], y: &mut [f32]) {
     });
 }
 
-/// `sums[c] = Σ rows[i][c]`, summed in f64 in the order of the rows.
+/// `sums[c] = Σ rows[i][c]`, in f64 and in the order of the rows.
 pub(crate) fn sum_rows(rows: &[f32], sums: &mut [f32]) {
     let mut totals = vec![0f64; sums.len()];
     for row in rows.chunks_exact(sums.len()) {

@@ -1,4 +1,4 @@
-//! Matrices over slices and their GEMM: the one place that calls the `gemm` crate.
+//! Matrices over slices, and their GEMM: the one place that calls the `gemm` crate.
 
 use ::gemm::Parallelism;
 use rayon::prelude::*;
@@ -14,7 +14,7 @@ pub(crate) struct Matrix<'a> {
 }
 
 impl<'a> Matrix<'a> {
-    /// A view of any strides; it must lie inside `values`.
+    /// A view of any strides, which must lie inside `values`.
     pub(crate) fn new(
         values: &'a [f32],
         (rows, columns): (usize, usize),
@@ -40,7 +40,7 @@ impl<'a> Matrix<'a> {
         }
     }
 
-    /// Elements of the slice from the first to the last of the matrix.
+    /// How many elements of the slice the matrix spans, from its first to its last.
     fn span(&self) -> usize {
         if self.rows == 0 || self.columns == 0 {
             return 0;
@@ -49,31 +49,28 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// `c ← a · b`, or `c ← c + a · b` if `accumulate`, on the calling thread: see [`run`].
-pub(crate) fn gemm(c: &mut [f32], c_stride: usize, a: Matrix<'_>, b: Matrix<'_>, accumulate: bool) {
-    run(c, c_stride, a, b, accumulate, Parallelism::None);
+/// `c ← a · b` on the calling thread. Row `i` of `c` begins at `c[i · c_stride]` and is contiguous.
+pub(crate) fn gemm(c: &mut [f32], c_stride: usize, a: Matrix<'_>, b: Matrix<'_>) {
+    run(c, c_stride, a, b, Parallelism::None);
 }
 
-/// `c ← a · b`, or `c ← c + a · b` if `accumulate`.
-///
-/// Row `i` of `c` begins at `c[i · c_stride]` and is contiguous. What `c` held is not read unless
-/// `accumulate`. The sum over the inner dimension has one order for given sizes.
-fn run(
-    c: &mut [f32],
-    c_stride: usize,
-    a: Matrix<'_>,
-    b: Matrix<'_>,
-    accumulate: bool,
-    parallelism: Parallelism,
-) {
+/// `c ← a · b` on all threads, `c` row-major. The `gemm` crate splits rows and columns among
+/// threads, never the inner dimension, so the result does not depend on the number of threads.
+pub(crate) fn gemm_parallel(c: &mut [f32], a: Matrix<'_>, b: Matrix<'_>) {
+    run(c, b.columns, a, b, Parallelism::Rayon(0));
+}
+
+/// The old values of `c` are not read. The order of the sums over the inner dimension follows from
+/// the sizes.
+fn run(c: &mut [f32], c_stride: usize, a: Matrix<'_>, b: Matrix<'_>, parallelism: Parallelism) {
     assert_eq!(a.columns, b.rows, "the inner dimensions of a matmul differ");
     assert!(b.columns <= c_stride, "the rows of a result overlap");
     let span = Matrix::new(&*c, (a.rows, b.columns), (c_stride, 1)).span();
     assert!(span <= c.len());
-    let scale = if accumulate { 1.0 } else { 0.0 };
-    // SAFETY: gemm asks for pointers valid over the sizes and strides given, with no element of
-    // `c` reachable twice or from `a` or `b`. `Matrix::new` has checked all three against their
-    // slices, rows of `c` do not overlap (`b.columns <= c_stride`), and `c` is borrowed mutably.
+    // SAFETY: `gemm` needs pointers that are valid over the given sizes and strides, and no element
+    // of `c` may be reached twice, or from `a` or `b`. `Matrix::new` has checked all three against
+    // their slices, rows of `c` do not overlap (`b.columns <= c_stride`), and `c` is borrowed
+    // mutably.
     unsafe {
         ::gemm::gemm(
             a.rows,
@@ -82,14 +79,14 @@ fn run(
             c.as_mut_ptr(),
             1,
             c_stride as isize,
-            accumulate,
+            false,
             a.values.as_ptr(),
             a.column_stride as isize,
             a.row_stride as isize,
             b.values.as_ptr(),
             b.column_stride as isize,
             b.row_stride as isize,
-            scale,
+            0.0,
             1.0,
             false,
             false,
@@ -99,15 +96,10 @@ fn run(
     }
 }
 
-/// `c ← a · b` on all threads, `c` row-major. `gemm` shares rows and columns out, never the inner dimension, so
-/// the result does not depend on the number of threads.
-pub(crate) fn gemm_parallel(c: &mut [f32], a: Matrix<'_>, b: Matrix<'_>) {
-    run(c, b.columns, a, b, false, Parallelism::Rayon(0));
-}
-
-/// The transpose of `x`, row-major, with `f(value, row of x)` applied to each element.
+/// `y ← f(xᵀ)`, row-major, where `f` gets an element and its row in `x`.
 pub(crate) fn transpose(x: Matrix<'_>, y: &mut [f32], f: impl Fn(f32, usize) -> f32 + Sync) {
-    /// Side of the tiles: both a column of reads and a row of writes stay in the first cache.
+    /// Side of the tiles in which elements are moved, so that reads and writes stay in the L1
+    /// cache.
     const TILE: usize = 32;
     y.par_chunks_mut(TILE * x.rows).enumerate().for_each(|(tile, y)| {
         for first in (0..x.rows).step_by(TILE) {

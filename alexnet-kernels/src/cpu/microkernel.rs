@@ -1,34 +1,41 @@
-//! The innermost loop of products: a small tile of results, all in registers.
+//! The GEMM micro-kernel: a tile of the result that stays in registers while the inner dimension is
+//! summed.
 //!
 //! ```text
-//! tile[m][n] += Σ a(m, k) · b[k · step + n]        0 ≤ k < count, 0 ≤ m < rows, 0 ≤ n < width
+//! tile[m][n] += Σ a(m, k) · b[k · step + n]      0 ≤ k < count, 0 ≤ m < R rows, 0 ≤ n < V vectors
 //! ```
 //!
-//! A row of `b` is `VECTORS` vectors wide; each `a` is one float that all lanes share. With AVX-512 that
-//! is 24 products for 10 or 11 loads, so the products set the pace and nothing has to be rearranged
-//! before: `a` is read where it lies in the images.
+//! A core multiplies faster than it loads, so each loaded operand must be used several times. One
+//! step of k loads a row of `b`, V vectors, and broadcasts one float of `a` for each of the R rows:
+//! R + V loads for R · V fused multiply-adds. With AVX-512 and its 32 registers that is 24
+//! multiply-adds for 10 or 11 loads, so the multiply-adds are the limit.
+//!
+//! As in other GEMMs, `b` is packed: cut into panels of as many columns as a tile is wide, so that
+//! a tile reads its panel from one end to the other. `a` is not: each row of a tile has a pointer
+//! of its own, because broadcasts may come from anywhere. Convolutions use this to read the pixels
+//! of images in place, without im2col.
 
 use pulp::Simd;
 
-/// Vectors of the widest tile.
+/// Vectors in a row of the widest tile.
 const MOST_VECTORS: usize = 4;
 
 /// Rows of the highest tile.
 pub(crate) const MOST_ROWS: usize = 8;
 
-/// How large tiles are on this machine, for a number of output channels.
+/// The size of tiles on this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Tile {
-    /// Vectors of a row.
+pub(crate) struct MicroTile {
+    /// Vectors in a row.
     pub(crate) vectors: usize,
-    /// Rows, as many as registers allow.
+    /// Rows, as many as the registers allow.
     pub(crate) rows: usize,
-    /// Floats of a row.
+    /// Floats in a row: the width of a panel.
     pub(crate) width: usize,
 }
 
-impl Tile {
-    /// For `channels` results next to each other.
+impl MicroTile {
+    /// The size for results of `channels` columns, which are output channels.
     pub(crate) fn new(channels: usize) -> Self {
         struct Lanes;
         impl pulp::WithSimd for Lanes {
@@ -44,18 +51,20 @@ impl Tile {
         if registers < 32 {
             return tile(2, 6);
         }
-        // The one that leaves fewer lanes empty, the wider if both do.
+        // The size that pads `channels` less; the wider one if both pad alike.
         let (wide, narrow) = (tile(4, 6), tile(3, 8));
         let padded = |tile: Self| channels.next_multiple_of(tile.width);
         if padded(narrow) < padded(wide) { narrow } else { wide }
     }
 }
 
-/// Adds the products of `count` rows of `b` to a tile of `R × V` vectors.
+/// Adds the sum over `count` steps of k to a tile of R × V vectors; row k of `b` begins `k · step`
+/// floats after the first.
 ///
 /// # Safety
 ///
-/// `a(m, k)` can be read for all `m < R`, `k < count`, and so can `V` vectors at each `b + k · step`.
+/// `a(m, k)` can be read for all `m < R`, `k < count`, and so can `V` vectors at each
+/// `b + k · step`.
 #[inline(always)]
 pub(crate) unsafe fn fma_tile<S: Simd, const R: usize, const V: usize>(
     simd: S,
@@ -77,7 +86,7 @@ pub(crate) unsafe fn fma_tile<S: Simd, const R: usize, const V: usize>(
     }
 }
 
-/// `V` vectors from any address.
+/// Loads `N` vectors from any address.
 ///
 /// # Safety
 ///
@@ -89,7 +98,7 @@ pub(crate) unsafe fn load<V: Copy, const N: usize>(from: *const f32) -> [V; N] {
     std::array::from_fn(|n| unsafe { from.cast::<V>().add(n).read_unaligned() })
 }
 
-/// `V` vectors to any address.
+/// Stores `N` vectors at any address.
 ///
 /// # Safety
 ///
@@ -102,7 +111,7 @@ pub(crate) unsafe fn store<V: Copy, const N: usize>(vectors: [V; N], to: *mut f3
     }
 }
 
-/// A tile to `sums` (R, V vectors), or added to what is there.
+/// Stores a tile in `sums`, (R, V vectors), or adds it to what is there.
 #[inline(always)]
 pub(crate) fn store_tile<S: Simd, const R: usize, const V: usize>(
     simd: S,
@@ -128,8 +137,9 @@ pub(crate) fn store_tile<S: Simd, const R: usize, const V: usize>(
     }
 }
 
-/// Calls `$f::<S, R, V>($($argument),*)` with the constants of a tile of `$rows` rows.
-macro_rules! with_tile {
+/// Calls `$f::<S, R, V>($($argument),*)` with the constants of a tile, of which `$rows` rows are
+/// needed.
+macro_rules! dispatch_tile {
     ($tile:expr, $rows:expr, $f:ident::<$simd:ident>($($argument:expr),* $(,)?)) => {
         match ($tile.vectors, $rows) {
             (2, 1) => $f::<$simd, 1, 2>($($argument),*),
@@ -155,10 +165,10 @@ macro_rules! with_tile {
         }
     };
 }
-pub(crate) use with_tile;
+pub(crate) use dispatch_tile;
 
-/// As [`with_tile`], where there are rows enough for whole tiles.
-macro_rules! with_whole_tile {
+/// [`dispatch_tile`] for tiles with all their rows.
+macro_rules! dispatch_full_tile {
     ($tile:expr, $f:ident::<$simd:ident>($($argument:expr),* $(,)?)) => {
         match $tile.vectors {
             2 => $f::<$simd, 6, 2>($($argument),*),
@@ -167,4 +177,4 @@ macro_rules! with_whole_tile {
         }
     };
 }
-pub(crate) use with_whole_tile;
+pub(crate) use dispatch_full_tile;

@@ -1,4 +1,4 @@
-//! What the operations share on the processor; nothing here knows an operation.
+//! What the operations share on the CPU; nothing here knows an operation.
 
 pub(crate) mod elementwise;
 pub(crate) mod gemm;

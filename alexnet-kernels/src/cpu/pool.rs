@@ -1,23 +1,24 @@
-//! A memory pool for training: an allocator that hands freed buffers out again.
+//! A memory pool for training: an allocator that reuses freed buffers.
 //!
-//! A fresh 4 KiB page costs a fault when it is first written, about as much as computing what is
-//! written there: half of the time of LRN or pooling at the paper's batch size. A training step asks
-//! for buffers of the same sizes as the step before. So a program that trains makes [`PoolAllocator`]
-//! its global allocator and holds a [`PoolGuard`] while it trains. A tensor's buffer is released when
-//! its owner is dropped, as always, and the next tensor of that size gets it.
+//! The first write to a fresh 4 KiB page costs a page fault, about as much time as computing the
+//! page's contents: half of the time of LRN or pooling at the paper's batch size. Each training
+//! step allocates buffers of the same sizes as the previous one. So a program that trains makes
+//! [`PoolAllocator`] its global allocator and holds a [`PoolGuard`] while it trains: a tensor's
+//! buffer is released as always, when its owner is dropped, and the next tensor of that size gets
+//! it.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ptr;
 
-/// Smaller buffers come from the allocator below, which is good at them.
+/// Smaller buffers come from the underlying allocator, which is fast for them.
 const SMALLEST: usize = 32 << 10;
 
-/// Buffers that a thread keeps at most; a training step of AlexNet has some 200.
+/// The most buffers that a thread keeps; a training step of AlexNet has some 200.
 const SLOTS: usize = 1024;
 
-/// A buffer that nobody uses.
+/// A freed buffer.
 #[derive(Clone, Copy)]
 struct Block {
     address: *mut u8,
@@ -29,16 +30,17 @@ impl Block {
     const NONE: Self = Self { address: ptr::null_mut(), size: 0, align: 0 };
 }
 
-/// The free lists of one thread. Plain data without a destructor, which an allocator may use at any time.
-struct FreeLists {
+/// The free list of one thread. It has no destructor, so an allocator may use it at any time of a
+/// thread's life.
+struct FreeList {
     guards: Cell<usize>,
     count: Cell<usize>,
     blocks: [Cell<Block>; SLOTS],
 }
 
 thread_local! {
-    static FREE: FreeLists = const {
-        FreeLists {
+    static FREE: FreeList = const {
+        FreeList {
             guards: Cell::new(0),
             count: Cell::new(0),
             blocks: [const { Cell::new(Block::NONE) }; SLOTS],
@@ -46,19 +48,19 @@ thread_local! {
     };
 }
 
-impl FreeLists {
+impl FreeList {
     /// A kept buffer of exactly this layout.
     fn take(&self, layout: Layout) -> Option<*mut u8> {
         let count = self.count.get();
         let fits = |block: Block| block.size == layout.size() && block.align == layout.align();
-        // The one that was freed last is the likeliest to be in a cache.
+        // The buffer that was freed last is the most likely to be in a cache.
         let slot = (0..count).rev().find(|&slot| fits(self.blocks[slot].get()))?;
         let block = self.blocks[slot].replace(self.blocks[count - 1].get());
         self.count.set(count - 1);
         Some(block.address)
     }
 
-    /// Keeps a buffer; whether there was room for it.
+    /// Keeps a buffer, if a guard lives and there is room; whether it did.
     fn keep(&self, address: *mut u8, layout: Layout) -> bool {
         let count = self.count.get();
         if self.guards.get() == 0 || count == SLOTS {
@@ -70,17 +72,17 @@ impl FreeLists {
     }
 }
 
-/// While it lives, buffers that this thread frees are kept for its next ones of the same size.
+/// While it lives, buffers that this thread frees are kept for later allocations of the same size.
 ///
-/// It has an effect in programs whose global allocator is a [`PoolAllocator`], and none in others. When
-/// the last guard of a thread goes, so do the buffers that it kept.
+/// It has no effect in programs whose global allocator is not a [`PoolAllocator`]. When the last
+/// guard of a thread is dropped, the thread's kept buffers are freed.
 #[derive(Debug)]
 pub struct PoolGuard {
     this_thread: PhantomData<*const ()>,
 }
 
 impl PoolGuard {
-    /// Begins to keep buffers.
+    /// Begins to keep this thread's freed buffers.
     #[must_use = "buffers are kept as long as the guard lives"]
     pub fn new() -> Self {
         FREE.with(|free| free.guards.set(free.guards.get() + 1));
@@ -104,15 +106,15 @@ impl Drop for PoolGuard {
             for slot in &free.blocks[..free.count.replace(0)] {
                 let Block { address, size, align } = slot.replace(Block::NONE);
                 let Ok(layout) = Layout::from_size_align(size, align) else { continue };
-                // SAFETY: `PoolAllocator` kept the block when it was freed with this layout, so it is the
-                // global allocator's, and nobody else has it.
+                // SAFETY: `PoolAllocator` kept the block when it was freed with this layout, so it
+                // came from the global allocator, and nothing else uses it.
                 unsafe { std::alloc::dealloc(address, layout) };
             }
         });
     }
 }
 
-/// A global allocator with a pool, over the system's or another.
+/// A global allocator with a pool, on top of the system's allocator or another one.
 ///
 /// ```
 /// use alexnet_kernels::{PoolAllocator, PoolGuard};
@@ -130,7 +132,7 @@ impl Drop for PoolGuard {
 pub struct PoolAllocator<A = System>(A);
 
 impl PoolAllocator {
-    /// A pool over the system's allocator.
+    /// A pool on top of the system's allocator.
     pub const fn new() -> Self {
         Self(System)
     }
@@ -143,7 +145,7 @@ impl Default for PoolAllocator {
 }
 
 impl<A> PoolAllocator<A> {
-    /// A pool over another allocator.
+    /// A pool on top of another allocator.
     pub const fn over(allocator: A) -> Self {
         Self(allocator)
     }
@@ -154,8 +156,8 @@ fn take(layout: Layout) -> Option<*mut u8> {
     if layout.size() < SMALLEST { None } else { FREE.with(|free| free.take(layout)) }
 }
 
-// SAFETY: a block is handed out by `take` only after it was freed with the very layout that is asked for,
-// and only once, since it leaves the list; all else is the allocator's below.
+// SAFETY: `take` returns a block only after it was freed with exactly the layout that is asked
+// for, and only once, since the block leaves the list; the underlying allocator does all else.
 unsafe impl<A: GlobalAlloc> GlobalAlloc for PoolAllocator<A> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         take(layout).unwrap_or_else(|| {
@@ -190,12 +192,13 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for PoolAllocator<A> {
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        // SAFETY: the obligations are this function's own; every block is the allocator's below.
+        // SAFETY: the obligations are this function's own; every block came from the underlying
+        // allocator.
         unsafe { self.0.realloc(block, layout, new_size) }
     }
 }
 
-/// Asks for 2 MiB pages: a 512th of the faults.
+/// Asks the kernel for 2 MiB pages, which need a 512th of the page faults.
 #[cfg(target_os = "linux")]
 fn advise_huge_pages(block: *mut u8, size: usize) {
     const HUGE: usize = 2 << 20;
@@ -204,8 +207,9 @@ fn advise_huge_pages(block: *mut u8, size: usize) {
     }
     let (start, end) = ((block as usize).next_multiple_of(HUGE), block as usize + size);
     if start.saturating_add(HUGE) <= end {
-        // SAFETY: `madvise` asks for a page-aligned range of mapped memory; `start` is aligned to more, and
-        // the range lies in one allocation. This advice changes no contents, and its refusal is no error.
+        // SAFETY: `madvise` asks for a page-aligned range of mapped memory; `start` is aligned to
+        // more, and the range lies in one allocation. This advice changes no contents, and its
+        // refusal is no error.
         unsafe {
             libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_HUGEPAGE);
         }

@@ -1,4 +1,5 @@
-//! Memory for results and intermediate values that is not cleared before it is written.
+//! Uninitialised memory for results and intermediate values: clearing it first would cost a pass
+//! over it.
 
 use std::cell::Cell;
 use std::ops::{Deref, DerefMut, Range};
@@ -7,9 +8,9 @@ use candle_core::backend::BackendDevice;
 use candle_core::cpu_backend::CpuDevice;
 use candle_core::{Result, Shape, WithDType};
 
-/// Elements that results are made of.
+/// The element types of results.
 pub(crate) trait Element: WithDType {
-    /// What a test notices an element by that was never written.
+    /// The value of elements that were never written, by which a test notices them.
     const UNINIT: Self;
 }
 
@@ -25,12 +26,12 @@ impl Element for u32 {
     const UNINIT: Self = 0xa5a5_a5a5;
 }
 
-/// `len` elements that have no values yet. A build with debug assertions fills them with what a test
-/// notices, so that it sees an element that was forgotten.
+/// `len` uninitialised elements. A build with debug assertions sets them to [`Element::UNINIT`], so
+/// that a test notices an element that was never written.
 ///
 /// # Safety
 ///
-/// Every element is written before it is read.
+/// The caller writes every element before reading it.
 pub(crate) unsafe fn uninit<T: Element>(len: usize) -> Result<Vec<T>> {
     // SAFETY: the obligation is this function's own.
     let storage = unsafe { CpuDevice.alloc_uninit(&Shape::from(len), T::DTYPE)? };
@@ -41,26 +42,26 @@ pub(crate) unsafe fn uninit<T: Element>(len: usize) -> Result<Vec<T>> {
     Ok(values)
 }
 
-/// Floats of a cache line. A vector that begins where a line begins is read and written in one go.
+/// Floats of a cache line. An aligned AVX-512 vector touches one line, any other one two.
 const LINE: usize = 16;
 
-/// How many floats of `values`, less than a line, lie before the first line begins.
+/// How many floats of `values` precede the start of the first whole cache line.
 fn before_line(values: &[f32]) -> usize {
     values.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE)
 }
 
-/// Floats for the time of one operation, which begin where a cache line begins.
+/// Scratch memory of one operation, aligned to a cache line.
 pub(crate) struct Scratch {
     values: Vec<f32>,
     range: Range<usize>,
 }
 
 impl Scratch {
-    /// `len` floats that have no values yet.
+    /// `len` uninitialised floats.
     ///
     /// # Safety
     ///
-    /// Every element is written before it is read.
+    /// The caller writes every element before reading it.
     pub(crate) unsafe fn uninit(len: usize) -> Result<Self> {
         // SAFETY: the obligation is this function's own.
         let values = unsafe { uninit::<f32>(len + LINE)? };
@@ -83,9 +84,9 @@ impl DerefMut for Scratch {
     }
 }
 
-/// Lends `len` floats of the calling thread's scratch memory to `f`; they begin where a cache line
-/// begins, and hold what the last use left in them, so `f` writes before it reads. The memory stays
-/// with the thread, so that no tile of a convolution allocates.
+/// Calls `f` with `len` floats of the calling thread's scratch memory, aligned to a cache line.
+/// They hold what the last use left, so `f` writes before it reads. The memory stays with the
+/// thread, so that no tile of a convolution allocates.
 pub(crate) fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
     thread_local! {
         static SCRATCH: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };

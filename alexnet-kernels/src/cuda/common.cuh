@@ -92,3 +92,12 @@ template <int V, class T> __device__ void store(Out<T> to, u64 at, const float (
 
 // This thread's number in a one-dimensional grid; a launch has fewer than 2^32 threads.
 __device__ inline u32 thread_number() { return blockIdx.x * blockDim.x + threadIdx.x; }
+
+// Defines the kernel `name` with these parameters, in parentheses, and this body. The threads of a
+// cooperative one share memory and wait for each other; its blocks have 256 threads.
+#define KERNEL(name, parameters, ...)                         \
+  extern "C" __global__ void name parameters { __VA_ARGS__; } \
+  HOST_ENTRY(name)
+#define KERNEL_COOPERATIVE(name, parameters, ...)                                    \
+  extern "C" __global__ void __launch_bounds__(256) name parameters { __VA_ARGS__; } \
+  HOST_ENTRY_COOPERATIVE(name)

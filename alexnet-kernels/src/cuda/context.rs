@@ -1,4 +1,5 @@
-//! What a card keeps between operations: handles of the libraries, one workspace, the algorithms chosen so far.
+//! What a GPU keeps between operations: the libraries' handles, one workspace, the algorithms
+//! chosen so far.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -9,30 +10,29 @@ use candle_core::cuda::cudarc::{cublaslt, cudnn};
 use candle_core::cuda::{CudaDevice, DeviceId, WrapErr};
 use candle_core::{Result, bail};
 
+use super::gpu::Gpu;
 use super::launch::Span;
-use crate::cuda::gpu::Gpu;
-use crate::device::error::DeviceError;
-use crate::device::error::is_out_of_memory;
+use crate::device::error::{DeviceError, is_out_of_memory};
 use crate::device::name::DeviceName;
 use crate::device::precision::DeviceOptions;
 
-/// Of one device. Its lock is held while an operation is put into the stream.
+/// The context of one device. Its lock is held while an operation is queued.
 pub(crate) struct CudaContext {
     pub(crate) options: DeviceOptions,
     pub(crate) cudnn: cudnn::sys::cudnnHandle_t,
     pub(crate) blas: cublaslt::sys::cublasLtHandle_t,
-    /// The plans made so far, a map for each kind of key.
+    /// The plans made so far: for each type of key, a map from keys to plans.
     plans: HashMap<TypeId, Box<dyn Any + Send>>,
     workspace: Option<CudaSlice<u8>>,
 }
 
-// SAFETY: both libraries let any thread use a handle as long as only one does at a time, which the mutex around it
-// sees to; the context is bound to the thread before each use.
+// SAFETY: both libraries let any thread use a handle as long as only one does at a time, which the
+// mutex around it ensures; the driver's context is bound to the thread before each use.
 unsafe impl Send for CudaContext {}
 
 impl Drop for CudaContext {
     fn drop(&mut self) {
-        // SAFETY: both handles were created with this value and nobody else has them.
+        // SAFETY: both handles were created with this value and nothing else uses them.
         unsafe {
             let _ = cudnn::result::destroy_handle(self.cudnn);
             let _ = cublaslt::result::destroy_handle(self.blas);
@@ -46,7 +46,7 @@ fn all() -> MutexGuard<'static, Option<HashMap<DeviceId, Arc<Mutex<CudaContext>>
     ALL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Makes the handles of a card that was just opened.
+/// Creates the context of a GPU that was just opened.
 pub(crate) fn register(
     gpu: &CudaDevice,
     name: DeviceName,
@@ -61,25 +61,27 @@ pub(crate) fn register(
     let cudnn = cudnn::result::create_handle()
         .map_err(|e| library("cuDNN (libcudnn.so.9)", format!("{:?}", e.0)))?;
     let plans = HashMap::new();
-    let handles = CudaContext { options, cudnn, blas, plans, workspace: None };
-    // SAFETY: the handle was made above, and the stream lives as long as the device, which every tensor holds.
+    let context = CudaContext { options, cudnn, blas, plans, workspace: None };
+    // SAFETY: the handle was created above, and the stream lives as long as the device, which every
+    // tensor holds.
     unsafe { cudnn::result::set_stream(cudnn, stream.cu_stream().cast()) }
         .map_err(|e| library("cuDNN (libcudnn.so.9)", format!("{:?}", e.0)))?;
-    all().get_or_insert_default().insert(gpu.id(), Arc::new(Mutex::new(handles)));
+    all().get_or_insert_default().insert(gpu.id(), Arc::new(Mutex::new(context)));
     Ok(())
 }
 
-/// Runs `f` with the handles of a gpu.
+/// Runs `f` with the context of a GPU.
 pub(crate) fn with<R>(gpu: &Gpu, f: impl FnOnce(&mut CudaContext) -> Result<R>) -> Result<R> {
     let found = all().as_ref().and_then(|all| all.get(&gpu.device.id()).cloned());
-    let Some(handles) = found else {
+    let Some(context) = found else {
         bail!(
-            "this device was not opened by alexnet_kernels::DeviceName::open, which convolutions and dense layers need"
+            "convolutions and dense layers need a device that was opened by \
+             alexnet_kernels::DeviceName::open"
         )
     };
     gpu.stream.context().bind_to_thread().w()?;
-    let mut handles = handles.lock().unwrap_or_else(PoisonError::into_inner);
-    f(&mut handles)
+    let mut context = context.lock().unwrap_or_else(PoisonError::into_inner);
+    f(&mut context)
 }
 
 impl CudaContext {
@@ -94,14 +96,15 @@ impl CudaContext {
         plans.downcast_mut().expect("the map of this type is stored under its own type's id")
     }
 
-    /// At least `bytes` of memory that the next call in the stream may use; grown when needed, never given back.
+    /// At least `bytes` of memory for the next call in the stream. The workspace grows when needed
+    /// and is kept.
     pub(crate) fn workspace(&mut self, gpu: &Gpu, bytes: usize) -> Result<Span> {
         use candle_core::cuda::cudarc::driver::DevicePtr;
         if bytes == 0 {
             return Ok(Span { address: 0, length: 0 });
         }
         if self.workspace.as_ref().is_none_or(|workspace| workspace.len() < bytes) {
-            self.workspace = None; // freed in the order of the stream, before the new one
+            self.workspace = None; // the stream frees it before it allocates the new one
             self.workspace = Some(gpu.uninit_as(bytes)?);
         }
         let Some(workspace) = &self.workspace else { bail!("no workspace") };
@@ -109,7 +112,8 @@ impl CudaContext {
         Ok(Span { address, length: workspace.len() as u64 })
     }
 
-    /// The same of `bytes` or, where the card has not so much in one piece, half of it, or half of that, or none.
+    /// A workspace of `bytes` or, where the GPU has not so much in one piece, of half of that, a
+    /// quarter, and so on down to none.
     pub(crate) fn workspace_if_there_is(&mut self, gpu: &Gpu, mut bytes: usize) -> Result<Span> {
         loop {
             match self.workspace(gpu, bytes) {
@@ -119,7 +123,7 @@ impl CudaContext {
         }
     }
 
-    /// Gives back what a search for algorithms needed and nothing after it does.
+    /// Frees the workspace: a search for algorithms needs more than any algorithm does later.
     pub(crate) fn drop_workspace(&mut self) {
         self.workspace = None;
     }

@@ -1,7 +1,7 @@
 //! Matmuls by cuBLASLt, with a bias and a ReLU as their epilogue where asked.
 //!
-//! cuBLASLt sees columns where memory has rows, so each matmul here is the transposed one: of a row-major result
-//! (n, m) it makes the column-major (m, n).
+//! cuBLASLt takes matrices column-major and our tensors are row-major, so each matmul here is the
+//! transposed one: a row-major (n, m) in memory is cuBLASLt's column-major (m, n).
 
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -13,17 +13,17 @@ use candle_core::cuda::cudarc::cublaslt::sys;
 use candle_core::{Result, bail};
 
 use super::context::{self, CudaContext};
+use super::gpu::Gpu;
 use super::launch::{Span, Storage};
-use crate::cuda::gpu::Gpu;
 use crate::device::precision::Precision;
 
-/// What happens to a result before it is stored.
+/// What cuBLASLt does to a result before it stores it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Epilogue {
     None,
     /// A bias for each column of the row-major result, f32.
     Bias,
-    /// The same and a ReLU.
+    /// The bias, then a ReLU.
     BiasRelu,
 }
 
@@ -33,40 +33,41 @@ pub(crate) struct Matmul {
     pub(crate) m: usize,
     pub(crate) n: usize,
     pub(crate) k: usize,
-    /// Whether `a` lies as (k, m), and `b` as (n, k).
+    /// Whether `a` lies in memory as (k, m), and `b` as (n, k).
     pub(crate) transposed: [bool; 2],
     pub(crate) storage: Storage,
     pub(crate) epilogue: Epilogue,
 }
 
-/// What an algorithm is chosen for: a matmul, and the alignment of `a`, `b`, the result and the bias.
+/// What an algorithm is chosen for: a matmul, and the alignment in bytes of `a`, `b`, the result
+/// and the bias.
 pub(crate) type MatmulKey = (Matmul, [u32; 4]);
 
-/// Bytes by which `address` is aligned, at most as many as cuBLASLt asks about.
+/// The alignment of `address` in bytes, at most the 256 that cuBLASLt distinguishes.
 fn alignment(address: u64) -> u32 {
     const MOST: u32 = 256;
     1 << address.trailing_zeros().min(MOST.trailing_zeros())
 }
 
-/// How a matmul runs.
+/// How a matmul runs: its descriptors and the chosen algorithm.
 pub(crate) struct MatmulPlan {
-    product: sys::cublasLtMatmulDesc_t,
+    matmul: sys::cublasLtMatmulDesc_t,
     matrices: [sys::cublasLtMatrixLayout_t; 3],
     algorithm: sys::cublasLtMatmulAlgo_t,
     workspace: usize,
 }
 
-// SAFETY: descriptors are plain memory of the library's, not tied to a thread; the bias pointer, the one thing that
-// changes, is set under the context's lock.
+// SAFETY: descriptors are plain memory of the library, not tied to a thread; the only part that
+// changes, the pointer to the bias, is set under the context's lock.
 unsafe impl Send for MatmulPlan {}
 // SAFETY: as above.
 unsafe impl Sync for MatmulPlan {}
 
 impl Drop for MatmulPlan {
     fn drop(&mut self) {
-        // SAFETY: made by `Planner`, and nobody else has them.
+        // SAFETY: `describe` created the descriptors, and nothing else uses them.
         unsafe {
-            let _ = result::destroy_matmul_desc(self.product);
+            let _ = result::destroy_matmul_desc(self.matmul);
             for matrix in self.matrices.into_iter().filter(|matrix| !matrix.is_null()) {
                 let _ = result::destroy_matrix_layout(matrix);
             }
@@ -81,14 +82,14 @@ fn said<T>(what: &str, result: std::result::Result<T, CublasError>) -> Result<T>
     }
 }
 
-/// What algorithms may use: what cuBLAS itself takes on Hopper.
+/// The workspace that algorithms may ask for, in bytes: what cuBLAS itself takes on Hopper.
 const WORKSPACE: usize = 32 << 20;
 
-/// Algorithms that are measured, and how often each.
+/// How many algorithms are measured, and how often each of them.
 const CANDIDATES: usize = 8;
 const REPEATS: usize = 3;
 
-/// Puts a matmul of `[a, b]` into the stream, with its result to `c`.
+/// Queues the matmul of `a` and `b` with its result in `c`.
 pub(crate) fn matmul(
     gpu: &Gpu,
     matmul: &Matmul,
@@ -110,25 +111,26 @@ pub(crate) fn matmul(
             }
         };
         let workspace = context.workspace(gpu, plan.workspace)?;
-        // SAFETY: the spans are of the sizes of the matmul, in memory that the caller holds.
+        // SAFETY: the spans have the sizes of the matmul, and the caller keeps their memory alive.
         unsafe { plan.run(gpu, context.blas, [a, b, c], bias, workspace) }
     })
 }
 
 impl MatmulPlan {
-    /// Says where the bias is.
-    fn point_at(&self, bias: Option<Span>) -> Result<()> {
+    /// Sets the pointer to the bias.
+    fn set_bias(&self, bias: Option<Span>) -> Result<()> {
         let attribute = sys::cublasLtMatmulDescAttributes_t::CUBLASLT_MATMUL_DESC_BIAS_POINTER;
         match bias {
             // SAFETY: the attribute is a device pointer of 8 bytes.
-            Some(bias) => unsafe { set(self.product, attribute, &bias.address) },
+            Some(bias) => unsafe { set(self.matmul, attribute, &bias.address) },
             None => Ok(()),
         }
     }
 
     /// # Safety
     ///
-    /// The spans are live memory of the matmul's sizes, and the workspace has what the algorithm asked for.
+    /// The spans are live memory of the matmul's sizes, and the workspace has what the algorithm
+    /// asked for.
     unsafe fn run(
         &self,
         gpu: &Gpu,
@@ -139,12 +141,13 @@ impl MatmulPlan {
     ) -> Result<()> {
         let (one, zero) = (1f32, 0f32);
         let [of_a, of_b, of_c] = self.matrices;
-        self.point_at(bias)?;
-        // SAFETY: by this function's own condition; c is both what is added, times 0, and the result.
+        self.set_bias(bias)?;
+        // SAFETY: by this function's own condition; `c` is the result, and also the matrix that is
+        // added with factor 0.
         said("a matmul", unsafe {
             result::matmul(
                 handle,
-                self.product,
+                self.matmul,
                 (&raw const one).cast(),
                 (&raw const zero).cast(),
                 a.address as *const c_void,
@@ -168,14 +171,14 @@ impl MatmulPlan {
 ///
 /// `value` has the type of the attribute.
 unsafe fn set<T>(
-    product: sys::cublasLtMatmulDesc_t,
+    matmul: sys::cublasLtMatmulDesc_t,
     attribute: sys::cublasLtMatmulDescAttributes_t,
     value: &T,
 ) -> Result<()> {
     let value = (&raw const *value).cast();
     // SAFETY: by this function's own condition.
     said("describing a matmul", unsafe {
-        result::set_matmul_desc_attribute(product, attribute, value, size_of::<T>())
+        result::set_matmul_desc_attribute(matmul, attribute, value, size_of::<T>())
     })
 }
 
@@ -192,7 +195,7 @@ unsafe fn prefer<T>(
     unsafe { result::set_matmul_pref_attribute(preference, attribute, value, size_of::<T>()) }
 }
 
-/// A matmul described, without an algorithm yet.
+/// The descriptors of a matmul; the algorithm is still to be chosen.
 fn describe(matmul: &Matmul, precision: Precision) -> Result<MatmulPlan> {
     use sys::cublasLtMatmulDescAttributes_t as Attribute;
     let what = "describing a matmul";
@@ -206,38 +209,41 @@ fn describe(matmul: &Matmul, precision: Precision) -> Result<MatmulPlan> {
         Storage::Bf16 => sys::cudaDataType_t::CUDA_R_16BF,
     };
     let Matmul { m, n, k, transposed, epilogue, .. } = *matmul;
-    let matrix = |rows: usize, columns: usize, turned: bool| {
-        let (rows, columns) = if turned { (columns, rows) } else { (rows, columns) };
+    let matrix = |rows: usize, columns: usize, transposed: bool| {
+        let (rows, columns) = if transposed { (columns, rows) } else { (rows, columns) };
         said(what, result::create_matrix_layout(data, rows as u64, columns as u64, rows as i64))
     };
-    // From here on `plan` owns what there is.
+    // From here on `plan` owns the descriptors, and destroys them if a later step fails.
     let mut plan = MatmulPlan {
-        product: said(what, result::create_matmul_desc(compute, sys::cudaDataType_t::CUDA_R_32F))?,
+        matmul: said(what, result::create_matmul_desc(compute, sys::cudaDataType_t::CUDA_R_32F))?,
         matrices: [std::ptr::null_mut(); 3],
-        // SAFETY: eight words of any value; `choose` fills them in before they are used.
+        // SAFETY: eight integers, for which any bits are values; `choose` writes them before they
+        // are used.
         algorithm: unsafe { std::mem::zeroed() },
         workspace: 0,
     };
     plan.matrices =
         [matrix(m, k, transposed[0])?, matrix(k, n, transposed[1])?, matrix(m, n, false)?];
-    let operation = |turned| {
-        if turned { cublasOperation_t::CUBLAS_OP_T } else { cublasOperation_t::CUBLAS_OP_N }
+    let operation = |transposed| {
+        if transposed { cublasOperation_t::CUBLAS_OP_T } else { cublasOperation_t::CUBLAS_OP_N }
     };
     let library_epilogue = match epilogue {
         Epilogue::None => sys::cublasLtEpilogue_t::CUBLASLT_EPILOGUE_DEFAULT,
         Epilogue::Bias => sys::cublasLtEpilogue_t::CUBLASLT_EPILOGUE_BIAS,
         Epilogue::BiasRelu => sys::cublasLtEpilogue_t::CUBLASLT_EPILOGUE_RELU_BIAS,
     };
-    // SAFETY: the attributes are an operation each, and an epilogue.
+    // SAFETY: the first two attributes are operations, the third is an epilogue.
     unsafe {
         let [a, b] = transposed.map(operation);
-        set(plan.product, Attribute::CUBLASLT_MATMUL_DESC_TRANSA, &a)?;
-        set(plan.product, Attribute::CUBLASLT_MATMUL_DESC_TRANSB, &b)?;
-        set(plan.product, Attribute::CUBLASLT_MATMUL_DESC_EPILOGUE, &library_epilogue)?;
+        set(plan.matmul, Attribute::CUBLASLT_MATMUL_DESC_TRANSA, &a)?;
+        set(plan.matmul, Attribute::CUBLASLT_MATMUL_DESC_TRANSB, &b)?;
+        set(plan.matmul, Attribute::CUBLASLT_MATMUL_DESC_EPILOGUE, &library_epilogue)?;
     }
     Ok(plan)
 }
 
+/// Describes a matmul and chooses its algorithm: the fastest measured one, or, where runs must be
+/// deterministic, the first of the heuristic's list, which depends on no clock.
 fn choose(
     gpu: &Gpu,
     context: &mut CudaContext,
@@ -246,21 +252,21 @@ fn choose(
     bias: Option<Span>,
 ) -> Result<MatmulPlan> {
     let mut plan = describe(matmul, context.options.precision)?;
-    plan.point_at(bias)?; // before the list is asked for: cuBLASLt looks at it
+    plan.set_bias(bias)?; // first, because the heuristic looks at it
     let found = candidates(context.blas, &plan, alignments)?;
     let Some(first) = found.first() else { bail!("cuBLASLt has no algorithm for {matmul:?}") };
     (plan.algorithm, plan.workspace) = (first.algo, first.workspaceSize);
     if context.options.deterministic {
-        return Ok(plan); // the list knows no clock
+        return Ok(plan);
     }
     let workspace = context.workspace(gpu, WORKSPACE)?;
     let mut fastest = (f32::INFINITY, plan.algorithm, plan.workspace);
     let timing = Some(candle_core::cuda::cudarc::driver::sys::CUevent_flags::CU_EVENT_DEFAULT);
     for candidate in &found {
         (plan.algorithm, plan.workspace) = (candidate.algo, candidate.workspaceSize);
-        // SAFETY: as in `multiply`. The first run is not timed: it loads the kernel.
+        // SAFETY: as in `matmul`. The first run is not timed because it loads the kernel.
         if unsafe { plan.run(gpu, context.blas, spans, bias, workspace) }.is_err() {
-            continue; // an algorithm that is listed and does not run is not taken
+            continue; // the heuristic may list an algorithm that then does not run
         }
         let start = gpu.stream.record_event(timing).w()?;
         for _ in 0..REPEATS {
@@ -277,7 +283,8 @@ fn choose(
     Ok(plan)
 }
 
-/// Algorithms in the order in which cuBLASLt expects them to be fast, for memory aligned as `alignments` say.
+/// The algorithms that cuBLASLt's heuristic lists for operands of these alignments, the fastest by
+/// its estimate first.
 fn candidates(
     handle: sys::cublasLtHandle_t,
     plan: &MatmulPlan,
@@ -289,15 +296,15 @@ fn candidates(
     let mut results = [std::mem::MaybeUninit::uninit(); CANDIDATES];
     let mut count = 0;
     let [a, b, c] = plan.matrices;
-    // Unless it is told, cuBLASLt takes every matrix for one that is aligned to 256 bytes.
+    // Without these attributes cuBLASLt assumes that every matrix is aligned to 256 bytes.
     let aligned = [
         (Preference::CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, of_a),
         (Preference::CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, of_b),
         (Preference::CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, of_c),
         (Preference::CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, of_c),
     ];
-    // SAFETY: all descriptors are live, the attributes are a number of bytes each, of the types the library's
-    // documentation gives them, and `CANDIDATES` results fit.
+    // SAFETY: all descriptors are live, the attributes have the types that the library documents,
+    // and there is room for `CANDIDATES` results.
     let listed = unsafe {
         let most = Preference::CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES;
         let limited = prefer(preference, most, &WORKSPACE);
@@ -307,7 +314,7 @@ fn candidates(
             let n = CANDIDATES as i32;
             sys::cublasLtMatmulAlgoGetHeuristic(
                 handle,
-                plan.product,
+                plan.matmul,
                 a,
                 b,
                 c,
@@ -320,7 +327,7 @@ fn candidates(
             .result()
         })
     };
-    // SAFETY: made above.
+    // SAFETY: it was created above.
     let _ = unsafe { result::destroy_matmul_pref(preference) };
     said(what, listed)?;
     let count = usize::try_from(count).unwrap_or(0).min(CANDIDATES);

@@ -1,13 +1,15 @@
 //! cuDNN's descriptors of one convolution, and its algorithms under one type.
 
+use std::mem::MaybeUninit;
+
 use candle_core::cuda::cudarc::cudnn::result::{self, CudnnError};
 use candle_core::cuda::cudarc::cudnn::sys;
 use candle_core::{Result, bail};
 
-use super::launch::{MapSize, Storage};
+use super::launch::Storage;
 use crate::device::precision::Precision;
 
-/// cuDNN's word as an error of ours.
+/// What cuDNN returned as a result of ours; `what` says what it was asked for.
 pub(crate) fn said<T>(what: &str, result: std::result::Result<T, CudnnError>) -> Result<T> {
     match result {
         Ok(value) => Ok(value),
@@ -15,7 +17,22 @@ pub(crate) fn said<T>(what: &str, result: std::result::Result<T, CudnnError>) ->
     }
 }
 
-/// The descriptors of one convolution, channels last, padded on both sides alike.
+/// What cuDNN needs to know of a convolution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct ConvSize {
+    /// `(B, C, H, W)`.
+    pub(crate) x: [usize; 4],
+    /// `(O, C/groups, kH, kW)`.
+    pub(crate) w: [usize; 4],
+    /// `(B, O, H', W')`.
+    pub(crate) y: [usize; 4],
+    /// Rows above and below, and columns to the left and to the right.
+    pub(crate) padding: [usize; 2],
+    pub(crate) stride: usize,
+    pub(crate) groups: usize,
+}
+
+/// cuDNN's descriptors of one convolution. Tensors are NHWC.
 pub(crate) struct Descriptors {
     pub(crate) x: sys::cudnnTensorDescriptor_t,
     pub(crate) w: sys::cudnnFilterDescriptor_t,
@@ -23,8 +40,8 @@ pub(crate) struct Descriptors {
     pub(crate) convolution: sys::cudnnConvolutionDescriptor_t,
 }
 
-// SAFETY: descriptors are plain memory of the library's, not tied to a thread; nothing here writes them after `new`
-// but `set_math`, which takes `&mut`.
+// SAFETY: descriptors are plain memory of the library, not tied to a thread; after `new` only
+// `set_math` writes them, and that takes `&mut`.
 unsafe impl Send for Descriptors {}
 // SAFETY: as above.
 unsafe impl Sync for Descriptors {}
@@ -32,7 +49,7 @@ unsafe impl Sync for Descriptors {}
 impl Descriptors {
     pub(crate) fn new(size: &ConvSize, storage: Storage, precision: Precision) -> Result<Self> {
         let what = "describing a convolution";
-        // Filled one by one, so that those there are go when a later one fails.
+        // Filled one by one, so that `drop` destroys the first ones if a later one fails.
         let mut all = Self {
             x: said(what, result::create_tensor_descriptor())?,
             w: std::ptr::null_mut(),
@@ -47,24 +64,20 @@ impl Descriptors {
             Ok([a?, b?, c?, d?])
         };
         let (format, data) = (sys::cudnnTensorFormat_t::CUDNN_TENSOR_NHWC, data_type(storage));
-        let float = sys::cudnnDataType_t::CUDNN_DATA_FLOAT;
+        let float = sys::cudnnDataType_t::CUDNN_DATA_FLOAT; // sums are f32, whatever the storage is
         let cross = sys::cudnnConvolutionMode_t::CUDNN_CROSS_CORRELATION;
-        let ((h, w), (out_h, out_w), (kernel_h, kernel_w)) = (size.input, size.output, size.kernel);
-        // Sizes are given as (N, C, H, W) and (O, C, kH, kW); the format says how they lie.
-        let x = dims([size.batch, size.channels, h, w])?;
-        let filter = dims([size.out_channels, size.channels / size.groups, kernel_h, kernel_w])?;
-        let y = dims([size.batch, size.out_channels, out_h, out_w])?;
-        let [top, left, stride, groups] =
-            dims([size.padding[0], size.padding[1], size.stride, size.groups])?;
-        // SAFETY: the descriptors were made above and are live.
+        // cuDNN takes the sizes of any format as (N, C, H, W) and (O, C, kH, kW).
+        let (x, w, y) = (dims(size.x)?, dims(size.w)?, dims(size.y)?);
+        let ConvSize { padding: [rows, columns], stride, groups, .. } = *size;
+        let [rows, columns, stride, groups] = dims([rows, columns, stride, groups])?;
+        // SAFETY: the descriptors were created above and are live.
         unsafe {
             said(what, result::set_tensor4d_descriptor(all.x, format, data, x))?;
-            said(what, result::set_filter4d_descriptor(all.w, data, format, filter))?;
+            said(what, result::set_filter4d_descriptor(all.w, data, format, w))?;
             said(what, result::set_tensor4d_descriptor(all.y, format, data, y))?;
-            let (c, one) = (all.convolution, 1);
-            // Sums are f32 for both storages.
+            let (c, dilation) = (all.convolution, 1);
             let set = result::set_convolution2d_descriptor(
-                c, top, left, stride, stride, one, one, cross, float,
+                c, rows, columns, stride, stride, dilation, dilation, cross, float,
             );
             said(what, set)?;
             said(what, result::set_convolution_group_count(c, groups))?;
@@ -86,7 +99,7 @@ impl Descriptors {
 
 impl Drop for Descriptors {
     fn drop(&mut self) {
-        // SAFETY: each was made by `new` or is null, and nobody else has it.
+        // SAFETY: `new` created each that is not null, and nothing else uses them.
         unsafe {
             let _ = result::destroy_tensor_descriptor(self.x);
             if !self.w.is_null() {
@@ -109,7 +122,7 @@ fn data_type(storage: Storage) -> sys::cudnnDataType_t {
     }
 }
 
-/// An algorithm of one of the three passes.
+/// An algorithm for one of the three passes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Algorithm {
     Forward(sys::cudnnConvolutionFwdAlgo_t),
@@ -117,7 +130,7 @@ pub(crate) enum Algorithm {
     Filter(sys::cudnnConvolutionBwdFilterAlgo_t),
 }
 
-/// What cuDNN says of an algorithm for one convolution.
+/// What cuDNN says of an algorithm for one pass of one convolution.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Found {
     pub(crate) algorithm: Algorithm,
@@ -127,93 +140,49 @@ pub(crate) struct Found {
     pub(crate) math: sys::cudnnMathType_t,
 }
 
-/// How many algorithms cuDNN may name: more than it has for any pass.
-pub(crate) const MOST: usize = 16;
+/// Room for the algorithms that cuDNN lists: more than it has for any pass.
+const MOST: usize = 16;
 
-/// The three passes' results have the same fields and three types.
-macro_rules! found {
-    ($name:ident, $perf:ident, $algorithm:ident) => {
-        pub(crate) fn $name(
-            results: &[std::mem::MaybeUninit<sys::$perf>],
-            count: i32,
-        ) -> Vec<Found> {
-            let count = usize::try_from(count).unwrap_or(0).min(results.len());
-            let of = |result: &std::mem::MaybeUninit<sys::$perf>| {
-                // SAFETY: cuDNN has written the first `count` results.
-                let result = unsafe { result.assume_init_ref() };
+/// A result of cuDNN's lists of algorithms. Those of the three passes have the same fields but
+/// three types.
+pub(crate) trait Perf: Copy {
+    fn found(&self) -> Found;
+}
+
+macro_rules! perf {
+    ($perf:ident, $algorithm:ident) => {
+        impl Perf for sys::$perf {
+            fn found(&self) -> Found {
+                let deterministic = sys::cudnnDeterminism_t::CUDNN_DETERMINISTIC;
                 Found {
-                    algorithm: Algorithm::$algorithm(result.algo),
-                    works: result.status == sys::cudnnStatus_t::CUDNN_STATUS_SUCCESS,
-                    deterministic: result.determinism
-                        == sys::cudnnDeterminism_t::CUDNN_DETERMINISTIC,
-                    workspace: result.memory,
-                    math: result.mathType,
+                    algorithm: Algorithm::$algorithm(self.algo),
+                    works: self.status == sys::cudnnStatus_t::CUDNN_STATUS_SUCCESS,
+                    deterministic: self.determinism == deterministic,
+                    workspace: self.memory,
+                    math: self.mathType,
                 }
-            };
-            results[..count].iter().map(of).collect()
+            }
         }
     };
 }
-found!(found_forward, cudnnConvolutionFwdAlgoPerf_t, Forward);
-found!(found_data, cudnnConvolutionBwdDataAlgoPerf_t, Data);
-found!(found_filter, cudnnConvolutionBwdFilterAlgoPerf_t, Filter);
+perf!(cudnnConvolutionFwdAlgoPerf_t, Forward);
+perf!(cudnnConvolutionBwdDataAlgoPerf_t, Data);
+perf!(cudnnConvolutionBwdFilterAlgoPerf_t, Filter);
 
-/// The sizes of one convolution; all fit each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct ConvSize {
-    pub(crate) batch: usize,
-    /// Height and width of the input, without padding.
-    pub(crate) input: (usize, usize),
-    pub(crate) output: (usize, usize),
-    pub(crate) kernel: (usize, usize),
-    pub(crate) channels: usize,
-    pub(crate) out_channels: usize,
-    pub(crate) stride: usize,
-    /// Top, left, bottom, right.
-    pub(crate) padding: [usize; 4],
-    pub(crate) groups: usize,
-}
-
-impl ConvSize {
-    pub(crate) fn inputs(&self) -> usize {
-        self.batch * self.input.0 * self.input.1 * self.channels
-    }
-
-    pub(crate) fn pixels(&self) -> usize {
-        self.batch * self.output.0 * self.output.1
-    }
-
-    pub(crate) fn outputs(&self) -> usize {
-        self.pixels() * self.out_channels
-    }
-
-    pub(crate) fn weights(&self) -> usize {
-        self.out_channels * self.kernel.0 * self.kernel.1 * self.channels / self.groups
-    }
-
-    pub(crate) fn lopsided(&self) -> bool {
-        let [top, left, bottom, right] = self.padding;
-        top != bottom || left != right
-    }
-
-    /// The same convolution over a map that has its padding already.
-    pub(crate) fn over_padded(&self) -> Self {
-        let ((h, w), [top, left, bottom, right]) = (self.input, self.padding);
-        Self { input: (h + top + bottom, w + left + right), padding: [0; 4], ..*self }
-    }
-
-    pub(crate) fn map(&self) -> MapSize {
-        MapSize { height: self.input.0, width: self.input.1, channels: self.channels }
-    }
-}
-
-/// Which of the three.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Pass {
-    /// (x, w) → y.
-    Forward,
-    /// (w, dy) → dx.
-    Data,
-    /// (x, dy) → dw.
-    Filter,
+/// The algorithms that `call` lists: cuDNN is given room for so many results, where to put their
+/// count, and where to put them.
+///
+/// # Safety
+///
+/// `call` writes as many results as it counts, and at most as many as there is room for.
+pub(crate) unsafe fn list<P: Perf>(
+    what: &str,
+    call: impl FnOnce(i32, *mut i32, *mut P) -> sys::cudnnStatus_t,
+) -> Result<Vec<Found>> {
+    let (mut results, mut count) = ([const { MaybeUninit::<P>::uninit() }; MOST], 0);
+    let status = call(MOST as i32, &raw mut count, results.as_mut_ptr().cast());
+    said(what, status.result())?;
+    let count = usize::try_from(count).unwrap_or(0).min(MOST);
+    // SAFETY: `call` has written the first `count` results.
+    Ok(results[..count].iter().map(|result| unsafe { result.assume_init_ref() }.found()).collect())
 }

@@ -1,4 +1,4 @@
-//! Opening a gpu: what can be missing, in the order in which it is needed, and the settings training wants.
+//! Opening a GPU: what can be missing is checked in the order in which it is needed.
 
 use std::ffi::CStr;
 
@@ -6,18 +6,17 @@ use candle_core::Device;
 use candle_core::cuda::CudaDevice;
 use candle_core::cuda::cudarc::driver::{result, sys};
 
-use super::context;
-use super::gpu;
 use super::info::Pool;
+use super::{context, gpu};
 use crate::device::capability::{check_capability, refused};
 use crate::device::error::DeviceError;
 use crate::device::name::DeviceName;
 use crate::device::precision::DeviceOptions;
 
-/// The oldest compute capability the kernels run on, as two digits.
+/// The compute capability for which the kernels were compiled, two digits.
 const CAPABILITY: &str = env!("ALEXNET_CUDA_CAPABILITY");
 
-/// The card number `ordinal`, called `name`.
+/// Opens the GPU with the number `ordinal`, which the user called `name`.
 pub(crate) fn open(
     name: DeviceName,
     ordinal: usize,
@@ -27,7 +26,8 @@ pub(crate) fn open(
     check_libraries(name)?;
     let says =
         |e: candle_core::Error| DeviceError::Driver { name, reason: first_line(&e.to_string()) };
-    // A stream of its own: on the default per-thread stream two host threads would race.
+    // The device gets a stream of its own: on the default per-thread stream two host threads would
+    // race.
     let device = Device::new_cuda_with_stream(ordinal).map_err(says)?;
     let Device::Cuda(gpu) = &device else { return Err(DeviceError::NotBuilt(name)) };
     settings(gpu).map_err(says)?;
@@ -44,7 +44,7 @@ fn check_driver(name: DeviceName, ordinal: usize) -> Result<(), DeviceError> {
     let number = i32::try_from(ordinal).ok().filter(|_| ordinal < count);
     let Some(number) = number else { return Err(DeviceError::NoSuchDevice { name, count }) };
     let gpu = result::device::get(number).map_err(says)?;
-    // SAFETY: `card` comes from the driver, just above.
+    // SAFETY: the driver gave `gpu` just above.
     let attribute = |which| unsafe { result::device::get_attribute(gpu, which) }.map_err(says);
     use sys::CUdevice_attribute as Attribute;
     let major = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
@@ -54,7 +54,7 @@ fn check_driver(name: DeviceName, ordinal: usize) -> Result<(), DeviceError> {
     check_capability(name, &model, has, CAPABILITY.parse().unwrap_or(80))
 }
 
-/// The libraries that are called, each with the files that will do.
+/// The libraries that are called, each with the files that may provide it.
 const LIBRARIES: [(&str, &[&CStr]); 4] = [
     ("cuBLAS (libcublas.so.13)", &[c"libcublas.so.13", c"libcublas.so.12", c"libcublas.so"]),
     (
@@ -65,21 +65,22 @@ const LIBRARIES: [(&str, &[&CStr]); 4] = [
     ("cuDNN (libcudnn.so.9)", &[c"libcudnn.so.9"]),
 ];
 
-/// Asks for each library before anything calls it, so that the one that is missing is named.
+/// Opens each library before anything calls it, so that the error names the one that is missing.
 fn check_libraries(name: DeviceName) -> Result<(), DeviceError> {
     #[cfg(target_os = "linux")]
     for (library, files) in LIBRARIES {
-        // SAFETY: these are NVIDIA's libraries, which this program calls anyhow; opening one runs its initialisers,
-        // as the loader would have. They stay open.
+        // SAFETY: this program calls these libraries of NVIDIA's anyway; opening one runs its
+        // initialisers, as the loader would. They stay open.
         let opens =
             |file: &&CStr| unsafe { !libc::dlopen(file.as_ptr(), libc::RTLD_LAZY).is_null() };
         if !files.iter().any(opens) {
-            // SAFETY: after a failure this is a text that stays until the thread's next call.
+            // SAFETY: after a failure this is null or a text that lives until the thread's next
+            // call.
             let reason = unsafe { libc::dlerror() };
             let reason = if reason.is_null() {
                 "it is not there".to_owned()
             } else {
-                // SAFETY: not null, see above.
+                // SAFETY: it is not null.
                 unsafe { CStr::from_ptr(reason) }.to_string_lossy().into_owned()
             };
             return Err(DeviceError::Library { name, library, reason });
@@ -88,15 +89,17 @@ fn check_libraries(name: DeviceName) -> Result<(), DeviceError> {
     Ok(())
 }
 
-/// One stream, so no events between streams; and freed memory stays with the process.
+/// Switches off candle's events between streams, since a device has one stream, and keeps freed
+/// memory in the pool.
 fn settings(gpu: &CudaDevice) -> candle_core::Result<()> {
-    // SAFETY: the device has one stream, made by `open`, and every tensor of it is used there only; copies to other
-    // devices are made on this stream too, and those of `places.rs` are ordered by its own events.
+    // SAFETY: the device has one stream, created by `open`, and all its tensors are used there
+    // only; copies to other devices are queued in this stream too, and those of `staging/cuda.rs`
+    // are ordered by its own events.
     unsafe { gpu.disable_event_tracking() };
     Pool::of(gpu)?.keep_all()
 }
 
-/// candle appends a backtrace to its messages, a line below.
-pub(crate) fn first_line(text: &str) -> String {
+/// The message without the backtrace that candle appends below it.
+fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().trim().to_owned()
 }

@@ -1,4 +1,4 @@
-//! A card while one operation runs on it: the memory of tensors as spans, new memory, launches.
+//! What one operation needs of a GPU: the memory of tensors as spans, new memory, launches.
 
 use std::sync::Arc;
 
@@ -20,26 +20,26 @@ pub(crate) struct Gpu {
     pub(crate) stream: Arc<CudaStream>,
 }
 
-/// Memory that an operation reads; the driver knows of the use until this is dropped.
+/// Memory that an operation reads. cudarc takes it to be in use until this is dropped.
 pub(crate) struct Reading<'a> {
     pub(crate) span: Span,
     pub(crate) storage: Storage,
     _until: SyncOnDrop<'a>,
 }
 
-/// Memory that an operation writes.
+/// Memory that an operation writes. cudarc takes it to be in use until this is dropped.
 pub(crate) struct Writing<'a> {
     pub(crate) span: Span,
     _until: SyncOnDrop<'a>,
 }
 
-/// New activations, not written yet.
+/// Memory for new activations, which a kernel has still to write.
 pub(crate) enum Uninit {
     F32(CudaSlice<f32>),
     Bf16(CudaSlice<bf16>),
 }
 
-/// The elements of `slice` that a dense layout covers.
+/// The elements of `slice` in the range that a dense layout covers.
 fn part<'a, T>(
     slice: &'a CudaSlice<T>,
     (start, end): (usize, usize),
@@ -57,7 +57,7 @@ impl Gpu {
         Self { device, stream }
     }
 
-    /// Activations or gradients, f32 or bf16.
+    /// The memory of activations or gradients, f32 or bf16.
     pub(crate) fn read<'a>(&'a self, x: &Input<'a, CudaStorage>) -> Result<Reading<'a>> {
         let range = x.dense_range()?;
         let ((span, _until), storage) = match &x.storage.slice {
@@ -68,7 +68,7 @@ impl Gpu {
         Ok(Reading { span, storage, _until })
     }
 
-    /// Elements of one type: pixels, labels, means.
+    /// The memory of elements that have one type everywhere: pixels, labels, biases.
     pub(crate) fn read_as<'a, T: CudaDType + 'a>(
         &'a self,
         x: &Input<'a, CudaStorage>,
@@ -76,7 +76,7 @@ impl Gpu {
         Ok(part(x.storage.as_cuda_slice::<T>()?, x.dense_range()?, &self.stream))
     }
 
-    /// Memory for `n` activations.
+    /// New memory for `n` activations.
     pub(crate) fn uninit(&self, storage: Storage, n: usize) -> Result<Uninit> {
         Ok(match storage {
             Storage::F32 => Uninit::F32(self.uninit_as(n)?),
@@ -84,20 +84,21 @@ impl Gpu {
         })
     }
 
-    /// Memory for `n` elements of any kind.
+    /// New memory for `n` elements of type `T`.
     pub(crate) fn uninit_as<T: DeviceRepr>(&self, n: usize) -> Result<CudaSlice<T>> {
-        // SAFETY: every operation here hands new memory to a kernel that writes all of it before anything reads it.
+        // SAFETY: every operation here passes new memory to a kernel that writes all of it before
+        // anything reads it.
         unsafe { self.device.alloc::<T>(n) }
     }
 
-    /// The same as a span.
+    /// New memory as a span that a kernel may write.
     pub(crate) fn write<'a, T>(&'a self, slice: &'a mut CudaSlice<T>) -> Writing<'a> {
         let length = slice.len() as u64;
         let (address, _until) = slice.device_ptr_mut(&self.stream);
         Writing { span: Span { address, length }, _until }
     }
 
-    /// Puts a kernel into the stream.
+    /// Queues a kernel in the stream.
     pub(crate) fn run(&self, launch: &Launch) -> Result<()> {
         let Some((_, ptx)) = PTX.iter().find(|(module, _)| *module == launch.module) else {
             bail!("there is no kernel file {}", launch.module)
@@ -119,31 +120,46 @@ impl Gpu {
             block_dim: (launch.block, 1, 1),
             shared_mem_bytes: 0,
         };
-        // SAFETY: `launch.rs` lists the arguments in the kernel's order and checks that each span is as long as the
-        // kernel assumes; the spans are of live memory, which the callers hold. The tests of the launches on the
-        // host, with checked accesses, hold both.
+        // SAFETY: `launch.rs` of the operation lists the arguments in the kernel's order and checks
+        // that each span is as long as the kernel assumes, which the tests that run the launches on
+        // the host verify with checked accesses; the callers keep the memory of the spans alive.
         unsafe { builder.launch(config) }.w()?;
         Ok(())
     }
 
-    pub(crate) fn run_all(&self, launches: &[Launch]) -> Result<()> {
-        launches.iter().try_for_each(|launch| self.run(launch))
-    }
-
-    /// New activations of `shape` that `launches` of their span write.
+    /// New activations of `shape`, which the kernels that `write` queues for their span write.
     pub(crate) fn produce(
         &self,
         storage: Storage,
         shape: impl Into<Shape>,
-        launches: impl FnOnce(Span) -> Result<Vec<Launch>>,
+        write: impl FnOnce(Span) -> Result<()>,
     ) -> Result<Outputs<CudaStorage>> {
         let shape = shape.into();
-        let mut fresh = self.uninit(storage, shape.elem_count())?;
-        let writing = fresh.writing(self);
-        self.run_all(&launches(writing.span)?)?;
-        drop(writing);
-        Ok((fresh.finish(self), shape).into())
+        let mut output = self.uninit(storage, shape.elem_count())?;
+        write(output.writing(self).span)?;
+        Ok((output.finish(self), shape).into())
     }
+}
+
+/// An output with the storage and the shape of `x`, written by one launch over `[x, output]`.
+pub(crate) fn unary(
+    x: &Input<'_, CudaStorage>,
+    launch: impl FnOnce(Storage, [Span; 2]) -> Result<Launch>,
+) -> Result<Outputs<CudaStorage>> {
+    let (gpu, shape) = (Gpu::of(x.storage), x.shape());
+    let x = gpu.read(x)?;
+    gpu.produce(x.storage, shape, |y| gpu.run(&launch(x.storage, [x.span, y])?))
+}
+
+/// An output with the storage and the shape of `x`, written by one launch over `[x, dy, output]`.
+pub(crate) fn binary(
+    [x, dy]: [&Input<'_, CudaStorage>; 2],
+    launch: impl FnOnce(Storage, [Span; 3]) -> Result<Launch>,
+) -> Result<Outputs<CudaStorage>> {
+    let (gpu, shape) = (Gpu::of(x.storage), x.shape());
+    let (x, dy) = (gpu.read(x)?, gpu.read(dy)?);
+    same("the gradient", x.storage, dy.storage)?;
+    gpu.produce(x.storage, shape, |dx| gpu.run(&launch(x.storage, [x.span, dy.span, dx])?))
 }
 
 impl Uninit {
@@ -162,7 +178,7 @@ impl Uninit {
     }
 }
 
-/// Loads one kernel: a driver that cannot read these says so here and not in the first step.
+/// Loads one kernel, so that a driver that cannot load this PTX says so when the GPU is opened.
 pub(crate) fn check_kernels(device: &CudaDevice) -> Result<()> {
     let Some((module, ptx)) = PTX.iter().find(|(module, _)| *module == "bias") else {
         return Ok(());
@@ -170,10 +186,10 @@ pub(crate) fn check_kernels(device: &CudaDevice) -> Result<()> {
     device.get_or_load_custom_func("bias_float_v1", &format!("alexnet-{module}"), ptx).map(|_| ())
 }
 
-/// The kernels' files as the build compiled them: name and PTX.
+/// The `.cu` files as `build.rs` compiled them: name and PTX.
 const PTX: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/ptx.rs"));
 
-/// Refuses operands that are not stored alike.
+/// Refuses operands of different storage.
 pub(crate) fn same(what: &str, expected: Storage, got: Storage) -> Result<Storage> {
     if expected != got {
         bail!("{what} must be stored as the rest, {expected:?}, got {got:?}")

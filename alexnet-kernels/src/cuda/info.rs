@@ -1,4 +1,4 @@
-//! What the driver says of a gpu: its name, its memory, and how much of that was used.
+//! What the driver says of a GPU: its name, its memory, and how much of that was used.
 
 use candle_core::Result;
 use candle_core::cuda::cudarc::driver::{result, sys};
@@ -14,7 +14,7 @@ pub(crate) fn model(gpu: &CudaDevice) -> String {
 pub(crate) fn memory(gpu: &CudaDevice) -> Result<GpuMemory> {
     gpu.cuda_stream().context().bind_to_thread().w()?;
     let (free, total) = result::mem_get_info().w()?;
-    // What this process has given back stays with its pool (`open.rs`), and is free to it.
+    // What this process has freed stays in its pool (see `driver.rs`) and can be allocated again.
     let pool = Pool::of(gpu)?;
     let reserved =
         pool.attribute(sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT)?;
@@ -26,7 +26,7 @@ pub(crate) fn peak_memory(gpu: &CudaDevice) -> Result<u64> {
     Pool::of(gpu)?.attribute(sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_USED_MEM_HIGH)
 }
 
-/// The driver's pool that all of a card's tensors come from.
+/// The driver's pool from which all tensors of a GPU are allocated.
 pub(crate) struct Pool(sys::CUmemoryPool);
 
 impl Pool {
@@ -45,11 +45,13 @@ impl Pool {
         Ok(value)
     }
 
-    /// Freed memory stays with the process, so that no step but the first asks the driver for any.
+    /// Keeps freed memory in the pool, so that only the first training step asks the driver for
+    /// memory.
     pub(crate) fn keep_all(&self) -> Result<()> {
         let mut keep = u64::MAX;
         let attribute = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
-        // SAFETY: the pool is the driver's own, and the attribute takes a pointer to a 64-bit number.
+        // SAFETY: the pool is the driver's own, and the attribute takes a pointer to a 64-bit
+        // number.
         unsafe { sys::cuMemPoolSetAttribute(self.0, attribute, (&raw mut keep).cast()) }
             .result()
             .w()

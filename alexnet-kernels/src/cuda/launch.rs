@@ -1,9 +1,9 @@
-//! What to launch for each operation: the kernel, its grid and its arguments, and nothing of a driver.
+//! Launches as plain data: a kernel, its grid and its arguments.
 //!
-//! Plain data, so the same description runs on a card (feature `cuda`) and, in a test, on the kernels built for the
-//! host with every access checked. A wrong order of arguments or a grid that is too small shows there, without a gpu.
-//!
-//! Kernels lie beside their operations, `ops/*/*.cu`. Tensors are rows of channels, row-major `(B, H, W, C)`.
+//! The same description runs on a GPU (feature `cuda`) and, in a test, on the kernels built for the
+//! host with every access checked, where a wrong order of arguments or a grid that is too small
+//! shows without a GPU. Each operation describes its launches in its `launch.rs`; its kernels are
+//! in the `.cu` file beside that. Tensors are row-major `(B, H, W, C)`.
 
 use candle_core::{DType, Result, bail};
 
@@ -12,16 +12,16 @@ use candle_core::{DType, Result, bail};
 pub enum Storage {
     /// 32-bit floats.
     F32,
-    /// 16-bit floats with the exponent of 32-bit ones.
+    /// bfloat16: 16-bit floats with the exponent of 32-bit ones.
     Bf16,
 }
 
 impl Storage {
-    /// The storage of a type of tensors.
+    /// The storage of tensors of a dtype.
     ///
     /// # Errors
     ///
-    /// A type that is neither.
+    /// A dtype that is neither.
     pub fn of(dtype: DType) -> Result<Self> {
         match dtype {
             DType::F32 => Ok(Self::F32),
@@ -38,7 +38,7 @@ impl Storage {
         }
     }
 
-    /// As the kernels' names have it.
+    /// The type's name in the names of kernels.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::F32 => "float",
@@ -52,23 +52,23 @@ impl Storage {
     }
 }
 
-/// A buffer: where it begins and how many elements it has.
+/// A buffer: its address and its length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
 pub struct Span {
     /// Address of the first element.
     pub address: u64,
-    /// Elements, of whatever size the kernel takes.
+    /// Number of elements, of the size that the kernel assumes.
     pub length: u64,
 }
 
 impl Span {
-    /// Whether accesses of `bytes` at its start are aligned.
+    /// Whether an access of `bytes` at its start is aligned.
     fn aligned(self, bytes: usize) -> bool {
         self.address.is_multiple_of(bytes as u64)
     }
 
-    /// Refuses another length than `expected`: a kernel would leave the buffer.
+    /// Refuses a length other than `expected`, with which a kernel would leave the buffer.
     pub(crate) fn check(self, what: &str, expected: usize) -> Result<()> {
         if self.length != expected as u64 {
             bail!("{what} has {} elements, {expected} are needed", self.length)
@@ -82,7 +82,7 @@ impl Span {
 pub enum Argument {
     /// A buffer.
     Span(Span),
-    /// A number of something, a flag, or a word of a random generator's key.
+    /// A size, a flag, or a word of a random generator's key.
     U32(u32),
     /// An offset.
     I32(i32),
@@ -90,26 +90,26 @@ pub enum Argument {
     F32(f32),
 }
 
-/// One kernel over one grid.
+/// One launch of one kernel.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Launch {
-    /// The kernel's file, without its ending.
+    /// The `.cu` file, without its extension.
     pub module: &'static str,
     /// The kernel's name.
     pub kernel: String,
-    /// Blocks in x and y.
+    /// Blocks along x and y.
     pub grid: [u32; 2],
-    /// Threads of a block.
+    /// Threads per block.
     pub block: u32,
-    /// In the kernel's order.
+    /// The arguments in the kernel's order.
     pub arguments: Vec<Argument>,
 }
 
-/// Threads of a block of kernels whose threads know nothing of each other.
+/// Threads per block of kernels whose threads are independent.
 const BLOCK: usize = 256;
 
 impl Launch {
-    /// One thread for each of `threads`, with `spans` and then `threads` as the first arguments.
+    /// A launch of `threads` independent threads; its first arguments are `spans` and `threads`.
     pub(crate) fn each(
         module: &'static str,
         kernel: String,
@@ -127,7 +127,7 @@ impl Launch {
         Ok(Self { module, kernel, grid, block: BLOCK as u32, arguments })
     }
 
-    /// The next arguments, sizes and flags.
+    /// Appends sizes.
     pub(crate) fn sizes(mut self, sizes: &[usize]) -> Result<Self> {
         for &size in sizes {
             let Ok(size) = u32::try_from(size) else {
@@ -138,33 +138,42 @@ impl Launch {
         Ok(self)
     }
 
-    /// The next arguments, words.
+    /// Appends words and flags.
     pub(crate) fn words(mut self, words: &[u32]) -> Self {
         self.arguments.extend(words.iter().copied().map(Argument::U32));
         self
     }
 
-    /// The next arguments, constants.
+    /// Appends constants.
     pub(crate) fn floats(mut self, floats: &[f32]) -> Self {
         self.arguments.extend(floats.iter().copied().map(Argument::F32));
         self
     }
 
-    /// The next arguments, offsets.
+    /// Appends offsets.
     pub(crate) fn offsets(mut self, offsets: &[i32]) -> Self {
         self.arguments.extend(offsets.iter().copied().map(Argument::I32));
         self
     }
 }
 
-/// `vector` neighbours a thread where rows of `row` elements divide into them and every buffer, given with the bytes
-/// of its elements, allows such accesses; else one.
+/// How many neighbouring elements a thread computes: `vector` where that divides `row`, the length
+/// of a row, and every buffer, given with the bytes of its elements, is aligned for accesses of
+/// that width; else one.
 pub(crate) fn width(vector: usize, row: usize, spans: &[(Span, usize)]) -> usize {
     let aligned = spans.iter().all(|(span, bytes)| span.aligned(vector * bytes));
     if row.is_multiple_of(vector) && aligned { vector } else { 1 }
 }
 
-/// The kernel `op` of file `module`, one thread for each vector of buffers of one size.
+/// Refuses buffers of different lengths; the length of all.
+pub(crate) fn check_equal(what: &str, spans: &[Span]) -> Result<usize> {
+    let elements = spans.first().map_or(0, |span| span.length as usize);
+    spans.iter().try_for_each(|span| span.check(what, elements))?;
+    Ok(elements)
+}
+
+/// A launch of the elementwise kernel `op` of file `module`, over buffers of one size, a thread per
+/// vector.
 pub(crate) fn elementwise(
     module: &'static str,
     storage: Storage,
@@ -172,17 +181,14 @@ pub(crate) fn elementwise(
     vector: usize,
     spans: &[Span],
 ) -> Result<Launch> {
-    let elements = spans[0].length as usize;
-    for span in spans {
-        span.check(op, elements)?;
-    }
+    let elements = check_equal(op, spans)?;
     let sized: Vec<_> = spans.iter().map(|&span| (span, storage.bytes())).collect();
     let vector = width(vector, elements, &sized);
     let kernel = format!("{op}_{}_v{vector}", storage.name());
     Launch::each(module, kernel, spans, elements / vector)
 }
 
-/// Size of the maps of one image.
+/// The size of one image's maps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MapSize {
     /// Pixels from top to bottom.
@@ -191,4 +197,11 @@ pub struct MapSize {
     pub width: usize,
     /// Channels.
     pub channels: usize,
+}
+
+impl MapSize {
+    /// Elements of one image.
+    pub(crate) fn elements(&self) -> usize {
+        self.height * self.width * self.channels
+    }
 }

@@ -1,9 +1,9 @@
 //! What the operations share on NVIDIA GPUs; nothing here knows an operation.
 //!
-//! Each device has one stream, on which everything happens in order, and one [`context::CudaContext`] with
-//! the libraries' handles, their workspace and the algorithms chosen so far. Nothing here waits for the
-//! device but the measuring of algorithms, once a shape. Between GPUs, streams wait for each other
-//! (`collective/peer.rs`).
+//! Each device has one stream, in which all its work is queued in order, and one
+//! [`context::CudaContext`] with the libraries' handles, their workspace and the algorithms chosen
+//! so far. The host waits for the device only to measure algorithms, once per shape. Between GPUs,
+//! streams wait for each other (`collective/peer.rs`).
 
 #[cfg(feature = "cuda")]
 pub(crate) mod context;

@@ -1,15 +1,18 @@
-//! Which cards this build is for, and what the driver's refusals mean, apart from any driver.
+//! Which GPUs a build runs on, and what the driver's errors mean: plain functions, which tests call
+//! without a driver.
 
 use super::error::DeviceError;
 use super::name::DeviceName;
 
-/// The oldest cards with bf16 in their matrix units.
+/// The compute capability of the oldest GPUs whose tensor cores take bf16 (Ampere).
 const OLDEST: u32 = 80;
 
-/// The one capability that candle's build compiles for alone (90 becomes 90a, whose code no other card runs).
+/// candle's build compiles for this capability alone (90 becomes 90a, whose code no other GPU
+/// runs).
 const ALONE: u32 = 90;
 
-/// Refuses a card of compute capability `has` (major, minor) that a build for `built` (two digits) does not run on.
+/// Refuses a GPU of compute capability `has` (major, minor) on which a build for `built` (two
+/// digits) does not run.
 pub(crate) fn check_capability(
     name: DeviceName,
     gpu: &str,
@@ -23,13 +26,13 @@ pub(crate) fn check_capability(
     } else if has < built {
         Err(DeviceError::TooOld { name, gpu, has: said(has), needs: said(built) })
     } else if built == ALONE && has != built {
-        Err(DeviceError::OtherCard { name, gpu, has: said(has), built: said(built) })
+        Err(DeviceError::OtherGpu { name, gpu, has: said(has), built: said(built) })
     } else {
         Ok(())
     }
 }
 
-/// What `says`, the name of one of the driver's errors on opening, means.
+/// The meaning of `says`, the name of an error of the driver when a GPU is opened.
 pub(crate) fn refused(name: DeviceName, says: &str) -> DeviceError {
     match says {
         "CUDA_ERROR_NO_DEVICE" | "CUDA_ERROR_STUB_LIBRARY" => DeviceError::NoDriver(name),
@@ -51,13 +54,13 @@ mod tests {
     }
 
     #[test]
-    fn cards_that_are_too_old_or_too_new_for_the_build() {
+    fn gpus_that_are_too_old_or_too_new_for_the_build() {
         assert_eq!(says((8, 0), 80), None);
         assert_eq!(says((12, 0), 80), None);
         assert_eq!(says((9, 0), 90), None);
         let old = says((7, 5), 80).unwrap();
         assert!(
-            old.starts_with("cuda:1: Some Gpu has compute capability 7.5; cards before 8.0"),
+            old.starts_with("cuda:1: Some Gpu has compute capability 7.5; GPUs before 8.0"),
             "{old}"
         );
         let older_than_build = says((8, 6), 90).unwrap();

@@ -30,7 +30,8 @@ impl ComputeDevice {
         Self { name: DeviceName::Cpu, device: Device::Cpu, options }
     }
 
-    /// Opens a device. Open a GPU once and clone: candle takes each opening for a device of its own.
+    /// Opens a device. Open a GPU once and clone: candle takes each opening for a device of its
+    /// own.
     ///
     /// # Errors
     ///
@@ -46,7 +47,8 @@ impl ComputeDevice {
     ///
     /// # Errors
     ///
-    /// Those of [`ComputeDevice::open`]; devices of different models, which would wait for the slowest.
+    /// Those of [`ComputeDevice::open`]; devices of different models, which would wait for the
+    /// slowest.
     pub fn open_all(
         names: &[DeviceName],
         options: DeviceOptions,
@@ -75,7 +77,8 @@ impl ComputeDevice {
         self.options
     }
 
-    /// The dtype of activations and their gradients. Master weights, biases, losses and all sums are f32 at any precision.
+    /// The dtype of activations and their gradients. Master weights, biases, losses and all sums
+    /// are f32 at any precision.
     pub fn activations(&self) -> DType {
         match self.options.precision {
             Precision::F32 | Precision::Tf32 => DType::F32,
@@ -88,7 +91,8 @@ impl ComputeDevice {
         self.activations()
     }
 
-    /// Whether operations are queued and return before they are done, as on a GPU. Then reading a result waits.
+    /// Whether operations are queued and return before they are done, as on a GPU. Then reading a
+    /// result waits.
     pub fn is_async(&self) -> bool {
         !self.device.is_cpu()
     }
@@ -120,7 +124,8 @@ impl ComputeDevice {
         }
     }
 
-    /// The most bytes of a GPU's memory that tensors and workspaces have had so far; `None` for the CPU.
+    /// The most bytes of a GPU's memory that tensors and workspaces have had so far; `None` for the
+    /// CPU.
     pub fn peak_memory(&self) -> Option<u64> {
         match &self.device {
             #[cfg(feature = "cuda")]
@@ -131,12 +136,13 @@ impl ComputeDevice {
 }
 
 impl DeviceName {
-    /// Opens the device for candle. Open a GPU once and clone: candle takes each opening for a device of its own.
+    /// Opens the device for candle. Open a GPU once and clone: candle takes each opening for a
+    /// device of its own.
     ///
     /// # Errors
     ///
-    /// A build without CUDA, no driver, no such GPU, one that is too old, a library that is missing; a precision that
-    /// the device does not have.
+    /// A build without CUDA, no driver, no such GPU, one that is too old, a library that is
+    /// missing; a precision that the device does not have.
     pub fn open(self, options: DeviceOptions) -> std::result::Result<Device, DeviceError> {
         match self {
             Self::Cpu => match options.precision {

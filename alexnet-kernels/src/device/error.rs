@@ -3,115 +3,117 @@
 use super::name::DeviceName;
 use super::precision::Precision;
 
-/// Why there is no such device.
+/// Why a device cannot be used. Each is one line that says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DeviceError {
-    /// A precision that the processor does not have.
+    /// A precision that the CPU does not have.
     #[error("precision {0} needs a GPU: use --device cuda:0, or --precision f32")]
     NotOnCpu(Precision),
-    /// The feature is off.
+    /// The program was built without the feature `cuda`.
     #[error("{0}: this program was built without CUDA; build it with --features cuda")]
     NotBuilt(DeviceName),
-    /// No driver, or no gpu.
+    /// There is no driver, or no GPU.
     #[error(
-        "{0}: no NVIDIA driver (libcuda.so.1) or no card was found; nvidia-smi says what is missing"
+        "{0}: no NVIDIA driver (libcuda.so.1) or no GPU was found; nvidia-smi says what is missing"
     )]
     NoDriver(DeviceName),
-    /// Fewer cards than that.
+    /// There are fewer GPUs than that.
     #[error("{name}: this machine has {count} CUDA device(s), counted from cuda:0")]
     NoSuchDevice {
-        /// What was asked for.
+        /// The name that was asked for.
         name: DeviceName,
         /// How many there are.
         count: usize,
     },
-    /// A card older than the kernels.
+    /// The GPU is older than those the kernels were compiled for.
     #[error(
         "{name}: {gpu} has compute capability {has}, the kernels were built for {needs} and newer; \
          build with CUDA_COMPUTE_CAP={}", has.replace('.', "")
     )]
     TooOld {
-        /// What was asked for.
+        /// The name that was asked for.
         name: DeviceName,
-        /// The card's own name.
+        /// The GPU's model.
         gpu: String,
-        /// What it can do.
+        /// Its compute capability.
         has: String,
-        /// What the kernels need.
+        /// The compute capability that the kernels need.
         needs: String,
     },
-    /// A library that is not there.
+    /// A library is missing.
     #[error("{name}: {library} cannot be used ({reason}); put its folder in LD_LIBRARY_PATH")]
     Library {
-        /// What was asked for.
+        /// The name that was asked for.
         name: DeviceName,
         /// The library's file.
         library: &'static str,
-        /// What it said.
+        /// What the loader or the driver said.
         reason: String,
     },
-    /// A card that this build's machine code is not for.
+    /// The build has machine code for GPUs of another compute capability only.
     #[error(
         "{name}: {gpu} has compute capability {has}, and this program was built for {built} alone; \
-         build it for all cards with CUDA_COMPUTE_CAP=80"
+         build it for all GPUs with CUDA_COMPUTE_CAP=80"
     )]
-    OtherCard {
-        /// What was asked for.
+    OtherGpu {
+        /// The name that was asked for.
         name: DeviceName,
-        /// The card's own name.
+        /// The GPU's model.
         gpu: String,
-        /// What it can do.
+        /// Its compute capability.
         has: String,
-        /// What the build was for.
+        /// The compute capability of the build.
         built: String,
     },
-    /// A card older than all that bf16 works on.
+    /// The GPU is older than all whose tensor cores take bf16.
     #[error(
-        "{name}: {gpu} has compute capability {has}; cards before 8.0 (Ampere) are not supported: use --device cpu"
+        "{name}: {gpu} has compute capability {has}; GPUs before 8.0 (Ampere) are not supported: \
+         use --device cpu"
     )]
     NotSupported {
-        /// What was asked for.
+        /// The name that was asked for.
         name: DeviceName,
-        /// The card's own name.
+        /// The GPU's model.
         gpu: String,
-        /// What it can do.
+        /// Its compute capability.
         has: String,
     },
-    /// A driver that cannot read the kernels.
+    /// The driver cannot load the kernels.
     #[error(
-        "{name}: the driver does not load the kernels ({reason}); install one that is as new as the CUDA toolkit this \
-         program was built with"
+        "{name}: the driver does not load the kernels ({reason}); install one that is as new as \
+         the CUDA toolkit this program was built with"
     )]
     DriverTooOld {
-        /// What was asked for.
+        /// The name that was asked for.
         name: DeviceName,
-        /// What it said.
+        /// What the loader or the driver said.
         reason: String,
     },
-    /// Devices that do not work together.
+    /// The towers of a network would run on different models.
     #[error("{first} and {second} are of different kinds ({models}): give devices of one kind")]
     DifferentKinds {
-        /// One of them.
+        /// The first device.
         first: DeviceName,
-        /// The first that is not like it.
+        /// A device of another model.
         second: DeviceName,
-        /// What their makers call them.
+        /// Their models.
         models: String,
     },
-    /// Whatever else the driver says.
+    /// Any other error of the driver.
     #[error("{name}: {reason}")]
     Driver {
-        /// What was asked for.
+        /// The name that was asked for.
         name: DeviceName,
-        /// What it said.
+        /// What the loader or the driver said.
         reason: String,
     },
 }
 
-/// Whether `error` says that a card has too little memory.
+/// Whether `error` says that a GPU has too little memory.
 pub fn is_out_of_memory(error: &candle_core::Error) -> bool {
-    // candle wraps the driver's error, whose type exists only with the feature `cuda`; its name is the driver's own.
-    // cuDNN and cuBLAS say ALLOC_FAILED of memory they could not get themselves.
+    // candle wraps the driver's error, whose type exists only with the feature `cuda`, so we look
+    // for its name. cuDNN and cuBLAS report memory that they could not allocate themselves as
+    // ALLOC_FAILED.
     let text = error.to_string();
     text.contains("OUT_OF_MEMORY") || text.contains("ALLOC_FAILED")
 }

@@ -1,4 +1,4 @@
-//! Devices: their names, how precisely they compute, opening them.
+//! Devices: their names, their precision, and how they are opened.
 
 #[cfg(any(test, feature = "cuda"))]
 pub(crate) mod capability;

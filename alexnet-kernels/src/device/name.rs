@@ -6,13 +6,13 @@ use std::str::FromStr;
 /// A device by the name people type: `cpu`, `cuda:0`; `cuda` is `cuda:0`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DeviceName {
-    /// The processor.
+    /// The CPU.
     Cpu,
-    /// The NVIDIA GPU of this number, counted as the driver counts.
+    /// The NVIDIA GPU with this number, as the driver counts.
     Cuda(usize),
 }
 
-/// A name that names no device.
+/// A text that names no device.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("device `{0}`: expected cpu, cuda or cuda:N, as in cuda:0")]
 pub struct UnknownDevice(pub String);

@@ -1,12 +1,13 @@
-//! The devices of a network: one, or one for each of its towers.
+//! The devices of a network: one for all, or one for each tower.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::name::{DeviceName, UnknownDevice};
 
-/// Devices by the names people type: `cuda:0`, or `cuda:0,cuda:1` for a network of two towers. One may stand in for
-/// several: `cuda:0,cuda:0`, `cpu,cpu`. [`ComputeDevice::open_all`](crate::ComputeDevice::open_all) opens them.
+/// Devices by the names people type: `cuda:0`, or `cuda:0,cuda:1` for a network of two towers. The
+/// same device may be named twice: `cuda:0,cuda:0`, `cpu,cpu`.
+/// [`ComputeDevice::open_all`](crate::ComputeDevice::open_all) opens them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DeviceNames(Vec<DeviceName>);
 

@@ -3,30 +3,31 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// How precisely a device computes.
+/// The number formats in which a device stores and multiplies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Precision {
     /// 32-bit floats throughout.
     #[default]
     F32,
-    /// Operands of matmuls rounded to 10 bits of mantissa, sums in f32: what tensor cores do with f32 storage. On GPUs
-    /// only.
+    /// f32 storage, but tensor cores round the operands of matmuls and convolutions to 10 bits of
+    /// mantissa. On GPUs only.
     Tf32,
-    /// Mixed precision: activations, gradients and the operands of matmuls in bf16, sums and master weights in f32. On
-    /// GPUs only.
+    /// Mixed precision: activations, gradients and the operands of matmuls in bf16, sums and master
+    /// weights in f32. On GPUs only.
     Bf16,
 }
 
-/// What a device is opened for.
+/// How a device is to compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DeviceOptions {
-    /// How precisely it computes.
+    /// The number formats.
     pub precision: Precision,
-    /// Only algorithms that give the same bits each time, chosen without a clock; else the fastest, by measuring.
+    /// Whether only algorithms run that give the same bits in each run, chosen without measuring;
+    /// else the fastest of all, by measurement.
     pub deterministic: bool,
 }
 
-/// A name that names no precision.
+/// A text that names no precision.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("precision `{0}`: expected f32, tf32 or bf16")]
 pub struct UnknownPrecision(pub String);

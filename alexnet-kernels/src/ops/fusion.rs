@@ -1,8 +1,8 @@
-//! What a layer can do in the same pass over memory as its own work: the only words for fusion.
+//! What a layer can do in the same pass over memory as its own work.
 
 use candle_core::Tensor;
 
-/// What happens to a layer's output while it is still in the cache.
+/// What happens to a layer's output while it is still in registers or in the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Epilogue {
     /// Nothing.
@@ -14,15 +14,16 @@ pub enum Epilogue {
 
 /// Which gradient with respect to its input a layer's backward pass computes.
 ///
-/// A chain of layers saves a pass over memory for each ReLU in it: the next layer reads the ReLU's output
-/// anyway, so it applies the ReLU's gradient to its own.
+/// [`ThroughRelu`](Self::ThroughRelu) saves a pass over memory for each ReLU between two layers:
+/// the next layer reads the ReLU's output `x` anyway, so it applies the ReLU's gradient together
+/// with its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum InputGrad {
-    /// None: the first layer of a network, whose input is the images, needs none.
+    /// None: the input of a network's first layer is the images, so their gradient is not needed.
     Skip,
     /// With respect to the input `x`.
     Plain,
-    /// With respect to `z`, where `x = relu(z)`: the plain one where `x > 0`, else 0.
+    /// With respect to `z`, where `x = relu(z)`: the plain gradient where `x > 0`, else 0.
     ThroughRelu,
 }
 
@@ -32,7 +33,8 @@ impl InputGrad {
     }
 }
 
-/// The gradients of a layer with weights and a bias, each of the shape of what it belongs to.
+/// The gradients of a layer with weights and a bias; each has the shape of what it is the gradient
+/// of.
 #[derive(Debug, Clone)]
 pub struct LayerGrads {
     /// With respect to the input; `None` with [`InputGrad::Skip`].

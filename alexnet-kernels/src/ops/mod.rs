@@ -1,4 +1,5 @@
-//! The operations, one folder each: formula, f64 reference, fast CPU code, CUDA kernels, gradient.
+//! The operations, one folder each: formula, f64 reference, CPU code, launches, CUDA kernels,
+//! gradients.
 
 pub(crate) mod bias;
 pub(crate) mod conv2d;

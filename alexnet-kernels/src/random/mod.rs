@@ -1,4 +1,4 @@
-//! Random numbers as functions of seed and position.
+//! Random numbers that are functions of a seed and a position.
 
 pub(crate) mod normal;
 pub(crate) mod philox;

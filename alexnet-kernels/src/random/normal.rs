@@ -1,13 +1,14 @@
-//! Normally distributed numbers: Box–Muller on Philox words, many at a time.
+//! Normally distributed numbers: Box–Muller on Philox words, vectorised.
 //!
 //! ```text
 //! r = √(−2 ln((a + 1) / 2³²))      θ = 2π b / 2³²      (r cos θ, r sin θ)      for two words a, b
 //! ```
 //!
-//! In f64, by sums, products, quotients and square roots alone, which every machine rounds alike:
-//! a seed gives the same bits everywhere, and the compiler can take eight numbers at a time.
-//! Logarithm, sine and cosine are their series, cut where f64 no longer sees them. A network of 61
-//! million weights is drawn in a fraction of a second, where `libm`'s functions took most of two.
+//! The arithmetic is f64 sums, products, quotients and square roots only. Every machine rounds
+//! these alike, so a seed gives the same bits everywhere, and the compiler can vectorise them.
+//! Logarithm, sine and cosine are their series up to the terms that f64 can resolve. A network of
+//! 61 million weights is drawn in a fraction of a second; with `libm`'s functions it took almost
+//! two seconds.
 
 use crate::cpu::simd::vectorized;
 use crate::random::philox::{halves, philox4x32};
@@ -18,7 +19,7 @@ use std::f64::consts::{LN_2, SQRT_2, TAU};
 /// fewer layers, so the two never draw the same words.
 const NORMALS: u32 = u32::MAX;
 
-/// Blocks of four words that are worked on together.
+/// Counters, of four words each, that are computed together.
 const BLOCKS: usize = 64;
 
 /// `n` draws from a normal distribution of mean 0 and standard deviation `std`.
@@ -26,6 +27,12 @@ const BLOCKS: usize = 64;
 /// Element `e` depends on `seed`, `stream` (a hash of the parameter's name) and `e` only, and has
 /// the same bits on every machine. Words of 32 bits reach ±6.66 standard deviations, and after 2³⁴
 /// elements the counter begins again.
+///
+/// ```
+/// let weights = alexnet_kernels::normals(1, 0, 0.01, 5); // seed, stream, deviation
+/// assert_eq!(weights[..3], alexnet_kernels::normals(1, 0, 0.01, 3));
+/// assert!(weights.iter().all(|w| w.abs() < 0.0667));
+/// ```
 pub fn normals(seed: u64, stream: u64, std: f32, n: usize) -> Vec<f32> {
     const CHUNK: usize = 64 * 4 * BLOCKS;
     let mut values = vec![0.0; n];
@@ -44,7 +51,7 @@ pub fn normals(seed: u64, stream: u64, std: f32, n: usize) -> Vec<f32> {
     values
 }
 
-/// Four numbers of each of the blocks of counters from `first` on.
+/// Four numbers for each of the counters from `first` on.
 #[inline(always)]
 fn draw(seed: u64, stream: u64, std: f64, first: u32) -> [[f32; 4]; BLOCKS] {
     let ([low, high], mut words) = (halves(stream), [[0; BLOCKS]; 4]);
@@ -71,13 +78,14 @@ fn pair(a: u32, b: u32) -> [f64; 2] {
     [radius * cos, radius * sin]
 }
 
-/// ln((a + 1) / 2³²), from (0, 1]: there is no ln 0.
+/// ln((a + 1) / 2³²): with a + 1 the argument is in (0, 1], and never 0.
 #[inline(always)]
 fn ln_of_share(a: u32) -> f64 {
-    // a + 1 = m · 2^e with m in [1, 2), then in [√½, √2): the series is short near 1.
+    // a + 1 = m · 2^e with m in [1, 2), then in [√½, √2), because the series converges fast near 1.
     let bits = (f64::from(a) + 1.0).to_bits();
     let (exponent, m) = (
-        // The bits of 2⁵² + the exponent's bits, less 2⁵²: a conversion that vectors have too.
+        // Converts the exponent's bits to a float without a conversion instruction, which AVX2
+        // lacks: they are the low bits of 2⁵² + exponent.
         f64::from_bits(0x4330_0000_0000_0000 | bits >> 52) - (4_503_599_627_370_496.0 + 1023.0),
         f64::from_bits(bits & 0x000f_ffff_ffff_ffff | 0x3ff0_0000_0000_0000),
     );
@@ -97,12 +105,13 @@ fn ln_of_share(a: u32) -> f64 {
 /// Sine and cosine of 2π b / 2³².
 #[inline(always)]
 fn sin_cos_of_turn(b: u32) -> [f64; 2] {
-    // The nearest quarter of a turn, and what is left: at most an eighth either way, exactly.
+    // The nearest quarter of a turn, and the rest, which is exact and at most an eighth of a turn
+    // either way.
     let quarter = b.wrapping_add(1 << 29) >> 30;
     let rest = b.wrapping_sub(quarter << 30) as i32;
     let x = f64::from(rest) * (TAU / 4_294_967_296.0);
     let square = x * x;
-    // sin x = x − x³/3! + x⁵/5! − …, each factor from the one behind it
+    // sin x = x − x³/3! + x⁵/5! − …, each factor from the next one
     let mut sine = 1.0;
     for k in [17.0, 15.0, 13.0, 11.0, 9.0, 7.0, 5.0, 3.0] {
         sine = 1.0 - square * sine * (1.0 / (k * (k - 1.0)));
@@ -126,7 +135,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(20_000))]
 
-        /// Within a few roundings of `libm`'s, whose own argument of sine and cosine is rounded too.
+        /// Within a few roundings of `libm`'s, whose own argument of sine and cosine is rounded
+        /// too.
         #[test]
         fn series_are_the_functions(word: u32, small in 0..32u32) {
             for word in [word, word >> small, u32::MAX - (word >> small), 1 << small] {

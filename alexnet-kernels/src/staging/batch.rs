@@ -1,10 +1,10 @@
-//! A batch on a device.
+//! A batch in the host's memory, and on a device.
 
 use candle_core::Tensor;
 
 use crate::ops::input::window::{Window, Windows};
 
-/// A batch in the host's memory, as a loader holds it.
+/// A batch in the host's memory, as a loader provides it.
 #[derive(Debug, Clone, Copy)]
 pub struct HostBatch<'a> {
     /// Crops, `(B, H, W, 3)`, row-major.
@@ -15,11 +15,12 @@ pub struct HostBatch<'a> {
     pub shift: &'a [[f32; 3]],
     /// Classes, `(B)`.
     pub labels: &'a [u32],
-    /// Where in their images the crops were, `(B)`; none where nobody will ask.
+    /// Where in their images the crops were, `(B)`; empty where no operation needs it.
     pub windows: &'a [Window],
 }
 
-/// A batch on a device, or on its way there: whatever reads it there comes after it.
+/// A batch on a device. The copy may still be under way: operations that read it are queued after
+/// it.
 #[derive(Debug)]
 pub struct DeviceBatch {
     /// `(B, H, W, 3)` u8.
@@ -30,7 +31,7 @@ pub struct DeviceBatch {
     pub labels: Tensor,
     /// Where in their images the crops were.
     pub windows: Windows,
-    /// Which of the two buffers it is in.
+    /// The buffer that it is in.
     #[cfg(feature = "cuda")]
     pub(crate) slot: usize,
 }

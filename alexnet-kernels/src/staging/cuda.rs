@@ -1,4 +1,5 @@
-//! Two slots for batches on a gpu, and the stream that fills them.
+//! Two buffers for batches, pinned on the host and on the GPU, and the stream that copies between
+//! them.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use super::batch::{DeviceBatch, HostBatch};
 use crate::cuda::gpu::Gpu;
 use crate::ops::input::window::{Windows, words};
 
-/// See [`Staging`](crate::Staging).
+/// The double buffer of [`Staging`](crate::Staging).
 pub(crate) struct PinnedStaging {
     gpu: Gpu,
     copies: Arc<CudaStream>,
@@ -22,7 +23,7 @@ pub(crate) struct PinnedStaging {
     next: usize,
 }
 
-/// One slot: a buffer on both sides for each part of a batch.
+/// One of the two buffers: memory on both sides for each part of a batch.
 #[derive(Default)]
 struct Slot {
     pixels: Option<Part<u8>>,
@@ -30,13 +31,13 @@ struct Slot {
     labels: Option<Part<u32>>,
     windows: Option<Part<u32>>,
     taken: bool,
-    /// The copies here are done: the host's side may be written.
+    /// When the copies are done, so that the host's side may be written again.
     copied: Option<CudaEvent>,
-    /// The GPU has read what lay here: its side may be written.
+    /// When the GPU has read the last batch, so that its side may be written again.
     read: Option<CudaEvent>,
 }
 
-/// Elements on both sides.
+/// Memory for the same elements on both sides.
 struct Part<T> {
     host: PinnedHostSlice<T>,
     device: Tensor, // (capacity)
@@ -51,7 +52,8 @@ impl std::fmt::Debug for PinnedStaging {
 
 impl Drop for PinnedStaging {
     fn drop(&mut self) {
-        // Memory that a copy still reads must not go; a GPU that is lost reads none.
+        // A copy must not read freed memory. The error is ignored: a GPU that is lost reads
+        // nothing.
         let _ = self.copies.synchronize();
     }
 }
@@ -71,7 +73,7 @@ impl PinnedStaging {
             bail!("two batches are on the GPU already: release one before the next is sent")
         }
         if let Some(copied) = &slot.copied {
-            copied.synchronize().w()?; // two batches ago: there is nothing to wait for
+            copied.synchronize().w()?; // that copy was two batches ago, so this rarely waits
         }
         let windows = words(batch.windows)?;
         let fit = [
@@ -82,7 +84,7 @@ impl PinnedStaging {
         ];
         let ready = match slot.read.take() {
             Some(read) if fit == [true; 4] => read,
-            // New memory is there when the GPU's stream gets to its allocation.
+            // The GPU's stream has still to allocate the new memory.
             _ => gpu.stream.record_event(None).w()?,
         };
         copies.wait(&ready).w()?;
@@ -117,7 +119,7 @@ impl PinnedStaging {
     }
 }
 
-/// Makes room for `n` elements; whether there was.
+/// Makes room for `n` elements; `true` if there was room already.
 fn grow<T>(gpu: &Gpu, part: &mut Option<Part<T>>, n: usize) -> Result<bool>
 where
     T: DeviceRepr + ValidAsZeroBits + CudaDType,
@@ -126,7 +128,7 @@ where
         return Ok(true);
     }
     *part = None;
-    // SAFETY: `fill` writes what is then copied and read, and no more.
+    // SAFETY: only elements that `fill` has written are copied and read.
     let host = unsafe { gpu.stream.context().alloc_pinned::<T>(n) }.w()?;
     let device = gpu.uninit_as::<T>(n)?;
     let (address, until) = device.device_ptr(&gpu.stream);
@@ -137,10 +139,10 @@ where
     Ok(false)
 }
 
-/// Bytes that a thread takes at a time on the way to pinned memory.
+/// Elements that a thread copies to pinned memory at a time.
 const CHUNK: usize = 1 << 20;
 
-/// Puts the copy of `from` into the stream of copies, and gives what will hold it.
+/// Queues the copy of `from`; the tensor is where it will be.
 fn fill<T>(copies: &CudaStream, part: &mut Option<Part<T>>, from: &[T]) -> Result<Tensor>
 where
     T: DeviceRepr + ValidAsZeroBits + Copy + Send + Sync,
@@ -148,12 +150,13 @@ where
     let Some(part) = part else { bail!("a batch has no slot") };
     let n = from.len();
     let host = &mut part.host.as_mut_slice().w()?[..n];
-    // On all threads: one alone is slower than the link to the gpu.
+    // On all threads, because one alone is slower than the link to the GPU.
     host.par_chunks_mut(CHUNK)
         .zip(from.par_chunks(CHUNK))
         .for_each(|(to, from)| to.copy_from_slice(from));
-    // SAFETY: the part has room for `n` elements on the gpu, where nothing reads it before the event after this
-    // copy; the host's side is not written before that event either, and lives until the stream is done (`Drop`).
+    // SAFETY: the part has room for `n` elements on the GPU, where nothing reads it before the
+    // event after this copy; the host's side is not written before that event either, and lives
+    // until the stream is done (`Drop`).
     unsafe { result::memcpy_htod_async(part.address, &*host, copies.cu_stream()) }.w()?;
     part.device.narrow(0, 0, n)
 }

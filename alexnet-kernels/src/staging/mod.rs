@@ -1,8 +1,9 @@
 //! Batches on their way to a device.
 //!
-//! To a GPU they go through pinned memory, on a stream of their own: the next batch is copied while the
-//! GPU works on this one. There are two buffers for batches; one is used again once the GPU has read what
-//! lay there, and nothing is allocated as long as batches do not grow.
+//! To a GPU they go through pinned memory, in a stream of their own, so that the next batch is
+//! copied while the GPU computes the current one. There are two buffers (double buffering): one is
+//! filled again once the GPU has read what was in it. Nothing is allocated as long as batches do
+//! not grow.
 
 pub(crate) mod batch;
 #[cfg(feature = "cuda")]
@@ -13,7 +14,7 @@ use candle_core::{Device, Result, Tensor, bail};
 use self::batch::{DeviceBatch, HostBatch};
 use crate::ops::input::window::Windows;
 
-/// The way to one device.
+/// Sends batches to one device.
 ///
 /// ```
 /// use alexnet_kernels::{HostBatch, Staging};
@@ -37,11 +38,11 @@ pub struct Staging {
 }
 
 impl Staging {
-    /// A way to `device`.
+    /// Staging for `device`.
     ///
     /// # Errors
     ///
-    /// A GPU without another stream.
+    /// A GPU on which no second stream can be created.
     pub fn new(device: &Device) -> Result<Self> {
         Ok(Self {
             #[cfg(feature = "cuda")]
@@ -53,8 +54,8 @@ impl Staging {
         })
     }
 
-    /// Sends a batch. `batch` may be changed as soon as this returns. At most two batches may be on a GPU at
-    /// a time: [`release`](Self::release) each before the next but one is sent.
+    /// Sends a batch; `batch` may be changed as soon as this returns. At most two batches may be on
+    /// a GPU at a time, so [`release`](Self::release) each before the next but one is sent.
     ///
     /// # Errors
     ///
@@ -83,11 +84,12 @@ impl Staging {
         })
     }
 
-    /// Releases a batch that nothing that is yet to be asked for will read.
+    /// Releases a batch. Operations that were already asked for may still read it; later ones may
+    /// not.
     ///
     /// # Errors
     ///
-    /// A GPU that is lost.
+    /// What the driver reports.
     pub fn release(&mut self, batch: DeviceBatch) -> Result<()> {
         #[cfg(feature = "cuda")]
         if let Some(pinned) = &mut self.pinned {

@@ -60,17 +60,12 @@ __device__ void column_sums(In<T> rows, Out<float> sums, u32 count, u32 channels
   }
 }
 
-#define KERNELS(T, V)                                                                             \
-  extern "C" __global__ void bias_##T##_v##V(Out<T> y, In<float> bias, u32 vectors, u32 channels, \
-                                             u32 relu) {                                          \
-    add<T, V>(y, bias, vectors, channels, relu);                                                  \
-  }                                                                                               \
-  HOST_ENTRY(bias_##T##_v##V)                                                                     \
-  extern "C" __global__ void __launch_bounds__(256) column_sums_##T##_v##V(                       \
-      In<T> rows, Out<float> sums, u32 count, u32 channels, u32 rows_per_part) {                  \
-    column_sums<T, V>(rows, sums, count, channels, rows_per_part);                                \
-  }                                                                                               \
-  HOST_ENTRY_COOPERATIVE(column_sums_##T##_v##V)
+#define KERNELS(T, V)                                                                           \
+  KERNEL(bias_##T##_v##V, (Out<T> y, In<float> bias, u32 vectors, u32 channels, u32 relu),      \
+         add<T, V>(y, bias, vectors, channels, relu))                                           \
+  KERNEL_COOPERATIVE(column_sums_##T##_v##V,                                                    \
+                     (In<T> rows, Out<float> sums, u32 count, u32 channels, u32 rows_per_part), \
+                     column_sums<T, V>(rows, sums, count, channels, rows_per_part))
 
 KERNELS(float, 4)
 KERNELS(float, 1)

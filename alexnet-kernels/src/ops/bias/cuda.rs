@@ -22,7 +22,8 @@ pub(crate) fn column_sums(
     let mut sums = gpu.uninit(Storage::F32, channels)?;
     {
         let sums = sums.writing(gpu);
-        gpu.run_all(&plan.launches(x.span, parts, sums.span)?)?;
+        let launches = plan.launches(x.span, parts, sums.span)?;
+        launches.iter().try_for_each(|launch| gpu.run(launch))?;
     }
     Ok((sums.finish(gpu), Shape::from(channels)))
 }

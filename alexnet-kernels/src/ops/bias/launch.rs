@@ -4,7 +4,7 @@ use candle_core::{Result, bail};
 
 use crate::cuda::launch::{Argument, Launch, Span, Storage, width};
 
-/// `y[r, c] += bias[c]`, and with `relu` at most below by 0, in place; `bias` is f32.
+/// `y[r, c] += bias[c]` in place, and with `relu` then `max(y, 0)`; `bias` is f32.
 ///
 /// # Errors
 ///
@@ -16,20 +16,19 @@ pub fn add_bias(storage: Storage, y: Span, bias: Span, relu: bool) -> Result<Lau
     }
     let vector = width(storage.vector(), channels, &[(y, storage.bytes())]);
     let kernel = format!("bias_{}_v{vector}", storage.name());
-    let arguments = [Argument::Span(y), Argument::Span(bias)];
-    let mut launch = Launch::each("bias", kernel, &[], elements / vector)?;
-    launch.arguments.splice(0..0, arguments);
+    let launch = Launch::each("bias", kernel, &[y, bias], elements / vector)?;
     Ok(launch.sizes(&[channels])?.words(&[u32::from(relu)]))
 }
 
-/// Vectors of columns of a block, and rows it takes at a time, as `cuda/bias.cu` has them.
+/// Vectors of columns that a block sums, and rows that it takes at a time, as in `bias.cu`.
 const COLUMNS: usize = 32;
 const LANES: usize = 8;
 
-/// Blocks that keep a large card busy. A fixed number, so that sums do not depend on the gpu.
+/// Blocks that keep a large GPU busy. The number is fixed, so that sums do not depend on the GPU.
 const BLOCKS: usize = 1024;
 
-/// Sums of columns in two launches: of parts of the rows, and of the parts.
+/// The sums of columns in two launches: the first sums the rows of each of several parts, the
+/// second the parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ColumnSums {
     storage: Storage,
@@ -40,7 +39,7 @@ pub struct ColumnSums {
 }
 
 impl ColumnSums {
-    /// For `rows` of `channels` in `x`.
+    /// A plan for `x`, `rows` of `channels` elements.
     ///
     /// # Errors
     ///
@@ -49,21 +48,22 @@ impl ColumnSums {
         x.check("column sums: the input", rows * channels)?;
         let vector = width(storage.vector(), channels, &[(x, storage.bytes())]);
         let parts = (BLOCKS / (channels / vector).div_ceil(COLUMNS)).max(1);
-        // At least eight rows a thread, so that the second launch has little to do.
+        // At least eight rows for each thread, so that the second launch has little to do.
         let rows_per_part = rows.div_ceil(parts).max(8 * LANES);
         Ok(Self { storage, rows, channels, vector, rows_per_part })
     }
 
+    /// The number of parts.
     fn count(&self) -> usize {
         self.rows.div_ceil(self.rows_per_part)
     }
 
-    /// Floats of scratch the launches need: a row a part.
+    /// Floats of scratch memory that the launches need: a row for each part.
     pub fn scratch(&self) -> usize {
         if self.count() > 1 { self.count() * self.channels } else { 0 }
     }
 
-    /// The launches, one after the other: `x` to `sums`, f32, by way of `parts`, which has
+    /// The launches in their order: `x` to `sums`, f32, by way of `parts`, which has
     /// [`scratch`](Self::scratch) floats.
     ///
     /// # Errors

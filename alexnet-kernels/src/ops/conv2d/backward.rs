@@ -1,4 +1,4 @@
-//! All gradients of a convolution.
+//! The backward pass of a convolution.
 
 use candle_core::{Result, Tensor};
 
@@ -8,7 +8,8 @@ use super::weight_grad::WeightGrad;
 use crate::op::Apply;
 use crate::ops::fusion::{InputGrad, LayerGrads};
 
-/// The gradients of `x` (B, H, W, C), `w` (O, kH, kW, C/groups) and `dy` (B, H', W', O), laid out as they are.
+/// The gradients, given `x` (B, H, W, C), `w` (O, kH, kW, C/groups) and `dy` (B, H', W', O), in the
+/// layout of `x` and `w`.
 pub(super) fn backward(
     geometry: Geometry,
     x: &Tensor,

@@ -1,8 +1,8 @@
-//! How the kernel of a convolution moves.
+//! Stride, padding and groups of a convolution.
 
 use candle_core::{Result, bail};
 
-/// Zeros around the map, in pixels.
+/// The zeros around a map, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Padding {
     /// Rows above.
@@ -21,20 +21,21 @@ impl Padding {
         Self { top: pixels, bottom: pixels, left: pixels, right: pixels }
     }
 
-    /// `pixels` below and to the right alone, as the authors' program pads its images.
+    /// `pixels` below and to the right only, as the authors' program pads its images.
     pub const fn right_bottom(pixels: usize) -> Self {
         Self { top: 0, bottom: pixels, left: 0, right: pixels }
     }
 }
 
-/// How the kernel moves; its sizes are those of the weights.
+/// Stride, padding and groups of a convolution; the size of its kernel is that of the weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conv2dConfig {
     /// Distance between windows, in pixels, the same in both directions.
     pub stride: usize,
     /// Zeros around the map.
     pub padding: Padding,
-    /// Equal blocks of channels that do not see each other.
+    /// Equal groups of channels: outputs of a group are computed from inputs of the same group
+    /// only.
     pub groups: usize,
 }
 
@@ -64,7 +65,7 @@ impl Conv2dConfig {
             if before >= kernel || after >= kernel {
                 bail!("conv2d: padding {before} and {after} must be below the kernel, {kernel}")
             }
-            // Cannot overflow before the kernel itself could not exist.
+            // Saturation is harmless: no kernel can be that large.
             let padded = input.saturating_add(before).saturating_add(after);
             if kernel > padded {
                 bail!("conv2d: the kernel, {kernel}, is larger than the padded map, {padded}")

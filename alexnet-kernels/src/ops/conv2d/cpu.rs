@@ -1,14 +1,16 @@
-//! Which of the convolutions on the processor runs.
+//! Convolution on the CPU: the choice between Winograd and direct convolution.
 
 use candle_core::Result;
 
 use super::direct;
 use super::epilogue::Epilogue;
 use super::geometry::Geometry;
-use super::winograd::{self, SpaceToDepth, Tiling};
+use super::winograd::forward;
+use super::winograd::space_to_depth::SpaceToDepth;
+use super::winograd::tiling::Tiling;
 
-/// `y` (B, H', W', O) of `x` (B, H, W, C), the faster way; `weight(o, k)` is that of output channel `o` and element
-/// `k` of its patch.
+/// `y` (B, H', W', O) of `x` (B, H, W, C) by the fastest algorithm; `weight(o, k)` is the weight of
+/// output channel `o` for element `k` of a patch.
 pub(super) fn convolve(
     g: &Geometry,
     x: &[f32],
@@ -17,7 +19,7 @@ pub(super) fn convolve(
     y: &mut [f32],
 ) -> Result<()> {
     match (Tiling::of(g), SpaceToDepth::of(g)) {
-        (Some(tiling), _) => winograd::convolve(g, tiling, x, weight, epilogue, y),
+        (Some(tiling), _) => forward::convolve(g, tiling, x, weight, epilogue, y),
         (None, Some(space_to_depth)) => space_to_depth.convolve(x, weight, epilogue, y),
         (None, None) => direct::convolve(g, x, weight, epilogue, y),
     }

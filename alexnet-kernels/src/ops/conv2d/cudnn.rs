@@ -1,25 +1,33 @@
 //! Convolution by cuDNN: which algorithm runs each pass, chosen once for each shape.
 //!
-//! By measuring all on the data at hand, or, where results must be the same in every run, the first
-//! deterministic one of cuDNN's own list, which knows no clock.
+//! All algorithms are measured on the data at hand and the fastest is kept. Where results must be
+//! the same in every run, it is the first deterministic one of cuDNN's heuristic list, which does
+//! not depend on measurements.
 
-use std::mem::MaybeUninit;
 use std::sync::Arc;
 
 use candle_core::cuda::cudarc::cudnn::sys;
 use candle_core::{Result, bail};
 
 use crate::cuda::context::{self, CudaContext};
-use crate::cuda::cudnn::{
-    Algorithm, ConvSize, Descriptors, Found, MOST, Pass, found_data, found_filter, found_forward,
-    said,
-};
+use crate::cuda::cudnn::{Algorithm, ConvSize, Descriptors, Found, list, said};
 use crate::cuda::gpu::Gpu;
 use crate::cuda::info;
 use crate::cuda::launch::{Span, Storage};
 use crate::device::precision::Precision;
 
-/// What a choice holds for.
+/// The passes of a convolution, by cuDNN's names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Pass {
+    /// (x, w) → y.
+    Forward,
+    /// (w, dy) → dx.
+    Data,
+    /// (x, dy) → dw.
+    Filter,
+}
+
+/// What an algorithm is chosen for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct ConvKey {
     size: ConvSize,
@@ -27,23 +35,23 @@ struct ConvKey {
     pass: Pass,
 }
 
-/// The choice.
+/// How a pass runs: its descriptors and the chosen algorithm.
 struct ConvPlan {
     descriptors: Descriptors,
     algorithm: Algorithm,
     workspace: usize,
 }
 
-/// Puts one pass into the stream: two operands and the result, in the order of [`Pass`].
+/// Queues one pass: its two operands and its result, in the order of [`Pass`].
 pub(super) fn convolve(
     gpu: &Gpu,
-    size: &ConvSize,
+    size: ConvSize,
     storage: Storage,
     pass: Pass,
     spans: [Span; 3],
 ) -> Result<()> {
     context::with(gpu, |context| {
-        let key = ConvKey { size: *size, storage, pass };
+        let key = ConvKey { size, storage, pass };
         let plan = match context.plans::<ConvKey, ConvPlan>().get(&key) {
             Some(plan) => plan.clone(),
             None => {
@@ -53,8 +61,8 @@ pub(super) fn convolve(
             }
         };
         let workspace = context.workspace(gpu, plan.workspace)?;
-        // SAFETY: the spans are of the sizes the descriptors say, in memory that the caller holds, and the workspace
-        // is as large as the algorithm asked for.
+        // SAFETY: the spans have the sizes of the descriptors, the caller keeps their memory alive,
+        // and the workspace is as large as the algorithm asked for.
         said("convolving", unsafe { plan.run(context.cudnn, spans, workspace).result() })
     })
 }
@@ -92,12 +100,13 @@ impl ConvPlan {
     }
 }
 
-/// The most memory an algorithm may ask for, and the largest part of what is free.
+/// The largest workspace in bytes that an algorithm may ask for; it is also at most a quarter of
+/// the free memory.
 const WORKSPACE: u64 = 1 << 30;
-const PART_OF_FREE: u64 = 4;
 
-/// The most for one that must be the same in every run, whatever else is on the gpu.
-const WORKSPACE_OF_ANY_RUN: u64 = 256 << 20;
+/// The largest workspace where the choice must be the same in every run, however much memory is
+/// free.
+const DETERMINISTIC_WORKSPACE: u64 = 256 << 20;
 
 fn choose(
     gpu: &Gpu,
@@ -109,9 +118,9 @@ fn choose(
     let options = context.options;
     let mut descriptors = Descriptors::new(size, *storage, options.precision)?;
     let limit = if options.deterministic {
-        WORKSPACE_OF_ANY_RUN
+        DETERMINISTIC_WORKSPACE
     } else {
-        (info::memory(&gpu.device)?.free / PART_OF_FREE).min(WORKSPACE)
+        (info::memory(&gpu.device)?.free / 4).min(WORKSPACE)
     };
     let limit = usize::try_from(limit)?;
     let found = if options.deterministic {
@@ -119,7 +128,7 @@ fn choose(
         unsafe { listed(context.cudnn, &descriptors, *pass) }
     } else {
         let workspace = context.workspace_if_there_is(gpu, limit)?;
-        // SAFETY: as in `convolve`; the search writes the result, as the pass itself will.
+        // SAFETY: as in `convolve`; measuring writes the result, as the pass itself will.
         let found = unsafe { measured(context.cudnn, &descriptors, *pass, spans, workspace) };
         context.drop_workspace();
         found
@@ -130,14 +139,15 @@ fn choose(
     let Some(best) = found.iter().find(fits) else {
         bail!("cuDNN has no algorithm for the {pass:?} pass of {size:?} in {storage:?}: {found:?}")
     };
-    // `new` has set the arithmetic of f32: cuDNN's own default would round to TF32.
+    // In f32 the algorithm keeps the arithmetic that `Descriptors::new` has set: cuDNN's default
+    // would round to TF32.
     if options.precision != Precision::F32 {
         descriptors.set_math(best.math)?;
     }
     Ok(ConvPlan { descriptors, algorithm: best.algorithm, workspace: best.workspace })
 }
 
-/// Every algorithm, the fastest on this card first.
+/// Every algorithm, the fastest on this GPU first.
 ///
 /// # Safety
 ///
@@ -153,43 +163,30 @@ unsafe fn measured(
     let (result, space) = (result.address as *mut _, workspace.address as *mut _);
     let bytes = workspace.length as usize;
     let Descriptors { x, w, y, convolution: c } = *descriptors;
-    let (most, mut count) = (MOST as i32, 0);
     let what = "measuring the algorithms of a convolution";
-    // SAFETY: by this function's own condition; `MOST` results fit.
+    // SAFETY: by this function's own condition; cuDNN writes the results that it counts.
     unsafe {
         match pass {
-            Pass::Forward => {
-                let mut results = [MaybeUninit::uninit(); MOST];
-                let first = results.as_mut_ptr().cast();
-                let status = sys::cudnnFindConvolutionForwardAlgorithmEx(
-                    handle, x, a, w, b, c, y, result, most, &mut count, first, space, bytes,
-                );
-                said(what, status.result())?;
-                Ok(found_forward(&results, count))
-            }
-            Pass::Data => {
-                let mut results = [MaybeUninit::uninit(); MOST];
-                let first = results.as_mut_ptr().cast();
-                let status = sys::cudnnFindConvolutionBackwardDataAlgorithmEx(
-                    handle, w, a, y, b, c, x, result, most, &mut count, first, space, bytes,
-                );
-                said(what, status.result())?;
-                Ok(found_data(&results, count))
-            }
-            Pass::Filter => {
-                let mut results = [MaybeUninit::uninit(); MOST];
-                let first = results.as_mut_ptr().cast();
-                let status = sys::cudnnFindConvolutionBackwardFilterAlgorithmEx(
-                    handle, x, a, y, b, c, w, result, most, &mut count, first, space, bytes,
-                );
-                said(what, status.result())?;
-                Ok(found_filter(&results, count))
-            }
+            Pass::Forward => list(what, |room, count, first| {
+                sys::cudnnFindConvolutionForwardAlgorithmEx(
+                    handle, x, a, w, b, c, y, result, room, count, first, space, bytes,
+                )
+            }),
+            Pass::Data => list(what, |room, count, first| {
+                sys::cudnnFindConvolutionBackwardDataAlgorithmEx(
+                    handle, w, a, y, b, c, x, result, room, count, first, space, bytes,
+                )
+            }),
+            Pass::Filter => list(what, |room, count, first| {
+                sys::cudnnFindConvolutionBackwardFilterAlgorithmEx(
+                    handle, x, a, y, b, c, w, result, room, count, first, space, bytes,
+                )
+            }),
         }
     }
 }
 
-/// Every algorithm in the order in which cuDNN expects them to be fast; the same list each time.
+/// Every algorithm, the fastest by cuDNN's estimate first; the list is the same each time.
 ///
 /// # Safety
 ///
@@ -200,38 +197,23 @@ unsafe fn listed(
     pass: Pass,
 ) -> Result<Vec<Found>> {
     let Descriptors { x, w, y, convolution: c } = *descriptors;
-    let (most, mut count) = (MOST as i32, 0);
     let what = "listing the algorithms of a convolution";
-    // SAFETY: by this function's own condition; `MOST` results fit.
+    // SAFETY: by this function's own condition; cuDNN writes the results that it counts.
     unsafe {
         match pass {
-            Pass::Forward => {
-                let mut results = [MaybeUninit::uninit(); MOST];
-                let first = results.as_mut_ptr().cast();
-                let status = sys::cudnnGetConvolutionForwardAlgorithm_v7(
-                    handle, x, w, c, y, most, &mut count, first,
-                );
-                said(what, status.result())?;
-                Ok(found_forward(&results, count))
-            }
-            Pass::Data => {
-                let mut results = [MaybeUninit::uninit(); MOST];
-                let first = results.as_mut_ptr().cast();
-                let status = sys::cudnnGetConvolutionBackwardDataAlgorithm_v7(
-                    handle, w, y, c, x, most, &mut count, first,
-                );
-                said(what, status.result())?;
-                Ok(found_data(&results, count))
-            }
-            Pass::Filter => {
-                let mut results = [MaybeUninit::uninit(); MOST];
-                let first = results.as_mut_ptr().cast();
-                let status = sys::cudnnGetConvolutionBackwardFilterAlgorithm_v7(
-                    handle, x, y, c, w, most, &mut count, first,
-                );
-                said(what, status.result())?;
-                Ok(found_filter(&results, count))
-            }
+            Pass::Forward => list(what, |room, count, first| {
+                sys::cudnnGetConvolutionForwardAlgorithm_v7(handle, x, w, c, y, room, count, first)
+            }),
+            Pass::Data => list(what, |room, count, first| {
+                sys::cudnnGetConvolutionBackwardDataAlgorithm_v7(
+                    handle, w, y, c, x, room, count, first,
+                )
+            }),
+            Pass::Filter => list(what, |room, count, first| {
+                sys::cudnnGetConvolutionBackwardFilterAlgorithm_v7(
+                    handle, x, y, c, w, room, count, first,
+                )
+            }),
         }
     }
 }

@@ -1,30 +1,43 @@
-//! Convolution without patches: each tile of results reads its pixels where they lie.
+//! Direct convolution: the GEMM of im2col without im2col's matrix.
 //!
-//! The weights are packed once a call into panels, (groups, panels, kH·kW·C/groups, width). A task works on a
-//! strip of one image's pixels: for each panel it goes through the kernel in blocks that stay in the first
-//! cache, and through the strip in tiles of a few pixels, whose sums wait in scratch memory between blocks.
-//! A window's pixels outside the map are read from a row of zeros.
+//! For each group a convolution is the GEMM of patches, (pixels, kH·kW·C/groups), and weights,
+//! (kH·kW·C/groups, O/groups). im2col would write the matrix of patches to memory. We do not: in
+//! NHWC a kernel row of a patch is contiguous in the image, so the micro-kernel gets a pointer into
+//! the image for each of its R rows, which are output pixels. Pixels outside the map are read from
+//! a row of zeros.
+//!
+//! ```text
+//! pack the weights as panels (groups, panels, kH·kW·C/groups, width)        once a call
+//! for each strip of at most 512 output pixels of an image                   in parallel
+//!   for each panel                                          sums (pixels, width), 128 KiB
+//!     for each block of at most 100 elements of the patch   rows of the panel, 25 KiB: in L1
+//!       for each tile of R pixels                           in the micro-kernel
+//! ```
+//!
+//! Between blocks the sums of a strip wait in scratch memory. The sizes in bytes are for a width of
+//! 64 floats.
 
 use candle_core::Result;
 use rayon::prelude::*;
 
 use super::epilogue::Epilogue;
 use super::geometry::Geometry;
-use crate::cpu::microkernel::{MOST_ROWS, Tile, fma_tile, load, store, with_whole_tile};
+use crate::cpu::microkernel::{MOST_ROWS, MicroTile, dispatch_full_tile, fma_tile, load, store};
 use crate::cpu::scratch::{Scratch, with_scratch};
 
-/// Floats of a kernel that one block takes about: with 64 channels 24 KiB.
+/// The most elements of a patch in a block: with panels of 64 channels 25 KiB of weights, which
+/// stay in the L1 cache.
 const BLOCK: usize = 100;
 
-/// Pixels of a strip at most: the sums of 64 channels of it are 128 KiB.
+/// The most pixels of a strip: its sums for 64 channels are 128 KiB.
 const STRIP: usize = 512;
 
-/// What stands for pixels outside the map.
+/// What is read for pixels outside the map.
 static ZEROS: [f32; BLOCK] = [0.0; BLOCK];
 
-/// Weights as the tiles read them.
+/// The weights, packed in the order in which the micro-kernel reads them.
 struct Panels {
-    tile: Tile,
+    tile: MicroTile,
     /// (groups, panels, patch, width), zero where a panel is wider than the channels that are left.
     values: Scratch,
 }
@@ -33,7 +46,7 @@ impl Panels {
     /// Packs weights.
     fn new(g: &Geometry, weight: impl Fn(usize, usize) -> f32 + Sync) -> Result<Self> {
         let (patch, group_out) = (g.patch(), g.group_out_channels());
-        let tile = Tile::new(group_out);
+        let tile = MicroTile::new(group_out);
         let panels = group_out.div_ceil(tile.width);
         // SAFETY: the loop below writes each row of it.
         let mut values = unsafe { Scratch::uninit(g.groups * panels * patch * tile.width)? };
@@ -50,19 +63,19 @@ impl Panels {
     }
 }
 
-/// Neighbouring floats of a patch that are neighbours in a pixel row too.
+/// Neighbouring elements of a patch that are also neighbours in the image.
 #[derive(Debug, Clone, Copy)]
 struct Segment {
     /// Row and first column in the kernel.
     tap: (usize, usize),
-    /// Columns: all of a row, or one.
+    /// Number of columns: all of a row, or one.
     taps: usize,
-    /// First channel, and how many.
+    /// First channel, and the number of channels.
     channel: usize,
     channels: usize,
 }
 
-/// The patch cut into blocks of segments, in the order of its elements.
+/// Cuts the patch into blocks of segments, in the order of its elements.
 fn blocks(g: &Geometry) -> Vec<Vec<Segment>> {
     let ((kernel_h, kernel_w), channels) = (g.kernel, g.group_channels());
     let mut segments = Vec::new();
@@ -95,7 +108,8 @@ fn blocks(g: &Geometry) -> Vec<Vec<Segment>> {
     blocks
 }
 
-/// `y` (B, H', W', O) of `x` (B, H, W, C); `weight(o, k)` is that of output channel `o` and element `k` of its patch.
+/// `y` (B, H', W', O) of `x` (B, H, W, C); `weight(o, k)` is the weight of output channel `o` for
+/// element `k` of a patch.
 pub(super) fn convolve(
     g: &Geometry,
     x: &[f32],
@@ -122,7 +136,7 @@ pub(super) fn convolve(
                 let (group, column) = (number / in_group, number % in_group * panels.tile.width);
                 let pixels = y.len() / out;
                 let strip = Strip { g, x, group, first, pixels, tile: panels.tile };
-                pulp::Arch::new().dispatch(Sums { strip, blocks: &blocks, panel, sums });
+                pulp::Arch::new().dispatch(StripGemm { strip, blocks: &blocks, panel, sums });
                 let start = group * g.group_out_channels() + column;
                 let width = panels.tile.width.min(g.group_out_channels() - column);
                 for (y, sums) in y.chunks_exact_mut(out).zip(sums.chunks(panels.tile.width)) {
@@ -142,34 +156,34 @@ struct Strip<'a> {
     /// The image (H, W, C).
     x: &'a [f32],
     group: usize,
-    /// Number of the first pixel, and how many.
+    /// Number of the first pixel, and the number of pixels.
     first: usize,
     pixels: usize,
-    tile: Tile,
+    tile: MicroTile,
 }
 
-/// The sums of a strip over all blocks for one panel.
-struct Sums<'a> {
+/// The GEMM of a strip's patches and one panel.
+struct StripGemm<'a> {
     strip: Strip<'a>,
     blocks: &'a [Vec<Segment>],
     panel: &'a [f32],
-    /// (pixels, width), the pixels of the last tile filled up.
+    /// (pixels, width), where the pixels are rounded up to whole tiles.
     sums: &'a mut [f32],
 }
 
-impl pulp::WithSimd for Sums<'_> {
+impl pulp::WithSimd for StripGemm<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, simd: S) {
         let tile = self.strip.tile;
-        with_whole_tile!(tile, sums::<S>(simd, self));
+        dispatch_full_tile!(tile, strip_gemm::<S>(simd, self));
     }
 }
 
 #[inline(always)]
-fn sums<S: pulp::Simd, const R: usize, const V: usize>(simd: S, sums: Sums<'_>) {
-    let Sums { strip, blocks, panel, sums } = sums;
+fn strip_gemm<S: pulp::Simd, const R: usize, const V: usize>(simd: S, task: StripGemm<'_>) {
+    let StripGemm { strip, blocks, panel, sums } = task;
     let width = V * S::F32_LANES;
     assert!(width == strip.tile.width && R <= MOST_ROWS);
     assert!(panel.len() == strip.g.patch() * width);
@@ -189,10 +203,10 @@ fn sums<S: pulp::Simd, const R: usize, const V: usize>(simd: S, sums: Sums<'_>) 
             let mut k = k;
             for &segment in block {
                 debug_assert!(k + segment.taps * segment.channels <= strip.g.patch());
-                if let Some(a) = strip.places(segment, &corners) {
+                if let Some(a) = strip.pointers(segment, &corners) {
                     let count = segment.taps * segment.channels;
-                    // SAFETY: `places` can be read for the segment's floats; the segments of all blocks
-                    // are the patch, so that its rows of the panel are there.
+                    // SAFETY: each pointer can be read for the segment's floats; the segments of
+                    // all blocks are the patch, so the panel has their rows.
                     unsafe {
                         let b = panel.as_ptr().add(k * width);
                         let a = |m: usize, k: usize| a[m].add(k);
@@ -201,10 +215,10 @@ fn sums<S: pulp::Simd, const R: usize, const V: usize>(simd: S, sums: Sums<'_>) 
                     k += count;
                     continue;
                 }
-                // Some windows hang over the edge within this row: tap by tap.
+                // Some windows cross the edge of the map within this segment, so we go tap by tap.
                 for j in segment.tap.1..segment.tap.1 + segment.taps {
                     let one = Segment { tap: (segment.tap.0, j), taps: 1, ..segment };
-                    if let Some(a) = strip.places(one, &corners) {
+                    if let Some(a) = strip.pointers(one, &corners) {
                         // SAFETY: as above.
                         unsafe {
                             let b = panel.as_ptr().add(k * width);
@@ -225,31 +239,31 @@ fn sums<S: pulp::Simd, const R: usize, const V: usize>(simd: S, sums: Sums<'_>) 
 }
 
 impl Strip<'_> {
-    /// Where the window of a pixel of the strip begins: row and column, negative in the padding. A pixel
-    /// behind the last has a window outside the map.
+    /// Row and column of the input where the window of an output pixel begins; they are negative in
+    /// the padding. Pixels after the last, which fill the last tile, get a window outside the map.
     #[inline(always)]
     fn corner(&self, pixel: usize) -> (isize, isize) {
         if pixel >= self.pixels {
             return (isize::MAX / 2, 0);
         }
         let (pixel, (g, (_, out_w))) = (self.first + pixel, (self.g, self.g.output));
-        let place = |at: usize, padding: usize| (at * g.stride) as isize - padding as isize;
-        (place(pixel / out_w, g.padding.top), place(pixel % out_w, g.padding.left))
+        let start = |at: usize, padding: usize| (at * g.stride) as isize - padding as isize;
+        (start(pixel / out_w, g.padding.top), start(pixel % out_w, g.padding.left))
     }
 
-    /// Where the floats of a segment begin for the window at each corner: in the image, or in the zeros;
-    /// `None` if a window has some of them inside the map and some not.
+    /// A pointer to the first float of a segment for the window at each corner, in the image or in
+    /// the zeros; `None` if a window has a part of the segment inside the map and a part outside.
     #[inline(always)]
-    fn places<const R: usize>(
+    fn pointers<const R: usize>(
         &self,
         segment: Segment,
         corners: &[(isize, isize); R],
     ) -> Option<[*const f32; R]> {
         let ((h, w), channels) = (self.g.input, self.g.channels);
-        let mut places = [ZEROS.as_ptr(); R];
+        let mut pointers = [ZEROS.as_ptr(); R];
         let floats = segment.taps * segment.channels;
         assert!(floats <= ZEROS.len());
-        for (place, &(top, left)) in places.iter_mut().zip(corners) {
+        for (pointer, &(top, left)) in pointers.iter_mut().zip(corners) {
             let (row, column) = (top + segment.tap.0 as isize, left + segment.tap.1 as isize);
             let end = column + segment.taps as isize;
             if row < 0 || row >= h as isize || end <= 0 || column >= w as isize {
@@ -260,8 +274,8 @@ impl Strip<'_> {
             }
             let pixel = row as usize * w + column as usize;
             let first = pixel * channels + self.group * self.g.group_channels() + segment.channel;
-            *place = self.x[first..first + floats].as_ptr();
+            *pointer = self.x[first..first + floats].as_ptr();
         }
-        Some(places)
+        Some(pointers)
     }
 }

@@ -1,9 +1,9 @@
-//! What a convolution on the processor does to its results while they are still in the cache.
+//! The last step of a convolution on the CPU, on results that are still in the cache.
 
 use crate::cpu::simd::vectorized;
 use crate::ops::relu::relu;
 
-/// The last step of a forward or backward pass.
+/// The last step of a forward or a backward pass.
 #[derive(Clone, Copy)]
 pub(super) enum Epilogue<'a> {
     /// Nothing.
@@ -17,7 +17,7 @@ pub(super) enum Epilogue<'a> {
 }
 
 impl Epilogue<'_> {
-    /// To `y`, whole pixels from element `first` of the result on.
+    /// Applies it to `y`, whole pixels of the result from element `first` on.
     pub(super) fn apply(self, first: usize, y: &mut [f32]) {
         vectorized(
             #[inline(always)]

@@ -1,4 +1,4 @@
-//! The forward pass: sums over the windows, the bias, and perhaps a ReLU.
+//! The forward pass of a convolution, with its bias and its epilogue.
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
@@ -10,7 +10,7 @@ use super::epilogue;
 use super::geometry::Geometry;
 use crate::op::{Input, Op, Outputs, produce};
 use crate::ops::fusion::{Epilogue, InputGrad};
-use crate::ops::relu::masked;
+use crate::ops::relu::through;
 
 /// `(x (B, H, W, C), w (O, kH, kW, C/groups), bias (O)) → y (B, H', W', O)`.
 pub(super) struct Forward {
@@ -24,20 +24,18 @@ impl Op<3> for Forward {
     fn cpu(&self, [x, w, bias]: [Input<'_, CpuStorage>; 3]) -> Result<Outputs<CpuStorage>> {
         let (x, w, bias) = (x.values()?, w.values::<f32>()?, bias.values()?);
         let g = &self.geometry;
-        let y = produce(g.output_shape(), |y| {
+        produce(g.output_shape(), |y| {
             let epilogue = match self.epilogue {
                 Epilogue::None => epilogue::Epilogue::Bias(bias),
                 Epilogue::Relu => epilogue::Epilogue::BiasRelu(bias),
             };
             convolve(g, x, |o, k| w[o * g.patch() + k], epilogue, y)
-        })?;
-        Ok(y.into())
+        })
     }
 
     #[cfg(feature = "cuda")]
     fn cuda(&self, inputs: [Input<'_, CudaStorage>; 3]) -> Result<Outputs<CudaStorage>> {
-        let y = super::cuda::forward(&self.geometry.conv_size(), inputs, self.epilogue)?;
-        Ok((y, self.geometry.output_shape()).into())
+        super::cuda::forward(&self.geometry, inputs, self.epilogue)
     }
 
     fn gradients(
@@ -46,7 +44,7 @@ impl Op<3> for Forward {
         y: &Tensor,
         dy: &Tensor,
     ) -> Result<[Option<Tensor>; 3]> {
-        let dy = if self.epilogue == Epilogue::Relu { masked(y, dy, 1.0)? } else { dy.clone() };
+        let dy = through(self.epilogue, y, dy)?;
         let grads = backward(self.geometry, x, w, &dy, InputGrad::Plain)?;
         Ok([grads.input, Some(grads.weight), Some(grads.bias)])
     }

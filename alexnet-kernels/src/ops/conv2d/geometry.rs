@@ -1,10 +1,10 @@
-//! The sizes of one convolution, checked once and then passed around.
+//! The sizes of one convolution, which are checked once.
 
 use candle_core::{Result, Shape, bail};
 
 use super::config::{Conv2dConfig, Padding};
 
-/// Sizes that fit each other; all are at least 1.
+/// The sizes of a convolution, which fit each other; all but the padding are at least 1.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Geometry {
     pub(super) batch: usize,
@@ -57,25 +57,6 @@ impl Geometry {
         Shape::from((self.out_channels, kernel_h, kernel_w, self.group_channels()))
     }
 
-    /// The same sizes for cuDNN.
-    #[cfg(feature = "cuda")]
-    pub(super) fn conv_size(&self) -> crate::cuda::cudnn::ConvSize {
-        let Self { batch, input, output, kernel, channels, out_channels, stride, .. } = *self;
-        let Padding { top, left, bottom, right } = self.padding;
-        let (padding, groups) = ([top, left, bottom, right], self.groups);
-        crate::cuda::cudnn::ConvSize {
-            batch,
-            input,
-            output,
-            kernel,
-            channels,
-            out_channels,
-            stride,
-            padding,
-            groups,
-        }
-    }
-
     /// Input channels of one group.
     pub(super) fn group_channels(&self) -> usize {
         self.channels / self.groups
@@ -86,12 +67,12 @@ impl Geometry {
         self.out_channels / self.groups
     }
 
-    /// Positions of the kernel (taps), kH·kW.
+    /// Taps: the positions of the kernel, kH·kW.
     pub(super) fn taps(&self) -> usize {
         self.kernel.0 * self.kernel.1
     }
 
-    /// Floats one output pixel sees in its group.
+    /// Floats of a patch: what one output pixel sees, in its group.
     pub(super) fn patch(&self) -> usize {
         self.taps() * self.group_channels()
     }

@@ -1,8 +1,8 @@
 //! The gradient with respect to the input.
 //!
-//! With stride 1 it is a forward pass again, over `dy` with the kernel turned by 180 degrees and the
-//! padding that is missing to a full overlap. With any other stride it is the gradient of each patch,
-//! added where the patch was read (col2im).
+//! With stride 1 it is a forward pass over `dy` with the kernel rotated by 180 degrees and a
+//! padding of kernel − 1 − padding. With any other stride a GEMM gives the gradient of each patch,
+//! and col2im adds the patches to the image.
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
@@ -17,8 +17,8 @@ use crate::cpu::gemm::{Matrix, gemm};
 use crate::cpu::scratch::with_scratch;
 use crate::op::{Input, Op, Outputs, produce};
 
-/// Floats of a tile of patches: 2 MiB.
-const TILE: usize = 512 * 1024;
+/// The most floats of the patches that a GEMM gives at a time, about: 2 MiB.
+const PATCHES: usize = 512 * 1024;
 
 /// `(dy (B, H', W', O), w (O, kH, kW, C/groups), x (B, H, W, C)) → dx (B, H, W, C)`.
 pub(super) struct InputGradient {
@@ -36,29 +36,27 @@ impl Op<3> for InputGradient {
             true => Epilogue::ThroughRelu(x.values()?),
             false => Epilogue::None,
         };
-        let dx = produce(g.input_shape(), |dx| {
+        produce(g.input_shape(), |dx| {
             if g.stride == 1 {
-                let turned = turned(g);
-                return convolve(&turned, dy, |c, k| turned_weight(g, w, c, k), epilogue, dx);
+                let rotated = rotated(g);
+                return convolve(&rotated, dy, |c, k| rotated_weight(g, w, c, k), epilogue, dx);
             }
             dx.par_chunks_mut(g.image()).enumerate().for_each(|(image, dx)| {
-                scattered(g, dy, w, image, dx);
+                patches_to_image(g, dy, w, image, dx);
                 epilogue.apply(image * g.image(), dx);
             });
             Ok(())
-        })?;
-        Ok(dx.into())
+        })
     }
 
     #[cfg(feature = "cuda")]
     fn cuda(&self, inputs: [Input<'_, CudaStorage>; 3]) -> Result<Outputs<CudaStorage>> {
-        let dx = super::cuda::input_grad(&self.geometry.conv_size(), inputs, self.through_relu)?;
-        Ok((dx, self.geometry.input_shape()).into())
+        super::cuda::input_grad(&self.geometry, inputs, self.through_relu)
     }
 }
 
-/// The geometry from `dy` to `dx`, for stride 1.
-fn turned(g: &Geometry) -> Geometry {
+/// The convolution from `dy` to `dx`, for stride 1.
+fn rotated(g: &Geometry) -> Geometry {
     let ((kernel_h, kernel_w), padding) = (g.kernel, g.padding);
     Geometry {
         input: g.output,
@@ -75,31 +73,32 @@ fn turned(g: &Geometry) -> Geometry {
     }
 }
 
-/// The weight from element `k` of a patch of `dy`, (kH, kW, O/groups) with the taps in reverse, to channel `c`.
-fn turned_weight(g: &Geometry, w: &[f32], c: usize, k: usize) -> f32 {
+/// The weight of channel `c` for element `k` of a patch of `dy`, (kH, kW, O/groups), whose taps are
+/// in reverse order.
+fn rotated_weight(g: &Geometry, w: &[f32], c: usize, k: usize) -> f32 {
     let (taps, channels, group_out) = (g.taps(), g.group_channels(), g.group_out_channels());
     let (group, tap, o) = (c / channels, taps - 1 - k / group_out, k % group_out);
     w[((group * group_out + o) * taps + tap) * channels + c % channels]
 }
 
-/// The gradient of one image, `dx` (H, W, C), for any stride.
-fn scattered(g: &Geometry, dy: &[f32], w: &[f32], image: usize, dx: &mut [f32]) {
+/// The gradient with respect to one image, `dx` (H, W, C), for any stride.
+fn patches_to_image(g: &Geometry, dy: &[f32], w: &[f32], image: usize, dx: &mut [f32]) {
     let (patch, out, group_out) = (g.patch(), g.out_channels, g.group_out_channels());
-    let tile_pixels = (TILE / patch).max(8);
-    let (first, end) = (image * g.out_pixels(), (image + 1) * g.out_pixels());
+    let dy = &dy[image * g.out_pixels() * out..];
+    let most = (PATCHES / patch).max(8);
     dx.fill(0.0);
-    for tile in (first..end).step_by(tile_pixels) {
-        let pixels = tile_pixels.min(end - tile);
+    for first in (0..g.out_pixels()).step_by(most) {
+        let pixels = most.min(g.out_pixels() - first);
         with_scratch(pixels * patch, |patches| {
             for group in 0..g.groups {
-                let dy = &dy[tile * out + group * group_out..];
+                let dy = &dy[first * out + group * group_out..];
                 let w = &w[group * group_out * patch..][..group_out * patch];
                 let (dy, w) = (
                     Matrix::new(dy, (pixels, group_out), (out, 1)),
                     Matrix::row_major(w, group_out, patch),
                 );
-                gemm(patches, patch, dy, w, false);
-                g.scatter_add(patches, tile..tile + pixels, group, image, dx);
+                gemm(patches, patch, dy, w);
+                g.col2im(patches, first..first + pixels, group, dx);
             }
         });
     }

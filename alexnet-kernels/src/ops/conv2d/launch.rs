@@ -1,11 +1,11 @@
-//! Launches of padding: cuDNN pads both sides alike, the original network does not.
+//! The launch of padding: cuDNN pads opposite sides alike, the original network does not.
 
 use candle_core::Result;
 
 use crate::cuda::launch::{Launch, MapSize, Span, Storage, width};
 
-/// `to[h, w] = from[h − top, w − left]`, 0 where there is no such pixel: padding, and with negative offsets a crop.
-/// Both have `batch` images of as many channels.
+/// `to[h, w] = from[h − top, w − left]`, 0 where `from` has no such pixel: pads, and with negative
+/// offsets crops. Both have `batch` images with the same number of channels.
 ///
 /// # Errors
 ///

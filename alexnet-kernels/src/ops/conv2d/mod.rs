@@ -4,7 +4,7 @@
 //!  y[b,o,h,w] = bias[o] + Σ x[b, g·Cg + c, h·stride + i − top, w·stride + j − left] · w[o,c,i,j]
 //!               0 ≤ c < Cg = C/groups,  0 ≤ i < kH,  0 ≤ j < kW,  g = o div (O/groups)
 //!  H' = ⌊(H + top + bottom − kH) / stride⌋ + 1, W' alike; x is 0 outside the map
-//! dx, dw, dbias: the transposed maps of this one
+//! dx, dw, dbias: the transposes of this linear map
 //! ```
 //!
 //! Shapes: `x`, `dx` `(B, C, H, W)`; `w`, `dw` `(O, C/groups, kH, kW)`; `bias`, `dbias` `(O)`;
@@ -17,9 +17,12 @@
 //! Deviations: the authors' first layer lets windows hang over the right and the lower edge only;
 //! here that is a padding of those sides.
 //!
-//! How: all three passes sum in tiles of a few pixels by a few vectors of channels, held in registers
-//! (`cpu/microkernel.rs`), which read images where they lie; only the weights are packed, once a call. The order of
-//! sums follows from the sizes alone, so the result has the same bits for any number of threads.
+//! On the CPU kernels of 3 and 5, and strided ones that become such, run by Winograd's transforms
+//! (`winograd/`), all others by direct convolution (`direct.rs`, `weight_grad.rs`; for the gradient
+//! with respect to the input of a strided convolution a GEMM and `col2im.rs`). Both use the GEMM
+//! micro-kernel (`cpu/microkernel.rs`) on images in place; only the weights are packed, once a
+//! call. The order of sums follows from the sizes alone, so the result has the same bits for any
+//! number of threads.
 
 mod backward;
 mod col2im;
@@ -39,7 +42,7 @@ pub(crate) mod reference;
 mod weight_grad;
 mod winograd;
 
-use candle_core::{DType, Module, Result, Tensor};
+use candle_core::{Module, Result, Tensor};
 
 use self::config::Conv2dConfig;
 use self::forward::Forward;
@@ -47,6 +50,7 @@ use self::geometry::Geometry;
 use crate::check::{check_shape, dims4};
 use crate::layout::{nchw, nhwc};
 use crate::op::Apply;
+use crate::ops::bias::bias_or_zeros;
 use crate::ops::fusion::{Epilogue, InputGrad, LayerGrads};
 
 /// A convolution with its weights `(O, C/groups, kH, kW)` and its bias `(O)`.
@@ -94,9 +98,11 @@ impl Conv2d {
         nchw(&op.apply([&nhwc(x)?, &nhwc(&self.weight)?, &self.bias.contiguous()?])?)
     }
 
-    /// The gradients, given `x` `(B, C, H, W)` and `dy` `(B, O, H', W')`, that with respect to the output.
-    /// Where the layer had a ReLU for its epilogue, `dy` has gone through it already:
-    /// [`InputGrad::ThroughRelu`] of the next layer sees to that.
+    /// The gradients, given `x` `(B, C, H, W)` and `dy` `(B, O, H', W')`, the gradient with respect
+    /// to the output.
+    ///
+    /// With a ReLU as epilogue, `dy` is the gradient with respect to the ReLU's input: the next
+    /// layer gives that with [`InputGrad::ThroughRelu`].
     ///
     /// # Errors
     ///
@@ -127,8 +133,21 @@ impl Module for Conv2d {
     }
 }
 
-/// `x` `(B, C, H, W)`, `weight` `(O, C/groups, kH, kW)` and `bias` `(O)` to `y` `(B, O, H', W')`; candle can
-/// differentiate it.
+/// `x` `(B, C, H, W)`, `weight` `(O, C/groups, kH, kW)` and `bias` `(O)` to `y` `(B, O, H', W')`;
+/// candle can differentiate it.
+///
+/// ```
+/// use alexnet_kernels::{Conv2dConfig, conv2d};
+/// use candle_core::{Device, Result, Tensor};
+///
+/// # fn main() -> Result<()> {
+/// let x = Tensor::arange(0f32, 9.0, &Device::Cpu)?.reshape((1, 1, 3, 3))?;
+/// let difference = Tensor::new(&[-1f32, 1.0], &Device::Cpu)?.reshape((1, 1, 2, 1))?; // rows
+/// let y = conv2d(&x, &difference, None, &Conv2dConfig::default())?;
+/// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [3f32; 6]);
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 ///
@@ -139,9 +158,5 @@ pub fn conv2d(
     bias: Option<&Tensor>,
     config: &Conv2dConfig,
 ) -> Result<Tensor> {
-    let bias = match bias {
-        Some(bias) => bias.clone(),
-        None => Tensor::zeros(weight.dim(0)?, DType::F32, weight.device())?,
-    };
-    Conv2d::new(weight.clone(), bias, *config)?.forward(x)
+    Conv2d::new(weight.clone(), bias_or_zeros(bias, weight)?, *config)?.forward(x)
 }

@@ -26,12 +26,10 @@ template <class T, int V> __device__ void pad(In<T> from, Out<T> to, u32 vectors
 }
 
 #define PAD(T, V)                                                                                 \
-  extern "C" __global__ void pad_##T##_v##V(In<T> from, Out<T> to, u32 vectors, u32 height,       \
-                                            u32 width, u32 to_height, u32 to_width, u32 channels, \
-                                            int top, int left) {                                  \
-    pad<T, V>(from, to, vectors, {height, width, to_height, to_width, channels, top, left});      \
-  }                                                                                               \
-  HOST_ENTRY(pad_##T##_v##V)
+  KERNEL(pad_##T##_v##V,                                                                          \
+         (In<T> from, Out<T> to, u32 vectors, u32 height, u32 width, u32 to_height, u32 to_width, \
+          u32 channels, int top, int left),                                                       \
+         pad<T, V>(from, to, vectors, {height, width, to_height, to_width, channels, top, left}))
 
 PAD(float, 4)
 PAD(float, 1)

@@ -3,7 +3,7 @@
 use super::config::Conv2dConfig;
 use crate::array::{Array, indices};
 
-/// Calls `f` with the indices of `y`, `x` and `w` of every term that a convolution sums.
+/// Calls `f` with the indices in `y`, `x` and `w` of every product that a convolution sums.
 fn taps(
     config: &Conv2dConfig,
     y: [usize; 4],
@@ -24,7 +24,7 @@ fn taps(
     }
 }
 
-/// `y`, whose height and width are given.
+/// `y`, of the given height and width.
 pub fn conv(
     config: &Conv2dConfig,
     x: &Array,

@@ -1,7 +1,19 @@
-//! The gradients with respect to weights and bias: a sum over all output pixels of a batch.
+//! The gradients with respect to the weights and the bias: sums over all output pixels of a batch.
 //!
-//! The batch is cut into chunks of images; a task sums one group's weights over one chunk, in a buffer of its
-//! own. Buffers are then added in the order of the chunks. All cuts follow from the sizes alone.
+//! For each group the gradient is the GEMM of the transposed patches, (kH·kW·C/groups, pixels), and
+//! `dy`, (pixels, O/groups). As in `direct.rs`, the micro-kernel reads the patches from the images
+//! in place: one element of the patches of a row of output pixels is a column of the image with
+//! step stride · C.
+//!
+//! ```text
+//! for each chunk of images and each group         in parallel, to sums (panels, patch, width)
+//!   for each image, and each strip of rows of its output, about 96 pixels
+//!     for each panel                              pack dy (pixels, width), 24 KiB: in L1
+//!       for each tile of R channels of a tap      in the micro-kernel
+//! add the sums of the chunks in their order
+//! ```
+//!
+//! All cuts follow from the sizes alone, so the result has the same bits for any number of threads.
 
 use std::ops::Range;
 
@@ -12,20 +24,23 @@ use pulp::Simd;
 use rayon::prelude::*;
 
 use super::geometry::Geometry;
-use super::winograd::{self, SpaceToDepth, Tiling};
+use super::winograd::space_to_depth::SpaceToDepth;
+use super::winograd::tiling::Tiling;
+use super::winograd::weight_grad as winograd;
 use crate::cpu::elementwise::sum_rows;
-use crate::cpu::microkernel::{Tile, fma_tile, load, store, with_tile};
+use crate::cpu::microkernel::{MicroTile, dispatch_tile, fma_tile, load, store};
 use crate::cpu::scratch::{Scratch, uninit, with_scratch};
 use crate::cpu::simd::vectorized;
 use crate::op::{Input, Op, Outputs, produce};
 
-/// Tasks wanted, for any machine; a chunk of images more is a buffer more.
+/// How many tasks there should be, on any machine. More chunks of images would mean more buffers of
+/// sums.
 const TASKS: usize = 16;
 
-/// Floats of all buffers at most, unless one chunk has more: 64 MiB.
+/// The most floats of all buffers, unless one alone has more: 64 MiB.
 const BUFFERS: usize = 16 * 1024 * 1024;
 
-/// Pixels of a strip about: 24 KiB of 64 channels, which stay in the first cache.
+/// Output pixels of a strip, about: for 64 channels 24 KiB of `dy`, which stay in the L1 cache.
 const STRIP: usize = 96;
 
 /// `(x (B, H, W, C), dy (B, H', W', O)) → dw (O, kH, kW, C/groups)` and `db (O)`.
@@ -44,17 +59,16 @@ impl Op<2> for WeightGrad {
             (None, Some(space_to_depth)) => space_to_depth.weight_gradient(x, dy, dw),
             (None, None) => weight_gradient(g, x, dy, dw),
         })?;
-        Ok(Outputs::two(dw, (CpuStorage::F32(db), Shape::from(g.out_channels))))
+        Ok(dw.and((CpuStorage::F32(db), Shape::from(g.out_channels))))
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda(&self, [x, dy]: [Input<'_, CudaStorage>; 2]) -> Result<Outputs<CudaStorage>> {
-        let (dw, db) = super::cuda::weight_grad(&self.0.conv_size(), &x, &dy)?;
-        Ok(Outputs::two((dw, self.0.weight_shape()), db))
+    fn cuda(&self, inputs: [Input<'_, CudaStorage>; 2]) -> Result<Outputs<CudaStorage>> {
+        super::cuda::weight_grad(&self.0, inputs)
     }
 }
 
-/// Images of a chunk: a function of the sizes alone.
+/// Images of a chunk.
 fn chunk(g: &Geometry, buffer: usize) -> usize {
     let affordable = (BUFFERS / buffer).max(1);
     g.batch.div_ceil(TASKS.div_ceil(g.groups).min(affordable).min(g.batch))
@@ -63,7 +77,7 @@ fn chunk(g: &Geometry, buffer: usize) -> usize {
 /// `dw` (O, kH·kW·C/groups).
 fn weight_gradient(g: &Geometry, x: &[f32], dy: &[f32], dw: &mut [f32]) -> Result<()> {
     let (patch, group_out) = (g.patch(), g.group_out_channels());
-    let tile = Tile::new(group_out);
+    let tile = MicroTile::new(group_out);
     let panel = patch * tile.width;
     let group_floats = group_out.div_ceil(tile.width) * panel;
     let images = chunk(g, g.groups * group_floats);
@@ -82,7 +96,7 @@ fn weight_gradient(g: &Geometry, x: &[f32], dy: &[f32], dw: &mut [f32]) -> Resul
         }
     });
 
-    // Each task writes the rows of a panel's channels: the sum of the chunks, turned around.
+    // Each task adds the chunks' sums for a panel, and writes them transposed.
     let in_group = group_out.div_ceil(tile.width);
     dw.par_chunks_mut(group_out * patch).enumerate().for_each(|(group, dw)| {
         dw.par_chunks_mut(tile.width * patch).enumerate().for_each(|(number, dw)| {
@@ -103,20 +117,20 @@ fn weight_gradient(g: &Geometry, x: &[f32], dy: &[f32], dw: &mut [f32]) -> Resul
     Ok(())
 }
 
-/// One image's part in the gradient of one group's weights.
+/// The gradient of one group's weights, from one image.
 #[derive(Clone, Copy)]
 struct Image<'a> {
     g: &'a Geometry,
-    tile: Tile,
+    tile: MicroTile,
     group: usize,
     /// (H, W, C)
     x: &'a [f32],
-    /// (H', W', O), and what lies behind it.
+    /// (H', W', O), and the images after it.
     dy: &'a [f32],
 }
 
-/// Adds an image's part to `sums`, (panels, patch, width): strip by strip, so that `dy` stays in the first
-/// cache while the patch is gone through.
+/// Adds the gradient from one image to `sums`, (panels, patch, width), strip by strip, so that a
+/// strip of `dy` stays in the L1 cache for all elements of the patch.
 fn add_image(image: &Image<'_>, sums: &mut [f32]) {
     let Image { g, tile, group, dy, .. } = *image;
     let ((out_h, out_w), group_out) = (g.output, g.group_out_channels());
@@ -141,7 +155,7 @@ fn add_image(image: &Image<'_>, sums: &mut [f32]) {
     });
 }
 
-/// Some rows of an image's output, and one panel of channels.
+/// Some rows of an image's output, and one panel of output channels.
 struct Strip<'a> {
     image: Image<'a>,
     rows: Range<usize>,
@@ -160,24 +174,28 @@ impl pulp::WithSimd for Strip<'_> {
         let (kernel_w, channels) = (g.kernel.1, g.group_channels());
         for tap in 0..g.taps() {
             for channel in (0..channels).step_by(tile.rows) {
-                let at = Place { tap: (tap / kernel_w, tap % kernel_w), channel };
+                let at = PatchOffset { tap: (tap / kernel_w, tap % kernel_w), channel };
                 let rows = tile.rows.min(channels - channel);
-                with_tile!(tile, rows, add_tile::<S>(simd, &mut self, at));
+                dispatch_tile!(tile, rows, add_tile::<S>(simd, &mut self, at));
             }
         }
     }
 }
 
-/// Where in the patch a tile begins.
+/// The first element of a tile in the patch.
 #[derive(Clone, Copy)]
-struct Place {
+struct PatchOffset {
     tap: (usize, usize),
     channel: usize,
 }
 
-/// Adds to the sums of `R` neighbouring elements of the patch.
+/// Adds a strip to the sums of R neighbouring elements of the patch.
 #[inline(always)]
-fn add_tile<S: Simd, const R: usize, const V: usize>(simd: S, strip: &mut Strip<'_>, at: Place) {
+fn add_tile<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    strip: &mut Strip<'_>,
+    at: PatchOffset,
+) {
     let Strip { image: Image { g, tile, group, x, .. }, rows, dy, sums } = strip;
     let ((h, w), (_, out_w), width) = (g.input, g.output, tile.width);
     let k = (at.tap.0 * g.kernel.1 + at.tap.1) * g.group_channels() + at.channel;
@@ -187,18 +205,18 @@ fn add_tile<S: Simd, const R: usize, const V: usize>(simd: S, strip: &mut Strip<
     let row = |m: usize| unsafe { sums.as_ptr().add(m * width) };
     // SAFETY: as `row`.
     let mut totals: [[S::f32s; V]; R] = std::array::from_fn(|m| unsafe { load(row(m)) });
-    // Pixels whose window has this tap inside the map.
+    // The rows or columns of output pixels for which this tap lies inside the map.
     let inside = |tap: usize, padding: usize, input: usize, output: usize| {
         let first = padding.saturating_sub(tap).div_ceil(g.stride);
         let end = (input + padding).saturating_sub(tap).div_ceil(g.stride).min(output);
         first.min(end)..end
     };
     let columns = inside(at.tap.1, g.padding.left, w, out_w);
-    let wanted = inside(at.tap.0, g.padding.top, h, g.output.0);
+    let rows_inside = inside(at.tap.0, g.padding.top, h, g.output.0);
     if columns.is_empty() {
         return;
     }
-    for out_h in rows.start.max(wanted.start)..rows.end.min(wanted.end) {
+    for out_h in rows.start.max(rows_inside.start)..rows.end.min(rows_inside.end) {
         let pixel = (out_h * g.stride + at.tap.0 - g.padding.top) * w
             + (columns.start * g.stride + at.tap.1 - g.padding.left);
         let step = g.stride * g.channels;
@@ -216,7 +234,7 @@ fn add_tile<S: Simd, const R: usize, const V: usize>(simd: S, strip: &mut Strip<
     }
 }
 
-/// `db` (O): sums of the rows of `dy`, image by image.
+/// `db` (O): the sum of the rows of `dy`, first within each image.
 fn bias_gradient(g: &Geometry, dy: &[f32], db: &mut [f32]) {
     let images = dy.par_chunks_exact(g.out_pixels() * g.out_channels);
     let sums: Vec<Vec<f32>> = images

@@ -7,8 +7,8 @@ use crate::cuda::gpu::Gpu;
 use crate::cuda::launch::Storage;
 use crate::op::{Input, Outputs};
 
-/// Logits (B, K) and labels (B) to losses (B), f32, and the gradient of the mean loss (B, K), stored as the
-/// logits are.
+/// Logits (B, K) and labels (B) to losses (B), f32, and the gradient of the mean loss (B, K),
+/// stored as the logits are.
 pub(super) fn loss_and_grad(
     logits: &Input<'_, CudaStorage>,
     labels: &Input<'_, CudaStorage>,
@@ -24,7 +24,7 @@ pub(super) fn loss_and_grad(
         gpu.run(&launch::softmax(storage, spans, Some(gradient.span), (batch, classes))?)?;
     }
     let losses = (losses.finish(&gpu), Shape::from(batch));
-    Ok(Outputs::two(losses, (gradient.finish(&gpu), shape)))
+    Ok(Outputs::from(losses).and((gradient.finish(&gpu), shape)))
 }
 
 /// Logits and labels to the mean loss, one f32.
@@ -39,9 +39,7 @@ pub(super) fn mean_loss(
     let losses = gpu.write(&mut losses);
     gpu.produce(Storage::F32, (), |mean| {
         let spans = [logits.span, labels, losses.span];
-        Ok(vec![
-            launch::softmax(logits.storage, spans, None, (batch, classes))?,
-            launch::mean_loss([losses.span, mean], batch)?,
-        ])
+        gpu.run(&launch::softmax(logits.storage, spans, None, (batch, classes))?)?;
+        gpu.run(&launch::mean_loss([losses.span, mean], batch)?)
     })
 }

@@ -4,19 +4,20 @@ use candle_core::{Result, bail};
 
 use crate::cuda::launch::{Argument, Launch, Span, Storage};
 
-/// Threads of a block, as `cuda/loss.cu` has it.
+/// Threads per block, as in `loss.cu`.
 const THREADS: u32 = 256;
 
+/// A launch of `blocks` blocks that each reduce in shared memory.
 fn blocks(kernel: String, blocks: usize, spans: &[Span]) -> Result<Launch> {
     let Ok(blocks) = u32::try_from(blocks) else { bail!("{kernel}: a batch of {blocks}") };
     let arguments = spans.iter().copied().map(Argument::Span).collect();
     Ok(Launch { module: "loss", kernel, grid: [blocks, 1], block: THREADS, arguments })
 }
 
-/// Logits `(batch, classes)` and labels `(batch)` u32 to the loss of each row, f32, and, if asked for, the gradient of
-/// the mean loss, stored as the logits are.
+/// Logits `(batch, classes)` and labels `(batch)` u32 to the loss of each row, f32, and, if asked
+/// for, the gradient of the mean loss, stored as the logits are.
 ///
-/// A label of `classes` or more makes its loss and its row of the gradient NaN: nobody waits for the device to say.
+/// A label of `classes` or more makes its loss and its row of the gradient NaN.
 ///
 /// # Errors
 ///
@@ -33,7 +34,7 @@ pub fn softmax(
     if let Some(gradient) = gradient {
         gradient.check("softmax: the gradient", batch * classes)?;
     }
-    // The kernel does not touch this buffer unless it is told to.
+    // Without a gradient the kernel does not touch the fourth buffer.
     let spans = [logits, labels, losses, gradient.unwrap_or(Span { address: 0, length: 0 })];
     let launch = blocks(format!("softmax_{}", storage.name()), batch, &spans)?;
     Ok(launch.sizes(&[batch, classes])?.words(&[u32::from(gradient.is_some())]))

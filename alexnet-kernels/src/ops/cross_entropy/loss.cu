@@ -70,18 +70,13 @@ __device__ inline void mean(In<float> losses, Out<float> result, u32 batch) {
   if (threadIdx.x == 0) store<1, float>(result, 0, value);
 }
 
-#define SOFTMAX(T)                                                                             \
-  extern "C" __global__ void __launch_bounds__(256)                                            \
-      softmax_##T(In<T> logits, In<u32> labels, Out<float> losses, Out<T> gradient, u32 batch, \
-                  u32 classes, u32 write) {                                                    \
-    softmax<T>(logits, labels, losses, gradient, batch, classes, write);                       \
-  }                                                                                            \
-  HOST_ENTRY_COOPERATIVE(softmax_##T)
+#define SOFTMAX(T)                                                                                 \
+  KERNEL_COOPERATIVE(softmax_##T,                                                                  \
+                     (In<T> logits, In<u32> labels, Out<float> losses, Out<T> gradient, u32 batch, \
+                      u32 classes, u32 write),                                                     \
+                     softmax<T>(logits, labels, losses, gradient, batch, classes, write))
 
 SOFTMAX(float)
 SOFTMAX(bf16)
-extern "C" __global__ void __launch_bounds__(256)
-    mean_loss(In<float> losses, Out<float> result, u32 batch) {
-  mean(losses, result, batch);
-}
-HOST_ENTRY_COOPERATIVE(mean_loss)
+KERNEL_COOPERATIVE(mean_loss, (In<float> losses, Out<float> result, u32 batch),
+                   mean(losses, result, batch))

@@ -9,7 +9,8 @@
 //! Shapes: logits `z` and `dz` are `(B, K)` f32, labels `(B)` u32, losses `(B)`, the mean a scalar.
 //! Units: losses are in nats.
 //! Errors: other ranks or dtypes, no elements, a label of K or more.
-//! On a GPU nobody waits to read the labels: one of K or more makes its loss and its row of `dz` NaN.
+//! On a GPU the labels are not checked, since that would wait for the GPU: a label of K or more
+//! makes its loss and its row of `dz` NaN.
 //! Source: Krizhevsky, Sutskever, Hinton 2012, §3.5.
 
 #[cfg(feature = "cuda")]
@@ -25,7 +26,7 @@ use rayon::prelude::*;
 use crate::check::dims2;
 use crate::cpu::scratch::uninit;
 use crate::cpu::simd::vectorized;
-use crate::op::{Apply, Input, Op, Outputs, produce};
+use crate::op::{Apply, Input, Op, Outputs, new_output};
 
 const OP: &str = "cross-entropy";
 
@@ -51,8 +52,21 @@ pub fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
     Mean.apply([&logits.contiguous()?, &labels.contiguous()?])
 }
 
-/// Logits `(B, K)` and labels `(B)` u32 to the loss of each row, `(B)`, and the gradient of the *mean* loss
-/// with respect to the logits, `(B, K)`.
+/// Logits `(B, K)` and labels `(B)` u32 to the loss of each row, `(B)`, and the gradient of the
+/// *mean* loss with respect to the logits, `(B, K)`, in one pass.
+///
+/// ```
+/// use alexnet_kernels::cross_entropy_with_grad;
+/// use candle_core::{Device, Result, Tensor};
+///
+/// # fn main() -> Result<()> {
+/// let logits = Tensor::new(&[[0f32, 0.0], [0.0, 0.0]], &Device::Cpu)?;
+/// let (losses, grad) = cross_entropy_with_grad(&logits, &Tensor::new(&[0u32, 1], &Device::Cpu)?)?;
+/// assert_eq!(losses.to_vec1::<f32>()?, [2f32.ln(); 2]);
+/// assert_eq!(grad.to_vec2::<f32>()?, [[-0.25, 0.25], [0.25, -0.25]]);
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 ///
@@ -71,7 +85,7 @@ fn check(logits: &Tensor, labels: &Tensor) -> Result<()> {
     Ok(())
 }
 
-/// K, logits and labels, all of which are below K.
+/// K, the logits and the labels, after a check that all labels are below K.
 fn checked_values<'a>(
     [logits, labels]: [Input<'a, CpuStorage>; 2],
 ) -> Result<(usize, &'a [f32], &'a [u32])> {
@@ -83,7 +97,7 @@ fn checked_values<'a>(
     Ok((k, logits, labels))
 }
 
-/// The loss of one row; `exps` gets `exp(z − m)`, and their sum comes second.
+/// The loss of one row and the sum of `exp(z − m)`, whose terms `exps` gets.
 #[inline(always)]
 fn row_loss(logits: &[f32], label: u32, exps: &mut [f32]) -> (f32, f64) {
     let max = logits.iter().fold(f32::NEG_INFINITY, |max, &z| if z > max { z } else { max });
@@ -139,7 +153,7 @@ impl Op<2> for LossAndGrad {
         let batch = labels.len();
         // SAFETY: the loop below writes the loss of each row.
         let mut losses = unsafe { uninit::<f32>(batch)? };
-        let gradient = produce((batch, k), |gradient| {
+        let gradient = new_output((batch, k), |gradient| {
             let rows = gradient.par_chunks_exact_mut(k).zip(logits.par_chunks_exact(k));
             rows.zip(&mut losses).zip(labels).for_each(|(((dz, logits), loss), &label)| {
                 vectorized(
@@ -155,7 +169,7 @@ impl Op<2> for LossAndGrad {
             });
             Ok(())
         })?;
-        Ok(Outputs::two((CpuStorage::F32(losses), Shape::from(batch)), gradient))
+        Ok(Outputs::from((CpuStorage::F32(losses), Shape::from(batch))).and(gradient))
     }
 
     #[cfg(feature = "cuda")]

@@ -82,28 +82,22 @@ __device__ void dropout_maps(In<T> x, Out<T> y, u32 elements, u32 pixels, u32 ch
   store<1, T>(y, i, values);
 }
 
-#define SCALED(T, V)                                                                           \
-  extern "C" __global__ void scaled_##T##_v##V(In<T> x, Out<T> y, u32 vectors, float factor) { \
-    scaled<T, V>(x, y, vectors, factor);                                                       \
-  }                                                                                            \
-  HOST_ENTRY(scaled_##T##_v##V)
-#define DROPOUT(T, V)                                                                             \
-  extern "C" __global__ void dropout_##T##_v##V(                                                  \
-      In<T> x, Out<T> y, u32 vectors, u32 row, u32 first, u32 whole, u32 seed_low, u32 seed_high, \
-      u32 layer, u32 step_low, u32 step_high, float keep, float factor) {                         \
-    const Mask mask = {seed_low, seed_high, layer, step_low, step_high, keep, factor};            \
-    dropout<T, V>(x, y, vectors, row, first, whole, mask);                                        \
-  }                                                                                               \
-  HOST_ENTRY(dropout_##T##_v##V)
-#define DROPOUT_MAPS(T)                                                                         \
-  extern "C" __global__ void dropout_maps_##T(In<T> x, Out<T> y, u32 elements, u32 pixels,      \
-                                              u32 channels, u32 first, u32 whole, u32 seed_low, \
-                                              u32 seed_high, u32 layer, u32 step_low,           \
-                                              u32 step_high, float keep, float factor) {        \
-    const Mask mask = {seed_low, seed_high, layer, step_low, step_high, keep, factor};          \
-    dropout_maps<T>(x, y, elements, pixels, channels, first, whole, mask);                      \
-  }                                                                                             \
-  HOST_ENTRY(dropout_maps_##T)
+#define SCALED(T, V)                                                        \
+  KERNEL(scaled_##T##_v##V, (In<T> x, Out<T> y, u32 vectors, float factor), \
+         scaled<T, V>(x, y, vectors, factor))
+#define DROPOUT(T, V)                                                                       \
+  KERNEL(dropout_##T##_v##V,                                                                \
+         (In<T> x, Out<T> y, u32 vectors, u32 row, u32 first, u32 whole, u32 seed_low,      \
+          u32 seed_high, u32 layer, u32 step_low, u32 step_high, float keep, float factor), \
+         const Mask mask = {seed_low, seed_high, layer, step_low, step_high, keep, factor}; \
+         dropout<T, V>(x, y, vectors, row, first, whole, mask))
+#define DROPOUT_MAPS(T)                                                                     \
+  KERNEL(dropout_maps_##T,                                                                  \
+         (In<T> x, Out<T> y, u32 elements, u32 pixels, u32 channels, u32 first, u32 whole,  \
+          u32 seed_low, u32 seed_high, u32 layer, u32 step_low, u32 step_high, float keep,  \
+          float factor),                                                                    \
+         const Mask mask = {seed_low, seed_high, layer, step_low, step_high, keep, factor}; \
+         dropout_maps<T>(x, y, elements, pixels, channels, first, whole, mask))
 
 SCALED(float, 4)
 SCALED(float, 1)

@@ -11,18 +11,18 @@ use crate::random::philox::halves;
 ///
 /// # Errors
 ///
-/// As [`relu`].
+/// Buffers of different sizes, or of more elements than the kernels count.
 pub fn scaled(storage: Storage, [x, y]: [Span; 2], factor: f32) -> Result<Launch> {
     Ok(elementwise("dropout", storage, "scaled", storage.vector(), &[x, y])?.floats(&[factor]))
 }
 
-/// Dropout in training: each element stays with probability `keep` and is multiplied by `factor`. `maps` is H·W and C
-/// where memory is `(B, H, W, C)`, since the mask numbers elements as `(B, C, H, W)`; `None` where they agree. `rows`
-/// are those of the logical order.
+/// Dropout in training: each element stays with probability `keep` and is multiplied by `factor`.
+/// The mask numbers elements in logical order, in which `rows` are rows. For memory `(B, H, W, C)`
+/// that order is `(B, C, H, W)`, and `maps` is H·W and C; for memory in logical order it is `None`.
 ///
 /// # Errors
 ///
-/// As [`relu`].
+/// As [`scaled`]; rows that do not divide the elements.
 pub fn dropout(
     storage: Storage,
     [x, y]: [Span; 2],
@@ -37,14 +37,14 @@ pub fn dropout(
         bail!("dropout: {elements} elements are no rows of {row}")
     }
     let launch = match maps {
-        // With one pixel, or one channel, both orders are the same.
+        // With one pixel or one channel both orders are the same.
         Some([pixels, channels]) if pixels > 1 && channels > 1 => {
             let kernel = format!("dropout_maps_{}", storage.name());
             let launch = Launch::each("dropout", kernel, &[x, y], elements)?;
             launch.sizes(&[pixels, channels, first, whole])?
         }
         _ => {
-            // Four neighbours share a counter if every row begins with one.
+            // Four neighbours share a counter if every row begins at the start of one.
             let alike = [row, first, whole].iter().all(|n| n.is_multiple_of(4));
             let sized = [x, y].map(|span| (span, storage.bytes()));
             let vector = if alike { width(4, row, &sized) } else { 1 };

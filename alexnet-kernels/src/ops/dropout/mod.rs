@@ -4,15 +4,15 @@
 //!              training          test
 //! AtTest       y = m·x           y = keep·x
 //! AtTraining   y = m·x / keep    y = x
-//! dx is the same expression of dy
+//! dx is the same function of dy
 //!
 //! m[e] = 1 if uniform(word e mod 4 of philox(key, counter)) < keep, else 0
 //! key = seed, counter = (e div 4, layer, step), halves of 64-bit numbers low first
 //! ```
 //!
-//! Element `e` is the position in the logical row-major order of the tensor, whatever its memory:
-//! `b·I + i` for `(B, I)`, `((b·C + c)·H + h)·W + w` for `(B, C, H, W)`. Where the tensor is a
-//! [`DropoutSlice`] of a layer, that is its position in the whole layer's.
+//! The number `e` of an element is its position in the row-major order of the tensor's dimensions,
+//! whatever its strides: `b·I + i` for `(B, I)`, `((b·C + c)·H + h)·W + w` for `(B, C, H, W)`.
+//! Where the tensor is a [`DropoutSlice`] of a layer, it is the position in the whole layer.
 //!
 //! Shapes: any of at most 2³⁴ elements, all equal; f32.
 //! Units: `keep` is a probability.
@@ -20,8 +20,6 @@
 //! Source: Krizhevsky, Sutskever, Hinton 2012, §4.2 (`AtTest`); Philox: see `random/philox.rs`.
 //! Deviations: no mask is stored; the backward pass computes it again.
 
-#[cfg(feature = "cuda")]
-mod cuda;
 pub(crate) mod key;
 pub(crate) mod launch;
 pub(crate) mod reference;
@@ -37,13 +35,15 @@ use self::slice::{DropoutSlice, Rows};
 use crate::check::{check_shape, check_values};
 use crate::cpu::elementwise::map1;
 use crate::cpu::simd::vectorized;
+#[cfg(feature = "cuda")]
+use crate::cuda::gpu::unary;
 use crate::layout::{channels_last, in_logical_order, in_memory_order};
 use crate::op::{Apply, Input, Op, Outputs, produce};
 use crate::ops::fusion::InputGrad;
 use crate::ops::relu::masked;
 use crate::random::philox::{halves, philox4x32, uniform};
 
-/// How many units stay, and which pass makes up for the rest.
+/// Dropout: how many units stay, and where their scale is corrected for those that do not.
 ///
 /// ```
 /// use alexnet_kernels::{Dropout, DropoutKey, DropoutMode, DropoutScale};
@@ -52,7 +52,7 @@ use crate::random::philox::{halves, philox4x32, uniform};
 /// # fn main() -> Result<()> {
 /// let (x, dropout) = (Tensor::ones(4, DType::F32, &Device::Cpu)?, Dropout::new(0.5));
 /// let key = DropoutKey { seed: 1, step: 0, layer: 0 };
-/// let y = dropout.forward(&x, DropoutMode::Train(key))?; // the paper's: nothing is scaled in training
+/// let y = dropout.forward(&x, DropoutMode::Train(key))?; // nothing is scaled in training
 /// assert!(y.to_vec1::<f32>()?.iter().all(|y| [0.0, 1.0].contains(y)));
 /// assert_eq!(dropout.forward(&x, DropoutMode::Test)?.to_vec1::<f32>()?, [0.5; 4]);
 /// # Ok(())
@@ -62,32 +62,34 @@ use crate::random::philox::{halves, philox4x32, uniform};
 pub struct Dropout {
     /// Probability that a unit stays, in (0, 1].
     pub keep: f32,
-    /// Where the expected value is kept equal between training and test.
+    /// Which pass scales, so that training and test have the same expected values.
     pub scale: DropoutScale,
-    /// Which units of a layer the tensors hold; `None` where they hold all of it.
+    /// Which units of a layer the tensors hold; `None` where they hold all.
     pub slice: Option<DropoutSlice>,
 }
 
 /// The pass that scales.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DropoutScale {
-    /// The mask alone in training, `keep` times everything at test: the paper.
+    /// Training applies the mask only, test multiplies by `keep`: as in the paper.
     AtTest,
-    /// The mask over `keep` in training, nothing at test: PyTorch and most programs since.
+    /// Training applies the mask and divides by `keep`, test does nothing: as in PyTorch and most
+    /// programs since.
     AtTraining,
 }
 
-/// What a pass through the layer is for.
+/// Whether a pass is for training or for test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DropoutMode {
-    /// Units are dropped; the key says which.
+    /// Units are dropped; the key determines which.
     Train(DropoutKey),
     /// All units stay.
     Test,
 }
 
 impl Dropout {
-    /// Dropout as in the paper: units stay with probability `keep`, and everything is scaled at test.
+    /// Dropout as in the paper: units stay with probability `keep`, and everything is scaled at
+    /// test.
     pub const fn new(keep: f32) -> Self {
         Self { keep, scale: DropoutScale::AtTest, slice: None }
     }
@@ -97,7 +99,7 @@ impl Dropout {
         Self { scale, ..self }
     }
 
-    /// For tensors that hold a slice of a layer: they get that slice of the whole layer's mask.
+    /// Sets the slice of a layer that the tensors hold; they get that slice of the layer's mask.
     pub const fn of_slice(self, slice: DropoutSlice) -> Self {
         Self { slice: Some(slice), ..self }
     }
@@ -106,25 +108,26 @@ impl Dropout {
     ///
     /// # Errors
     ///
-    /// See the head of this file: shapes, dtypes and probabilities that have no meaning; a slice that leaves
-    /// the layer.
+    /// See the head of this file: shapes, dtypes and probabilities that have no meaning; a slice
+    /// that leaves the layer.
     pub fn forward(&self, x: &Tensor, mode: DropoutMode) -> Result<Tensor> {
         check_values("dropout", "the input", x)?;
         self.check()?;
         let op = Masked { dropout: *self, mode, rows: Rows::new(x.dims(), self.slice)? };
         if x.device().is_cuda() {
-            // The kernel finds each element's number itself.
+            // The kernel computes the number of each element from its position.
             return in_logical_order(&op.apply([&in_memory_order(x)?])?);
         }
-        // Row-major, so that elements in memory are in the order in which the mask numbers them.
+        // Row-major, so that the order of elements in memory is that of their numbers.
         let y = op.apply([&x.contiguous()?])?;
         if y.rank() == 4 { channels_last(&y) } else { Ok(y) }
     }
 
-    /// The gradient with respect to the input, given the output `y` and `dy`, that with respect to it; the
-    /// mode is the one of the forward pass. `None` with [`InputGrad::Skip`].
+    /// The gradient with respect to the input, given the output `y` and `dy`, the gradient with
+    /// respect to `y`; `mode` is that of the forward pass. `None` with [`InputGrad::Skip`].
     ///
-    /// [`InputGrad::ThroughRelu`] draws no mask: `y > 0` exactly where `x > 0` and the unit stayed.
+    /// [`InputGrad::ThroughRelu`] needs no mask, because `y > 0` exactly where `x > 0` and the unit
+    /// stayed.
     ///
     /// # Errors
     ///
@@ -141,7 +144,7 @@ impl Dropout {
         self.check()?;
         match input {
             InputGrad::Skip => Ok(None),
-            InputGrad::Plain => self.forward(dy, mode).map(Some), // the layer is a diagonal matrix
+            InputGrad::Plain => self.forward(dy, mode).map(Some), // the layer is diagonal
             InputGrad::ThroughRelu => {
                 let (y, dy) = (in_memory_order(y)?, in_memory_order(dy)?);
                 in_logical_order(&masked(&y, &dy, self.factor(mode))?).map(Some)
@@ -184,7 +187,7 @@ impl Dropout {
         }
     }
 
-    /// Elements whose numbers are `first` and the following ones.
+    /// `y` for elements whose numbers are `first` and those after it.
     fn masked(&self, key: DropoutKey, scale: f32, first: usize, x: &[f32], y: &mut [f32]) {
         let [step_low, step_high] = halves(key.step);
         let words = |number: usize| {
@@ -195,7 +198,7 @@ impl Dropout {
                 *y = if uniform(*word) < self.keep { scale * x } else { 0.0 };
             }
         };
-        // Up to the first element that begins a counter of its own.
+        // Elements before the first one whose number begins a counter.
         let ahead = (first.next_multiple_of(4) - first).min(x.len());
         let ((x_ahead, x), (y_ahead, y)) = (x.split_at(ahead), y.split_at_mut(ahead));
         some(&words(first)[first % 4..], x_ahead, y_ahead);
@@ -214,7 +217,7 @@ impl Dropout {
     }
 }
 
-/// Counters a thread takes at a time; each gives four elements.
+/// Counters that a thread takes at a time; each gives four elements.
 const BLOCKS: usize = 1024;
 
 /// `x → y`, and `dy → dx`.
@@ -229,20 +232,26 @@ impl Op<1> for Masked {
 
     fn cpu(&self, [x]: [Input<'_, CpuStorage>; 1]) -> Result<Outputs<CpuStorage>> {
         let values = x.values::<f32>()?;
-        let y = produce(x.shape(), |y| {
+        produce(x.shape(), |y| {
             self.dropout.run(self.mode, self.rows, values, y);
             Ok(())
-        })?;
-        Ok(y.into())
+        })
     }
 
     #[cfg(feature = "cuda")]
     fn cuda(&self, [x]: [Input<'_, CudaStorage>; 1]) -> Result<Outputs<CudaStorage>> {
         let factor = self.dropout.factor(self.mode);
         match self.mode {
-            DropoutMode::Test => cuda::scaled(&x, factor),
+            DropoutMode::Test => unary(&x, |storage, spans| launch::scaled(storage, spans, factor)),
             DropoutMode::Train(key) => {
-                cuda::dropout(&x, self.rows, key, (self.dropout.keep, factor))
+                let maps = match *x.shape().dims() {
+                    [_, h, w, c] => Some([h * w, c]),
+                    _ => None,
+                };
+                let constants = (self.dropout.keep, factor);
+                unary(&x, |storage, spans| {
+                    launch::dropout(storage, spans, (maps, self.rows), key, constants)
+                })
             }
         }
     }

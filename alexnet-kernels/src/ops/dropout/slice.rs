@@ -2,35 +2,36 @@
 
 use candle_core::{Result, bail};
 
-/// Which units of each image of a layer a tensor holds, so that a tower on a device of its own drops what
-/// it would drop as a half of one layer.
+/// Which units of each image of a layer a tensor holds. With it a tower on a device of its own
+/// drops the same units as it would as a half of one layer on one device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DropoutSlice {
-    /// Units of the same image before them, in the layer's logical order.
+    /// How many units of the same image come before them, in the layer's logical order.
     pub first: usize,
-    /// All units of an image in the layer.
+    /// How many units an image has in the whole layer.
     pub whole: usize,
 }
 
-/// How the elements of a tensor, in logical order, are numbered: rows of `row`, one an image, of which the first begins
-/// at `first` and each other one `whole` after the previous one.
+/// How the elements of a tensor, in logical order, are numbered: a row is the elements of one
+/// image; the first row begins at number `first`, and each later one `whole` after the previous
+/// one.
 #[doc(hidden)] // for the tests that run the kernels on the host
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rows {
     /// Elements of a row.
     pub(crate) row: usize,
-    /// The number of the first row's first.
+    /// The number of the first element of the first row.
     pub(crate) first: usize,
-    /// From a row's first to the next one's.
+    /// The distance of the numbers of two rows' first elements.
     pub(crate) whole: usize,
 }
 
 impl Rows {
-    /// Of a tensor of these dimensions, a whole layer or a slice of one.
+    /// The numbering of a tensor of these dimensions, which is a whole layer or a slice of one.
     ///
     /// # Errors
     ///
-    /// A slice that leaves the layer; numbers beyond the counter.
+    /// A slice that leaves the layer; numbers beyond the range of the counter.
     pub fn new(dims: &[usize], slice: Option<DropoutSlice>) -> Result<Self> {
         let images = if let [images, _, ..] = *dims { images.max(1) } else { 1 };
         let row = dims.iter().product::<usize>() / images;

@@ -1,15 +1,18 @@
-//! The first layer with a mean that follows the crop: each pixel loses the mean of where it was in the image.
+//! The input layer with a mean that follows the crop: the mean that is subtracted from a pixel is
+//! that of its position in the whole image.
 //!
 //! ```text
 //! y[b,c,h,w] = (pixel[b,h,w,c] − mean[top_b + h, left_b + w′, c] + shift[b,c]) · scale[c]
 //!     w′ = w, or W − 1 − w where crop b is mirrored
 //! ```
 //!
-//! Shapes: pixels `(B, H, W, 3)` u8; mean `(H', W', 3)` f32, the size of the whole images; shift `(B, 3)` f32;
-//! one window an image; `y` is `(B, 3, H, W)` f32 (on GPUs also bf16), channels-last in memory. There is no gradient.
+//! Shapes: pixels `(B, H, W, 3)` u8; mean `(H', W', 3)` f32, of the size of whole images; shift
+//! `(B, 3)` f32; one window per image; `y` is `(B, 3, H, W)` f32 (on GPUs also bf16), channels-last
+//! in memory. There is no gradient.
 //! Units: pixels, mean and shift in 0–255.
 //! Errors: other shapes or dtypes, windows that leave the mean.
-//! Source: Krizhevsky, Sutskever, Hinton 2012, §2 (the mean is subtracted before the crop); Caffe does the same.
+//! Source: Krizhevsky, Sutskever, Hinton 2012, §2 (the mean is subtracted before the crop); Caffe
+//! does the same.
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
@@ -25,8 +28,8 @@ use crate::layout::nchw;
 use crate::op::{self, Apply, Op, Outputs, produce};
 
 impl Input {
-    /// Pixels `(B, H, W, 3)` u8, mean `(H', W', 3)` of whole images, a window for each crop, shift `(B, 3)`
-    /// to `(B, 3, H, W)`.
+    /// Pixels `(B, H, W, 3)` u8, mean `(H', W', 3)` of whole images, a window for each crop, shift
+    /// `(B, 3)` to `(B, 3, H, W)`.
     ///
     /// # Errors
     ///
@@ -72,7 +75,7 @@ impl Op<3> for Aligned {
         let ((_, h, w, _), (_, columns, _)) = (pixels.dims4()?, mean.shape().dims3()?);
         let (shape, pixels) = (pixels.shape(), pixels.values::<u8>()?);
         let (mean, shift) = (mean.values::<f32>()?, shift.values::<f32>()?);
-        let y = produce(shape, |y| {
+        produce(shape, |y| {
             let images = y.par_chunks_mut(h * w * 3).zip(pixels.par_chunks(h * w * 3));
             let images = images.zip(shift.par_chunks(3)).zip(self.windows.list());
             images.for_each(|(((y, pixels), shift), window)| {
@@ -91,8 +94,7 @@ impl Op<3> for Aligned {
                 }
             });
             Ok(())
-        })?;
-        Ok(y.into())
+        })
     }
 
     #[cfg(feature = "cuda")]

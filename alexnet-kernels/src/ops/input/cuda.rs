@@ -1,4 +1,4 @@
-//! The first layer on GPUs.
+//! The input layer on GPUs.
 
 use candle_core::{CudaStorage, Result, bail};
 
@@ -8,7 +8,7 @@ use crate::cuda::gpu::Gpu;
 use crate::cuda::launch::Storage;
 use crate::op::{Input, Outputs};
 
-/// Pixels (B, H, W, 3), a mean and shifts to activations, stored as `storage` says.
+/// Pixels (B, H, W, 3), a mean and shifts to activations of the given storage.
 pub(super) fn input(
     storage: Storage,
     [pixels, mean, shift]: [Input<'_, CudaStorage>; 3],
@@ -20,11 +20,11 @@ pub(super) fn input(
     let (mean, _mean) = gpu.read_as::<f32>(&mean)?;
     let (shift, _shift) = gpu.read_as::<f32>(&shift)?;
     gpu.produce(storage, shape, |y| {
-        Ok(vec![launch::input(storage, [pixels, mean, shift, y], h * w * c, scale)?])
+        gpu.run(&launch::input(storage, [pixels, mean, shift, y], h * w * c, scale)?)
     })
 }
 
-/// The same with the mean (H', W', 3) of whole images and a window for each crop.
+/// [`input`] with the mean (H', W', 3) of whole images and a window for each crop.
 pub(super) fn input_aligned(
     storage: Storage,
     [pixels, mean, shift]: [Input<'_, CudaStorage>; 3],
@@ -44,6 +44,6 @@ pub(super) fn input_aligned(
     let (shift, _shift) = gpu.read_as::<f32>(&shift)?;
     gpu.produce(storage, shape, |y| {
         let spans = [pixels, mean, windows, shift, y];
-        Ok(vec![launch::input_aligned(storage, spans, (h, w), columns, scale)?])
+        gpu.run(&launch::input_aligned(storage, spans, (h, w), columns, scale)?)
     })
 }

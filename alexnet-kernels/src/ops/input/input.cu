@@ -65,19 +65,15 @@ __device__ void aligned(In<u8> pixels, In<float> mean, In<u32> windows, In<float
 }
 
 #define INPUT(T, V)                                                                               \
-  extern "C" __global__ void input_##T##_v##V(In<u8> pixels, In<float> mean, In<float> shift,     \
-                                              Out<T> y, u32 vectors, u32 floats, u32 mean_floats, \
-                                              float red, float green, float blue) {               \
-    plain<T, V>(pixels, mean, shift, y, vectors, floats, mean_floats, {red, green, blue});        \
-  }                                                                                               \
-  HOST_ENTRY(input_##T##_v##V)                                                                    \
-  extern "C" __global__ void input_aligned_##T##_v##V(                                            \
-      In<u8> pixels, In<float> mean, In<u32> windows, In<float> shift, Out<T> y, u32 vectors,     \
-      u32 height, u32 width, u32 mean_width, float red, float green, float blue) {                \
-    aligned<T, V>(pixels, mean, windows, shift, y, vectors, height, width, mean_width,            \
-                  {red, green, blue});                                                            \
-  }                                                                                               \
-  HOST_ENTRY(input_aligned_##T##_v##V)
+  KERNEL(input_##T##_v##V,                                                                        \
+         (In<u8> pixels, In<float> mean, In<float> shift, Out<T> y, u32 vectors, u32 floats,      \
+          u32 mean_floats, float red, float green, float blue),                                   \
+         plain<T, V>(pixels, mean, shift, y, vectors, floats, mean_floats, {red, green, blue}))   \
+  KERNEL(input_aligned_##T##_v##V,                                                                \
+         (In<u8> pixels, In<float> mean, In<u32> windows, In<float> shift, Out<T> y, u32 vectors, \
+          u32 height, u32 width, u32 mean_width, float red, float green, float blue),             \
+         aligned<T, V>(pixels, mean, windows, shift, y, vectors, height, width, mean_width,       \
+                       {red, green, blue}))
 INPUT(float, 4)
 INPUT(float, 1)
 INPUT(bf16, 4)

@@ -1,4 +1,4 @@
-//! Launches of the first layer.
+//! Launches of the input layer.
 
 use candle_core::{Result, bail};
 
@@ -15,21 +15,15 @@ pub fn input(
     floats: usize,
     scale: [f32; 3],
 ) -> Result<Launch> {
-    let batch = images(pixels, floats)?;
     if mean.length != 3 {
         mean.check("input: the mean", floats)?;
     }
-    shift.check("input: the colour shift", batch * 3)?;
-    y.check("input: the output", batch * floats)?;
-    let vector = width(4, floats, &[(pixels, 1), (y, storage.bytes())]);
-    let kernel = format!("input_{}_v{vector}", storage.name());
-    let threads = batch * floats / vector;
-    let launch = Launch::each("input", kernel, &[pixels, mean, shift, y], threads)?;
+    let launch = over_pixels(storage, "input", &[pixels, mean, shift, y], floats)?;
     Ok(launch.sizes(&[floats, mean.length as usize])?.floats(&scale))
 }
 
-/// Crops of `height` by `width` with the mean of whole images, `mean_width` pixels wide, and a window (top, left,
-/// flip) for each crop that lies inside them.
+/// Crops of `height` by `width_of_crop` with the mean of whole images, `mean_width` pixels wide,
+/// and for each crop a window (top, left, flip) that lies inside them.
 ///
 /// # Errors
 ///
@@ -42,21 +36,23 @@ pub fn input_aligned(
     scale: [f32; 3],
 ) -> Result<Launch> {
     let floats = height * width_of_crop * 3;
-    let batch = images(pixels, floats)?;
-    windows.check("input: the windows", batch * 3)?;
-    shift.check("input: the colour shift", batch * 3)?;
-    y.check("input: the output", batch * floats)?;
-    let vector = width(4, floats, &[(pixels, 1), (y, storage.bytes())]);
-    let kernel = format!("input_aligned_{}_v{vector}", storage.name());
-    let threads = batch * floats / vector;
-    let launch = Launch::each("input", kernel, &[pixels, mean, windows, shift, y], threads)?;
+    let spans = [pixels, mean, windows, shift, y];
+    let launch = over_pixels(storage, "input_aligned", &spans, floats)?;
+    windows.check("input: the windows", pixels.length as usize / floats * 3)?;
     Ok(launch.sizes(&[height, width_of_crop, mean_width])?.floats(&scale))
 }
 
-fn images(pixels: Span, floats: usize) -> Result<usize> {
-    let bytes = pixels.length as usize;
-    if floats == 0 || !bytes.is_multiple_of(floats) {
-        bail!("input: {bytes} bytes are no images of {floats}")
+/// The launch over all pixels; `spans` begin with the pixels and end with the colour shifts and
+/// `y`.
+fn over_pixels(storage: Storage, op: &str, spans: &[Span], floats: usize) -> Result<Launch> {
+    let &[pixels, .., shift, y] = spans else { bail!("input: buffers are missing") };
+    let elements = pixels.length as usize;
+    if floats == 0 || !elements.is_multiple_of(floats) {
+        bail!("input: {elements} bytes are no images of {floats}")
     }
-    Ok(bytes / floats)
+    shift.check("input: the colour shift", elements / floats * 3)?;
+    y.check("input: the output", elements)?;
+    let vector = width(4, floats, &[(pixels, 1), (y, storage.bytes())]);
+    let kernel = format!("{op}_{}_v{vector}", storage.name());
+    Launch::each("input", kernel, spans, elements / vector)
 }

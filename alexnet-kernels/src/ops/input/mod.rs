@@ -1,4 +1,4 @@
-//! The first layer: bytes of cropped images to floats around zero.
+//! The input layer: bytes of cropped images to floats around zero.
 //!
 //! ```text
 //! y[b,c,h,w] = (pixel[b,h,w,c] − mean[h,w,c] + shift[b,c]) · scale[c]
@@ -29,7 +29,7 @@ use crate::cuda::launch::Storage;
 use crate::layout::nchw;
 use crate::op::{self, Apply, Op, Outputs, produce};
 
-/// The constants of the layer.
+/// The input layer.
 ///
 /// ```
 /// use alexnet_kernels::Input;
@@ -48,7 +48,7 @@ use crate::op::{self, Apply, Op, Outputs, produce};
 pub struct Input {
     /// Factor of each channel; 1 keeps the range of the pixels, as the paper does.
     pub scale: [f32; 3],
-    /// What `y` is stored as: f32, and on a GPU bf16.
+    /// The dtype of `y`: f32, on a GPU also bf16.
     pub output: DType,
 }
 
@@ -70,7 +70,7 @@ impl Input {
         nchw(&self.run_one([&pixels.contiguous()?, &mean.contiguous()?, &shift.contiguous()?])?)
     }
 
-    /// Checks pixels and shift; B, H and W.
+    /// B, H and W, after a check of pixels and shift.
     fn check(&self, pixels: &Tensor, shift: &Tensor) -> Result<[usize; 3]> {
         let (dtype, shape) = (pixels.dtype(), pixels.dims());
         let &[b, h, w, 3] = shape else {
@@ -99,10 +99,10 @@ impl Op<3> for Input {
         let (pixels, mean) = (pixels.values::<u8>()?, mean.values::<f32>()?);
         let shift = shift.values::<f32>()?;
         let row = w * 3;
-        // A mean of three floats becomes one row of an image, so that both kinds are rows.
+        // A mean of three floats is repeated to one row of an image, so that both kinds are rows.
         let same_everywhere = (mean.len() == 3).then(|| mean.repeat(w));
         let mean = same_everywhere.as_deref().unwrap_or(mean);
-        let y = produce(shape, |y| {
+        produce(shape, |y| {
             let images = y.par_chunks_mut(h * row).zip(pixels.par_chunks(h * row));
             images.zip(shift.par_chunks(3)).for_each(|((y, pixels), shift)| {
                 let shift: Vec<f32> = shift.repeat(w);
@@ -120,8 +120,7 @@ impl Op<3> for Input {
                 );
             });
             Ok(())
-        })?;
-        Ok(y.into())
+        })
     }
 
     #[cfg(feature = "cuda")]

@@ -1,4 +1,4 @@
-//! The first layer in f64.
+//! The input layer in f64.
 
 use crate::array::{Array, indices};
 

@@ -1,26 +1,26 @@
-//! Where in its image a crop was.
+//! The windows of crops: where in their images they were cut out.
 
 use candle_core::{Device, Result};
 #[cfg(feature = "cuda")]
 use candle_core::{Tensor, bail};
 
-/// Where in its image a crop was.
+/// Where in its image a crop was cut out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
-    /// Rows above it.
+    /// Rows above the crop.
     pub top: usize,
-    /// Columns left of it.
+    /// Columns to the left of the crop.
     pub left: usize,
-    /// Whether it is mirrored left to right.
+    /// Whether the crop is mirrored left to right.
     pub flip: bool,
 }
 
-/// The windows of a batch's crops, and what a GPU reads of them.
+/// The windows of a batch's crops; for a GPU also as the tensor that its kernel reads.
 #[derive(Debug, Clone)]
 pub struct Windows {
     list: Vec<Window>, // (B)
     #[cfg(feature = "cuda")]
-    on_gpu: Option<Tensor>, // (B, 3) u32: top, left, whether it is mirrored
+    on_gpu: Option<Tensor>, // (B, 3) u32: top, left, flip
 }
 
 impl Windows {
@@ -28,7 +28,7 @@ impl Windows {
     ///
     /// # Errors
     ///
-    /// A window that lies beyond 2³² pixels; no memory on the device.
+    /// A window beyond 2³² pixels; no memory on the device.
     #[cfg_attr(not(feature = "cuda"), expect(unused_variables, reason = "the CPU reads the list"))]
     pub fn new(list: &[Window], device: &Device) -> Result<Self> {
         Ok(Self {
@@ -41,18 +41,18 @@ impl Windows {
         })
     }
 
-    /// Windows whose [`words`] are on a GPU already.
+    /// Windows whose [`words`] are on the GPU already.
     #[cfg(feature = "cuda")]
     pub(crate) fn sent(list: &[Window], on_gpu: Option<Tensor>) -> Self {
         Self { list: list.to_vec(), on_gpu }
     }
 
-    /// Each crop's window.
+    /// The window of each crop.
     pub fn list(&self) -> &[Window] {
         &self.list
     }
 
-    /// `(B, 3)` u32.
+    /// The words, `(B, 3)` u32.
     #[cfg(feature = "cuda")]
     pub(crate) fn on_gpu(&self) -> Result<&Tensor> {
         match &self.on_gpu {
@@ -62,7 +62,7 @@ impl Windows {
     }
 }
 
-/// Windows as the CUDA kernel reads them: top, left, whether it is mirrored.
+/// Windows as the CUDA kernel reads them: top, left, flip.
 #[cfg(feature = "cuda")]
 pub(crate) fn words(windows: &[Window]) -> Result<Vec<u32>> {
     let word = |n: usize| match u32::try_from(n) {

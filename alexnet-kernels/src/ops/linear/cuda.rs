@@ -11,7 +11,8 @@ use crate::ops::bias::launch::add_bias;
 use crate::ops::fusion::Epilogue;
 use crate::ops::relu::launch::relu_backward;
 
-/// `x` (B, I) and `w` (O, I), both f32 or both bf16, and `bias` (O) f32 to `y` (B, O) with its epilogue.
+/// `x` (B, I) and `w` (O, I), both f32 or both bf16, and `bias` (O) f32 to `y` (B, O) with its
+/// epilogue.
 pub(super) fn forward(
     [x, w, bias]: [Input<'_, CudaStorage>; 3],
     epilogue: Epilogue,
@@ -22,7 +23,8 @@ pub(super) fn forward(
     let (bias, _until) = gpu.read_as::<f32>(&bias)?;
     let storage = same("the weight", x.storage, w.storage)?;
     let relu = epilogue == Epilogue::Relu;
-    // cuBLASLt wants a bias stored as the result is; a bf16 result gets its f32 bias by a kernel of ours, unrounded.
+    // cuBLASLt takes a bias only in the dtype of the result. A bf16 result gets its f32 bias,
+    // unrounded, from our kernel.
     let fused = match (storage, relu) {
         (Storage::Bf16, _) => cublaslt::Epilogue::None,
         (Storage::F32, false) => cublaslt::Epilogue::Bias,
@@ -42,8 +44,7 @@ pub(super) fn forward(
     Ok((y.finish(&gpu), Shape::from((batch, outputs))).into())
 }
 
-/// `dy` (B, O) and `w` (O, I) to the gradient with respect to `x` (B, I); through a ReLU, 0 where `x` is not
-/// above 0.
+/// `dy` (B, O) and `w` (O, I) to `dx` (B, I); through a ReLU, 0 where `x` is not above 0.
 pub(super) fn input_gradient(
     [dy, w, x]: [Input<'_, CudaStorage>; 3],
     through_relu: bool,
@@ -67,8 +68,7 @@ pub(super) fn input_gradient(
     Ok((dx.finish(&gpu), Shape::from((batch, inputs))).into())
 }
 
-/// `x` (B, I) and `dy` (B, O) to the gradients with respect to the weights (O, I), stored as they are, and the bias
-/// (O), f32.
+/// `x` (B, I) and `dy` (B, O) to `dw` (O, I), of the same storage, and `db` (O), f32.
 pub(super) fn weight_gradient(
     x: &Input<'_, CudaStorage>,
     dy: &Input<'_, CudaStorage>,
@@ -85,5 +85,5 @@ pub(super) fn weight_gradient(
         cublaslt::matmul(&gpu, &matmul, [x.span, dy.span, dw.span], None)?;
     }
     let db = column_sums(&gpu, &dy, outputs)?;
-    Ok(Outputs::two((dw.finish(&gpu), Shape::from((outputs, inputs))), db))
+    Ok(Outputs::from((dw.finish(&gpu), Shape::from((outputs, inputs)))).and(db))
 }

@@ -10,9 +10,9 @@
 //! Errors: other ranks or dtypes, no elements, sizes that do not fit.
 //! Source: Krizhevsky, Sutskever, Hinton 2012, §3.5.
 //!
-//! The weights are by far the largest of the matrices, so they are never copied: the matmuls are the
-//! transposed ones, `yᵀ = w · xᵀ` and `dxᵀ = wᵀ · dyᵀ`, in which `gemm` reads each weight once where it
-//! lies, and only the small activations are transposed.
+//! On the CPU the matmuls are the transposed ones, `yᵀ = w · xᵀ` and `dxᵀ = wᵀ · dyᵀ`. The weights
+//! are by far the largest of the matrices: this way the `gemm` crate reads each once, in place, and
+//! only the small activations are transposed.
 
 #[cfg(feature = "cuda")]
 mod cuda;
@@ -23,12 +23,13 @@ use candle_core::CudaStorage;
 use candle_core::{CpuStorage, Module, Result, Shape, Tensor, bail};
 
 use crate::check::{check_shape, dims2};
-use crate::cpu::elementwise::{keep_where, sum_rows};
+use crate::cpu::elementwise::{sum_rows, zero_where_not_positive};
 use crate::cpu::gemm::{Matrix, gemm_parallel, transpose};
 use crate::cpu::scratch::{Scratch, uninit};
 use crate::op::{Apply, Input, Op, Outputs, produce};
+use crate::ops::bias::bias_or_zeros;
 use crate::ops::fusion::{Epilogue, InputGrad, LayerGrads};
-use crate::ops::relu::{masked, relu};
+use crate::ops::relu::{relu, through};
 
 /// A dense layer with its weights `(O, I)` and its bias `(O)`.
 ///
@@ -73,9 +74,11 @@ impl Linear {
         Forward { epilogue }.apply(inputs)
     }
 
-    /// The gradients, given `x` `(B, I)` and `dy` `(B, O)`, that with respect to the output. Where the layer
-    /// had a ReLU for its epilogue, `dy` has gone through it already: [`InputGrad::ThroughRelu`] of the next
-    /// layer sees to that.
+    /// The gradients, given `x` `(B, I)` and `dy` `(B, O)`, the gradient with respect to the
+    /// output.
+    ///
+    /// With a ReLU as epilogue, `dy` is the gradient with respect to the ReLU's input: the next
+    /// layer gives that with [`InputGrad::ThroughRelu`].
     ///
     /// # Errors
     ///
@@ -106,15 +109,22 @@ impl Module for Linear {
 
 /// `x` `(B, I)`, `weight` `(O, I)` and `bias` `(O)` to `y` `(B, O)`; candle can differentiate it.
 ///
+/// ```
+/// use candle_core::{Device, Result, Tensor};
+///
+/// # fn main() -> Result<()> {
+/// let x = Tensor::new(&[[1f32, 2.0]], &Device::Cpu)?;
+/// let weight = Tensor::new(&[[3f32, 4.0]], &Device::Cpu)?;
+/// assert_eq!(alexnet_kernels::linear(&x, &weight, None)?.to_vec2::<f32>()?, [[11.0]]);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 ///
 /// Other ranks or dtypes, no elements, sizes that do not fit.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-    let bias = match bias {
-        Some(bias) => bias.clone(),
-        None => Tensor::zeros(weight.dim(0)?, candle_core::DType::F32, weight.device())?,
-    };
-    Linear::new(weight.clone(), bias)?.forward(x)
+    Linear::new(weight.clone(), bias_or_zeros(bias, weight)?)?.forward(x)
 }
 
 fn backward(x: &Tensor, w: &Tensor, dy: &Tensor, input: InputGrad) -> Result<LayerGrads> {
@@ -126,12 +136,12 @@ fn backward(x: &Tensor, w: &Tensor, dy: &Tensor, input: InputGrad) -> Result<Lay
     Ok(LayerGrads { input, weight, bias })
 }
 
-/// Weights as the device takes them: the processor takes any strides, a GPU row-major ones.
+/// The weights as matmuls take them: on the CPU with any strides, on a GPU row-major.
 fn on_device(w: &Tensor) -> Result<Tensor> {
     if w.device().is_cpu() { Ok(w.clone()) } else { w.contiguous() }
 }
 
-/// An input of rank 2 and any strides as a matrix.
+/// An input of rank 2 with any strides as a matrix.
 fn matrix<'a>(x: &Input<'a, CpuStorage>) -> Result<Matrix<'a>> {
     let (dims, &[row, column]) = (x.dims2()?, x.layout.stride()) else {
         bail!("linear: expected 2 dimensions, got {:?}", x.shape())
@@ -162,15 +172,14 @@ impl Op<3> for Forward {
         let mut transposed_y = unsafe { Scratch::uninit(out * batch)? }; // (O, B)
         let x = transposed(x.values()?, batch, inputs)?; // (I, B)
         gemm_parallel(&mut transposed_y, matrix(&w)?, Matrix::row_major(&x, inputs, batch));
-        let y = produce((batch, out), |y| {
+        produce((batch, out), |y| {
             let transposed_y = Matrix::row_major(&transposed_y, out, batch);
             match self.epilogue {
                 Epilogue::Relu => transpose(transposed_y, y, |y, o| relu(y + bias[o])),
                 Epilogue::None => transpose(transposed_y, y, |y, o| y + bias[o]),
             }
             Ok(())
-        })?;
-        Ok(y.into())
+        })
     }
 
     #[cfg(feature = "cuda")]
@@ -184,8 +193,7 @@ impl Op<3> for Forward {
         y: &Tensor,
         dy: &Tensor,
     ) -> Result<[Option<Tensor>; 3]> {
-        let dy = if self.epilogue == Epilogue::Relu { masked(y, dy, 1.0)? } else { dy.clone() };
-        let grads = backward(x, w, &dy, InputGrad::Plain)?;
+        let grads = backward(x, w, &through(self.epilogue, y, dy)?, InputGrad::Plain)?;
         Ok([grads.input, Some(grads.weight), Some(grads.bias)])
     }
 }
@@ -207,14 +215,13 @@ impl Op<3> for InputGradient {
         let mut transposed_dx = unsafe { Scratch::uninit(inputs * batch)? }; // (I, B)
         let dy = Matrix::row_major(&dy, out, batch);
         gemm_parallel(&mut transposed_dx, matrix(&w)?.transposed(), dy);
-        let dx = produce((batch, inputs), |dx| {
+        produce((batch, inputs), |dx| {
             transpose(Matrix::row_major(&transposed_dx, inputs, batch), dx, |dx, _| dx);
             if self.through_relu {
-                keep_where(x, dx);
+                zero_where_not_positive(x, dx);
             }
             Ok(())
-        })?;
-        Ok(dx.into())
+        })
     }
 
     #[cfg(feature = "cuda")]
@@ -241,7 +248,7 @@ impl Op<2> for WeightGrad {
             gemm_parallel(dw, dy, Matrix::row_major(x, batch, inputs));
             Ok(())
         })?;
-        Ok(Outputs::two(dw, (CpuStorage::F32(db), Shape::from(out))))
+        Ok(dw.and((CpuStorage::F32(db), Shape::from(out))))
     }
 
     #[cfg(feature = "cuda")]

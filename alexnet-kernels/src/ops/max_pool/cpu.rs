@@ -1,4 +1,4 @@
-//! The loops of max-pooling over one image at a time, a block of channels in registers.
+//! Max-pooling on the CPU: image by image, with the maxima of a block of channels in registers.
 
 use rayon::prelude::*;
 
@@ -8,36 +8,36 @@ use crate::cpu::simd::vectorized;
 use crate::ops::fusion::Epilogue;
 use crate::ops::relu::relu;
 
-/// Channels that are worked on together: a vector of the widest kind.
+/// Channels whose maxima are found together: an AVX-512 vector.
 const BLOCK: usize = 16;
 
-/// A place in a window, in scan order.
-pub(super) trait Place: Element + Copy + PartialEq + Send + Sync {
-    /// No place.
+/// The type of an argmax: the number of a pixel in its window, in scan order.
+pub(super) trait Argmax: Element + Copy + PartialEq + Send + Sync {
+    /// The value for no pixel, where no gradient flows back.
     const NONE: Self;
 
-    fn of(place: u32) -> Self;
+    fn of(number: u32) -> Self;
 }
 
-impl Place for u8 {
+impl Argmax for u8 {
     const NONE: Self = u8::MAX;
 
     #[inline(always)]
-    fn of(place: u32) -> Self {
-        place as u8
+    fn of(number: u32) -> Self {
+        number as u8
     }
 }
 
-impl Place for u32 {
+impl Argmax for u32 {
     const NONE: Self = u32::MAX;
 
     #[inline(always)]
-    fn of(place: u32) -> Self {
-        place
+    fn of(number: u32) -> Self {
+        number
     }
 }
 
-/// The loops over sizes that fit each other: (B, H, W, C) in, (B, H', W', C) out.
+/// The loops over a batch: (B, H, W, C) in, (B, H', W', C) out.
 pub(super) struct PoolKernel(pub(super) PoolSize);
 
 impl PoolKernel {
@@ -49,8 +49,8 @@ impl PoolKernel {
         self.0.outputs() / self.0.batch
     }
 
-    /// Calls `f` with the offset of each output pixel, and its window: the offset of each pixel in it, and
-    /// its place.
+    /// Calls `f` with the offset of each output pixel, and with its window: the offset of each
+    /// input pixel, and its number in the window.
     #[inline(always)]
     fn windows(&self, mut f: impl FnMut(usize, &[(usize, u32)])) {
         let PoolSize { kernel, stride, input: (h, w), output, channels: c, .. } = self.0;
@@ -60,9 +60,9 @@ impl PoolKernel {
                 let (top, left) = (out_h * stride, out_w * stride);
                 window.clear();
                 for row in top..(top + kernel).min(h) {
-                    let place = |col| ((row - top) * kernel + col - left) as u32;
+                    let number = |col| ((row - top) * kernel + col - left) as u32;
                     let columns = left..(left + kernel).min(w);
-                    window.extend(columns.map(|col| ((row * w + col) * c, place(col))));
+                    window.extend(columns.map(|col| ((row * w + col) * c, number(col))));
                 }
                 f((out_h * output.1 + out_w) * c, &window);
             }
@@ -96,27 +96,28 @@ impl PoolKernel {
         });
     }
 
-    /// `y` and the places of the maxima; with `skip`, that of a maximum not above 0 is none.
-    pub(super) fn maxima_and_places<P: Place>(
+    /// `y`, and the argmax of each maximum; with `skip`, that of a maximum not above 0 is
+    /// [`Argmax::NONE`].
+    pub(super) fn maxima_and_argmax<A: Argmax>(
         &self,
         x: &[f32],
         epilogue: Epilogue,
         skip: bool,
         y: &mut [f32],
-        places: &mut [P],
+        argmax: &mut [A],
     ) {
         let out = self.output_image();
-        let images = y.par_chunks_mut(out).zip(places.par_chunks_mut(out));
-        images.zip(x.par_chunks(self.input_image())).for_each(|((y, places), x)| {
+        let images = y.par_chunks_mut(out).zip(argmax.par_chunks_mut(out));
+        images.zip(x.par_chunks(self.input_image())).for_each(|((y, argmax), x)| {
             vectorized(
                 #[inline(always)]
                 || {
                     self.windows(
                         #[inline(always)]
                         |at, window| {
-                            let (y, places) = (
+                            let (y, argmax) = (
                                 &mut y[at..][..self.0.channels],
-                                &mut places[at..][..self.0.channels],
+                                &mut argmax[at..][..self.0.channels],
                             );
                             blocks(
                                 self.0.channels,
@@ -124,11 +125,11 @@ impl PoolKernel {
                                 |c, whole| match whole {
                                     true => {
                                         let result = max::<BLOCK>(x, window, c, epilogue);
-                                        write(result, skip, &mut y[c..], &mut places[c..]);
+                                        write(result, skip, &mut y[c..], &mut argmax[c..]);
                                     }
                                     false => {
                                         let result = max::<1>(x, window, c, epilogue);
-                                        write(result, skip, &mut y[c..], &mut places[c..]);
+                                        write(result, skip, &mut y[c..], &mut argmax[c..]);
                                     }
                                 },
                             );
@@ -139,22 +140,22 @@ impl PoolKernel {
         });
     }
 
-    /// `dx`: each pixel collects from the windows that it is in.
-    pub(super) fn gradient<P: Place>(&self, places: &[P], dy: &[f32], dx: &mut [f32]) {
+    /// `dx`: the gradient of a pixel is the sum over the windows of which it is the argmax.
+    pub(super) fn gradient<A: Argmax>(&self, argmax: &[A], dy: &[f32], dx: &mut [f32]) {
         let out = self.output_image();
-        let images = dx.par_chunks_mut(self.input_image()).zip(places.par_chunks(out));
-        images.zip(dy.par_chunks(out)).for_each(|((dx, places), dy)| {
+        let images = dx.par_chunks_mut(self.input_image()).zip(argmax.par_chunks(out));
+        images.zip(dy.par_chunks(out)).for_each(|((dx, argmax), dy)| {
             vectorized(
                 #[inline(always)]
-                || self.image_gradient(places, dy, dx),
+                || self.image_gradient(argmax, dy, dx),
             );
         });
     }
 
     #[inline(always)]
-    fn image_gradient<P: Place>(&self, places: &[P], dy: &[f32], dx: &mut [f32]) {
+    fn image_gradient<A: Argmax>(&self, argmax: &[A], dy: &[f32], dx: &mut [f32]) {
         let PoolSize { kernel, stride, input: (h, w), output, channels: c, .. } = self.0;
-        // The windows along one side that a pixel is in.
+        // The windows that contain a pixel, along one dimension.
         let windows = |at: usize, out: usize| {
             (at + 1).saturating_sub(kernel).div_ceil(stride)..(at / stride + 1).min(out)
         };
@@ -165,11 +166,11 @@ impl PoolKernel {
                 dx.fill(0.0);
                 for out_h in windows(row, output.0) {
                     for out_w in windows(column, output.1) {
-                        let place = (row - out_h * stride) * kernel + column - out_w * stride;
-                        let (at, place) = ((out_h * output.1 + out_w) * c, P::of(place as u32));
-                        let (places, dy) = (&places[at..][..c], &dy[at..][..c]);
-                        for ((dx, dy), here) in dx.iter_mut().zip(dy).zip(places) {
-                            *dx += if *here == place { *dy } else { 0.0 };
+                        let number = (row - out_h * stride) * kernel + column - out_w * stride;
+                        let (at, number) = ((out_h * output.1 + out_w) * c, A::of(number as u32));
+                        let (argmax, dy) = (&argmax[at..][..c], &dy[at..][..c]);
+                        for ((dx, dy), here) in dx.iter_mut().zip(dy).zip(argmax) {
+                            *dx += if *here == number { *dy } else { 0.0 };
                         }
                     }
                 }
@@ -178,7 +179,8 @@ impl PoolKernel {
     }
 }
 
-/// `f(c, true)` for each first channel of a whole block, then `f(c, false)` for each channel left.
+/// `f(c, true)` for the first channel of each whole block, then `f(c, false)` for each remaining
+/// channel.
 #[inline(always)]
 fn blocks(channels: usize, mut f: impl FnMut(usize, bool)) {
     let whole = channels / BLOCK * BLOCK;
@@ -190,21 +192,22 @@ fn blocks(channels: usize, mut f: impl FnMut(usize, bool)) {
     }
 }
 
-/// Maxima and places to where they go; with `skip`, no place for a maximum not above 0.
+/// Writes maxima and argmax; with `skip`, the argmax of a maximum not above 0 is [`Argmax::NONE`].
 #[inline(always)]
-fn write<P: Place, const N: usize>(
+fn write<A: Argmax, const N: usize>(
     (max, found): ([f32; N], [u32; N]),
     skip: bool,
     y: &mut [f32],
-    places: &mut [P],
+    argmax: &mut [A],
 ) {
     y[..N].copy_from_slice(&max);
-    for (i, place) in places[..N].iter_mut().enumerate() {
-        *place = if skip & (max[i] <= 0.0) { P::NONE } else { P::of(found[i]) };
+    for (i, number) in argmax[..N].iter_mut().enumerate() {
+        *number = if skip & (max[i] <= 0.0) { A::NONE } else { A::of(found[i]) };
     }
 }
 
-/// The maximum of each of `N` channels from `c` on over a window, and its place; NaN if there is one.
+/// The maximum over a window of each of the `N` channels from `c` on, and its argmax; NaN if the
+/// window has one.
 #[inline(always)]
 fn max<const N: usize>(
     x: &[f32],
@@ -212,17 +215,17 @@ fn max<const N: usize>(
     c: usize,
     epilogue: Epilogue,
 ) -> ([f32; N], [u32; N]) {
-    let (mut max, mut places) = ([f32::NEG_INFINITY; N], [window[0].1; N]);
-    for &(pixel, place) in window {
+    let (mut max, mut argmax) = ([f32::NEG_INFINITY; N], [window[0].1; N]);
+    for &(pixel, number) in window {
         let x = &x[pixel + c..][..N];
         for i in 0..N {
             let takes = (x[i] > max[i]) | x[i].is_nan();
             max[i] = if takes { x[i] } else { max[i] };
-            places[i] = if takes { place } else { places[i] };
+            argmax[i] = if takes { number } else { argmax[i] };
         }
     }
     if epilogue == Epilogue::Relu {
         max = max.map(relu);
     }
-    (max, places)
+    (max, argmax)
 }

@@ -6,45 +6,44 @@ use super::launch::{self, PoolSize};
 use crate::cuda::gpu::Gpu;
 use crate::op::{Input, Outputs};
 
-/// `x` to `y` and the places of its maxima, bytes or 32-bit words as [`PoolSize::place_bytes`] says. With
-/// `rectify`, a maximum of 0 or less becomes 0 and has no place.
+/// `x` to `y` and its argmax, bytes or 32-bit words as [`PoolSize::argmax_bytes`] says. With
+/// `relu`, a maximum of 0 or less becomes 0 and passes no gradient on.
 pub(super) fn max_pool(
     size: &PoolSize,
     x: &Input<'_, CudaStorage>,
-    rectify: bool,
+    relu: bool,
 ) -> Result<Outputs<CudaStorage>> {
     let gpu = Gpu::of(x.storage);
     let x = gpu.read(x)?;
     let mut y = gpu.uninit(x.storage, size.outputs())?;
-    let run =
-        |y, places| gpu.run(&launch::max_pool(x.storage, size, [x.span, y, places], rectify)?);
-    let places = if size.place_bytes() == 1 {
-        let mut places = gpu.uninit_as::<u8>(size.outputs())?;
-        run(y.writing(&gpu).span, gpu.write(&mut places).span)?;
-        CudaStorage::wrap_cuda_slice(places, gpu.device.clone())
+    let run = |y, argmax| gpu.run(&launch::max_pool(x.storage, size, [x.span, y, argmax], relu)?);
+    let argmax = if size.argmax_bytes() == 1 {
+        let mut argmax = gpu.uninit_as::<u8>(size.outputs())?;
+        run(y.writing(&gpu).span, gpu.write(&mut argmax).span)?;
+        CudaStorage::wrap_cuda_slice(argmax, gpu.device.clone())
     } else {
-        let mut places = gpu.uninit_as::<u32>(size.outputs())?;
-        run(y.writing(&gpu).span, gpu.write(&mut places).span)?;
-        CudaStorage::wrap_cuda_slice(places, gpu.device.clone())
+        let mut argmax = gpu.uninit_as::<u32>(size.outputs())?;
+        run(y.writing(&gpu).span, gpu.write(&mut argmax).span)?;
+        CudaStorage::wrap_cuda_slice(argmax, gpu.device.clone())
     };
     let shape = size.output_shape();
-    Ok(Outputs::two((y.finish(&gpu), shape.clone()), (places, shape)))
+    Ok(Outputs::from((y.finish(&gpu), shape.clone())).and((argmax, shape)))
 }
 
-/// `(places, dy) → dx`.
+/// `(argmax, dy) → dx`.
 pub(super) fn max_pool_backward(
     size: &PoolSize,
-    places: &Input<'_, CudaStorage>,
+    argmax: &Input<'_, CudaStorage>,
     dy: &Input<'_, CudaStorage>,
 ) -> Result<Outputs<CudaStorage>> {
     let gpu = Gpu::of(dy.storage);
     let dy = gpu.read(dy)?;
-    let (places, _until) = if size.place_bytes() == 1 {
-        gpu.read_as::<u8>(places)?
+    let (argmax, _until) = if size.argmax_bytes() == 1 {
+        gpu.read_as::<u8>(argmax)?
     } else {
-        gpu.read_as::<u32>(places)?
+        gpu.read_as::<u32>(argmax)?
     };
     gpu.produce(dy.storage, size.input_shape(), |dx| {
-        Ok(vec![launch::max_pool_backward(dy.storage, size, [places, dy.span, dx])?])
+        gpu.run(&launch::max_pool_backward(dy.storage, size, [argmax, dy.span, dx])?)
     })
 }

@@ -42,8 +42,8 @@ impl PoolSize {
         self.batch * self.output.0 * self.output.1 * self.channels
     }
 
-    /// Bytes of one note of where a maximum was: 1, or 4 for kernels of more pixels than a byte counts.
-    pub fn place_bytes(&self) -> usize {
+    /// Bytes of an argmax: 1, or 4 for kernels with more pixels than a byte can number.
+    pub fn argmax_bytes(&self) -> usize {
         if self.kernel <= 15 { 1 } else { 4 }
     }
 
@@ -52,14 +52,14 @@ impl PoolSize {
         storage: Storage,
         which: &str,
         (spans, activations): (&[Span], &[Span]),
-        (places, elements): (Span, usize),
+        (argmax, elements): (Span, usize),
     ) -> Result<Launch> {
-        let bytes = self.place_bytes();
+        let bytes = self.argmax_bytes();
         let mut sized: Vec<_> = activations.iter().map(|&s| (s, storage.bytes())).collect();
-        sized.push((places, bytes));
+        sized.push((argmax, bytes));
         let vector = if bytes == 1 { width(storage.vector(), self.channels, &sized) } else { 1 };
-        let (name, place) = (storage.name(), if bytes == 1 { "u8" } else { "u32" });
-        let kernel = format!("max_pool_{which}_{name}_{place}_v{vector}");
+        let (name, number) = (storage.name(), if bytes == 1 { "u8" } else { "u32" });
+        let kernel = format!("max_pool_{which}_{name}_{number}_v{vector}");
         let ((h, w), (out_h, out_w)) = (self.input, self.output);
         // A stride beyond the map leaves one window; the kernels count to 2^32.
         let stride = self.stride.min(h.max(w));
@@ -68,9 +68,9 @@ impl PoolSize {
     }
 }
 
-/// `x` to `y` and to the places of the maxima, one for each element of `y`, of
-/// [`place_bytes`](PoolSize::place_bytes) each. With `rectify`, a maximum of 0 or less passes on 0 and has no place:
-/// right where a ReLU stands directly before or behind the pool.
+/// `x` to `y` and the argmax of each element of `y`, of [`argmax_bytes`](PoolSize::argmax_bytes)
+/// each. With `relu`, which stands for a ReLU directly before or after the pool, a maximum of 0 or
+/// less becomes 0 and passes no gradient on.
 ///
 /// # Errors
 ///
@@ -78,18 +78,18 @@ impl PoolSize {
 pub fn max_pool(
     storage: Storage,
     size: &PoolSize,
-    [x, y, places]: [Span; 3],
-    rectify: bool,
+    [x, y, argmax]: [Span; 3],
+    relu: bool,
 ) -> Result<Launch> {
     x.check("max-pool: the input", size.inputs())?;
     y.check("max-pool: the output", size.outputs())?;
-    places.check("max-pool: the places", size.outputs())?;
-    let spans = (&[x, y, places][..], &[x, y][..]);
-    let launch = size.launch(storage, "forward", spans, (places, size.outputs()))?;
-    Ok(launch.words(&[u32::from(rectify)]))
+    argmax.check("max-pool: the argmax", size.outputs())?;
+    let spans = (&[x, y, argmax][..], &[x, y][..]);
+    let launch = size.launch(storage, "forward", spans, (argmax, size.outputs()))?;
+    Ok(launch.words(&[u32::from(relu)]))
 }
 
-/// `(places, dy) → dx`.
+/// `(argmax, dy) → dx`.
 ///
 /// # Errors
 ///
@@ -97,11 +97,11 @@ pub fn max_pool(
 pub fn max_pool_backward(
     storage: Storage,
     size: &PoolSize,
-    [places, dy, dx]: [Span; 3],
+    [argmax, dy, dx]: [Span; 3],
 ) -> Result<Launch> {
-    places.check("max-pool: the places", size.outputs())?;
+    argmax.check("max-pool: the argmax", size.outputs())?;
     dy.check("max-pool: the gradient", size.outputs())?;
     dx.check("max-pool: the input's gradient", size.inputs())?;
-    let spans = (&[places, dy, dx][..], &[dy, dx][..]);
-    size.launch(storage, "backward", spans, (places, size.inputs()))
+    let spans = (&[argmax, dy, dx][..], &[dy, dx][..]);
+    size.launch(storage, "backward", spans, (argmax, size.inputs()))
 }

@@ -74,21 +74,17 @@ __device__ void backward(In<A> argmax, In<T> dy, Out<T> dx, u32 vectors, Sizes s
   store<V, T>(dx, (u64)i * V, sums);
 }
 
-#define KERNELS(T, A, V)                                                                      \
-  extern "C" __global__ void max_pool_forward_##T##_##A##_v##V(                               \
-      In<T> x, Out<T> y, Out<A> argmax, u32 vectors, u32 height, u32 width, u32 out_height,   \
-      u32 out_width, u32 channels, u32 kernel, u32 stride, u32 relu) {                        \
-    forward<T, A, V>(x, y, argmax, vectors,                                                   \
-                     {height, width, out_height, out_width, channels, kernel, stride}, relu); \
-  }                                                                                           \
-  HOST_ENTRY(max_pool_forward_##T##_##A##_v##V)                                               \
-  extern "C" __global__ void max_pool_backward_##T##_##A##_v##V(                              \
-      In<A> argmax, In<T> dy, Out<T> dx, u32 vectors, u32 height, u32 width, u32 out_height,  \
-      u32 out_width, u32 channels, u32 kernel, u32 stride) {                                  \
-    backward<T, A, V>(argmax, dy, dx, vectors,                                                \
-                      {height, width, out_height, out_width, channels, kernel, stride});      \
-  }                                                                                           \
-  HOST_ENTRY(max_pool_backward_##T##_##A##_v##V)
+#define KERNELS(T, A, V)                                                                           \
+  KERNEL(max_pool_forward_##T##_##A##_v##V,                                                        \
+         (In<T> x, Out<T> y, Out<A> argmax, u32 vectors, u32 height, u32 width, u32 out_height,    \
+          u32 out_width, u32 channels, u32 kernel, u32 stride, u32 relu),                          \
+         forward<T, A, V>(x, y, argmax, vectors,                                                   \
+                          {height, width, out_height, out_width, channels, kernel, stride}, relu)) \
+  KERNEL(max_pool_backward_##T##_##A##_v##V,                                                       \
+         (In<A> argmax, In<T> dy, Out<T> dx, u32 vectors, u32 height, u32 width, u32 out_height,   \
+          u32 out_width, u32 channels, u32 kernel, u32 stride),                                    \
+         backward<T, A, V>(argmax, dy, dx, vectors,                                                \
+                           {height, width, out_height, out_width, channels, kernel, stride}))
 
 KERNELS(float, u8, 4)
 KERNELS(float, u8, 1)

@@ -1,4 +1,4 @@
-//! Max-pooling with any kernel and stride, so also the paper's overlapping one (3 by 3, stride 2).
+//! Max-pooling with any kernel and stride, such as the paper's overlapping one (3 by 3, stride 2).
 //!
 //! ```text
 //!  y[h,w] = max x[h·stride + i, w·stride + j]         0 ≤ i, j < kernel, inside the map
@@ -7,16 +7,17 @@
 //! H' = ⌊(H − kernel) / stride⌋ + 1,  or ⌈ ⌉ with `ceil`
 //! ```
 //!
-//! Shapes: `x`, `dx` are `(B, C, H, W)`; `y`, `dy` are `(B, C, H', W')`, f32; `a` too, of u8, or of u32
-//! for kernels of 16 and more, whose largest value stands for "none".
+//! Shapes: `x`, `dx` are `(B, C, H, W)`; `y`, `dy` and the argmax `a` are `(B, C, H', W')`; f32,
+//! `a` u8 or, for kernels of 16 and more, u32. The largest value of that type is the argmax of a
+//! maximum that passes no gradient on.
 //! Units: `kernel` and `stride` count pixels.
-//! Errors: rank other than 4, dtype other than f32, no elements, kernel or stride 0, kernel
-//! larger than the map, `dy` of another shape than `y`.
+//! Errors: rank other than 4, dtype other than f32, no elements, kernel or stride 0, kernel larger
+//! than the map, `dy` of another shape than `y`.
 //! Source: Krizhevsky, Sutskever, Hinton 2012, §3.4; `ceil` is what the authors' program does.
 //! Deviations: of equal maxima the first in scan order takes the whole gradient, as in PyTorch and
 //! Caffe; in the authors' program each takes it. With `ceil` and stride > kernel, a last window
-//! that would lie outside the map altogether is left out. NaN counts as larger than any number,
-//! so that a diverged run is seen.
+//! that would lie outside the map altogether is left out. NaN counts as larger than any number, so
+//! that a diverged run is seen.
 
 mod cpu;
 #[cfg(feature = "cuda")]
@@ -28,16 +29,16 @@ pub(crate) mod reference;
 use candle_core::CudaStorage;
 use candle_core::{CpuStorage, DType, Module, Result, Tensor, bail};
 
-use self::cpu::{Place, PoolKernel};
+use self::cpu::{Argmax, PoolKernel};
 use self::launch::PoolSize;
 use crate::check::{check_shape, dims4};
 use crate::cpu::scratch::uninit;
 use crate::layout::{nchw, nhwc};
 use crate::op::{Apply, Input, Op, Outputs, produce};
 use crate::ops::fusion::{Epilogue, InputGrad};
-use crate::ops::relu::masked;
+use crate::ops::relu::through;
 
-/// The window and its steps, the same in both directions.
+/// Max-pooling; window and stride are the same in both directions.
 ///
 /// ```
 /// use alexnet_kernels::MaxPool2d;
@@ -105,9 +106,10 @@ impl MaxPool2d {
         nchw(&op.apply([&nhwc(x)?])?)
     }
 
-    /// [`forward_fused`](Self::forward_fused), keeping what [`backward`](Self::backward) needs instead of `x`.
-    /// `input` is the gradient that `backward` is to give: with [`InputGrad::ThroughRelu`] a window without a
-    /// value above 0 passes nothing on.
+    /// [`forward_fused`](Self::forward_fused) with the argmax, which [`backward`](Self::backward)
+    /// needs instead of `x`. `input` is the gradient that `backward` is to give: with
+    /// [`InputGrad::ThroughRelu`] a window without a value above 0 gets an argmax that passes no
+    /// gradient on.
     ///
     /// # Errors
     ///
@@ -124,8 +126,8 @@ impl MaxPool2d {
         Ok(Pooled { output: nchw(&output)?, argmax: nchw(&argmax)? })
     }
 
-    /// The gradient with respect to the input `(B, C, H, W)`, of which `size` is the height and width, given
-    /// `argmax` and `dy`, the gradient with respect to `y`, both `(B, C, H', W')`.
+    /// The gradient with respect to the input `(B, C, H, W)`, whose height and width are `size`,
+    /// given the argmax and `dy`, the gradient with respect to `y`, both `(B, C, H', W')`.
     ///
     /// # Errors
     ///
@@ -167,12 +169,12 @@ impl Module for MaxPool2d {
     }
 }
 
-/// What [`MaxPool2d::forward_with_argmax`] gives, both `(B, C, H', W')`.
+/// The results of [`MaxPool2d::forward_with_argmax`], both `(B, C, H', W')`.
 #[derive(Debug, Clone)]
 pub struct Pooled {
     /// The maxima, f32.
     pub output: Tensor,
-    /// Where in its window each of them was found, u8 or u32.
+    /// Where in its window each of them is: row · kernel + column, u8 or u32.
     pub argmax: Tensor,
 }
 
@@ -187,11 +189,10 @@ impl Op<1> for Forward {
 
     fn cpu(&self, [x]: [Input<'_, CpuStorage>; 1]) -> Result<Outputs<CpuStorage>> {
         let (size, x) = (self.pool.sizes(x.dims4()?)?, x.values::<f32>()?);
-        let y = produce(size.output_shape(), |y| {
+        produce(size.output_shape(), |y| {
             PoolKernel(size).maxima(x, self.epilogue, y);
             Ok(())
-        })?;
-        Ok(y.into())
+        })
     }
 
     #[cfg(feature = "cuda")]
@@ -201,7 +202,7 @@ impl Op<1> for Forward {
     }
 
     fn gradients(&self, [x]: [&Tensor; 1], y: &Tensor, dy: &Tensor) -> Result<[Option<Tensor>; 1]> {
-        let dy = if self.epilogue == Epilogue::Relu { masked(y, dy, 1.0)? } else { dy.clone() };
+        let dy = through(self.epilogue, y, dy)?;
         let (pool, (_, h, w, _)) = (self.pool, x.dims4()?);
         let forward = ForwardArgmax { pool, epilogue: Epilogue::None, through_relu: false };
         let (_, argmax) = forward.run_two([x])?;
@@ -213,25 +214,25 @@ impl Op<1> for Forward {
 struct ForwardArgmax {
     pool: MaxPool2d,
     epilogue: Epilogue,
-    /// Whether a maximum that is not above 0 has no place.
+    /// Whether a maximum that is not above 0 passes no gradient on.
     through_relu: bool,
 }
 
 impl ForwardArgmax {
-    fn run_cpu<P: Place>(
+    fn run_cpu<A: Argmax>(
         &self,
         size: PoolSize,
         x: &[f32],
-        storage: fn(Vec<P>) -> CpuStorage,
+        storage: fn(Vec<A>) -> CpuStorage,
     ) -> Result<Outputs<CpuStorage>> {
         let shape = size.output_shape();
-        // SAFETY: `maxima_and_places` writes all of it.
-        let mut places = unsafe { uninit::<P>(shape.elem_count())? };
+        // SAFETY: `maxima_and_argmax` writes all of it.
+        let mut argmax = unsafe { uninit::<A>(shape.elem_count())? };
         let y = produce(shape.clone(), |y| {
-            PoolKernel(size).maxima_and_places(x, self.epilogue, self.through_relu, y, &mut places);
+            PoolKernel(size).maxima_and_argmax(x, self.epilogue, self.through_relu, y, &mut argmax);
             Ok(())
         })?;
-        Ok(Outputs::two(y, (storage(places), shape)))
+        Ok(y.and((storage(argmax), shape)))
     }
 }
 
@@ -272,14 +273,13 @@ impl Op<2> for Backward {
 
     fn cpu(&self, [argmax, dy]: [Input<'_, CpuStorage>; 2]) -> Result<Outputs<CpuStorage>> {
         let (size, dy) = (self.sizes(&dy)?, dy.values::<f32>()?);
-        let dx = produce(size.input_shape(), |dx| {
+        produce(size.input_shape(), |dx| {
             match self.pool.argmax_dtype() {
                 DType::U8 => PoolKernel(size).gradient(argmax.values::<u8>()?, dy, dx),
                 _ => PoolKernel(size).gradient(argmax.values::<u32>()?, dy, dx),
             }
             Ok(())
-        })?;
-        Ok(dx.into())
+        })
     }
 
     #[cfg(feature = "cuda")]

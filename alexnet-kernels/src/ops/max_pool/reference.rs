@@ -3,7 +3,7 @@
 use super::MaxPool2d;
 use crate::array::{Array, indices};
 
-/// Where the first maximum of each window is.
+/// The index of the first maximum of each window.
 fn maxima(op: &MaxPool2d, x: &Array, y: [usize; 4]) -> Vec<[usize; 4]> {
     let [_, _, height, width] = x.four();
     let first = |[b, c, h, w]: [usize; 4]| {
@@ -20,11 +20,11 @@ fn maxima(op: &MaxPool2d, x: &Array, y: [usize; 4]) -> Vec<[usize; 4]> {
     indices(y).map(first).collect()
 }
 
-/// `y`, whose height and width are given.
+/// `y`, of the given height and width.
 pub fn max_pool(op: &MaxPool2d, x: &Array, (h, w): (usize, usize)) -> Array {
     let dims = vec![x.dims[0], x.dims[1], h, w];
-    let places = maxima(op, x, [dims[0], dims[1], h, w]);
-    Array { dims, values: places.into_iter().map(|at| x.get(at)).collect() }
+    let maxima = maxima(op, x, [dims[0], dims[1], h, w]);
+    Array { dims, values: maxima.into_iter().map(|at| x.get(at)).collect() }
 }
 
 /// The gradient with respect to `x`.

@@ -1,4 +1,4 @@
-//! Launches of ReLU.
+//! Launches of the ReLU.
 
 use candle_core::Result;
 
@@ -15,8 +15,9 @@ pub fn relu(storage: Storage, [x, y]: [Span; 2]) -> Result<Launch> {
 
 /// `dx = dy · factor` where `y > 0`, else 0. `dx` may be `dy`.
 ///
-/// With `y` the output of a ReLU this is its gradient; with `y` the output of a dropout behind it and the dropout's
-/// factor, the gradient of both; with `y` the input of a layer, it masks what flows back to a ReLU before that layer.
+/// With `y` the output of a ReLU, this is the ReLU's gradient. With `y` the output of a dropout
+/// after the ReLU, and the dropout's factor, it is the gradient through both. With `y` the input of
+/// a layer, it takes the layer's gradient back through the ReLU before it.
 ///
 /// # Errors
 ///

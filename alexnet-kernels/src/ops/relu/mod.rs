@@ -11,8 +11,6 @@
 //! Source: Krizhevsky, Sutskever, Hinton 2012, §3.1; the gradient at 0 is the authors' program's.
 //! Deviations: NaN stays NaN, so that a diverged run is seen.
 
-#[cfg(feature = "cuda")]
-pub(crate) mod cuda;
 pub(crate) mod launch;
 pub(crate) mod reference;
 
@@ -22,10 +20,13 @@ use candle_core::{CpuStorage, Module, Result, Tensor};
 
 use crate::check::{check_shape, check_values};
 use crate::cpu::elementwise::{map1, map2};
+#[cfg(feature = "cuda")]
+use crate::cuda::gpu::{binary, unary};
 use crate::layout::{in_logical_order, in_memory_order};
 use crate::op::{Apply, Input, Op, Outputs, produce};
+use crate::ops::fusion::Epilogue;
 
-/// The rectifier; it has no constants.
+/// The ReLU, `max(x, 0)`.
 ///
 /// ```
 /// use alexnet_kernels::Relu;
@@ -49,7 +50,8 @@ impl Module for Relu {
 }
 
 impl Relu {
-    /// The gradient with respect to the input, given the output `y` and `dy`, that with respect to it.
+    /// The gradient with respect to the input, given the output `y` and `dy`, the gradient with
+    /// respect to `y`.
     ///
     /// # Errors
     ///
@@ -61,13 +63,21 @@ impl Relu {
     }
 }
 
-/// `max(x, 0)`; NaN stays.
+/// `max(x, 0)`; NaN stays NaN.
 #[inline(always)]
 pub(crate) fn relu(x: f32) -> f32 {
     if x <= 0.0 { 0.0 } else { x }
 }
 
-/// `scale · dy` where `y` is above 0, else 0; both as operations see them.
+/// `dy`, the gradient with respect to `y`, through the epilogue that gave `y`.
+pub(crate) fn through(epilogue: Epilogue, y: &Tensor, dy: &Tensor) -> Result<Tensor> {
+    match epilogue {
+        Epilogue::Relu => masked(y, dy, 1.0),
+        Epilogue::None => Ok(dy.clone()),
+    }
+}
+
+/// `scale · dy` where `y` is above 0, else 0; both in the layout that operations take.
 pub(crate) fn masked(y: &Tensor, dy: &Tensor, scale: f32) -> Result<Tensor> {
     Masked(scale).run_one([y, dy])
 }
@@ -80,16 +90,15 @@ impl Op<1> for Forward {
 
     fn cpu(&self, [x]: [Input<'_, CpuStorage>; 1]) -> Result<Outputs<CpuStorage>> {
         let values = x.values::<f32>()?;
-        let y = produce(x.shape(), |y| {
+        produce(x.shape(), |y| {
             map1(values, y, relu);
             Ok(())
-        })?;
-        Ok(y.into())
+        })
     }
 
     #[cfg(feature = "cuda")]
     fn cuda(&self, [x]: [Input<'_, CudaStorage>; 1]) -> Result<Outputs<CudaStorage>> {
-        cuda::relu(&x)
+        unary(&x, launch::relu)
     }
 
     fn gradients(&self, _: [&Tensor; 1], y: &Tensor, dy: &Tensor) -> Result<[Option<Tensor>; 1]> {
@@ -97,7 +106,7 @@ impl Op<1> for Forward {
     }
 }
 
-/// `(y, dy) → dx`, multiplied by the number.
+/// `(y, dy) → dx = factor · dy` where `y` is above 0, else 0; the factor is the number.
 struct Masked(f32);
 
 impl Op<2> for Masked {
@@ -105,7 +114,7 @@ impl Op<2> for Masked {
 
     fn cpu(&self, [y, dy]: [Input<'_, CpuStorage>; 2]) -> Result<Outputs<CpuStorage>> {
         let (shape, y, dy, scale) = (y.shape(), y.values::<f32>()?, dy.values::<f32>()?, self.0);
-        let dx = produce(shape, |dx| {
+        produce(shape, |dx| {
             map2(
                 y,
                 dy,
@@ -114,12 +123,11 @@ impl Op<2> for Masked {
                 |y, dy| if y > 0.0 { scale * dy } else { 0.0 },
             );
             Ok(())
-        })?;
-        Ok(dx.into())
+        })
     }
 
     #[cfg(feature = "cuda")]
     fn cuda(&self, [y, dy]: [Input<'_, CudaStorage>; 2]) -> Result<Outputs<CudaStorage>> {
-        cuda::relu_backward(&y, &dy, self.0)
+        binary([&y, &dy], |storage, spans| launch::relu_backward(storage, spans, self.0))
     }
 }

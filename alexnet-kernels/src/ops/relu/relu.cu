@@ -29,15 +29,9 @@ __device__ void backward(In<T> y, Out<T> dy, Out<T> dx, u32 vectors, float facto
 }
 
 #define RELU(T, V)                                                                                \
-  extern "C" __global__ void relu_forward_##T##_v##V(In<T> x, Out<T> y, u32 vectors) {            \
-    forward<T, V>(x, y, vectors);                                                                 \
-  }                                                                                               \
-  HOST_ENTRY(relu_forward_##T##_v##V)                                                             \
-  extern "C" __global__ void relu_backward_##T##_v##V(In<T> y, Out<T> dy, Out<T> dx, u32 vectors, \
-                                                      float factor) {                             \
-    backward<T, V>(y, dy, dx, vectors, factor);                                                   \
-  }                                                                                               \
-  HOST_ENTRY(relu_backward_##T##_v##V)
+  KERNEL(relu_forward_##T##_v##V, (In<T> x, Out<T> y, u32 vectors), forward<T, V>(x, y, vectors)) \
+  KERNEL(relu_backward_##T##_v##V, (In<T> y, Out<T> dy, Out<T> dx, u32 vectors, float factor),    \
+         backward<T, V>(y, dy, dx, vectors, factor))
 
 RELU(float, 4)
 RELU(float, 1)

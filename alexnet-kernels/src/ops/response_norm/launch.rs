@@ -2,14 +2,14 @@
 
 use candle_core::Result;
 
-use crate::cuda::launch::{Launch, MapSize, Span, Storage, width};
+use crate::cuda::launch::{Launch, MapSize, Span, Storage, check_equal, width};
 
-/// LRN's constants as its kernels use them.
+/// LRN's constants in the form that its kernels take.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LrnConstants {
-    /// Channels of a tower.
+    /// Channels of a tower: the length of a row.
     pub row: usize,
-    /// Channels a window reaches to each side, less than `row`.
+    /// How many channels a window reaches to each side; less than `row`.
     pub radius: usize,
     /// Offset of the scale.
     pub k: f32,
@@ -20,12 +20,10 @@ pub struct LrnConstants {
 }
 
 impl LrnConstants {
-    /// The kernel that fits the window, its vector and the arguments that follow the buffers.
+    /// The launch of the kernel that fits the window and the buffers: the fast one for windows of
+    /// 5, or the general one.
     fn launch(&self, storage: Storage, which: &str, spans: &[Span]) -> Result<Launch> {
-        let elements = spans[0].length as usize;
-        for span in spans {
-            span.check("lrn: a buffer", elements)?;
-        }
+        let elements = check_equal("lrn: a buffer", spans)?;
         let sized = spans.iter().map(|&span| (span, storage.bytes())).collect::<Vec<_>>();
         let (vector, name) = (width(storage.vector(), self.row, &sized), storage.name());
         let launch = if self.radius == 2 && vector > 1 {
@@ -63,10 +61,10 @@ pub fn lrn_backward(
     Ok(launch.words(&[u32::from(through_relu)]))
 }
 
-/// The constants of the norm within a map as its kernels use them.
+/// The constants of the norm within a map in the form that its kernels take.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MapConstants {
-    /// Pixels a window reaches up and down, and to each side; less than the map has.
+    /// How many pixels a window reaches up and down, and to each side; less than the map has.
     pub reach: [usize; 2],
     /// Offset of the scale.
     pub k: f32,
@@ -76,7 +74,8 @@ pub struct MapConstants {
     pub beta: f32,
 }
 
-/// The launch over every pixel of the maps: `stored` are buffers of activations, `floats` of f32.
+/// The launch over every pixel of the maps; `floats` says which buffers are f32 whatever the
+/// storage is.
 fn over_maps(
     storage: Storage,
     which: &str,
@@ -84,10 +83,7 @@ fn over_maps(
     constants: &MapConstants,
     (spans, floats): (&[Span], &[bool]),
 ) -> Result<Launch> {
-    let elements = spans[0].length as usize;
-    for span in spans {
-        span.check("map-norm: a buffer", elements)?;
-    }
+    let elements = check_equal("map-norm: a buffer", spans)?;
     let bytes = |float: &bool| if *float { 4 } else { storage.bytes() };
     let sized: Vec<_> = spans.iter().copied().zip(floats.iter().map(bytes)).collect();
     let vector = width(4, size.channels, &sized);
@@ -112,7 +108,8 @@ pub fn map_norm(
     over_maps(storage, "forward", size, constants, (&[x, y], &[false; 2]))
 }
 
-/// First half of the gradient: `(x, dy)` to dy·s^−β and each pixel's share in the gradient of its window, both f32.
+/// First half of the gradient: `(x, dy)` to dy·s^−β and the share dy·x·s^(−β−1) of each pixel, both
+/// f32.
 ///
 /// # Errors
 ///
@@ -127,7 +124,8 @@ pub fn map_norm_shares(
     over_maps(storage, "shares", size, constants, (&[x, dy, scaled, share], &floats))
 }
 
-/// Second half: `x` and what the first half gave to `dx`; with `through_relu`, 0 where `x` is not above 0.
+/// Second half of the gradient: `x` and the results of the first half to `dx`; with `through_relu`,
+/// 0 where `x` is not above 0.
 ///
 /// # Errors
 ///

@@ -122,30 +122,22 @@ __device__ void backward_any(In<T> x, In<T> dy, Out<T> dx, u32 elements, u32 len
   store<1, T>(dx, i, out);
 }
 
-#define FAST(T, V)                                                                              \
-  extern "C" __global__ void lrn_forward_##T##_v##V(In<T> x, Out<T> y, u32 vectors, u32 length, \
-                                                    float k, float a, float beta) {             \
-    forward<T, V>(x, y, vectors, length, {k, a, beta});                                         \
-  }                                                                                             \
-  HOST_ENTRY(lrn_forward_##T##_v##V)                                                            \
-  extern "C" __global__ void lrn_backward_##T##_v##V(In<T> x, In<T> dy, Out<T> dx, u32 vectors, \
-                                                     u32 length, float k, float a, float beta,  \
-                                                     u32 through_relu) {                        \
-    backward<T, V>(x, dy, dx, vectors, length, {k, a, beta}, through_relu);                     \
-  }                                                                                             \
-  HOST_ENTRY(lrn_backward_##T##_v##V)
-#define GENERAL(T)                                                                            \
-  extern "C" __global__ void lrn_forward_any_##T(In<T> x, Out<T> y, u32 elements, u32 length, \
-                                                 u32 radius, float k, float a, float beta) {  \
-    forward_any<T>(x, y, elements, length, radius, {k, a, beta});                             \
-  }                                                                                           \
-  HOST_ENTRY(lrn_forward_any_##T)                                                             \
-  extern "C" __global__ void lrn_backward_any_##T(In<T> x, In<T> dy, Out<T> dx, u32 elements, \
-                                                  u32 length, u32 radius, float k, float a,   \
-                                                  float beta, u32 through_relu) {             \
-    backward_any<T>(x, dy, dx, elements, length, radius, {k, a, beta}, through_relu);         \
-  }                                                                                           \
-  HOST_ENTRY(lrn_backward_any_##T)
+#define FAST(T, V)                                                                             \
+  KERNEL(lrn_forward_##T##_v##V,                                                               \
+         (In<T> x, Out<T> y, u32 vectors, u32 length, float k, float a, float beta),           \
+         forward<T, V>(x, y, vectors, length, {k, a, beta}))                                   \
+  KERNEL(lrn_backward_##T##_v##V,                                                              \
+         (In<T> x, In<T> dy, Out<T> dx, u32 vectors, u32 length, float k, float a, float beta, \
+          u32 through_relu),                                                                   \
+         backward<T, V>(x, dy, dx, vectors, length, {k, a, beta}, through_relu))
+#define GENERAL(T)                                                                                \
+  KERNEL(lrn_forward_any_##T,                                                                     \
+         (In<T> x, Out<T> y, u32 elements, u32 length, u32 radius, float k, float a, float beta), \
+         forward_any<T>(x, y, elements, length, radius, {k, a, beta}))                            \
+  KERNEL(lrn_backward_any_##T,                                                                    \
+         (In<T> x, In<T> dy, Out<T> dx, u32 elements, u32 length, u32 radius, float k, float a,   \
+          float beta, u32 through_relu),                                                          \
+         backward_any<T>(x, dy, dx, elements, length, radius, {k, a, beta}, through_relu))
 
 FAST(float, 4)
 FAST(bf16, 8)

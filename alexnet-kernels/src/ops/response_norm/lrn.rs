@@ -19,16 +19,20 @@
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{CpuStorage, Module, Result, Tensor, bail};
-use rayon::prelude::*;
+use candle_core::{Module, Result, Tensor, bail};
 
+#[cfg(feature = "cuda")]
+use super::launch;
 use super::launch::LrnConstants;
+use super::norm::{self, ImageKernel, ResponseNorm};
 use super::power::Power;
 use super::window_sums::{Rows, window_sums};
-use crate::check::{check_shape, dims4};
 use crate::cpu::simd::vectorized;
-use crate::layout::{nchw, nhwc};
-use crate::op::{Apply, Input, Op, Outputs, produce};
+#[cfg(feature = "cuda")]
+use crate::cuda::gpu::{binary, unary};
+use crate::cuda::launch::MapSize;
+#[cfg(feature = "cuda")]
+use crate::op::{Input, Outputs};
 use crate::ops::fusion::InputGrad;
 
 /// Local response normalization across channels.
@@ -38,9 +42,9 @@ use crate::ops::fusion::InputGrad;
 /// use candle_core::{Device, Module, Result, Tensor};
 ///
 /// # fn main() -> Result<()> {
-/// let x = Tensor::new(&[1f32, 2.0, 1.0], &Device::Cpu)?.reshape((1, 3, 1, 1))?;
-/// let y = Lrn::new(3).alpha(3.0).beta(1.0).k(1.0).forward(&x)?; // s = 1 + the window's squares
-/// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [1.0 / 6.0, 2.0 / 7.0, 1.0 / 6.0]);
+/// let x = Tensor::new(&[2f32, 2.0, 0.0], &Device::Cpu)?.reshape((1, 3, 1, 1))?;
+/// let y = Lrn::new(3).alpha(3.0).beta(1.0).k(8.0).forward(&x)?; // s = 16, 16, 12
+/// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [0.125, 0.125, 0.0]);
 /// # Ok(())
 /// # }
 /// ```
@@ -54,7 +58,7 @@ pub struct Lrn {
     pub beta: f32,
     /// Offset that keeps the scale away from zero.
     pub k: f32,
-    /// Equal blocks of channels whose edges no window crosses; 1 for a network without towers.
+    /// Equal parts of the channels, whose edges no window crosses; 1 for a network without towers.
     pub towers: usize,
     /// Whether a = α/n (the authors' program, Caffe, PyTorch) or a = α (the paper's text).
     pub alpha_over_n: bool,
@@ -65,7 +69,8 @@ impl Lrn {
     pub const ALEXNET: Self =
         Self { n: 5, alpha: 1e-4, beta: 0.75, k: 2.0, towers: 1, alpha_over_n: true };
 
-    /// A window of `n` channels; the other constants are [`ALEXNET`](Self::ALEXNET)'s until they are set.
+    /// A window of `n` channels; the other constants are [`ALEXNET`](Self::ALEXNET)'s until they
+    /// are set.
     pub const fn new(n: usize) -> Self {
         Self { n, ..Self::ALEXNET }
     }
@@ -95,24 +100,39 @@ impl Lrn {
         Self { alpha_over_n, ..self }
     }
 
-    /// The gradient with respect to the input, given `x` and `dy`, that with respect to the output:
-    /// all `(B, C, H, W)`. `None` with [`InputGrad::Skip`].
+    /// The gradient with respect to the input, given `x` and `dy`, the gradient with respect to the
+    /// output: all `(B, C, H, W)`. `None` with [`InputGrad::Skip`].
     ///
     /// # Errors
     ///
     /// Those of `forward`, and `dy` of another shape than `x`.
     pub fn backward(&self, x: &Tensor, dy: &Tensor, input: InputGrad) -> Result<Option<Tensor>> {
-        self.check(x)?;
-        check_shape("lrn", "the gradient", dy, x.dims())?;
-        if input == InputGrad::Skip {
-            return Ok(None);
-        }
-        let backward = Backward { lrn: *self, through_relu: input.through_relu() };
-        nchw(&backward.run_one([&nhwc(x)?, &nhwc(dy)?])?).map(Some)
+        norm::backward(*self, x, dy, input)
     }
 
-    fn check(&self, x: &Tensor) -> Result<()> {
-        let (_, channels, _, _) = dims4("lrn", "the input", x)?;
+    /// The constants in the form that the kernels take, for pixels of `channels` channels.
+    fn constants(&self, channels: usize) -> LrnConstants {
+        let row = channels / self.towers;
+        let a = if self.alpha_over_n { self.alpha / self.n as f32 } else { self.alpha };
+        // A window that is longer than the row in both directions sees all of the row and no more.
+        let radius = (self.n / 2).min(row - 1);
+        LrnConstants { row, radius, a, beta: self.beta, k: self.k }
+    }
+}
+
+impl Module for Lrn {
+    /// `x` `(B, C, H, W)` to `y` of the same shape.
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        norm::forward(*self, x)
+    }
+}
+
+impl ResponseNorm for Lrn {
+    const NAME: &'static str = "lrn";
+
+    type Kernel = RowKernel;
+
+    fn check(&self, channels: usize) -> Result<()> {
         if self.n.is_multiple_of(2) {
             bail!("lrn: the window must be odd, got {}", self.n)
         }
@@ -122,27 +142,34 @@ impl Lrn {
         Ok(())
     }
 
-    /// The constants as the kernels use them, for pixels of `channels` channels.
-    fn constants(&self, channels: usize) -> LrnConstants {
-        let row = channels / self.towers;
-        let a = if self.alpha_over_n { self.alpha / self.n as f32 } else { self.alpha };
-        // A window longer than the row in both directions sees no more than the row.
-        let radius = (self.n / 2).min(row - 1);
-        LrnConstants { row, radius, a, beta: self.beta, k: self.k }
+    fn kernel(&self, size: MapSize) -> RowKernel {
+        RowKernel::new(self.constants(size.channels))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda(&self, size: MapSize, x: &Input<'_, CudaStorage>) -> Result<Outputs<CudaStorage>> {
+        let constants = self.constants(size.channels);
+        unary(x, |storage, [x, y]| launch::lrn(storage, &constants, x, y))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_backward(
+        &self,
+        size: MapSize,
+        inputs: [&Input<'_, CudaStorage>; 2],
+        through_relu: bool,
+    ) -> Result<Outputs<CudaStorage>> {
+        let constants = self.constants(size.channels);
+        binary(inputs, |storage, spans| {
+            launch::lrn_backward(storage, &constants, spans, through_relu)
+        })
     }
 }
 
-impl Module for Lrn {
-    /// `x` `(B, C, H, W)` to `y` of the same shape.
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.check(x)?;
-        nchw(&Forward(*self).apply([&nhwc(x)?])?)
-    }
-}
-
-/// The fast loops. They work on rows, the channels of one tower at one pixel: contiguous in memory, but
-/// only three vectors for 48 channels. So what does not read `x` or `dy` is one loop over several rows.
-struct RowKernel {
+/// The loops on the CPU. A row is the channels of one tower at one pixel: contiguous in memory, but
+/// only three vectors for 48 channels, too short for fast loops. So we copy several rows into one
+/// padded array and loop over that.
+pub(super) struct RowKernel {
     rows: Rows,
     constants: LrnConstants,
 }
@@ -152,7 +179,23 @@ impl RowKernel {
         Self { rows: Rows::new(constants.row, constants.radius), constants }
     }
 
-    /// `x`, `y`: any number of rows.
+    /// `s` of each window of the rows of `x`.
+    #[inline(always)]
+    fn scales(&self, x: &[f32], squares: &mut [f32], s: &mut [f32]) {
+        let LrnConstants { row, radius, k, a, .. } = self.constants;
+        for (x, squares) in x.chunks_exact(row).zip(self.rows.of_padded(squares)) {
+            for (square, x) in squares.iter_mut().zip(x) {
+                *square = x * x;
+            }
+        }
+        window_sums(2 * radius + 1, 1, squares, s);
+        for s in s {
+            *s = k + a * *s;
+        }
+    }
+}
+
+impl ImageKernel for RowKernel {
     fn forward(&self, x: &[f32], y: &mut [f32]) {
         let (row, power) = (self.constants.row, Power::new(self.constants.beta));
         let (mut squares, mut p) = (self.rows.padded(), self.rows.plain());
@@ -174,13 +217,13 @@ impl RowKernel {
         );
     }
 
-    /// `x`, `dy`, `dx`: any number of rows. `s` is computed again: cheaper than memory for it.
-    /// `dx` is 0 where `x` is not above `least`.
-    fn backward(&self, x: &[f32], dy: &[f32], least: f32, dx: &mut [f32]) {
+    /// Computes `s` again, which costs less than reading it from memory would.
+    fn backward(&self, x: &[f32], dy: &[f32], through_relu: bool, dx: &mut [f32]) {
+        let least = if through_relu { 0.0 } else { f32::NEG_INFINITY };
         let LrnConstants { row, radius, a, beta, .. } = self.constants;
         let (power, factor) = (Power::new(beta), 2.0 * a * beta);
         let [mut squares, mut shares] = [(); 2].map(|()| self.rows.padded());
-        let (mut s, mut p) = (self.rows.plain(), self.rows.plain()); // s is 1/s, then sums
+        let (mut s, mut p) = (self.rows.plain(), self.rows.plain()); // `s` holds 1/s, then sums
         vectorized(
             #[inline(always)]
             || {
@@ -189,7 +232,7 @@ impl RowKernel {
                 for ((x, dy), dx) in chunks.zip(dx.chunks_mut(together)) {
                     self.scales(x, &mut squares, &mut p);
                     power.apply_with_inverse(&mut p, &mut s);
-                    // dy·s^−β, and from it each channel's share in the gradient of its neighbours.
+                    // `p` becomes dy·s^−β, and `shares` the terms dy·x·s^(−β−1) of the sums in dx.
                     let rows = x.chunks_exact(row).zip(dy.chunks_exact(row));
                     let scales = self.rows.of_plain(&mut p).zip(self.rows.of_plain(&mut s));
                     let scales = scales.zip(self.rows.of_padded(&mut shares));
@@ -212,80 +255,5 @@ impl RowKernel {
                 }
             },
         );
-    }
-
-    /// `s` of each window of the rows of `x`.
-    #[inline(always)]
-    fn scales(&self, x: &[f32], squares: &mut [f32], s: &mut [f32]) {
-        let LrnConstants { row, radius, k, a, .. } = self.constants;
-        for (x, squares) in x.chunks_exact(row).zip(self.rows.of_padded(squares)) {
-            for (square, x) in squares.iter_mut().zip(x) {
-                *square = x * x;
-            }
-        }
-        window_sums(2 * radius + 1, 1, squares, s);
-        for s in s {
-            *s = k + a * *s;
-        }
-    }
-}
-
-/// `x → y`, both (B, H, W, C).
-struct Forward(Lrn);
-
-impl Op<1> for Forward {
-    const NAME: &'static str = "lrn";
-
-    fn cpu(&self, [x]: [Input<'_, CpuStorage>; 1]) -> Result<Outputs<CpuStorage>> {
-        let (_, h, w, c) = x.dims4()?;
-        let kernel = RowKernel::new(self.0.constants(c));
-        let values = x.values::<f32>()?;
-        let y = produce(x.shape(), |y| {
-            let images = y.par_chunks_mut(h * w * c).zip(values.par_chunks(h * w * c));
-            images.for_each(|(y, x)| kernel.forward(x, y));
-            Ok(())
-        })?;
-        Ok(y.into())
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda(&self, [x]: [Input<'_, CudaStorage>; 1]) -> Result<Outputs<CudaStorage>> {
-        let constants = self.0.constants(x.dims4()?.3);
-        super::cuda::lrn(&constants, &x)
-    }
-
-    fn gradients(&self, [x]: [&Tensor; 1], _: &Tensor, dy: &Tensor) -> Result<[Option<Tensor>; 1]> {
-        Backward { lrn: self.0, through_relu: false }.run_one([x, dy]).map(|dx| [Some(dx)])
-    }
-}
-
-/// `(x, dy) → dx`, all (B, H, W, C).
-struct Backward {
-    lrn: Lrn,
-    /// Whether `dx` is 0 where `x` is not above 0.
-    through_relu: bool,
-}
-
-impl Op<2> for Backward {
-    const NAME: &'static str = "lrn-backward";
-
-    fn cpu(&self, [x, dy]: [Input<'_, CpuStorage>; 2]) -> Result<Outputs<CpuStorage>> {
-        let (_, h, w, c) = x.dims4()?;
-        let kernel = RowKernel::new(self.lrn.constants(c));
-        let least = if self.through_relu { 0.0 } else { f32::NEG_INFINITY };
-        let (shape, x, dy) = (x.shape(), x.values::<f32>()?, dy.values::<f32>()?);
-        let dx = produce(shape, |dx| {
-            let (x, dy) = (x.par_chunks(h * w * c), dy.par_chunks(h * w * c));
-            let images = dx.par_chunks_mut(h * w * c).zip(x).zip(dy);
-            images.for_each(|((dx, x), dy)| kernel.backward(x, dy, least, dx));
-            Ok(())
-        })?;
-        Ok(dx.into())
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda(&self, [x, dy]: [Input<'_, CudaStorage>; 2]) -> Result<Outputs<CudaStorage>> {
-        let constants = self.lrn.constants(x.dims4()?.3);
-        super::cuda::lrn_backward(&constants, [&x, &dy], self.through_relu)
     }
 }

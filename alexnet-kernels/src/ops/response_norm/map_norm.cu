@@ -101,26 +101,21 @@ __device__ void backward(In<T> x, In<float> scaled, In<float> share, Out<T> dx, 
 }
 
 #define KERNELS(T, V)                                                                             \
-  extern "C" __global__ void map_norm_forward_##T##_v##V(                                         \
-      In<T> x, Out<T> y, u32 vectors, u32 height, u32 width, u32 channels, u32 up, u32 side,      \
-      float k, float a, float beta) {                                                             \
-    forward<T, V>(x, y, vectors, {height, width, channels, up, side}, {k, a, beta});              \
-  }                                                                                               \
-  HOST_ENTRY(map_norm_forward_##T##_v##V)                                                         \
-  extern "C" __global__ void map_norm_shares_##T##_v##V(                                          \
-      In<T> x, In<T> dy, Out<float> scaled, Out<float> share, u32 vectors, u32 height, u32 width, \
-      u32 channels, u32 up, u32 side, float k, float a, float beta) {                             \
-    shares<T, V>(x, dy, scaled, share, vectors, {height, width, channels, up, side},              \
-                 {k, a, beta});                                                                   \
-  }                                                                                               \
-  HOST_ENTRY(map_norm_shares_##T##_v##V)                                                          \
-  extern "C" __global__ void map_norm_backward_##T##_v##V(                                        \
-      In<T> x, In<float> scaled, In<float> share, Out<T> dx, u32 vectors, u32 height, u32 width,  \
-      u32 channels, u32 up, u32 side, float k, float a, float beta, u32 through_relu) {           \
-    backward<T, V>(x, scaled, share, dx, vectors, {height, width, channels, up, side},            \
-                   {k, a, beta}, through_relu);                                                   \
-  }                                                                                               \
-  HOST_ENTRY(map_norm_backward_##T##_v##V)
+  KERNEL(map_norm_forward_##T##_v##V,                                                             \
+         (In<T> x, Out<T> y, u32 vectors, u32 height, u32 width, u32 channels, u32 up, u32 side,  \
+          float k, float a, float beta),                                                          \
+         forward<T, V>(x, y, vectors, {height, width, channels, up, side}, {k, a, beta}))         \
+  KERNEL(map_norm_shares_##T##_v##V,                                                              \
+         (In<T> x, In<T> dy, Out<float> scaled, Out<float> share, u32 vectors, u32 height,        \
+          u32 width, u32 channels, u32 up, u32 side, float k, float a, float beta),               \
+         shares<T, V>(x, dy, scaled, share, vectors, {height, width, channels, up, side},         \
+                      {k, a, beta}))                                                              \
+  KERNEL(                                                                                         \
+      map_norm_backward_##T##_v##V,                                                               \
+      (In<T> x, In<float> scaled, In<float> share, Out<T> dx, u32 vectors, u32 height, u32 width, \
+       u32 channels, u32 up, u32 side, float k, float a, float beta, u32 through_relu),           \
+      backward<T, V>(x, scaled, share, dx, vectors, {height, width, channels, up, side},          \
+                     {k, a, beta}, through_relu))
 
 KERNELS(float, 4)
 KERNELS(float, 1)

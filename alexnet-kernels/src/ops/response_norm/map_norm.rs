@@ -15,20 +15,21 @@
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{CpuStorage, Module, Result, Tensor, bail};
-use rayon::prelude::*;
+use candle_core::{Module, Result, Tensor, bail};
 
 #[cfg(feature = "cuda")]
+use super::launch;
 use super::launch::MapConstants;
+use super::norm::{self, ImageKernel, ResponseNorm};
 use super::power::Power;
 use super::window_sums::window_sums;
-use crate::check::{check_shape, dims4};
 use crate::cpu::scratch::with_scratch;
 use crate::cpu::simd::vectorized;
 #[cfg(feature = "cuda")]
+use crate::cuda::gpu::{Gpu, same, unary};
 use crate::cuda::launch::MapSize;
-use crate::layout::{nchw, nhwc};
-use crate::op::{Apply, Input, Op, Outputs, produce};
+#[cfg(feature = "cuda")]
+use crate::op::{Input, Outputs};
 use crate::ops::fusion::InputGrad;
 
 /// Response normalization within a map.
@@ -38,10 +39,10 @@ use crate::ops::fusion::InputGrad;
 /// use candle_core::{Device, Module, Result, Tensor};
 ///
 /// # fn main() -> Result<()> {
-/// let x = Tensor::new(&[1f32, 2.0, 1.0], &Device::Cpu)?.reshape((1, 1, 1, 3))?;
-/// let norm = MapNorm { n: 3, alpha: 9.0, beta: 1.0, k: 1.0 }; // α/n² = 1
+/// let x = Tensor::new(&[2f32, 2.0, 0.0], &Device::Cpu)?.reshape((1, 1, 1, 3))?;
+/// let norm = MapNorm { n: 3, alpha: 9.0, beta: 1.0, k: 8.0 }; // s = 16, 16, 12
 /// let y = norm.forward(&x)?;
-/// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [1.0 / 6.0, 2.0 / 7.0, 1.0 / 6.0]);
+/// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [0.125, 0.125, 0.0]);
 /// # Ok(())
 /// # }
 /// ```
@@ -60,69 +61,85 @@ pub struct MapNorm {
 impl Module for MapNorm {
     /// `x` `(B, C, H, W)` to `y` of the same shape.
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.check(x)?;
-        nchw(&Forward(*self).apply([&nhwc(x)?])?)
+        norm::forward(*self, x)
     }
 }
 
 impl MapNorm {
-    /// The gradient with respect to the input, given `x` and `dy`, that with respect to the output:
-    /// all `(B, C, H, W)`. `None` with [`InputGrad::Skip`].
+    /// The gradient with respect to the input, given `x` and `dy`, the gradient with respect to the
+    /// output: all `(B, C, H, W)`. `None` with [`InputGrad::Skip`].
     ///
     /// # Errors
     ///
     /// Those of `forward`, and `dy` of another shape than `x`.
     pub fn backward(&self, x: &Tensor, dy: &Tensor, input: InputGrad) -> Result<Option<Tensor>> {
-        self.check(x)?;
-        check_shape("map-norm", "the gradient", dy, x.dims())?;
-        if input == InputGrad::Skip {
-            return Ok(None);
-        }
-        let backward = Backward { norm: *self, through_relu: input.through_relu() };
-        nchw(&backward.run_one([&nhwc(x)?, &nhwc(dy)?])?).map(Some)
+        norm::backward(*self, x, dy, input)
     }
 
-    fn check(&self, x: &Tensor) -> Result<()> {
-        dims4("map-norm", "the input", x)?;
+    /// The constants in the form that the kernels take.
+    fn constants(&self, MapSize { height, width, .. }: MapSize) -> MapConstants {
+        // A window that is larger than the map in both directions sees all of the map and no more.
+        let reach = [(self.n / 2).min(height - 1), (self.n / 2).min(width - 1)];
+        let a = self.alpha / (self.n as f32 * self.n as f32);
+        MapConstants { reach, k: self.k, a, beta: self.beta }
+    }
+}
+
+impl ResponseNorm for MapNorm {
+    const NAME: &'static str = "map-norm";
+
+    type Kernel = MapKernel;
+
+    fn check(&self, _: usize) -> Result<()> {
         if self.n.is_multiple_of(2) {
             bail!("map-norm: the window must be odd, got {}", self.n)
         }
         Ok(())
     }
-}
 
-#[cfg(feature = "cuda")]
-impl MapNorm {
-    /// Constants and sizes as the CUDA kernels take them, for images (H, W, C).
-    fn launch_sizes(&self, (_, h, w, c): (usize, usize, usize, usize)) -> (MapConstants, MapSize) {
-        let Kernel { radius, a, beta, k, .. } = Kernel::new(*self, (h, w, c));
-        let constants = MapConstants { reach: [radius.0, radius.1], k, a, beta };
-        (constants, MapSize { height: h, width: w, channels: c })
+    fn kernel(&self, size: MapSize) -> MapKernel {
+        let MapSize { height: h, width: w, channels: c } = size;
+        MapKernel { h, w, c, constants: self.constants(size) }
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda(&self, size: MapSize, x: &Input<'_, CudaStorage>) -> Result<Outputs<CudaStorage>> {
+        unary(x, |storage, spans| launch::map_norm(storage, size, &self.constants(size), spans))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_backward(
+        &self,
+        size: MapSize,
+        [x, dy]: [&Input<'_, CudaStorage>; 2],
+        through_relu: bool,
+    ) -> Result<Outputs<CudaStorage>> {
+        let (gpu, shape, constants) = (Gpu::of(x.storage), x.shape(), &self.constants(size));
+        let (x, dy) = (gpu.read(x)?, gpu.read(dy)?);
+        let storage = same("the gradient", x.storage, dy.storage)?;
+        let n = shape.elem_count();
+        let (mut scaled, mut share) = (gpu.uninit_as::<f32>(n)?, gpu.uninit_as::<f32>(n)?);
+        let (scaled, share) = (gpu.write(&mut scaled), gpu.write(&mut share));
+        let spans = [x.span, dy.span, scaled.span, share.span];
+        gpu.run(&launch::map_norm_shares(storage, size, constants, spans)?)?;
+        gpu.produce(storage, shape, |dx| {
+            let spans = [x.span, scaled.span, share.span, dx];
+            gpu.run(&launch::map_norm_backward(storage, size, constants, spans, through_relu)?)
+        })
     }
 }
 
-/// The constants and the size of one image, (H, W, C).
-struct Kernel {
+/// The loops on the CPU, over one image (H, W, C).
+pub(super) struct MapKernel {
     h: usize,
     w: usize,
     c: usize,
-    /// Window to each side, at most the width of the map.
-    radius: (usize, usize),
-    a: f32,
-    beta: f32,
-    k: f32,
+    constants: MapConstants,
 }
 
-impl Kernel {
-    fn new(op: MapNorm, (h, w, c): (usize, usize, usize)) -> Self {
-        let radius = ((op.n / 2).min(h - 1), (op.n / 2).min(w - 1));
-        let a = op.alpha / (op.n as f32 * op.n as f32);
-        Self { h, w, c, radius, a, beta: op.beta, k: op.k }
-    }
-
-    /// One image, (H, W, C).
+impl ImageKernel for MapKernel {
     fn forward(&self, x: &[f32], y: &mut [f32]) {
-        let power = Power::new(self.beta);
+        let power = Power::new(self.constants.beta);
         let (mut padded, mut p) = (self.padded(), vec![0.0; self.w * self.c]);
         vectorized(
             #[inline(always)]
@@ -138,15 +155,25 @@ impl Kernel {
         );
     }
 
-    /// One image, (H, W, C); so is `shares`, which is scratch.
-    fn backward(&self, x: &[f32], dy: &[f32], shares: &mut [f32], dx: &mut [f32]) {
-        let (power, factor) = (Power::new(self.beta), 2.0 * self.a * self.beta);
+    fn backward(&self, x: &[f32], dy: &[f32], through_relu: bool, dx: &mut [f32]) {
+        with_scratch(x.len(), |shares| self.gradient(x, dy, shares, dx)); // shares (H, W, C)
+        if through_relu {
+            dx.iter_mut().zip(x).for_each(|(dx, x)| *dx = if *x > 0.0 { *dx } else { 0.0 });
+        }
+    }
+}
+
+impl MapKernel {
+    /// `shares` is scratch memory for an image.
+    fn gradient(&self, x: &[f32], dy: &[f32], shares: &mut [f32], dx: &mut [f32]) {
+        let (power, factor) =
+            (Power::new(self.constants.beta), 2.0 * self.constants.a * self.constants.beta);
         let mut padded = self.padded();
         let (mut s, mut p) = (vec![0.0; self.w * self.c], vec![0.0; self.w * self.c]);
         vectorized(
             #[inline(always)]
             || {
-                // dx = dy·s^−β, and each pixel's share in the gradient of its neighbours.
+                // `dx` becomes dy·s^−β, and `shares` the terms dy·x·s^(−β−1) of the sums in dx.
                 for (h, dx) in dx.chunks_exact_mut(self.w * self.c).enumerate() {
                     self.scales(x, h, &mut padded, &mut s);
                     p.copy_from_slice(&s);
@@ -171,9 +198,10 @@ impl Kernel {
     /// `s` of the pixels of row `h`.
     #[inline(always)]
     fn scales(&self, x: &[f32], h: usize, padded: &mut [f32], s: &mut [f32]) {
+        let MapConstants { k, a, .. } = self.constants;
         self.sums(x, h, |x| x * x, padded, s);
         for s in s {
-            *s = self.k + self.a * *s;
+            *s = k + a * *s;
         }
     }
 
@@ -187,7 +215,7 @@ impl Kernel {
         padded: &mut [f32],
         sums: &mut [f32],
     ) {
-        let (up, side) = self.radius;
+        let [up, side] = self.constants.reach;
         let columns = &mut padded[side * self.c..][..self.w * self.c];
         let first = h.saturating_sub(up);
         for (sum, &x) in columns.iter_mut().zip(self.row(x, first)) {
@@ -206,71 +234,8 @@ impl Kernel {
         &image[h * self.w * self.c..][..self.w * self.c]
     }
 
-    /// A row of pixels with `radius` zero pixels on both sides.
+    /// A row of pixels with as many zero pixels on both sides as windows reach.
     fn padded(&self) -> Vec<f32> {
-        vec![0.0; (self.w + 2 * self.radius.1) * self.c]
-    }
-}
-
-/// `x → y`, both (B, H, W, C).
-struct Forward(MapNorm);
-
-impl Op<1> for Forward {
-    const NAME: &'static str = "map-norm";
-
-    fn cpu(&self, [x]: [Input<'_, CpuStorage>; 1]) -> Result<Outputs<CpuStorage>> {
-        let (_, h, w, c) = x.dims4()?;
-        let (kernel, values) = (Kernel::new(self.0, (h, w, c)), x.values::<f32>()?);
-        let y = produce(x.shape(), |y| {
-            let images = y.par_chunks_mut(h * w * c).zip(values.par_chunks(h * w * c));
-            images.for_each(|(y, x)| kernel.forward(x, y));
-            Ok(())
-        })?;
-        Ok(y.into())
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda(&self, [x]: [Input<'_, CudaStorage>; 1]) -> Result<Outputs<CudaStorage>> {
-        let (constants, size) = self.0.launch_sizes(x.dims4()?);
-        super::cuda::map_norm(&constants, size, &x)
-    }
-
-    fn gradients(&self, [x]: [&Tensor; 1], _: &Tensor, dy: &Tensor) -> Result<[Option<Tensor>; 1]> {
-        Backward { norm: self.0, through_relu: false }.run_one([x, dy]).map(|dx| [Some(dx)])
-    }
-}
-
-/// `(x, dy) → dx`, all (B, H, W, C).
-struct Backward {
-    norm: MapNorm,
-    /// Whether `dx` is 0 where `x` is not above 0.
-    through_relu: bool,
-}
-
-impl Op<2> for Backward {
-    const NAME: &'static str = "map-norm-backward";
-
-    fn cpu(&self, [x, dy]: [Input<'_, CpuStorage>; 2]) -> Result<Outputs<CpuStorage>> {
-        let (_, h, w, c) = x.dims4()?;
-        let kernel = Kernel::new(self.norm, (h, w, c));
-        let (shape, x, dy) = (x.shape(), x.values::<f32>()?, dy.values::<f32>()?);
-        let dx = produce(shape, |dx| {
-            let (x, dy) = (x.par_chunks(h * w * c), dy.par_chunks(h * w * c));
-            let images = dx.par_chunks_mut(h * w * c).zip(x).zip(dy);
-            images.for_each(|((dx, x), dy)| {
-                with_scratch(x.len(), |shares| kernel.backward(x, dy, shares, dx));
-                if self.through_relu {
-                    dx.iter_mut().zip(x).for_each(|(dx, x)| *dx = if *x > 0.0 { *dx } else { 0.0 });
-                }
-            });
-            Ok(())
-        })?;
-        Ok(dx.into())
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda(&self, [x, dy]: [Input<'_, CudaStorage>; 2]) -> Result<Outputs<CudaStorage>> {
-        let (constants, size) = self.norm.launch_sizes(x.dims4()?);
-        super::cuda::map_norm_backward(&constants, size, [&x, &dy], self.through_relu)
+        vec![0.0; (self.w + 2 * self.constants.reach[1]) * self.c]
     }
 }

@@ -1,8 +1,8 @@
-//! `s^−β`, the last step of both response norms, without `powf` where β allows it.
+//! `s^−β`, the last step of both response norms: for β = ¾ without `powf`.
 
 /// How `s^−β` is computed.
 #[derive(Clone, Copy)]
-pub(crate) enum Power {
+pub(super) enum Power {
     /// β = ¾, as the cube of `s^−¼`.
     ThreeQuarters,
     /// Any other β.
@@ -10,13 +10,14 @@ pub(crate) enum Power {
 }
 
 impl Power {
-    pub(crate) fn new(beta: f32) -> Self {
+    pub(super) fn new(beta: f32) -> Self {
         if beta == 0.75 { Self::ThreeQuarters } else { Self::General(beta) }
     }
 
-    /// Replaces each `s` by `s^−β`. The choice is outside the loop, so that both vectorise.
+    /// Replaces each `s` by `s^−β`. The choice is made outside the loops, so that each of them is
+    /// vectorised.
     #[inline(always)]
-    pub(crate) fn apply(self, s: &mut [f32]) {
+    pub(super) fn apply(self, s: &mut [f32]) {
         match self {
             Self::ThreeQuarters if ordinary(s) => s.iter_mut().for_each(|s| {
                 let root = inverse_fourth_root(*s);
@@ -30,9 +31,9 @@ impl Power {
         }
     }
 
-    /// The same, and `1 / s` besides.
+    /// Replaces each `s` by `s^−β`, and writes `1 / s`.
     #[inline(always)]
-    pub(crate) fn apply_with_inverse(self, s: &mut [f32], inverse: &mut [f32]) {
+    pub(super) fn apply_with_inverse(self, s: &mut [f32], inverse: &mut [f32]) {
         match self {
             Self::ThreeQuarters if ordinary(s) => {
                 for (s, inverse) in s.iter_mut().zip(inverse) {
@@ -49,17 +50,18 @@ impl Power {
     }
 }
 
-/// Whether all of `s` are far from where the arithmetic below would overflow; zero, infinity and NaN are not.
+/// Whether the arithmetic below overflows for none of `s`; it would for zero, infinity and NaN.
 #[inline(always)]
 fn ordinary(s: &[f32]) -> bool {
     s.iter().fold(true, |all, s| all & (*s > 1e-30) & (*s < 1e30))
 }
 
-/// `s^−¼` to a few units in the last place, for ordinary `s`: products and sums only, a third of the time
-/// that two square roots and a division take.
+/// `s^−¼` to a few units in the last place, for ordinary `s`. It takes products and sums only, and
+/// a third of the time of two square roots and a division.
 ///
-/// A quarter of the bits of a float, subtracted from a constant, is `s^−¼` within 3.2 %; each step of Newton's
-/// method for `y⁻⁴ = s` squares that error, times 2.5.
+/// The bits of a float, taken as an integer, are roughly its logarithm. So a constant minus a
+/// quarter of them are the bits of `s^−¼`, within 3.2 %; each step of Newton's method for `y⁻⁴ = s`
+/// squares that error, times 2.5.
 #[inline(always)]
 fn inverse_fourth_root(s: f32) -> f32 {
     let mut y = f32::from_bits(GUESS - (s.to_bits() >> 2));
@@ -70,14 +72,15 @@ fn inverse_fourth_root(s: f32) -> f32 {
     y
 }
 
-/// 5/4 of the bits of 1, less what makes the largest error of the guess smallest.
+/// 5/4 of the bits of 1, corrected so that the largest error of the guess is smallest.
 const GUESS: u32 = 0x4f58_6000;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// All magnitudes, and every fraction within two powers of two, which the guess repeats after four.
+    /// All magnitudes, and every fraction within two powers of two, which the guess repeats after
+    /// four.
     #[test]
     fn roots_are_good_to_a_few_units_in_the_last_place() {
         let check = |s: f32| {

@@ -1,15 +1,15 @@
-//! Both response norms: each scales an element by the squares in a window around it.
+//! Both response norms in f64.
 
 use super::lrn::Lrn;
 use super::map_norm::MapNorm;
 use crate::array::{Array, indices};
 
-/// What both have in common.
+/// What both norms have in common: the scale of an element is that of the squares in its window.
 struct Norm<F> {
     k: f64,
     a: f64,
     beta: f64,
-    /// The window of an element, which is also the set of elements whose windows it is in.
+    /// The window of an element, which is also the set of elements whose windows contain it.
     window: F,
 }
 

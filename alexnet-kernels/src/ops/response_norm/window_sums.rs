@@ -1,11 +1,11 @@
-//! Sums over a short sliding window, the heart of both response norms.
+//! Sums over a short sliding window, which both response norms need.
 
 /// `sums[i] = Σ padded[i + d·step]`, `0 ≤ d < n`: the window of element `i` begins at `padded[i]`.
 ///
 /// `padded` has `(n − 1)·step` elements more than `sums`. Every element is summed from its
 /// window's first to its last, so no rounding error travels along the row as in a running sum.
 #[inline(always)]
-pub(crate) fn window_sums(n: usize, step: usize, padded: &[f32], sums: &mut [f32]) {
+pub(super) fn window_sums(n: usize, step: usize, padded: &[f32], sums: &mut [f32]) {
     match n {
         3 => fixed::<3>(step, padded, sums),
         5 => fixed::<5>(step, padded, sums),
@@ -20,7 +20,7 @@ pub(crate) fn window_sums(n: usize, step: usize, padded: &[f32], sums: &mut [f32
     }
 }
 
-/// The same with `N` known to the compiler: one pass instead of `N`.
+/// The same for an `N` that the compiler knows: one pass over memory instead of `N`.
 #[inline(always)]
 fn fixed<const N: usize>(step: usize, padded: &[f32], sums: &mut [f32]) {
     let len = sums.len();
@@ -34,34 +34,35 @@ fn fixed<const N: usize>(step: usize, padded: &[f32], sums: &mut [f32]) {
     }
 }
 
-/// Several short rows laid out as one long one, so that a loop over it is worth its vectors.
+/// Several short rows laid out as one long array, so that a vectorised loop over them is long
+/// enough to pay.
 ///
 /// A *padded* array has `gap` zeros before, between and after the rows, so that no window of at
 /// most `gap` elements to each side reaches from one row into another. A *plain* array holds a
 /// result for each window of a padded one; the results of the gaps mean nothing.
 #[derive(Clone, Copy)]
-pub(crate) struct Rows {
+pub(super) struct Rows {
     row: usize,
     gap: usize,
     count: usize,
 }
 
 impl Rows {
-    /// As many rows as keep the arrays of a pass in the first cache.
-    pub(crate) fn new(row: usize, gap: usize) -> Self {
+    /// As many rows as leave the arrays of a pass in the L1 cache.
+    pub(super) fn new(row: usize, gap: usize) -> Self {
         Self { row, gap, count: (1024 / (row + gap)).max(1) }
     }
 
     /// Floats of all rows.
-    pub(crate) fn floats(self) -> usize {
+    pub(super) fn floats(self) -> usize {
         self.count * self.row
     }
 
-    pub(crate) fn padded(self) -> Vec<f32> {
+    pub(super) fn padded(self) -> Vec<f32> {
         vec![0.0; self.count * self.stride() + 2 * self.gap]
     }
 
-    pub(crate) fn plain(self) -> Vec<f32> {
+    pub(super) fn plain(self) -> Vec<f32> {
         vec![0.0; self.count * self.stride()]
     }
 
@@ -69,15 +70,15 @@ impl Rows {
         self.row + self.gap
     }
 
-    /// Where the rows lie in a padded array.
+    /// The rows in a padded array.
     #[inline(always)]
-    pub(crate) fn of_padded(self, padded: &mut [f32]) -> impl Iterator<Item = &mut [f32]> {
+    pub(super) fn of_padded(self, padded: &mut [f32]) -> impl Iterator<Item = &mut [f32]> {
         self.of_plain(&mut padded[self.gap..][..self.count * self.stride()])
     }
 
-    /// Where the rows lie in a plain array.
+    /// The rows in a plain array.
     #[inline(always)]
-    pub(crate) fn of_plain(self, plain: &mut [f32]) -> impl Iterator<Item = &mut [f32]> {
-        plain.chunks_exact_mut(self.stride()).map(move |place| &mut place[..self.row])
+    pub(super) fn of_plain(self, plain: &mut [f32]) -> impl Iterator<Item = &mut [f32]> {
+        plain.chunks_exact_mut(self.stride()).map(move |row| &mut row[..self.row])
     }
 }

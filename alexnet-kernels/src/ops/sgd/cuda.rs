@@ -8,8 +8,9 @@ use super::rule::Sgd;
 use crate::cuda::gpu::Gpu;
 use crate::op::Input;
 
-/// Updates `state` (2, n) f32 by `gradient` (n), f32 or bf16; `copy` (n), bf16, gets the new weights. Both are lent for
-/// reading, and written all the same: nothing else in the stream uses them at the same time.
+/// Updates `state` (2, n) f32 by `gradient` (n), f32 or bf16; `copy` (n), bf16, gets the new
+/// weights. candle gives us `state` and `copy` to read; we may write them because nothing else in
+/// the stream runs at the same time.
 pub(super) fn sgd(
     rule: Sgd,
     state: &Input<'_, CudaStorage>,

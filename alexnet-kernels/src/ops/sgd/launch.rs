@@ -5,8 +5,9 @@ use candle_core::Result;
 use super::rule::Sgd;
 use crate::cuda::launch::{Launch, Span, Storage, width};
 
-/// Updates `state`, n weights and then n velocities, by a gradient of n elements stored as `storage` says; `copy`, if
-/// there is one, gets the new weights as bf16. `None` where the rate is 0: nothing changes.
+/// Updates `state`, n weights and then n velocities, by a gradient of n elements of the given
+/// storage; `copy`, if there is one, gets the new weights as bf16. `None` where the rate is 0,
+/// because then nothing changes.
 ///
 /// # Errors
 ///

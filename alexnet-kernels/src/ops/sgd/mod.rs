@@ -32,16 +32,16 @@ use crate::op::Input;
 impl Sgd {
     /// Updates weights and velocity in place, in one pass over memory.
     ///
-    /// Weights and velocity are rows 0 and 1 of `state`, `(2, n)`, so that tensors which are views of row 0
-    /// see the update. `gradient` has n elements in any shape; element i *in memory* belongs to weight i, so
-    /// a channels-last gradient belongs to channels-last weights.
+    /// Weights and velocity are rows 0 and 1 of `state`, `(2, n)`; layers whose weights are views
+    /// of row 0 see the update. `gradient` has n elements in any shape; element i *in memory*
+    /// belongs to weight i, so a channels-last gradient belongs to channels-last weights.
     ///
     /// ```
     /// use alexnet_kernels::Sgd;
     /// use candle_core::{Device, Result, Tensor};
     ///
     /// # fn main() -> Result<()> {
-    /// let state = Tensor::new(&[[1f32], [0.0]], &Device::Cpu)?; // one weight, at rest
+    /// let state = Tensor::new(&[[1f32], [0.0]], &Device::Cpu)?; // one weight, with velocity 0
     /// let sgd = Sgd { rate: 0.5, momentum: 0.5, decay: 0.0 };
     /// for _ in 0..2 {
     ///     sgd.update(&state, &Tensor::new(&[1f32], &Device::Cpu)?)?;
@@ -59,12 +59,12 @@ impl Sgd {
         state.inplace_op2(&as_in_memory(gradient)?, self)
     }
 
-    /// [`Sgd::update`], and the new weights into `copy`, n elements of bf16: what matmuls read in mixed
-    /// precision. On GPUs only, in the same pass.
+    /// [`Sgd::update`], which also writes the new weights to `copy`, n elements of bf16: what
+    /// matmuls read in mixed precision. On GPUs only.
     ///
     /// # Errors
     ///
-    /// Those of [`Sgd::update`]; another copy.
+    /// Those of [`Sgd::update`]; a copy of another dtype or size.
     pub fn update_with_copy(&self, state: &Tensor, gradient: &Tensor, copy: &Tensor) -> Result<()> {
         let n = check(state, gradient)?;
         if copy.dtype() != DType::BF16 || copy.elem_count() != n || !copy.is_contiguous() {
@@ -109,7 +109,7 @@ fn check(state: &Tensor, gradient: &Tensor) -> Result<usize> {
     Ok(n)
 }
 
-/// Weights a thread takes at a time.
+/// Weights that a thread updates at a time.
 const CHUNK: usize = 16 * 1024;
 
 const OP: &str = "sgd";
@@ -152,7 +152,7 @@ impl InplaceOp2 for Sgd {
     }
 }
 
-/// `(state, gradient, copy)`: the update, and the new weights as bf16.
+/// [`Sgd::update_with_copy`] over `(state, gradient, copy)`.
 struct WithCopy(Sgd);
 
 impl InplaceOp3 for WithCopy {

@@ -1,12 +1,12 @@
 //! The constants of the update.
 
-/// The constants of one update.
+/// The update rule: stochastic gradient descent with momentum and weight decay.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sgd {
-    /// Learning rate.
+    /// The learning rate.
     pub rate: f32,
-    /// Part of the velocity that stays.
+    /// The part of the velocity that stays.
     pub momentum: f32,
-    /// Weight decay; multiplied by `rate`.
+    /// Weight decay, which is multiplied by `rate`.
     pub decay: f32,
 }

@@ -23,20 +23,17 @@ __device__ void update(Out<float> state, In<G> gradient, Out<bf16> copy, u32 vec
   if (COPY) store<V, bf16>(copy, at, weights);
 }
 
-#define KERNEL(G, V)                                                                               \
-  extern "C" __global__ void sgd_##G##_v##V(Out<float> state, In<G> gradient, u32 vectors,         \
-                                            float rate, float momentum, float decay_rate) {        \
-    update<G, false, V>(state, gradient, {}, vectors, rate, momentum, decay_rate);                 \
-  }                                                                                                \
-  HOST_ENTRY(sgd_##G##_v##V)                                                                       \
-  extern "C" __global__ void sgd_copy_##G##_v##V(Out<float> state, In<G> gradient, Out<bf16> copy, \
-                                                 u32 vectors, float rate, float momentum,          \
-                                                 float decay_rate) {                               \
-    update<G, true, V>(state, gradient, copy, vectors, rate, momentum, decay_rate);                \
-  }                                                                                                \
-  HOST_ENTRY(sgd_copy_##G##_v##V)
+#define SGD(G, V)                                                                       \
+  KERNEL(sgd_##G##_v##V,                                                                \
+         (Out<float> state, In<G> gradient, u32 vectors, float rate, float momentum,    \
+          float decay_rate),                                                            \
+         update<G, false, V>(state, gradient, {}, vectors, rate, momentum, decay_rate)) \
+  KERNEL(sgd_copy_##G##_v##V,                                                           \
+         (Out<float> state, In<G> gradient, Out<bf16> copy, u32 vectors, float rate,    \
+          float momentum, float decay_rate),                                            \
+         update<G, true, V>(state, gradient, copy, vectors, rate, momentum, decay_rate))
 
-KERNEL(float, 4)
-KERNEL(float, 1)
-KERNEL(bf16, 4)
-KERNEL(bf16, 1)
+SGD(float, 4)
+SGD(float, 1)
+SGD(bf16, 4)
+SGD(bf16, 1)

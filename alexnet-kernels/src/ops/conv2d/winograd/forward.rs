@@ -1,22 +1,24 @@
-//! The forward pass, unit by unit; with turned weights also the gradient with respect to the input.
+//! The forward pass. With rotated kernels it is also the gradient with respect to the input.
 
 use candle_core::Result;
 use pulp::Simd;
 use rayon::prelude::*;
 
-use super::super::epilogue::Epilogue;
-use super::super::geometry::Geometry;
-use super::tiling::{CHANNELS, GAP, PLACES, Tiling, Unit};
-use super::transform::{corner, places, transform_pixels, transform_sums};
+use super::tiling::{CHANNEL_STEP, GAP, POSITIONS, TileBlock, Tiling};
+use super::transform::{corner, input_transform, output_transform, pixel_pointers};
 use super::weights::Panels;
-use crate::cpu::microkernel::{Tile, fma_tile, store, store_tile, with_whole_tile};
+use crate::cpu::microkernel::{MicroTile, dispatch_full_tile, fma_tile, store, store_tile};
 use crate::cpu::scratch::with_scratch;
+use crate::ops::conv2d::epilogue::Epilogue;
+use crate::ops::conv2d::geometry::Geometry;
 
-/// Channels of a block: with 64 results each its weights are 24 KiB, which stay in the first cache.
-const BLOCK: usize = 96;
+/// Input channels that the GEMM sums at a time: their weights for a panel of 64 output channels are
+/// 24 KiB, which stay in the L1 cache.
+const CHANNEL_BLOCK: usize = 96;
 
-/// `y` (B, H', W', O) of `x` (B, H, W, C); `weight(o, k)` is that of output channel `o` and element `k` of its patch.
-pub(in super::super) fn convolve(
+/// `y` (B, H', W', O) of `x` (B, H, W, C); `weight(o, k)` is the weight of output channel `o` for
+/// element `k` of a patch.
+pub(in crate::ops::conv2d) fn convolve(
     g: &Geometry,
     tiling: Tiling,
     x: &[f32],
@@ -26,20 +28,20 @@ pub(in super::super) fn convolve(
 ) -> Result<()> {
     let panels = Panels::new(g, weight)?;
     let image = g.out_pixels() * g.out_channels;
-    let strip = tiling.rows * tiling.results * g.output.1 * g.out_channels;
+    let strip = tiling.rows * tiling.outputs * g.output.1 * g.out_channels;
     let strip = if tiling.strips() == 1 { tiling.images * image } else { strip };
-    let runs = y.par_chunks_mut(tiling.images * image).enumerate();
-    let tasks = runs.flat_map(|(run, y)| {
+    let chunks = y.par_chunks_mut(tiling.images * image).enumerate();
+    let tasks = chunks.flat_map(|(chunk, y)| {
         let strips = y.par_chunks_mut(strip).enumerate();
-        strips.map(move |(s, y)| (run * tiling.strips() + s, y))
+        strips.map(move |(s, y)| (chunk * tiling.strips() + s, y))
     });
     tasks.for_each(|(number, y)| {
-        let unit = tiling.unit(number, g.batch);
-        let first = unit.images.start * image
-            + unit.rows.start * tiling.results * g.output.1 * g.out_channels;
-        let size = Size::new(g, tiling, panels.tile);
-        with_scratch(size.floats(), |scratch| {
-            let task = Task { g, tiling, unit, x, panels: &panels, size, scratch, y };
+        let block = tiling.block(number, g.batch);
+        let first = block.images.start * image
+            + block.rows.start * tiling.outputs * g.output.1 * g.out_channels;
+        let layout = ScratchLayout::new(g, tiling, panels.micro);
+        with_scratch(layout.floats(), |scratch| {
+            let task = Task { g, tiling, block, x, panels: &panels, layout, scratch, y };
             pulp::Arch::new().dispatch(task);
         });
         epilogue.apply(first, y);
@@ -47,43 +49,43 @@ pub(in super::super) fn convolve(
     Ok(())
 }
 
-/// Of the scratch memory of a task, in floats.
+/// The parts of a task's scratch memory, in floats.
 #[derive(Clone, Copy)]
-struct Size {
-    /// Pixels outside the map: one.
+struct ScratchLayout {
+    /// One pixel of zeros, which stands for all pixels outside the map.
     zeros: usize,
-    /// Between the places of transformed pixels, (36, tiles, C/groups).
-    pixels: usize,
-    /// Between the places of sums, (36, panels, tiles, width).
+    /// From one position to the next of the transformed inputs, (36, tiles, C/groups).
+    inputs: usize,
+    /// From one position to the next of the sums, (36, panels, tiles, width).
     sums: usize,
-    /// Tiles there is room for: the products go through them by whole rows of registers.
+    /// Tiles that there is room for: a multiple of the rows of the micro-kernel.
     tiles: usize,
 }
 
-impl Size {
-    fn new(g: &Geometry, tiling: Tiling, tile: Tile) -> Self {
-        let tiles = tiling.most().next_multiple_of(tile.rows);
-        let wide = g.group_out_channels().next_multiple_of(tile.width);
+impl ScratchLayout {
+    fn new(g: &Geometry, tiling: Tiling, micro: MicroTile) -> Self {
+        let tiles = tiling.most_tiles().next_multiple_of(micro.rows);
+        let wide = g.group_out_channels().next_multiple_of(micro.width);
         let channels = g.group_channels();
-        Self { zeros: channels, pixels: tiles * channels + GAP, sums: tiles * wide + GAP, tiles }
+        Self { zeros: channels, inputs: tiles * channels + GAP, sums: tiles * wide + GAP, tiles }
     }
 
     fn floats(self) -> usize {
-        self.zeros + PLACES * (self.pixels + self.sums)
+        self.zeros + POSITIONS * (self.inputs + self.sums)
     }
 }
 
-/// One unit of a batch.
+/// The three steps for one block.
 struct Task<'a> {
     g: &'a Geometry,
     tiling: Tiling,
-    unit: Unit,
+    block: TileBlock,
     /// (B, H, W, C)
     x: &'a [f32],
     panels: &'a Panels,
-    size: Size,
+    layout: ScratchLayout,
     scratch: &'a mut [f32],
-    /// The unit's results.
+    /// The outputs of the block.
     y: &'a mut [f32],
 }
 
@@ -92,104 +94,106 @@ impl pulp::WithSimd for Task<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        assert!(CHANNELS.is_multiple_of(S::F32_LANES));
+        assert!(CHANNEL_STEP.is_multiple_of(S::F32_LANES));
         for group in 0..self.g.groups {
-            pixels(simd, &mut self, group);
-            products(simd, &mut self, group);
-            match self.tiling.results {
-                2 => results::<S, 2>(simd, &mut self, group),
-                _ => results::<S, 4>(simd, &mut self, group),
+            transform_inputs(simd, &mut self, group);
+            multiply(simd, &mut self, group);
+            match self.tiling.outputs {
+                2 => transform_outputs::<S, 2>(simd, &mut self, group),
+                _ => transform_outputs::<S, 4>(simd, &mut self, group),
             }
         }
     }
 }
 
-/// Transforms the pixels of all tiles.
+/// `Bᵀ d B` of all tiles, for the channels of one group.
 #[inline(always)]
-fn pixels<S: Simd>(simd: S, task: &mut Task<'_>, group: usize) {
-    let Task { g, tiling, unit, x, size, scratch, .. } = task;
+fn transform_inputs<S: Simd>(simd: S, task: &mut Task<'_>, group: usize) {
+    let Task { g, tiling, block, x, layout, scratch, .. } = task;
     let channels = g.group_channels();
-    let (zeros, scratch) = scratch.split_at_mut(size.zeros);
+    let (zeros, inputs) = scratch.split_at_mut(layout.zeros);
     zeros.fill(0.0);
-    for (t, (image, row, column)) in tiling.places(unit).enumerate() {
+    for (t, (image, row, column)) in tiling.tiles_of(block).enumerate() {
         let image = &x[image * g.image()..][..g.image()];
         let map = (g.input.0, g.input.1, g.channels);
-        let corner = corner(g, tiling.results, (row, column));
-        let from = places(image, map, corner, group * channels, zeros);
-        let to = scratch[t * channels..][..(PLACES - 1) * size.pixels + channels].as_mut_ptr();
+        let corner = corner(g, tiling.outputs, (row, column));
+        let from = pixel_pointers(image, map, corner, group * channels, zeros);
+        let to = inputs[t * channels..][..(POSITIONS - 1) * layout.inputs + channels].as_mut_ptr();
         for c in (0..channels).step_by(S::F32_LANES) {
-            // SAFETY: each pixel, and the zeros, has the group's channels; `to` reaches to the last place.
-            unsafe { transform_pixels(simd, &from, c, (to, size.pixels)) };
+            // SAFETY: each pixel, and the zeros, has the group's channels; `to` reaches to the last
+            // position.
+            unsafe { input_transform(simd, &from, c, (to, layout.inputs)) };
         }
     }
 }
 
-/// Multiplies the matrices at each place.
+/// The GEMM at each position, (tiles, C/groups) · (C/groups, width) for each panel.
 #[inline(always)]
-fn products<S: Simd>(simd: S, task: &mut Task<'_>, group: usize) {
-    let Task { g, tiling, unit, panels, size, scratch, .. } = task;
-    let (channels, tile) = (g.group_channels(), panels.tile);
-    let tiles = tiling.count(unit).next_multiple_of(tile.rows);
-    let (pixels, sums) = scratch[size.zeros..].split_at_mut(PLACES * size.pixels);
-    let block = channels.div_ceil(channels.div_ceil(BLOCK));
-    for place in 0..PLACES {
-        let pixels = &pixels[place * size.pixels..][..tiles * channels];
+fn multiply<S: Simd>(simd: S, task: &mut Task<'_>, group: usize) {
+    let Task { g, tiling, block, panels, layout, scratch, .. } = task;
+    let (channels, micro) = (g.group_channels(), panels.micro);
+    let tiles = tiling.tile_count(block).next_multiple_of(micro.rows);
+    let (inputs, sums) = scratch[layout.zeros..].split_at_mut(POSITIONS * layout.inputs);
+    let channel_block = channels.div_ceil(channels.div_ceil(CHANNEL_BLOCK));
+    for position in 0..POSITIONS {
+        let inputs = &inputs[position * layout.inputs..][..tiles * channels];
         for (number, panel) in panels.of_group(g, group).enumerate() {
-            let panel = &panel[place * channels * tile.width..][..channels * tile.width];
-            let start = place * size.sums + number * size.tiles * tile.width;
-            let sums = &mut sums[start..][..tiles * tile.width];
-            for first in (0..channels).step_by(block) {
-                let count = block.min(channels - first);
-                let panel = &panel[first * tile.width..][..count * tile.width];
-                for t in (0..tiles).step_by(tile.rows) {
-                    let pixels = &pixels[t * channels..][..tile.rows * channels];
-                    let sums = &mut sums[t * tile.width..][..tile.rows * tile.width];
+            let panel = &panel[position * channels * micro.width..][..channels * micro.width];
+            let start = position * layout.sums + number * layout.tiles * micro.width;
+            let sums = &mut sums[start..][..tiles * micro.width];
+            for first in (0..channels).step_by(channel_block) {
+                let count = channel_block.min(channels - first);
+                let panel = &panel[first * micro.width..][..count * micro.width];
+                for t in (0..tiles).step_by(micro.rows) {
+                    let inputs = &inputs[t * channels..][..micro.rows * channels];
+                    let sums = &mut sums[t * micro.width..][..micro.rows * micro.width];
                     let part = (first, count, channels);
-                    with_whole_tile!(tile, product::<S>(simd, pixels, panel, part, sums));
+                    dispatch_full_tile!(micro, micro_gemm::<S>(simd, inputs, panel, part, sums));
                 }
             }
         }
     }
 }
 
-/// `sums` (R, width) of `pixels` (R, channels), `count` of them from `first` on, times `panel` (count, width);
-/// from the second block on added to what is there, so that no sum is longer than a block.
+/// `sums` (R, width) ← `inputs` (R, channels), of which `count` channels from `first` on, times
+/// `panel` (count, width). From the second block of channels on the product is added to `sums`, so
+/// that no sum in f32 is longer than a block.
 #[inline(always)]
-fn product<S: Simd, const R: usize, const V: usize>(
+fn micro_gemm<S: Simd, const R: usize, const V: usize>(
     simd: S,
-    pixels: &[f32],
+    inputs: &[f32],
     panel: &[f32],
     (first, count, channels): (usize, usize, usize),
     sums: &mut [f32],
 ) {
     let width = V * S::F32_LANES;
     assert!(panel.len() == count * width);
-    assert!(pixels.len() == R * channels && first + count <= channels);
+    assert!(inputs.len() == R * channels && first + count <= channels);
     let mut totals = [[simd.splat_f32s(0.0); V]; R];
-    let a = |m: usize, k: usize| pixels.as_ptr().wrapping_add(m * channels + first + k);
-    // SAFETY: by the assertions, `pixels` has the row m and `panel` the row k.
+    let a = |m: usize, k: usize| inputs.as_ptr().wrapping_add(m * channels + first + k);
+    // SAFETY: by the assertions, `inputs` has the row m and `panel` the row k.
     unsafe { fma_tile(simd, &mut totals, a, (panel.as_ptr(), width), count) };
     store_tile(simd, totals, first > 0, sums);
 }
 
-/// Transforms the sums to results.
+/// `Aᵀ · A` of the sums of all tiles, for the output channels of one group.
 #[inline(always)]
-fn results<S: Simd, const M: usize>(simd: S, task: &mut Task<'_>, group: usize) {
-    let Task { g, tiling, unit, panels, size, scratch, y, .. } = task;
-    let (group_out, tile) = (g.group_out_channels(), panels.tile);
+fn transform_outputs<S: Simd, const M: usize>(simd: S, task: &mut Task<'_>, group: usize) {
+    let Task { g, tiling, block, panels, layout, scratch, y, .. } = task;
+    let (group_out, micro) = (g.group_out_channels(), panels.micro);
     let ((height, width), out) = (g.output, g.out_channels);
-    let sums = &scratch[size.zeros + PLACES * size.pixels..];
-    for (t, (image, row, column)) in tiling.places(unit).enumerate() {
-        let above = (row - unit.rows.start) * M;
-        let pixel = ((image - unit.images.start) * height + above) * width + column * M;
+    let sums = &scratch[layout.zeros + POSITIONS * layout.inputs..];
+    for (t, (image, row, column)) in tiling.tiles_of(block).enumerate() {
+        let above = (row - block.rows.start) * M;
+        let pixel = ((image - block.images.start) * height + above) * width + column * M;
         let (rows, columns) = (M.min(height - row * M), M.min(width - column * M));
         let end = ((rows - 1) * width + columns) * out;
         let y = &mut y[pixel * out..][..end];
         for c in (0..group_out).step_by(S::F32_LANES) {
-            let start = (c / tile.width * size.tiles + t) * tile.width + c % tile.width;
-            let sums = &sums[start..][..(PLACES - 1) * size.sums + S::F32_LANES];
-            // SAFETY: `sums` reaches to the vector at the last place.
-            let tile = unsafe { transform_sums::<S, M>(simd, (sums.as_ptr(), size.sums)) };
+            let start = (c / micro.width * layout.tiles + t) * micro.width + c % micro.width;
+            let sums = &sums[start..][..(POSITIONS - 1) * layout.sums + S::F32_LANES];
+            // SAFETY: `sums` reaches to the vector at the last position.
+            let tile = unsafe { output_transform::<S, M>(simd, (sums.as_ptr(), layout.sums)) };
             for (i, line) in tile.into_iter().take(rows).enumerate() {
                 for (j, vector) in line.into_iter().take(columns).enumerate() {
                     let at = (i * width + j) * out + group * group_out + c;

@@ -1,30 +1,33 @@
-//! Strided convolution as one of stride 1, by taking the pixels of a stride × stride square as channels.
+//! Space-to-depth: a strided convolution as one with stride 1, by making channels of the pixels of
+//! each stride × stride square.
 //!
-//! The first layer, a kernel of 11 with stride 4 over 3 channels, becomes a kernel of 3 over 48 channels (a fifth of
-//! its weights zeros), which Winograd's transforms make cheap. Padding becomes pixels.
+//! The first layer, a kernel of 11 with stride 4 over 3 channels, becomes a kernel of 3 with stride
+//! 1 over 48 channels. A fifth of its weights are zeros, but it can run by Winograd's transforms.
+//! Padding becomes pixels of zeros.
 
 use candle_core::Result;
 use rayon::prelude::*;
 
-use super::super::config::Padding;
-use super::super::epilogue::Epilogue;
-use super::super::geometry::Geometry;
-use super::tiling::{PLACES, Tiling};
+use super::tiling::{POSITIONS, Tiling};
+use super::{forward, weight_grad};
 use crate::cpu::scratch::Scratch;
+use crate::ops::conv2d::config::Padding;
+use crate::ops::conv2d::epilogue::Epilogue;
+use crate::ops::conv2d::geometry::Geometry;
 
-/// A strided convolution and how it runs.
+/// A strided convolution and the one with stride 1 that computes it.
 #[derive(Debug, Clone, Copy)]
-pub(in super::super) struct SpaceToDepth {
-    /// As it was asked for.
+pub(in crate::ops::conv2d) struct SpaceToDepth {
+    /// The convolution that was asked for.
     strided: Geometry,
-    /// The same without stride.
+    /// The same convolution with stride 1.
     plain: Geometry,
     tiling: Tiling,
 }
 
 impl SpaceToDepth {
     /// For a convolution that is faster this way; `None` for others.
-    pub(in super::super) fn of(g: &Geometry) -> Option<Self> {
+    pub(in crate::ops::conv2d) fn of(g: &Geometry) -> Option<Self> {
         if g.stride == 1 || g.groups != 1 {
             return None;
         }
@@ -38,36 +41,36 @@ impl SpaceToDepth {
             ..*g
         };
         let tiling = Tiling::of(&plain)?;
-        let products = tiling.tiles.0 * tiling.tiles.1 * PLACES * plain.channels;
-        let saves = 2 * products <= g.out_pixels() * g.patch();
+        let multiplications = tiling.tiles.0 * tiling.tiles.1 * POSITIONS * plain.channels;
+        let saves = 2 * multiplications <= g.out_pixels() * g.patch();
         saves.then_some(Self { strided: *g, plain, tiling })
     }
 
-    /// As [`super::convolve`], for the strided geometry.
-    pub(in super::super) fn convolve(
+    /// [`forward::convolve`] for the strided convolution.
+    pub(in crate::ops::conv2d) fn convolve(
         &self,
         x: &[f32],
         weight: impl Fn(usize, usize) -> f32 + Sync,
         epilogue: Epilogue<'_>,
         y: &mut [f32],
     ) -> Result<()> {
-        let x = self.rearranged(x)?;
+        let x = self.space_to_depth(x)?;
         let weight = |o, k| self.element(k).map_or(0.0, |k| weight(o, k));
-        super::convolve(&self.plain, self.tiling, &x, weight, epilogue, y)
+        forward::convolve(&self.plain, self.tiling, &x, weight, epilogue, y)
     }
 
-    /// As [`super::weight_gradient`], for the strided geometry.
-    pub(in super::super) fn weight_gradient(
+    /// [`weight_grad::weight_gradient`] for the strided convolution.
+    pub(in crate::ops::conv2d) fn weight_gradient(
         &self,
         x: &[f32],
         dy: &[f32],
         dw: &mut [f32],
     ) -> Result<()> {
-        let x = self.rearranged(x)?;
+        let x = self.space_to_depth(x)?;
         let (patch, plain_patch) = (self.strided.patch(), self.plain.patch());
         // SAFETY: the next call writes all of it.
         let mut plain = unsafe { Scratch::uninit(self.plain.out_channels * plain_patch)? };
-        super::weight_gradient(&self.plain, self.tiling, &x, dy, &mut plain)?;
+        weight_grad::weight_gradient(&self.plain, self.tiling, &x, dy, &mut plain)?;
         for (dw, plain) in dw.chunks_exact_mut(patch).zip(plain.chunks_exact(plain_patch)) {
             for (k, value) in plain.iter().enumerate() {
                 if let Some(k) = self.element(k) {
@@ -78,8 +81,8 @@ impl SpaceToDepth {
         Ok(())
     }
 
-    /// Which element of the strided patch, (kH, kW, C), is element `k` of the plain one, (kH', kW', stride,
-    /// stride, C); `None` if it lies beyond the kernel.
+    /// The element of the strided patch, (kH, kW, C), that is element `k` of the plain one, (kH',
+    /// kW', stride, stride, C); `None` if that lies beyond the kernel.
     fn element(&self, k: usize) -> Option<usize> {
         let (g, s) = (&self.strided, self.strided.stride);
         let (tap, phase) = (k / self.plain.channels, k % self.plain.channels / g.channels);
@@ -89,8 +92,8 @@ impl SpaceToDepth {
             .then(|| (i * g.kernel.1 + j) * g.channels + k % g.channels)
     }
 
-    /// `x` (B, H, W, C) with its padding as (B, H', W', stride, stride, C).
-    fn rearranged(&self, x: &[f32]) -> Result<Scratch> {
+    /// `x` (B, H, W, C) and its padding as (B, H', W', stride, stride, C).
+    fn space_to_depth(&self, x: &[f32]) -> Result<Scratch> {
         let (g, plain) = (&self.strided, &self.plain);
         let (run, row) = (g.stride * g.channels, g.input.1 * g.channels);
         // SAFETY: the loop below writes all of it.

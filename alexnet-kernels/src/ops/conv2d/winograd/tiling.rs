@@ -1,108 +1,112 @@
-//! How the tiles of a batch lie and are shared out among threads.
+//! How the output of a batch is cut into tiles, and the tiles into blocks, of which a task takes
+//! one.
 
 use std::ops::Range;
 
-use super::super::geometry::Geometry;
+use crate::ops::conv2d::geometry::Geometry;
 
-/// Pixels of a tile in each direction.
-pub(super) const SIDE: usize = 6;
+/// Pixels of an input tile in each direction.
+pub(super) const TILE: usize = 6;
 
-/// Pixels of a tile.
-pub(super) const PLACES: usize = SIDE * SIDE;
+/// Positions of a tile in the transform domain.
+pub(super) const POSITIONS: usize = TILE * TILE;
 
-/// Channels are taken by this many, a multiple of every vector.
-pub(super) const CHANNELS: usize = 16;
+/// Numbers of channels must be multiples of this, and so of every machine's vectors.
+pub(super) const CHANNEL_STEP: usize = 16;
 
-/// Tiles of a unit, about: enough to read the weights for, few enough for the cache.
-pub(super) const UNIT: usize = 64;
+/// Tiles of a block, about: enough to share a read of the weights, few enough for the L2 cache.
+pub(super) const BLOCK_TILES: usize = 64;
 
-/// Floats between the places of a tile beyond what they hold: without it, all would fall into few lines of the
-/// caches.
+/// Unused floats between the matrices of two positions. Without them the 36 positions of a tile
+/// would often be a power of two apart, and evict each other from the same few sets of the cache.
 pub(super) const GAP: usize = 16;
 
-/// How the tiles of a batch lie and are shared out.
+/// The tiles of a batch.
 #[derive(Debug, Clone, Copy)]
-pub(in super::super) struct Tiling {
-    /// Results of a tile in each direction, M.
-    pub(super) results: usize,
+pub(in crate::ops::conv2d) struct Tiling {
+    /// Outputs of a tile in each direction, M.
+    pub(super) outputs: usize,
     /// Rows and columns of tiles in an image.
     pub(super) tiles: (usize, usize),
-    /// Images of a unit.
+    /// Images of a block.
     pub(super) images: usize,
-    /// Rows of tiles of a unit, of each image.
+    /// Rows of tiles that a block has of each of its images.
     pub(super) rows: usize,
 }
 
-/// Some tiles.
+/// The tiles of one task.
 #[derive(Debug, Clone)]
-pub(super) struct Unit {
+pub(super) struct TileBlock {
     pub(super) images: Range<usize>,
-    /// Rows of tiles, of each image.
+    /// Rows of tiles in each image.
     pub(super) rows: Range<usize>,
 }
 
 impl Tiling {
     /// For a convolution that is faster this way; `None` for others.
-    pub(in super::super) fn of(g: &Geometry) -> Option<Self> {
-        let results = match g.kernel {
+    pub(in crate::ops::conv2d) fn of(g: &Geometry) -> Option<Self> {
+        let outputs = match g.kernel {
             (3, 3) => 4,
             (5, 5) => 2,
             _ => return None,
         };
-        let whole = |channels: usize| channels.is_multiple_of(CHANNELS);
+        let whole = |channels: usize| channels.is_multiple_of(CHANNEL_STEP);
         if g.stride != 1 || !whole(g.group_channels()) || !whole(g.group_out_channels()) {
             return None;
         }
-        let tiles = (g.output.0.div_ceil(results), g.output.1.div_ceil(results));
+        let tiles = (g.output.0.div_ceil(outputs), g.output.1.div_ceil(outputs));
         let of_image = tiles.0 * tiles.1;
-        // Tiles that hang over the edge and the transforms must not eat up what is saved, and the weights'
-        // transforms want to be used more than a few times.
-        let saves = 2 * of_image * PLACES <= g.out_pixels() * g.taps();
-        if !saves || of_image * g.batch < UNIT / 2 {
+        // Not worth it if the parts of tiles beyond the edge and the transforms cost what is saved,
+        // or if few tiles use the transformed weights.
+        let saves = 2 * of_image * POSITIONS <= g.out_pixels() * g.taps();
+        if !saves || of_image * g.batch < BLOCK_TILES / 2 {
             return None;
         }
         let (images, rows) = match of_image {
-            0..=UNIT => (UNIT / of_image, tiles.0),
-            _ => (1, (UNIT / tiles.1).clamp(1, tiles.0)),
+            0..=BLOCK_TILES => (BLOCK_TILES / of_image, tiles.0),
+            _ => (1, (BLOCK_TILES / tiles.1).clamp(1, tiles.0)),
         };
-        Some(Self { results, tiles, images: images.min(g.batch), rows })
+        Some(Self { outputs, tiles, images: images.min(g.batch), rows })
     }
 
-    /// Units of one run of images.
+    /// Blocks that share their images; more than 1 only where a block has one image.
     pub(super) fn strips(&self) -> usize {
         self.tiles.0.div_ceil(self.rows)
     }
 
-    /// All units of a batch.
-    pub(super) fn units(&self, batch: usize) -> usize {
+    /// Blocks of a batch.
+    pub(super) fn blocks(&self, batch: usize) -> usize {
         batch.div_ceil(self.images) * self.strips()
     }
 
-    pub(super) fn unit(&self, number: usize, batch: usize) -> Unit {
-        let (run, strip) = (number / self.strips(), number % self.strips());
+    pub(super) fn block(&self, number: usize, batch: usize) -> TileBlock {
+        let (chunk, strip) = (number / self.strips(), number % self.strips());
         let until =
             |first: usize, step: usize, end: usize| first * step..((first + 1) * step).min(end);
-        Unit { images: until(run, self.images, batch), rows: until(strip, self.rows, self.tiles.0) }
+        TileBlock {
+            images: until(chunk, self.images, batch),
+            rows: until(strip, self.rows, self.tiles.0),
+        }
     }
 
-    /// Tiles of the largest unit.
-    pub(super) fn most(&self) -> usize {
+    /// Tiles of the largest block.
+    pub(super) fn most_tiles(&self) -> usize {
         self.images * self.rows * self.tiles.1
     }
 
-    /// Image, and row and column in tiles, of each tile of a unit, in order.
-    pub(super) fn places(
+    /// Image, row and column of each tile of a block, in order; rows and columns count tiles.
+    pub(super) fn tiles_of(
         &self,
-        unit: &Unit,
+        block: &TileBlock,
     ) -> impl Iterator<Item = (usize, usize, usize)> + use<> {
-        let (rows, columns) = (unit.rows.clone(), self.tiles.1);
-        unit.images.clone().flat_map(move |image| {
+        let (rows, columns) = (block.rows.clone(), self.tiles.1);
+        block.images.clone().flat_map(move |image| {
             rows.clone().flat_map(move |row| (0..columns).map(move |column| (image, row, column)))
         })
     }
 
-    /// How many tiles a unit has.
-    pub(super) fn count(&self, unit: &Unit) -> usize {
-        unit.images.len() * unit.rows.len() * self.tiles.1
+    /// The number of tiles of a block.
+    pub(super) fn tile_count(&self, block: &TileBlock) -> usize {
+        block.images.len() * block.rows.len() * self.tiles.1
     }
 }

@@ -1,37 +1,38 @@
-//! The transforms of a tile, on vectors of channels: first along its rows, then along its columns.
+//! The transforms of a tile, on vectors of channels: first along the rows of the tile, then along
+//! its columns.
 
 use pulp::Simd;
 
-use super::super::geometry::Geometry;
-use super::tiling::SIDE;
+use super::tiling::TILE;
 use crate::cpu::microkernel::{load, store};
+use crate::ops::conv2d::geometry::Geometry;
 
-/// `Bᵀ d`.
+/// `Bᵀ d` of a line of pixels.
 #[inline(always)]
-fn pixels<S: Simd>(s: S, [d0, d1, d2, d3, d4, d5]: [S::f32s; SIDE]) -> [S::f32s; SIDE] {
+fn input_line<S: Simd>(s: S, [d0, d1, d2, d3, d4, d5]: [S::f32s; TILE]) -> [S::f32s; TILE] {
     let (a, b) = (s.sub_f32s(d4, d2), s.sub_f32s(d3, d1));
     [
-        times(s, -1.5, b, times(s, -2.0, d2, s.add_f32s(d0, d4))),
-        times(s, 2.5, d2, times(s, 0.5, d3, s.sub_f32s(d1, d4))),
-        times(s, -2.5, d3, times(s, 0.5, d2, s.add_f32s(d1, d4))),
-        times(s, 0.5, b, a),
+        mul_add(s, -1.5, b, mul_add(s, -2.0, d2, s.add_f32s(d0, d4))),
+        mul_add(s, 2.5, d2, mul_add(s, 0.5, d3, s.sub_f32s(d1, d4))),
+        mul_add(s, -2.5, d3, mul_add(s, 0.5, d2, s.add_f32s(d1, d4))),
+        mul_add(s, 0.5, b, a),
         s.sub_f32s(s.add_f32s(b, b), a),
-        times(s, -1.5, a, times(s, -2.0, d3, s.add_f32s(d1, d5))),
+        mul_add(s, -1.5, a, mul_add(s, -2.0, d3, s.add_f32s(d1, d5))),
     ]
 }
 
-/// `Aᵀ m`.
+/// `Aᵀ m` of a line of the transform domain.
 #[inline(always)]
-fn results<S: Simd, const M: usize>(
+fn output_line<S: Simd, const M: usize>(
     s: S,
-    [m0, m1, m2, m3, m4, m5]: [S::f32s; SIDE],
+    [m0, m1, m2, m3, m4, m5]: [S::f32s; TILE],
 ) -> [S::f32s; M] {
     let (sum, difference) = (s.add_f32s(m1, m2), s.sub_f32s(m1, m2));
     let mut y = [sum; M];
     let (mut two, mut half) = (1.0, 1.0); // 2ʲ and (−½)ʲ
     for (j, y) in y.iter_mut().enumerate() {
         let even = if j % 2 == 0 { sum } else { difference };
-        *y = times(s, two, m3, times(s, half, m4, even));
+        *y = mul_add(s, two, m3, mul_add(s, half, m4, even));
         (two, half) = (two * 2.0, half * -0.5);
     }
     y[0] = s.add_f32s(y[0], m0);
@@ -39,39 +40,41 @@ fn results<S: Simd, const M: usize>(
     y
 }
 
-/// `A dY`.
+/// `A dy` of a line of gradients.
 #[inline(always)]
-fn gradients<S: Simd, const M: usize>(s: S, dy: [S::f32s; M]) -> [S::f32s; SIDE] {
-    let (one, minus_one) = (value(s, dy, 1.0), value(s, dy, -1.0));
-    [dy[0], one, minus_one, value(s, dy, 2.0), value(s, dy, -0.5), dy[M - 1]]
+fn output_grad_line<S: Simd, const M: usize>(s: S, dy: [S::f32s; M]) -> [S::f32s; TILE] {
+    let (one, minus_one) = (evaluate(s, dy, 1.0), evaluate(s, dy, -1.0));
+    [dy[0], one, minus_one, evaluate(s, dy, 2.0), evaluate(s, dy, -0.5), dy[M - 1]]
 }
 
-/// The polynomial with these coefficients, at a point.
+/// The polynomial with these coefficients at a point, by Horner's rule.
 #[inline(always)]
-fn value<S: Simd, const M: usize>(s: S, coefficients: [S::f32s; M], point: f32) -> S::f32s {
+fn evaluate<S: Simd, const M: usize>(s: S, coefficients: [S::f32s; M], point: f32) -> S::f32s {
     let mut value = coefficients[M - 1];
     for j in (0..M - 1).rev() {
-        value = times(s, point, value, coefficients[j]);
+        value = mul_add(s, point, value, coefficients[j]);
     }
     value
 }
 
-/// `factor · x + y`
+/// `factor · x + y`.
 #[inline(always)]
-fn times<S: Simd>(s: S, factor: f32, x: S::f32s, y: S::f32s) -> S::f32s {
+fn mul_add<S: Simd>(s: S, factor: f32, x: S::f32s, y: S::f32s) -> S::f32s {
     s.mul_add_e_f32s(s.splat_f32s(factor), x, y)
 }
 
-/// A transform in both directions, of an `N × N` tile into a `P × P` one.
-// Plain loops and a marked closure: what is not inlined here is not compiled for the machine's vectors.
+/// Applies a line's transform to the rows and then the columns of an N × N tile, which becomes P ×
+/// P.
+// Only inlined code is compiled for the machine's vectors, so these are loops, and callers mark
+// their closures.
 #[inline(always)]
-fn both<S: Simd, const N: usize, const P: usize>(
+fn rows_and_columns<S: Simd, const N: usize, const P: usize>(
     simd: S,
     tile: [[S::f32s; N]; N],
     line: impl Fn([S::f32s; N]) -> [S::f32s; P],
 ) -> [[S::f32s; P]; P] {
     let zero = simd.splat_f32s(0.0);
-    let mut columns = [[zero; N]; P]; // of the tile with transformed rows
+    let mut columns = [[zero; N]; P]; // the columns of the tile with transformed rows
     for i in 0..N {
         let row = line(tile[i]);
         for j in 0..P {
@@ -88,9 +91,9 @@ fn both<S: Simd, const N: usize, const P: usize>(
     out
 }
 
-/// Where the pixels of an `N × N` tile lie; those outside of the map in `zeros`.
+/// Pointers to the pixels of an N × N tile; those of pixels outside the map point to `zeros`.
 #[inline(always)]
-pub(super) fn places<const N: usize>(
+pub(super) fn pixel_pointers<const N: usize>(
     map: &[f32],
     (height, width, channels): (usize, usize, usize),
     (top, left): (isize, isize),
@@ -109,49 +112,49 @@ pub(super) fn places<const N: usize>(
     })
 }
 
-/// Top left pixel of the input that a tile reads.
+/// The top left pixel of an input tile; it may lie in the padding.
 pub(super) fn corner(
     g: &Geometry,
-    results: usize,
+    outputs: usize,
     (row, column): (usize, usize),
 ) -> (isize, isize) {
-    let at = |tile: usize, padding: usize| (tile * results) as isize - padding as isize;
+    let at = |tile: usize, padding: usize| (tile * outputs) as isize - padding as isize;
     (at(row, g.padding.top), at(column, g.padding.left))
 }
 
-/// `Bᵀ d B` of a vector of channels: of the pixels at `from`, `channel` floats on, to 36 places `step` floats
-/// apart.
+/// `Bᵀ d B` of a vector of channels: loads those from `channel` on of the pixels at `from`, and
+/// stores the 36 positions `step` floats apart.
 ///
 /// # Safety
 ///
-/// A vector can be read at each of `from` and written at each place.
+/// A vector can be read at each of `from` and written at each position.
 #[inline(always)]
-pub(super) unsafe fn transform_pixels<S: Simd>(
+pub(super) unsafe fn input_transform<S: Simd>(
     simd: S,
-    from: &[[*const f32; SIDE]; SIDE],
+    from: &[[*const f32; TILE]; TILE],
     channel: usize,
     (to, step): (*mut f32, usize),
 ) {
     // SAFETY: the caller's promise.
     unsafe {
-        let tile = gather(simd, from, channel);
-        let tile = both(
+        let tile = load_tile(simd, from, channel);
+        let tile = rows_and_columns(
             simd,
             tile,
             #[inline(always)]
-            |line| pixels(simd, line),
+            |line| input_line(simd, line),
         );
-        spread::<S>(tile, to.add(channel), step);
+        store_positions::<S>(tile, to.add(channel), step);
     }
 }
 
-/// `A dY Aᵀ` of a vector of channels, as [`transform_pixels`].
+/// `A dY Aᵀ` of a vector of channels, which are loaded and stored as in [`input_transform`].
 ///
 /// # Safety
 ///
-/// That of [`transform_pixels`].
+/// That of [`input_transform`].
 #[inline(always)]
-pub(super) unsafe fn transform_gradients<S: Simd, const M: usize>(
+pub(super) unsafe fn output_grad_transform<S: Simd, const M: usize>(
     simd: S,
     from: &[[*const f32; M]; M],
     channel: usize,
@@ -159,43 +162,43 @@ pub(super) unsafe fn transform_gradients<S: Simd, const M: usize>(
 ) {
     // SAFETY: the caller's promise.
     unsafe {
-        let tile = gather(simd, from, channel);
-        let tile = both(
+        let tile = load_tile(simd, from, channel);
+        let tile = rows_and_columns(
             simd,
             tile,
             #[inline(always)]
-            |line| gradients(simd, line),
+            |line| output_grad_line(simd, line),
         );
-        spread::<S>(tile, to.add(channel), step);
+        store_positions::<S>(tile, to.add(channel), step);
     }
 }
 
-/// `Aᵀ M A` of a vector of channels: of the sums at 36 places `step` floats apart.
+/// `Aᵀ · A` of a vector of channels: of sums whose 36 positions are `step` floats apart.
 ///
 /// # Safety
 ///
-/// A vector can be read at each place.
+/// A vector can be read at each position.
 #[inline(always)]
-pub(super) unsafe fn transform_sums<S: Simd, const M: usize>(
+pub(super) unsafe fn output_transform<S: Simd, const M: usize>(
     simd: S,
     (from, step): (*const f32, usize),
 ) -> [[S::f32s; M]; M] {
-    let mut tile = [[simd.splat_f32s(0.0); SIDE]; SIDE];
-    for (place, vector) in tile.as_flattened_mut().iter_mut().enumerate() {
+    let mut tile = [[simd.splat_f32s(0.0); TILE]; TILE];
+    for (position, vector) in tile.as_flattened_mut().iter_mut().enumerate() {
         // SAFETY: the caller's promise.
-        [*vector] = unsafe { load(from.add(place * step)) };
+        [*vector] = unsafe { load(from.add(position * step)) };
     }
-    both(
+    rows_and_columns(
         simd,
         tile,
         #[inline(always)]
-        |line| results(simd, line),
+        |line| output_line(simd, line),
     )
 }
 
-/// A vector from each of `from`, `channel` floats on.
+/// Loads a vector `channel` floats after each of `from`.
 #[inline(always)]
-unsafe fn gather<S: Simd, const N: usize>(
+unsafe fn load_tile<S: Simd, const N: usize>(
     simd: S,
     from: &[[*const f32; N]; N],
     channel: usize,
@@ -208,11 +211,11 @@ unsafe fn gather<S: Simd, const N: usize>(
     tile
 }
 
-/// The vectors of a tile to 36 places `step` floats apart.
+/// Stores the vectors of a tile at 36 positions `step` floats apart.
 #[inline(always)]
-unsafe fn spread<S: Simd>(tile: [[S::f32s; SIDE]; SIDE], to: *mut f32, step: usize) {
-    for (place, vector) in tile.as_flattened().iter().enumerate() {
-        // SAFETY: the caller's promise: a vector can be written at each place.
-        unsafe { store([*vector], to.add(place * step)) };
+unsafe fn store_positions<S: Simd>(tile: [[S::f32s; TILE]; TILE], to: *mut f32, step: usize) {
+    for (position, vector) in tile.as_flattened().iter().enumerate() {
+        // SAFETY: the caller's promise: a vector can be written at each position.
+        unsafe { store([*vector], to.add(position * step)) };
     }
 }

@@ -1,108 +1,128 @@
-//! The gradient with respect to the weights: a matmul over all tiles at each of the 36 positions.
+//! The gradient with respect to the weights: a GEMM over all tiles at each of the 36 positions.
+//!
+//! ```text
+//! Bᵀ d B     x   →  inputs (blocks, groups, 36, tiles, C/groups)       for a chunk of blocks
+//! A dY Aᵀ    dy  →  grads (blocks, groups, panels, 36, tiles, width)
+//! GEMM       sums (groups, panels, 36, C/groups, width) += inputsᵀ · grads
+//! Gᵀ · G     sums  →  dw                                               after the last chunk
+//! ```
 
 use candle_core::Result;
 use pulp::Simd;
 use rayon::prelude::*;
 
-use super::super::geometry::Geometry;
-use super::tiling::{CHANNELS, GAP, PLACES, Tiling};
-use super::transform::{corner, places, transform_gradients, transform_pixels};
+use super::tiling::{CHANNEL_STEP, GAP, POSITIONS, Tiling};
+use super::transform::{corner, input_transform, output_grad_transform, pixel_pointers};
 use super::weights;
-use crate::cpu::microkernel::{Tile, fma_tile, store_tile, with_whole_tile};
+use crate::cpu::microkernel::{MicroTile, dispatch_full_tile, fma_tile, store_tile};
 use crate::cpu::scratch::{Scratch, with_scratch};
+use crate::ops::conv2d::geometry::Geometry;
 
-/// Floats of transformed tiles at a time, at most: 64 MiB.
+/// The most floats of a chunk's transformed tiles: 64 MiB.
 const CHUNK: usize = 16 * 1024 * 1024;
 
-/// Units of a chunk for each thread, at least.
-const UNITS: usize = 2;
+/// The fewest blocks of a chunk, for each thread.
+const BLOCKS_PER_THREAD: usize = 2;
 
 /// `dw` (O, kH, kW, C/groups) of `x` (B, H, W, C) and `dy` (B, H', W', O).
-pub(in super::super) fn weight_gradient(
+pub(in crate::ops::conv2d) fn weight_gradient(
     g: &Geometry,
     tiling: Tiling,
     x: &[f32],
     dy: &[f32],
     dw: &mut [f32],
 ) -> Result<()> {
-    let size = Size::new(g, tiling);
-    let units = tiling.units(g.batch);
-    let matrix = size.rows * size.tile.width;
-    // Few enough that they stay in a cache until they are multiplied, but not less than the sums, which each
-    // chunk goes through once more. Any number gives the same bits.
-    let all = g.groups * size.panels * PLACES * matrix;
-    let chunk = (2 * all / size.unit).max(UNITS * rayon::current_num_threads());
-    let chunk = chunk.min(CHUNK / size.unit).clamp(1, units);
-    // SAFETY: the first chunk writes all sums, each chunk its units before it reads them.
+    let layout = BlockLayout::new(g, tiling);
+    let blocks = tiling.blocks(g.batch);
+    let matrix = layout.rows * layout.micro.width;
+    // A chunk is small enough to stay in a cache until it is multiplied, but not smaller than the
+    // sums, which are read and written once per chunk. Any size gives the same bits: sums are over
+    // blocks in their order.
+    let all = g.groups * layout.panels * POSITIONS * matrix;
+    let chunk = (2 * all / layout.block).max(BLOCKS_PER_THREAD * rayon::current_num_threads());
+    let chunk = chunk.min(CHUNK / layout.block).clamp(1, blocks);
+    // SAFETY: the first chunk writes all sums, and each chunk writes its blocks before it reads
+    // them.
     let (mut sums, mut tiles) =
-        unsafe { (Scratch::uninit(all)?, Scratch::uninit(chunk * size.unit)?) };
-    for first in (0..units).step_by(chunk) {
-        let count = chunk.min(units - first);
-        let tiles = &mut tiles[..count * size.unit];
-        tiles.par_chunks_mut(size.unit).enumerate().for_each(|(number, to)| {
+        unsafe { (Scratch::uninit(all)?, Scratch::uninit(chunk * layout.block)?) };
+    for first in (0..blocks).step_by(chunk) {
+        let count = chunk.min(blocks - first);
+        let tiles = &mut tiles[..count * layout.block];
+        tiles.par_chunks_mut(layout.block).enumerate().for_each(|(number, to)| {
             let number = first + number;
-            with_scratch(g.group_channels().max(size.tile.width), |zeros| {
+            with_scratch(g.group_channels().max(layout.micro.width), |zeros| {
                 zeros.fill(0.0);
-                pulp::Arch::new().dispatch(Transform { g, tiling, size, number, x, dy, zeros, to });
+                pulp::Arch::new().dispatch(Transform {
+                    g,
+                    tiling,
+                    layout,
+                    number,
+                    x,
+                    dy,
+                    zeros,
+                    to,
+                });
             });
         });
         sums.par_chunks_mut(matrix).enumerate().for_each(|(number, sums)| {
-            let counts = (first..first + count).map(|n| tiling.count(&tiling.unit(n, g.batch)));
+            let counts =
+                (first..first + count).map(|n| tiling.tile_count(&tiling.block(n, g.batch)));
             let counts: Vec<usize> = counts.collect();
             if first == 0 {
                 sums.fill(0.0);
             }
-            pulp::Arch::new().dispatch(Sum { g, size, counts: &counts, number, tiles, sums });
+            pulp::Arch::new().dispatch(Gemm { g, layout, counts: &counts, number, tiles, sums });
         });
     }
-    weights::back(g, size.tile, size.rows, &sums, dw);
+    weights::transform_back(g, layout.micro, layout.rows, &sums, dw);
     Ok(())
 }
 
-/// Of a unit's transformed tiles, in floats.
+/// The parts of a block's transformed tiles, in floats.
 #[derive(Clone, Copy)]
-struct Size {
-    tile: Tile,
+struct BlockLayout {
+    micro: MicroTile,
     /// Panels of a group.
     panels: usize,
-    /// Rows of a sum: the channels, filled up to whole rows of registers.
+    /// Rows of the sums at a position: C/groups, rounded up to the rows of the micro-kernel.
     rows: usize,
-    /// Between the places of pixels, (groups, 36, tiles, C/groups) and the gap.
-    pixels: usize,
-    /// Between the places of gradients, (groups, panels, 36, tiles, width), which lie behind.
-    gradients: usize,
-    /// Between units.
-    unit: usize,
+    /// From one position to the next of the inputs, (groups, 36, tiles, C/groups).
+    inputs: usize,
+    /// From one position to the next of the gradients, (groups, panels, 36, tiles, width), which
+    /// follow the inputs.
+    grads: usize,
+    /// From one block to the next.
+    block: usize,
 }
 
-impl Size {
+impl BlockLayout {
     fn new(g: &Geometry, tiling: Tiling) -> Self {
-        let tile = Tile::new(g.group_out_channels());
-        let panels = g.group_out_channels().div_ceil(tile.width);
-        let pixels = tiling.most() * g.group_channels() + GAP;
-        let gradients = tiling.most() * tile.width + GAP;
-        let rows = g.group_channels().next_multiple_of(tile.rows);
-        let unit = g.groups * PLACES * (pixels + panels * gradients);
-        Self { tile, panels, rows, pixels, gradients, unit }
+        let micro = MicroTile::new(g.group_out_channels());
+        let panels = g.group_out_channels().div_ceil(micro.width);
+        let inputs = tiling.most_tiles() * g.group_channels() + GAP;
+        let grads = tiling.most_tiles() * micro.width + GAP;
+        let rows = g.group_channels().next_multiple_of(micro.rows);
+        let block = g.groups * POSITIONS * (inputs + panels * grads);
+        Self { micro, panels, rows, inputs, grads, block }
     }
 
-    /// Where a unit's gradients begin.
-    fn behind(self, g: &Geometry) -> usize {
-        g.groups * PLACES * self.pixels
+    /// Where the gradients of a block begin.
+    fn gradients_start(self, g: &Geometry) -> usize {
+        g.groups * POSITIONS * self.inputs
     }
 }
 
-/// Both transforms of a unit.
+/// Transforms the inputs and gradients of one block.
 struct Transform<'a> {
     g: &'a Geometry,
     tiling: Tiling,
-    size: Size,
-    /// Of the unit.
+    layout: BlockLayout,
+    /// The number of the block.
     number: usize,
     /// (B, H, W, C) and (B, H', W', O)
     x: &'a [f32],
     dy: &'a [f32],
-    /// A pixel outside the map.
+    /// A pixel of zeros, which stands for all pixels outside the map.
     zeros: &'a [f32],
     to: &'a mut [f32],
 }
@@ -112,8 +132,8 @@ impl pulp::WithSimd for Transform<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        assert!(CHANNELS.is_multiple_of(S::F32_LANES));
-        match self.tiling.results {
+        assert!(CHANNEL_STEP.is_multiple_of(S::F32_LANES));
+        match self.tiling.outputs {
             2 => transform::<S, 2>(simd, &mut self),
             _ => transform::<S, 4>(simd, &mut self),
         }
@@ -122,40 +142,41 @@ impl pulp::WithSimd for Transform<'_> {
 
 #[inline(always)]
 fn transform<S: Simd, const M: usize>(simd: S, task: &mut Transform<'_>) {
-    let Transform { g, tiling, size, number, x, dy, zeros, to } = task;
-    let unit = tiling.unit(*number, g.batch);
+    let Transform { g, tiling, layout, number, x, dy, zeros, to } = task;
+    let block = tiling.block(*number, g.batch);
     let (channels, group_out, width) =
-        (g.group_channels(), g.group_out_channels(), size.tile.width);
+        (g.group_channels(), g.group_out_channels(), layout.micro.width);
     let out_image = g.out_pixels() * g.out_channels;
-    let (pixels, gradients) = to.split_at_mut(size.behind(g));
-    let end = tiling.count(&unit) * channels;
-    pixels.chunks_exact_mut(size.pixels).for_each(|place| place[end..end + GAP].fill(0.0));
-    for (t, (image, row, column)) in tiling.places(&unit).enumerate() {
+    let (inputs, grads) = to.split_at_mut(layout.gradients_start(g));
+    let end = tiling.tile_count(&block) * channels;
+    inputs.chunks_exact_mut(layout.inputs).for_each(|position| position[end..end + GAP].fill(0.0));
+    for (t, (image, row, column)) in tiling.tiles_of(&block).enumerate() {
         let x = &x[image * g.image()..][..g.image()];
         let dy = &dy[image * out_image..][..out_image];
         for group in 0..g.groups {
             let map = (g.input.0, g.input.1, g.channels);
-            let from = places(x, map, corner(g, M, (row, column)), group * channels, zeros);
-            let to = &mut pixels[group * PLACES * size.pixels + t * channels..];
-            let to = to[..(PLACES - 1) * size.pixels + channels].as_mut_ptr();
+            let from = pixel_pointers(x, map, corner(g, M, (row, column)), group * channels, zeros);
+            let to = &mut inputs[group * POSITIONS * layout.inputs + t * channels..];
+            let to = to[..(POSITIONS - 1) * layout.inputs + channels].as_mut_ptr();
             for c in (0..channels).step_by(S::F32_LANES) {
-                // SAFETY: each pixel, and the zeros, has the group's channels; `to` reaches to the last place.
-                unsafe { transform_pixels(simd, &from, c, (to, size.pixels)) };
+                // SAFETY: each pixel, and the zeros, has the group's channels; `to` reaches to the
+                // last position.
+                unsafe { input_transform(simd, &from, c, (to, layout.inputs)) };
             }
             let map = (g.output.0, g.output.1, g.out_channels);
             let corner = ((row * M) as isize, (column * M) as isize);
-            for panel in 0..size.panels {
+            for panel in 0..layout.panels {
                 let first = panel * width;
-                let from = places::<M>(dy, map, corner, group * group_out + first, zeros);
-                let start = (group * size.panels + panel) * PLACES * size.gradients + t * width;
-                let to = &mut gradients[start..][..(PLACES - 1) * size.gradients + width];
+                let from = pixel_pointers::<M>(dy, map, corner, group * group_out + first, zeros);
+                let start = (group * layout.panels + panel) * POSITIONS * layout.grads + t * width;
+                let to = &mut grads[start..][..(POSITIONS - 1) * layout.grads + width];
                 let nothing = [[zeros.as_ptr(); M]; M];
                 for c in (0..width).step_by(S::F32_LANES) {
-                    // Behind the last channel of the group there is nothing.
+                    // A panel may be wider than the group; its channels beyond are zeros.
                     let from = if first + c < group_out { &from } else { &nothing };
                     // SAFETY: as above, for the group's channels of `dy` and a panel.
                     unsafe {
-                        transform_gradients(simd, from, c, (to.as_mut_ptr(), size.gradients))
+                        output_grad_transform(simd, from, c, (to.as_mut_ptr(), layout.grads))
                     };
                 }
             }
@@ -163,57 +184,58 @@ fn transform<S: Simd, const M: usize>(simd: S, task: &mut Transform<'_>) {
     }
 }
 
-/// The sums over some units for one group, panel and place.
-struct Sum<'a> {
+/// The GEMM over a chunk's tiles for one group, panel and position.
+struct Gemm<'a> {
     g: &'a Geometry,
-    size: Size,
-    /// Tiles of each unit.
+    layout: BlockLayout,
+    /// Tiles of each block.
     counts: &'a [usize],
-    /// Of the sums: (groups, panels, 36).
+    /// The number of the position in (groups, panels, 36).
     number: usize,
     tiles: &'a [f32],
     /// (rows, width)
     sums: &'a mut [f32],
 }
 
-impl pulp::WithSimd for Sum<'_> {
+impl pulp::WithSimd for Gemm<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Sum { g, size, counts, number, tiles, sums } = self;
-        let (channels, tile) = (g.group_channels(), size.tile);
-        let (group, place) = (number / PLACES / size.panels, number % PLACES);
-        for (unit, &count) in tiles.chunks_exact(size.unit).zip(counts) {
-            let (pixels, gradients) = unit.split_at(size.behind(g));
-            // The last rows may read on into the next pixel, or the gap: nobody reads their sums.
-            let pixels = &pixels[(group * PLACES + place) * size.pixels..];
-            let pixels = &pixels[..count * channels + GAP];
-            let gradients = &gradients[number * size.gradients..][..count * tile.width];
-            for (number, sums) in sums.chunks_exact_mut(tile.rows * tile.width).enumerate() {
-                let part = (number * tile.rows, channels, count);
-                with_whole_tile!(tile, product::<S>(simd, pixels, gradients, part, sums));
+        let Gemm { g, layout, counts, number, tiles, sums } = self;
+        let (channels, micro) = (g.group_channels(), layout.micro);
+        let (group, position) = (number / POSITIONS / layout.panels, number % POSITIONS);
+        for (block, &count) in tiles.chunks_exact(layout.block).zip(counts) {
+            let (inputs, grads) = block.split_at(layout.gradients_start(g));
+            // Rows beyond C/groups read on into the next tile, or the gap; their sums are not used.
+            let inputs = &inputs[(group * POSITIONS + position) * layout.inputs..];
+            let inputs = &inputs[..count * channels + GAP];
+            let grads = &grads[number * layout.grads..][..count * micro.width];
+            for (number, sums) in sums.chunks_exact_mut(micro.rows * micro.width).enumerate() {
+                let part = (number * micro.rows, channels, count);
+                dispatch_full_tile!(micro, micro_gemm::<S>(simd, inputs, grads, part, sums));
             }
         }
     }
 }
 
-/// Adds to `sums` (R, width) the product of `pixels` (count, channels), R of them from `first` on, transposed,
-/// and `gradients` (count, width). Behind `pixels` lies a gap.
+/// `sums` (R, width) += the transpose of `inputs` (count, channels), of which R channels from
+/// `first` on, times `grads` (count, width). A gap follows `inputs`.
 #[inline(always)]
-fn product<S: Simd, const R: usize, const V: usize>(
+fn micro_gemm<S: Simd, const R: usize, const V: usize>(
     simd: S,
-    pixels: &[f32],
-    gradients: &[f32],
+    inputs: &[f32],
+    grads: &[f32],
     (first, channels, count): (usize, usize, usize),
     sums: &mut [f32],
 ) {
     let width = V * S::F32_LANES;
-    assert!(gradients.len() == count * width);
-    assert!(pixels.len() == count * channels + GAP && first + R <= channels + GAP);
+    assert!(grads.len() == count * width);
+    assert!(inputs.len() == count * channels + GAP && first + R <= channels + GAP);
     let mut totals = [[simd.splat_f32s(0.0); V]; R];
-    let a = |m: usize, k: usize| pixels.as_ptr().wrapping_add(k * channels + first + m);
-    // SAFETY: by the assertions, both have the row k, and that of `pixels` R floats from `first` on.
-    unsafe { fma_tile(simd, &mut totals, a, (gradients.as_ptr(), width), count) };
+    let a = |m: usize, k: usize| inputs.as_ptr().wrapping_add(k * channels + first + m);
+    // SAFETY: by the assertions, both have the row k, and that of `inputs` R floats from `first`
+    // on.
+    unsafe { fma_tile(simd, &mut totals, a, (grads.as_ptr(), width), count) };
     store_tile(simd, totals, true, sums);
 }

@@ -1,21 +1,23 @@
-//! Weights to their 36 transformed matrices, and the gradients of those back.
+//! Kernels to the transform domain, `G g Gᵀ`, and their gradients back, `Gᵀ · G`.
 
 use candle_core::Result;
 use rayon::prelude::*;
 
-use super::super::geometry::Geometry;
-use super::tiling::{PLACES, SIDE};
-use crate::cpu::microkernel::Tile;
+use super::tiling::{POSITIONS, TILE};
+use crate::cpu::microkernel::MicroTile;
 use crate::cpu::scratch::Scratch;
 use crate::cpu::simd::vectorized;
+use crate::ops::conv2d::geometry::Geometry;
 
-/// Channels of a panel at most.
+/// The most output channels of a panel.
 const WIDEST: usize = 64;
 
-/// A number for each channel of a panel. The transforms of weights are few: they are done in f64.
+/// A number for each output channel of a panel, in f64: transforms of kernels are few, and so cost
+/// little.
 type Lanes = [f64; WIDEST];
 
-/// Row `i` of G for a kernel of `taps`: the powers of its point, scaled so that Bᵀ has short numbers.
+/// Row `i` of G for a kernel of `taps` in each direction: the powers of the row's interpolation
+/// point, scaled so that the constants of Bᵀ are short.
 fn row(i: usize, taps: usize) -> Vec<f64> {
     let (scale, point) = match i {
         0 => (1.0, 0.0),
@@ -38,27 +40,28 @@ fn add(sum: &mut Lanes, factor: f64, x: &Lanes) {
     }
 }
 
-/// Transformed weights, (groups, panels, 36, C/groups, width).
+/// The transformed weights, packed as (groups, panels, 36, C/groups, width).
 pub(super) struct Panels {
-    pub(super) tile: Tile,
+    pub(super) micro: MicroTile,
     values: Scratch,
 }
 
 impl Panels {
-    /// Of weights; `weight(o, k)` is that of output channel `o` and element `k` of its patch.
+    /// Transforms and packs weights; `weight(o, k)` is that of output channel `o` for element `k`
+    /// of a patch.
     pub(super) fn new(g: &Geometry, weight: impl Fn(usize, usize) -> f32 + Sync) -> Result<Self> {
         let (channels, group_out) = (g.group_channels(), g.group_out_channels());
-        let tile = Tile::new(group_out);
-        let panels = group_out.div_ceil(tile.width);
-        let (taps, floats) = (g.kernel.0, PLACES * channels * tile.width);
-        let matrix: Vec<Vec<f64>> = (0..SIDE).map(|i| row(i, taps)).collect();
+        let micro = MicroTile::new(group_out);
+        let panels = group_out.div_ceil(micro.width);
+        let (taps, floats) = (g.kernel.0, POSITIONS * channels * micro.width);
+        let matrix: Vec<Vec<f64>> = (0..TILE).map(|i| row(i, taps)).collect();
         // SAFETY: the loop below writes all of it.
         let mut values = unsafe { Scratch::uninit(g.groups * panels * floats)? };
         values.par_chunks_mut(floats).enumerate().for_each(|(number, values)| {
-            let (group, first) = (number / panels, number % panels * tile.width);
-            let width = tile.width.min(group_out - first);
+            let (group, first) = (number / panels, number % panels * micro.width);
+            let width = micro.width.min(group_out - first);
             let mut kernel = vec![[0.0; WIDEST]; taps * taps];
-            let mut half = vec![[0.0; WIDEST]; SIDE * taps];
+            let mut half = vec![[0.0; WIDEST]; TILE * taps];
             for channel in 0..channels {
                 for (tap, lanes) in kernel.iter_mut().enumerate() {
                     for (lane, value) in lanes[..width].iter_mut().enumerate() {
@@ -72,70 +75,79 @@ impl Panels {
                         add(half, factor, &kernel[a * taps + at % taps]);
                     }
                 }
-                for place in 0..PLACES {
-                    let mut whole = [0.0; WIDEST];
-                    for (b, &factor) in matrix[place % SIDE].iter().enumerate() {
-                        add(&mut whole, factor, &half[place / SIDE * taps + b]);
+                for position in 0..POSITIONS {
+                    let mut transformed = [0.0; WIDEST];
+                    for (b, &factor) in matrix[position % TILE].iter().enumerate() {
+                        add(&mut transformed, factor, &half[position / TILE * taps + b]);
                     }
-                    let to = &mut values[(place * channels + channel) * tile.width..][..tile.width];
-                    to.iter_mut().zip(&whole).for_each(|(to, x)| *to = *x as f32);
+                    let to =
+                        &mut values[(position * channels + channel) * micro.width..][..micro.width];
+                    to.iter_mut().zip(&transformed).for_each(|(to, x)| *to = *x as f32);
                 }
             }
         });
-        Ok(Self { tile, values })
+        Ok(Self { micro, values })
     }
 
     /// The panels of one group, each (36, C/groups, width).
     pub(super) fn of_group(&self, g: &Geometry, group: usize) -> impl Iterator<Item = &[f32]> {
-        let floats = PLACES * g.group_channels() * self.tile.width;
-        let panels = g.group_out_channels().div_ceil(self.tile.width);
+        let floats = POSITIONS * g.group_channels() * self.micro.width;
+        let panels = g.group_out_channels().div_ceil(self.micro.width);
         self.values.chunks_exact(floats).skip(group * panels).take(panels)
     }
 }
 
-/// `dw` (O, kH·kW·C/groups) from the gradients of the transformed weights (groups, panels, 36, rows, width),
-/// of which the first C/groups rows count.
-pub(super) fn back(g: &Geometry, tile: Tile, rows: usize, sums: &[f32], dw: &mut [f32]) {
+/// `dw` (O, kH·kW·C/groups) of the gradients with respect to the transformed weights, (groups,
+/// panels, 36, rows, width), of which the first C/groups rows are used.
+pub(super) fn transform_back(
+    g: &Geometry,
+    micro: MicroTile,
+    rows: usize,
+    sums: &[f32],
+    dw: &mut [f32],
+) {
     let (channels, group_out, patch) = (g.group_channels(), g.group_out_channels(), g.patch());
-    let (taps, floats) = (g.kernel.0, PLACES * rows * tile.width);
-    let matrix: Vec<Vec<f64>> = (0..SIDE).map(|i| row(i, taps)).collect();
-    let panels = group_out.div_ceil(tile.width);
+    let (taps, floats) = (g.kernel.0, POSITIONS * rows * micro.width);
+    let matrix: Vec<Vec<f64>> = (0..TILE).map(|i| row(i, taps)).collect();
+    let panels = group_out.div_ceil(micro.width);
     let groups = dw.par_chunks_mut(group_out * patch).zip(sums.par_chunks_exact(panels * floats));
     groups.for_each(|(dw, sums)| {
-        let panels = dw.par_chunks_mut(tile.width * patch).zip(sums.par_chunks_exact(floats));
-        panels.for_each(|(dw, sums)| panel_back((channels, rows), taps, tile, &matrix, sums, dw));
+        let panels = dw.par_chunks_mut(micro.width * patch).zip(sums.par_chunks_exact(floats));
+        panels.for_each(|(dw, sums)| {
+            panel_transform_back((channels, rows), taps, micro, &matrix, sums, dw)
+        });
     });
 }
 
-/// `dw` (width, kH·kW·C/groups) from `sums` (36, rows, width).
-fn panel_back(
+/// `dw` (width, kH·kW·C/groups) of `sums` (36, rows, width).
+fn panel_transform_back(
     (channels, rows): (usize, usize),
     taps: usize,
-    tile: Tile,
+    micro: MicroTile,
     matrix: &[Vec<f64>],
     sums: &[f32],
     dw: &mut [f32],
 ) {
     let patch = taps * taps * channels;
-    let mut half = vec![[0.0; WIDEST]; SIDE * taps];
+    let mut half = vec![[0.0; WIDEST]; TILE * taps];
     for channel in 0..channels {
         for (at, half) in half.iter_mut().enumerate() {
             half.fill(0.0);
             for (j, row) in matrix.iter().enumerate() {
-                let place = at / taps * SIDE + j;
+                let position = at / taps * TILE + j;
                 let mut lanes = [0.0; WIDEST];
-                let from = &sums[(place * rows + channel) * tile.width..][..tile.width];
+                let from = &sums[(position * rows + channel) * micro.width..][..micro.width];
                 lanes.iter_mut().zip(from).for_each(|(lane, x)| *lane = f64::from(*x));
                 add(half, row[at % taps], &lanes);
             }
         }
         for tap in 0..taps * taps {
-            let mut whole = [0.0; WIDEST];
+            let mut transformed = [0.0; WIDEST];
             for (i, row) in matrix.iter().enumerate() {
-                add(&mut whole, row[tap / taps], &half[i * taps + tap % taps]);
+                add(&mut transformed, row[tap / taps], &half[i * taps + tap % taps]);
             }
             let to = dw[tap * channels + channel..].iter_mut().step_by(patch);
-            to.zip(&whole).for_each(|(dw, x)| *dw = *x as f32);
+            to.zip(&transformed).for_each(|(dw, x)| *dw = *x as f32);
         }
     }
 }

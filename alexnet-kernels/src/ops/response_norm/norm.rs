@@ -1,0 +1,132 @@
+//! What both response norms share: a scale for each element, computed image by image.
+
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
+use candle_core::{CpuStorage, Result, Tensor};
+use rayon::prelude::*;
+
+use crate::check::{check_shape, dims4};
+use crate::cuda::launch::MapSize;
+use crate::layout::{nchw, nhwc};
+use crate::op::{Apply, Input, Op, Outputs, produce};
+use crate::ops::fusion::InputGrad;
+
+/// The constants of a response norm.
+pub(super) trait ResponseNorm: Copy + Send + Sync + 'static {
+    const NAME: &'static str;
+
+    /// The loops over one image.
+    type Kernel: ImageKernel;
+
+    /// Refuses constants that have no meaning, or do not fit `channels`.
+    fn check(&self, channels: usize) -> Result<()>;
+
+    fn kernel(&self, size: MapSize) -> Self::Kernel;
+
+    /// `x → y`.
+    #[cfg(feature = "cuda")]
+    fn cuda(&self, size: MapSize, x: &Input<'_, CudaStorage>) -> Result<Outputs<CudaStorage>>;
+
+    /// `(x, dy) → dx`.
+    #[cfg(feature = "cuda")]
+    fn cuda_backward(
+        &self,
+        size: MapSize,
+        inputs: [&Input<'_, CudaStorage>; 2],
+        through_relu: bool,
+    ) -> Result<Outputs<CudaStorage>>;
+}
+
+/// A norm of images (H, W, C) on the CPU.
+pub(super) trait ImageKernel: Sync {
+    fn forward(&self, x: &[f32], y: &mut [f32]);
+
+    /// With `through_relu`, `dx` is 0 where `x` is not above 0.
+    fn backward(&self, x: &[f32], dy: &[f32], through_relu: bool, dx: &mut [f32]);
+}
+
+/// `x` `(B, C, H, W)` to `y` of the same shape; candle can differentiate it.
+pub(super) fn forward(norm: impl ResponseNorm, x: &Tensor) -> Result<Tensor> {
+    check(norm, x)?;
+    nchw(&Forward(norm).apply([&nhwc(x)?])?)
+}
+
+/// `x` and `dy` `(B, C, H, W)` to `dx`; `None` with [`InputGrad::Skip`].
+pub(super) fn backward(
+    norm: impl ResponseNorm,
+    x: &Tensor,
+    dy: &Tensor,
+    input: InputGrad,
+) -> Result<Option<Tensor>> {
+    check_shape(check(norm, x)?, "the gradient", dy, x.dims())?;
+    if input == InputGrad::Skip {
+        return Ok(None);
+    }
+    let op = Backward { norm, through_relu: input.through_relu() };
+    nchw(&op.run_one([&nhwc(x)?, &nhwc(dy)?])?).map(Some)
+}
+
+/// Checks the input and the constants; the norm's name.
+fn check<N: ResponseNorm>(norm: N, x: &Tensor) -> Result<&'static str> {
+    norm.check(dims4(N::NAME, "the input", x)?.1)?;
+    Ok(N::NAME)
+}
+
+fn map_size<S>(x: &Input<'_, S>) -> Result<MapSize> {
+    let (_, height, width, channels) = x.dims4()?;
+    Ok(MapSize { height, width, channels })
+}
+
+/// `x → y`, both (B, H, W, C).
+struct Forward<N>(N);
+
+impl<N: ResponseNorm> Op<1> for Forward<N> {
+    const NAME: &'static str = N::NAME;
+
+    fn cpu(&self, [x]: [Input<'_, CpuStorage>; 1]) -> Result<Outputs<CpuStorage>> {
+        let (size, values) = (map_size(&x)?, x.values::<f32>()?);
+        let kernel = self.0.kernel(size);
+        produce(x.shape(), |y| {
+            let images = y.par_chunks_mut(size.elements()).zip(values.par_chunks(size.elements()));
+            images.for_each(|(y, x)| kernel.forward(x, y));
+            Ok(())
+        })
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda(&self, [x]: [Input<'_, CudaStorage>; 1]) -> Result<Outputs<CudaStorage>> {
+        self.0.cuda(map_size(&x)?, &x)
+    }
+
+    fn gradients(&self, [x]: [&Tensor; 1], _: &Tensor, dy: &Tensor) -> Result<[Option<Tensor>; 1]> {
+        Backward { norm: self.0, through_relu: false }.run_one([x, dy]).map(|dx| [Some(dx)])
+    }
+}
+
+/// `(x, dy) → dx`, all (B, H, W, C).
+struct Backward<N> {
+    norm: N,
+    /// Whether `dx` is 0 where `x` is not above 0.
+    through_relu: bool,
+}
+
+impl<N: ResponseNorm> Op<2> for Backward<N> {
+    const NAME: &'static str = N::NAME;
+
+    fn cpu(&self, [x, dy]: [Input<'_, CpuStorage>; 2]) -> Result<Outputs<CpuStorage>> {
+        let size = map_size(&x)?;
+        let (kernel, image) = (self.norm.kernel(size), size.elements());
+        let (shape, x, dy) = (x.shape(), x.values::<f32>()?, dy.values::<f32>()?);
+        produce(shape, |dx| {
+            let inputs = x.par_chunks(image).zip(dy.par_chunks(image));
+            let images = dx.par_chunks_mut(image).zip(inputs);
+            images.for_each(|(dx, (x, dy))| kernel.backward(x, dy, self.through_relu, dx));
+            Ok(())
+        })
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda(&self, [x, dy]: [Input<'_, CudaStorage>; 2]) -> Result<Outputs<CudaStorage>> {
+        self.norm.cuda_backward(map_size(&x)?, [&x, &dy], self.through_relu)
+    }
+}
