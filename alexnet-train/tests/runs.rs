@@ -1,4 +1,5 @@
-//! Whole runs: the same weights whatever the threads and interruptions, files that are right or refused.
+//! Whole runs: the same weights whatever the threads and interruptions, files that are right or
+//! refused.
 
 mod common;
 
@@ -6,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use alexnet_train::{Checkpoint, Error, Event, Job, RunFolder, Task, train};
+use alexnet_train::{Checkpoint, Error, Event, Job, Task, train};
 use common::{dataset, job, recipe};
 
 /// The bytes of the final weights of `job`.
@@ -47,7 +48,8 @@ fn another_seed_gives_other_weights() {
     assert!(run(1) != run(2));
 }
 
-/// A run cut off in the middle of its second epoch, and one cut off after its first, end as one that was not.
+/// A run cut off in the middle of its second epoch, and one cut off after its first, end as one
+/// that was not.
 #[test]
 fn a_resumed_run_is_the_same_run() {
     let folder = tempfile::tempdir().unwrap();
@@ -60,7 +62,8 @@ fn a_resumed_run_is_the_same_run() {
     let cut = path("cut");
     fs::create_dir(&cut).unwrap();
     train(&undisturbed, &mut |event| {
-        // At this moment the checkpoint is that of the step before: what a kill here would leave behind.
+        // At this moment the checkpoint is that of the step before: what a kill here would leave
+        // behind.
         if let Event::Step { epoch: 1, step: 2, .. } = event {
             for file in ["run.json", "checkpoint.safetensors"] {
                 fs::copy(path("whole").join(file), cut.join(file)).unwrap();
@@ -141,7 +144,8 @@ fn a_flipped_byte_of_a_checkpoint_is_found() {
         let mut bytes = whole.clone();
         bytes[at] ^= 0x10;
         fs::write(&path, &bytes).unwrap();
-        // In the header some flips only rename what nothing reads; none may change a tensor or panic.
+        // In the header some flips only rename what nothing reads; none may change a tensor or
+        // panic.
         if let Ok(checkpoint) = Checkpoint::load(&path) {
             let header = u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize + 8;
             assert!(at < header, "byte {at} of the tensors");
@@ -203,10 +207,4 @@ fn a_cut_log_goes_on_with_whole_lines() {
     let broken = |l: &&str| serde_json::from_str::<serde_json::Value>(l).is_err();
     assert_eq!(log.lines().filter(broken).count(), 1, "{log}");
     assert_eq!(log.lines().filter(|l| l.contains(r#""event":"start""#)).count(), 2);
-}
-
-#[test]
-fn a_run_folder_names_its_files() {
-    let run = RunFolder::new(Path::new("runs/a"));
-    assert_eq!(run.weights(), Path::new("runs/a/final.safetensors"));
 }
