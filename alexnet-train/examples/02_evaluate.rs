@@ -1,7 +1,7 @@
 //! Lesson 2: the error rates of a checkpoint on a dataset, and the classes of one image.
 //!
-//! `cargo run --release -p alexnet-train --example 02_evaluate` for a network that has just begun to
-//! learn, or `cargo run --release -p alexnet-train --example 02_evaluate -- CHECKPOINT DATASET`.
+//! `cargo run --release -p alexnet-train --example 02_evaluate` for a network that has just begun
+//! to learn, or `cargo run --release -p alexnet-train --example 02_evaluate -- CHECKPOINT DATASET`.
 
 #![allow(clippy::print_stdout)] // this program talks to people
 

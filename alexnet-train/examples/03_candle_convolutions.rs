@@ -1,10 +1,10 @@
 //! Lesson 3, a measurement: candle's own convolutions, for comparison. Prints one JSON object.
 //!
-//! `cargo run --release -p alexnet-train --example 03_candle_convolutions -- --batch 128 --threads 2`
+//! `cargo run --release -p alexnet-train --example 03_candle_convolutions -- --batch 128 --steps 3`
 //!
 //! These are the five convolutions of the network with their biases and ReLUs, differentiated by
-//! candle, with all gradients but that with respect to the images. candle cannot run the rest of the
-//! network: its max-pool refuses the gradient of overlapping windows.
+//! candle, with all gradients but that with respect to the images. candle cannot run the rest of
+//! the network: its max-pool refuses the gradient of overlapping windows.
 
 #![allow(clippy::print_stdout)] // this program talks to people
 

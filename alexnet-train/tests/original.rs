@@ -124,8 +124,8 @@ fn assert_close(what: &str, got: f64, want: &Value, tolerance: f64) -> f64 {
 }
 
 /// Compares the layers' outputs, the gradients, the losses and how far each parameter moves. The
-/// losses alone would not show LRN across the towers, and some other faults; `golden/README.md` says
-/// which.
+/// losses alone would not show LRN across the towers, and some other faults; `golden/README.md`
+/// says which.
 #[test]
 fn twenty_updates_are_pytorchs() -> Result<()> {
     let golden: Value = serde_json::from_str(GOLDEN).unwrap();
@@ -193,8 +193,8 @@ fn outputs_by_layer(tower: &Tower, images: &Tensor) -> Result<HashMap<String, f6
     Ok(outputs)
 }
 
-/// Our layer whose output is the twin's output `name`: the ReLU after the layer if there is one, but
-/// not for LRN's input.
+/// Our layer whose output is the twin's output `name`: the ReLU after the layer if there is one,
+/// but not for LRN's input.
 fn layer_of(name: &str) -> String {
     match name {
         "conv1" | "lrn1" | "lrn2" | "pool2" | "conv5" | "fc8" => name.to_owned(),

@@ -1,4 +1,5 @@
-//! The commands and flags that exist: `alexnet` is asked for its help, cargo's and xtask's are read.
+//! The commands and flags that exist: `alexnet` is asked for its help, cargo's and xtask's are
+//! read.
 
 use std::collections::BTreeMap;
 use std::process::Command;

@@ -1,4 +1,5 @@
-//! What the documents name exists: paths, cargo's commands, and the commands and flags of `alexnet`.
+//! What the documents name exists: paths, cargo's commands, and the commands and flags of
+//! `alexnet`.
 
 mod commands;
 mod pieces;
