@@ -55,8 +55,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Prints a line for each result of each operation: the comparison whose error was the largest share
-/// of its bound.
+/// Prints a line for each result of each operation: the comparison whose error was the largest
+/// share of its bound.
 fn show(rows: &[SelftestRow]) {
     println!(
         "{:<9} {:<9} {:<24} {:<16} {:>9} {:>9}",

@@ -9,12 +9,13 @@ mod timing;
 mod trainer;
 mod with_loader;
 
+use alexnet_kernels::PoolGuard;
+
 use self::report::{BenchDetails, BenchOptions, BenchReport};
 use self::trainer::Trainer;
 use crate::devices::names;
 use crate::error::Error;
 use crate::memory;
-use alexnet_kernels::PoolGuard;
 
 /// Trains `options.network` on random pixels and measures.
 ///
@@ -32,7 +33,7 @@ fn measure(options: &BenchOptions) -> Result<BenchReport, Error> {
     memory::check(&spec.fused_layers_on(devices.len())?, *batch, devices)?;
     let (compute, steps) = (&devices[0], options.steps.max(1));
     let _memory = PoolGuard::new(); // as in the training loop
-    let trainer = Trainer::new(options)?;
+    let trainer = Trainer::new(spec, *batch, devices)?;
     let step_seconds = trainer.time_steps(steps);
     let step_seconds =
         step_seconds.map_err(|e| memory::explain(e, &trainer.network, *batch, devices))?;

@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 
 use alexnet_kernels::{ComputeDevice, Sgd, cross_entropy_with_grad};
-use alexnet_model::{Mode, Network, Role};
+use alexnet_model::{Mode, Network, NetworkSpec, Role};
 use candle_core::{DType, Device, Tensor};
 
-use super::report::BenchOptions;
 use super::timing::{mean_seconds, queued};
 use crate::devices::candle_devices;
 use crate::error::Error;
@@ -24,8 +23,11 @@ pub(super) struct Trainer {
 }
 
 impl Trainer {
-    pub(super) fn new(options: &BenchOptions) -> Result<Self, Error> {
-        let BenchOptions { network: spec, batch, devices, .. } = options;
+    pub(super) fn new(
+        spec: &NetworkSpec,
+        batch: usize,
+        devices: &[ComputeDevice],
+    ) -> Result<Self, Error> {
         let network = Network::new(spec, 1, &Device::Cpu)?;
         let mut network = network.to_devices(&candle_devices(devices), DType::F32)?;
         let optimizer = Optimizer::new(&mut network, &HashMap::new(), devices[0].weights())?;
@@ -33,8 +35,8 @@ impl Trainer {
         let decay = |role| if role == Role::Weight { 5e-4 } else { 0.0 };
         let rule = |role| Sgd { rate: 1e-6, momentum: 0.9, decay: decay(role) };
         let rates = network.parameters().map(|p| rule(p.role)).collect();
-        let (images, labels) = random_batch(spec, *batch, devices)?;
-        Ok(Self { network, optimizer, rates, images, labels, devices: devices.clone() })
+        let (images, labels) = random_batch(spec, batch, devices)?;
+        Ok(Self { network, optimizer, rates, images, labels, devices: devices.to_vec() })
     }
 
     /// The seconds of `count` timed steps.
