@@ -73,39 +73,3 @@ pub(crate) fn prefetch<T>(
         result
     })
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn batches_come_in_the_order_of_jobs_for_any_number_of_threads() {
-        for threads in [1, 2, 3, 8] {
-            for jobs in [0..0, 0..1, 5..23] {
-                let fill = |job: u64, batch: &mut Batch| {
-                    batch.labels.clear();
-                    batch.labels.push(job as u32);
-                    Ok(())
-                };
-                let seen = prefetch(threads, jobs.clone(), fill, |batches| {
-                    let mut seen = Vec::new();
-                    while let Some(batch) = batches.next() {
-                        let batch = batch.unwrap();
-                        seen.push(u64::from(batch.labels[0]));
-                        batches.give_back(batch);
-                    }
-                    seen
-                });
-                assert_eq!(seen, jobs.collect::<Vec<_>>(), "{threads} threads");
-            }
-        }
-    }
-
-    #[test]
-    fn an_early_end_and_an_error_leave_no_thread_behind() {
-        let fill = |job: u64, _: &mut Batch| if job == 4 { Err(Error::LoaderGone) } else { Ok(()) };
-        let results =
-            prefetch(2, 0..100, fill, |batches| [(); 6].map(|()| batches.next().unwrap().is_ok()));
-        assert_eq!(results, [true, true, true, true, false, true]);
-    }
-}

@@ -4,7 +4,7 @@
 mod common;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use alexnet_train::{Checkpoint, Error, Event, Job, Task, train};
@@ -75,7 +75,9 @@ fn a_resumed_run_is_the_same_run() {
 
     let at = Checkpoint::load(&cut.join("checkpoint.safetensors")).unwrap().progress.unwrap();
     assert_eq!((at.epoch, at.step), (1, 2));
-    assert!(weights(&resume(&data, &cut, None)) == want, "resumed within an epoch");
+    // The loader threads begin with batch 7, whose thread is another one for each number of threads.
+    let resumed = Job { loader_threads: 3, ..resume(&data, &cut, None) };
+    assert!(weights(&resumed) == want, "resumed within an epoch");
 
     let first = job(&data, &path("first"), recipe(&[("epochs", "1")]));
     weights(&first);
@@ -155,6 +157,30 @@ fn a_flipped_byte_of_a_checkpoint_is_found() {
     for length in [0, 7, 8, 100, whole.len() / 2, whole.len() - 1] {
         fs::write(&path, &whole[..length]).unwrap();
         assert!(Checkpoint::load(&path).is_err(), "cut to {length}");
+    }
+}
+
+/// The steps before a damaged record are made; the run ends with its error, and leaves no thread
+/// behind that waits.
+#[test]
+fn a_damaged_record_ends_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = dataset(folder.path(), 8, 1);
+    let recipe = recipe(&[("order", "stored"), ("epochs", "1")]);
+    let shards = fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().path());
+    let is_train = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().contains("train");
+    let shard = shards.filter(is_train).next().unwrap();
+    let mut bytes = fs::read(&shard).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1; // of the last record, which is in batch 4
+    fs::write(&shard, bytes).unwrap();
+    for threads in [1, 2, 3] {
+        let job = job(&data, &folder.path().join(format!("run-{threads}")), recipe.clone());
+        let mut steps = 0;
+        let mut count = |event: &Event| steps += usize::from(matches!(event, Event::Step { .. }));
+        let error = train(&Job { loader_threads: threads, ..job }, &mut count).unwrap_err();
+        assert!(matches!(error, Error::Data(alexnet_data::Error::DamagedRecord { .. })), "{error}");
+        assert_eq!(steps, 4, "{threads} threads");
     }
 }
 

@@ -65,7 +65,7 @@ fn the_finder_finds_what_does_not_exist() {
         ("`cargo biuld`", "`cargo build`", "biuld"),
         ("`cargo test -p alexnet-dada`", "`cargo test -p alexnet-data`", "alexnet-dada"),
         ("`cargo test --test plam`", "`cargo test --test plan`", "plam"),
-        ("`cargo run --example raet`", "`cargo run --example rate`", "raet"),
+        ("`cargo run --example 01_raed`", "`cargo run --example 01_read`", "01_raed"),
         ("`cargo build --features cuad`", "`cargo build --features cuda`", "cuad"),
         ("`cargo fuzz run zap`", "`cargo fuzz run zip`", "zap"),
         ("`cargo xtask cuda bindle`", "`cargo xtask cuda bundle`", "bindle"),
