@@ -10,7 +10,7 @@ use std::process::Command;
 /// does not say.
 fn pages() -> Option<i64> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
-    // Behind the program's name, which is in brackets and may hold anything: cminflt is the ninth
+    // After the program's name, which is in brackets and may hold anything, cminflt is the ninth
     // field there.
     stat.rsplit_once(')')?.1.split_whitespace().nth(8)?.parse().ok()
 }

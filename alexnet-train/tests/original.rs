@@ -87,7 +87,7 @@ fn network() -> Result<Network> {
     Network::from_tensors(&spec, &tensors)
 }
 
-/// A wrong formula is found here, before a wrong layer is looked for.
+/// Were the inputs wrong, the other test would fail too, and seem to show a wrong layer.
 #[test]
 fn inputs_are_the_twins() {
     let golden: Value = serde_json::from_str(GOLDEN).unwrap();

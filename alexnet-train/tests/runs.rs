@@ -62,8 +62,7 @@ fn a_resumed_run_is_the_same_run() {
     let cut = path("cut");
     fs::create_dir(&cut).unwrap();
     train(&undisturbed, &mut |event| {
-        // At this moment the checkpoint is that of the step before: what a kill here would leave
-        // behind.
+        // The checkpoint is that of the previous step now, which a kill here would leave.
         if let Event::Step { epoch: 1, step: 2, .. } = event {
             for file in ["run.json", "checkpoint.safetensors"] {
                 fs::copy(path("whole").join(file), cut.join(file)).unwrap();
@@ -160,8 +159,7 @@ fn a_flipped_byte_of_a_checkpoint_is_found() {
     }
 }
 
-/// The steps before a damaged record are made; the run ends with its error, and leaves no thread
-/// behind that waits.
+/// The steps before a damaged record are made, the run ends with its error, and no thread waits on.
 #[test]
 fn a_damaged_record_ends_the_run() {
     let folder = tempfile::tempdir().unwrap();
@@ -171,8 +169,8 @@ fn a_damaged_record_ends_the_run() {
     let is_train = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().contains("train");
     let shard = shards.filter(is_train).next().unwrap();
     let mut bytes = fs::read(&shard).unwrap();
-    let last = bytes.len() - 1;
-    bytes[last] ^= 1; // of the last record, which is in batch 4
+    let index = bytes.len() - 80 * 24; // an entry of 24 bytes for each of 80 records
+    bytes[index - 1] ^= 1; // the end of the last record, which is in batch 4
     fs::write(&shard, bytes).unwrap();
     for threads in [1, 2, 3] {
         let job = job(&data, &folder.path().join(format!("run-{threads}")), recipe.clone());

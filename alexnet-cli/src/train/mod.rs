@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
     /// Folder of the run: log, checkpoint, final weights [default: the first free runs/PRESET-N]
     #[arg(long)]
     run: Option<PathBuf>,
-    /// Go on with the run in --run where its checkpoint stands
+    /// Go on with the run in --run from its checkpoint
     #[arg(
         long, requires = "run",
         conflicts_with_all = ["preset", "network", "recipe", "set", "seed"]
