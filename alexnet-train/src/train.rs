@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use alexnet_data::{Batch, Dataset, Plan, Views};
+use alexnet_data::{Batch, Dataset, Plan, Split, Views};
 use alexnet_kernels::{PoolGuard, cross_entropy_with_grad};
 use alexnet_model::{Mode, Network};
 use candle_core::{DType, Device};
@@ -87,6 +87,9 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluati
         events.emit(Event::Split { devices: devices.len(), crossings, route })?;
     }
 
+    let validate = |split: &Split, views, events: &mut EventSink<'_>| {
+        evaluate(&network, split, &inputs, views, job.loader_threads, &mut events.evaluated())
+    };
     let jobs = (at.epoch * steps + at.step) as u64..(recipe.epochs.max(at.epoch) * steps) as u64;
     let fill = |job: u64, batch: &mut Batch| {
         let (epoch, step) = (job as usize / steps, job as usize % steps);
@@ -110,11 +113,11 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluati
                 let batch = batches.next()?; // the whole batch on each device
                 let images = batches.images(&batch, divisor)?; // (B, 3, h, w) on each device
 
-                let step = (at.epoch * steps + at.step) as u64;
-                let mode = Mode::Train { seed: *seed, step };
-                let tape = network.forward_tape(&images[..], mode)?; // logits (B, classes)
-                let (losses, gradient) = // (B), (B, classes)
-                    cross_entropy_with_grad(tape.logits(), &batch[0].labels)?;
+                let update = (at.epoch * steps + at.step) as u64;
+                let mode = Mode::Train { seed: *seed, step: update };
+                let tape = network.forward_tape(&images[..], mode)?; // its logits are (B, classes)
+                // (B), and the gradient of their mean with respect to the logits, (B, classes)
+                let (losses, gradient) = cross_entropy_with_grad(tape.logits(), &batch[0].labels)?;
                 network.backward(tape, gradient, &mut |parameter, gradient| {
                     optimizer.update(parameter, gradient, &rates)
                 })?;
@@ -134,12 +137,8 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluati
                 }
             }
 
-            let mut score = None;
-            if let Some(split) = validation {
-                let (threads, mut progress) = (job.loader_threads, events.evaluated());
-                score =
-                    Some(evaluate(&network, split, &inputs, Views::One, threads, &mut progress)?);
-            }
+            let score = validation.map(|split| validate(split, Views::One, &mut events));
+            let score = score.transpose()?;
             let verdict = score.map_or(Verdict::Continue, |score: Evaluation| {
                 at.plateau.observe(&recipe.schedule, score.top1_error)
             });
@@ -168,10 +167,8 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluati
     checkpoints.save(&job.run.weights(), &network, &optimizer, None)?;
     let mut scores = Vec::new();
     if let Some(split) = validation {
-        for views in [Views::One, Views::Ten] {
-            let (threads, mut progress) = (job.loader_threads, events.evaluated());
-            scores.push(evaluate(&network, split, &inputs, views, threads, &mut progress)?);
-        }
+        scores.push(validate(split, Views::One, &mut events)?);
+        scores.push(validate(split, Views::Ten, &mut events)?);
     }
     write_json(&job.run.report(), &scores)?;
     let seconds = began.elapsed().as_secs_f64();

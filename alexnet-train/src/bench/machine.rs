@@ -22,11 +22,11 @@ pub(super) fn gemm_peak(compute: &ComputeDevice) -> Result<f64, Error> {
     let bias = Tensor::zeros(side, DType::F32, compute.device())?;
     let (a, b) = (matrix(1, compute.activations())?, matrix(2, compute.weights())?);
     let layer = Linear::new(b, bias)?;
-    let mut fastest = fastest(compute, || Ok(drop(layer.forward(&a)?)))?;
+    let mut seconds = fastest(compute, || Ok(layer.forward(&a)?))?;
     if !compute.is_async() {
-        fastest = fastest.min(self::fastest(compute, || Ok(drop(a.matmul(&a)?)))?);
+        seconds = seconds.min(fastest(compute, || Ok(a.matmul(&a)?))?);
     }
-    Ok(2.0 * (side * side * side) as f64 / fastest / 1e9)
+    Ok(2.0 * (side * side * side) as f64 / seconds / 1e9)
 }
 
 /// 10⁹ bytes per second that copies read and write, beyond any cache, on all threads or on a GPU.
@@ -34,7 +34,7 @@ pub(super) fn copy_peak(compute: &ComputeDevice) -> Result<f64, Error> {
     let (bytes, seconds) = if compute.is_async() {
         let bytes = 1 << 30;
         let from = Tensor::zeros(bytes, DType::U8, compute.device())?;
-        (bytes, fastest(compute, || Ok(drop(from.copy()?)))?)
+        (bytes, fastest(compute, || Ok(from.copy()?))?)
     } else {
         let bytes = 256 << 20;
         let (from, mut to) = (vec![1u8; bytes], vec![0u8; bytes]);
@@ -54,9 +54,9 @@ pub(super) fn copy_peak(compute: &ComputeDevice) -> Result<f64, Error> {
 }
 
 /// The seconds of the fastest of several runs.
-fn fastest(
+fn fastest<T>(
     compute: &ComputeDevice,
-    mut run: impl FnMut() -> Result<(), Error>,
+    mut run: impl FnMut() -> Result<T, Error>,
 ) -> Result<f64, Error> {
     let devices = std::slice::from_ref(compute);
     let mut time = || mean_seconds(devices, queued(compute), &mut run);

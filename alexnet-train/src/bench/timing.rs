@@ -15,15 +15,15 @@ pub(super) fn queued(compute: &ComputeDevice) -> usize {
 }
 
 /// The mean seconds of `count` runs on `devices`, which are idle before and after.
-pub(super) fn mean_seconds(
+pub(super) fn mean_seconds<T>(
     devices: &[ComputeDevice],
     count: usize,
-    mut run: impl FnMut() -> Result<(), Error>,
+    mut run: impl FnMut() -> Result<T, Error>,
 ) -> Result<f64, Error> {
     devices.iter().try_for_each(ComputeDevice::wait)?;
     let start = Instant::now();
     for _ in 0..count {
-        run()?;
+        drop(run()?);
     }
     devices.iter().try_for_each(ComputeDevice::wait)?;
     Ok(start.elapsed().as_secs_f64() / count as f64)
