@@ -74,7 +74,7 @@ fn a_resumed_run_is_the_same_run() {
 
     let at = Checkpoint::load(&cut.join("checkpoint.safetensors")).unwrap().progress.unwrap();
     assert_eq!((at.epoch, at.step), (1, 2));
-    // The loader threads begin with batch 7, whose thread is another one for each number of threads.
+    // Batch 7 is the next, which each number of threads gives to another thread.
     let resumed = Job { loader_threads: 3, ..resume(&data, &cut, None) };
     assert!(weights(&resumed) == want, "resumed within an epoch");
 

@@ -1,7 +1,7 @@
 //! The forward and backward pass of each layer by itself, and their rates.
 
 use alexnet_kernels::{ComputeDevice, cross_entropy_with_grad};
-use alexnet_model::{FusedLayer, LayerKind};
+use alexnet_model::FusedLayer;
 use serde::Serialize;
 
 use super::timing::{mean_seconds, queued};
@@ -109,14 +109,10 @@ pub(super) fn share_without_weights(layers: &[LayerTimes]) -> f64 {
 }
 
 /// The rate of the first local response normalization, both passes together, in GB/s.
-pub(super) fn lrn_rate(trainer: &Trainer, times: &[LayerTimes]) -> Option<f64> {
-    let layers = trainer.network.towers()[0].layers();
-    let (layer, times) =
-        layers.iter().zip(times).find(|(l, _)| matches!(l.kind, LayerKind::Lrn { .. }))?;
-    let bytes = trainer.devices[0].activations().size_in_bytes() as f64;
-    let [forward, backward] = work(layer, bytes);
-    let batch = trainer.images[0].dim(0).ok()? as f64;
-    Some(batch * (forward + backward) / 1e6 / (times.forward_ms + times.backward_ms))
+pub(super) fn lrn_rate(layers: &[LayerTimes]) -> Option<f64> {
+    let lrn = layers.iter().find(|layer| layer.kind == "lrn")?;
+    let work = lrn.forward_rate * lrn.forward_ms + lrn.backward_rate * lrn.backward_ms;
+    Some(work / (lrn.forward_ms + lrn.backward_ms))
 }
 
 /// The milliseconds of the fastest of several runs, and the result of the last.
