@@ -1,5 +1,5 @@
-//! The program as people and scripts use it: small runs from data to prediction, JSON, and errors of
-//! one line.
+//! The program as people and scripts use it: small runs from data to prediction, JSON, and errors
+//! of one line.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

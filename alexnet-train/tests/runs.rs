@@ -74,7 +74,7 @@ fn a_resumed_run_is_the_same_run() {
 
     let at = Checkpoint::load(&cut.join("checkpoint.safetensors")).unwrap().progress.unwrap();
     assert_eq!((at.epoch, at.step), (1, 2));
-    // Batch 7 is the next, which each number of threads gives to another thread.
+    // The next batch is not the first of an epoch, and another thread makes it than before.
     let resumed = Job { loader_threads: 3, ..resume(&data, &cut, None) };
     assert!(weights(&resumed) == want, "resumed within an epoch");
 
