@@ -1,27 +1,24 @@
 //! `alexnet bench`: how fast a network trains on this machine, layer by layer.
 
-use std::path::PathBuf;
-
 use alexnet_train::{BenchDetails, BenchOptions, BenchReport, bench};
 use anyhow::{Result, ensure};
+
+use crate::device::DeviceArguments;
+use crate::preset::NetworkArguments;
 
 /// Measure the training step, each layer beside the machine's peaks, the loader and the memory
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// original, paper, one-tower, caffe, torchvision, demo, tiny
-    #[arg(long, default_value = "original")]
-    preset: String,
-    /// A network of your own, in the form of the presets
-    #[arg(long, value_name = "FILE")]
-    network: Option<PathBuf>,
+    #[command(flatten)]
+    network: NetworkArguments,
     /// Leave a layer without weights out; may be repeated
     #[arg(long, value_name = "LAYER")]
     without: Vec<String>,
-    /// Images of a batch
+    /// Images in a batch
     #[arg(long, default_value_t = 128)]
     batch: usize,
     #[command(flatten)]
-    place: crate::device::Where,
+    device: DeviceArguments,
     /// Threads that compute [default: one a core]
     #[arg(long)]
     threads: Option<usize>,
@@ -31,7 +28,7 @@ pub(crate) struct Arguments {
     /// Only the training step: no layers, peaks or loader
     #[arg(long)]
     step_only: bool,
-    /// Measure the step once more with a loader of so many threads running, on images drawn for it
+    /// Measure the step again with a loader of so many threads running, on images drawn for it
     #[arg(long, default_value_t = 0, value_name = "THREADS")]
     loader_threads: usize,
     /// Print one JSON object
@@ -43,7 +40,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     ensure!(arguments.batch > 0, "--batch 0: expected at least 1");
     ensure!(arguments.steps > 0, "--steps 0: expected at least 1");
     ensure!(arguments.threads != Some(0), "--threads 0: expected at least 1");
-    let mut network = crate::preset::network(&arguments.preset, arguments.network.as_deref())?;
+    let mut network = arguments.network.spec()?;
     for name in &arguments.without {
         let count = network.layers.len();
         network.layers.retain(|layer| layer.name != *name);
@@ -56,7 +53,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         steps: arguments.steps,
         step_only: arguments.step_only,
         loader_threads: arguments.loader_threads,
-        devices: arguments.place.open_all()?,
+        devices: arguments.device.open_all()?,
     })?;
     if arguments.json {
         println!("{}", serde_json::to_string(&report)?);
@@ -84,11 +81,11 @@ fn show(report: &BenchReport) {
     if let Some(rate) = report.fed_images_per_second {
         let share = 100.0 * rate / images_per_second;
         let threads = report.loader_threads;
-        println!("with a loader   {rate:.1} images/s ({share:.0} %), {threads} of its threads");
+        println!("with a loader   {rate:.1} images/s ({share:.0} %), {threads} loader threads");
     }
     let Some(details) = &report.details else { return };
     let BenchDetails { gemm_peak_gflops: gemm, copy_peak_gbps: copy, layers, .. } = details;
-    println!("machine         {gemm:.0} GFLOP/s (product of matrices), {copy:.1} GB/s (copy)");
+    println!("machine         {gemm:.0} GFLOP/s (matmul), {copy:.1} GB/s (copy)");
     if let Some(rate) = details.lrn_gbps {
         println!("lrn             {rate:.1} GB/s, forward and backward");
     }

@@ -1,5 +1,5 @@
-//! The demo dataset for people who come without data: drawn, then prepared as any folder of images
-//! is.
+//! The demo dataset, for training without data: it is drawn, and then prepared as any folder of
+//! images.
 
 use std::path::{Path, PathBuf};
 
@@ -8,15 +8,17 @@ use anyhow::Result;
 
 use crate::progress::bar;
 
-/// The demo dataset in `data/demo`, made unless it is there.
-pub(crate) fn dataset(say: &dyn Fn(&str)) -> Result<PathBuf> {
+/// The demo dataset in `data/demo`, which is made unless it exists.
+pub(crate) fn dataset(print: &dyn Fn(&str)) -> Result<PathBuf> {
     let (images, output) = (Path::new("data/demo-images"), Path::new("data/demo"));
     if output.join("manifest.json").exists() {
         Dataset::open(output)?;
-        say("no --data given: training on the demo dataset in data/demo");
+        print("no --data given: training on the demo dataset in data/demo");
         return Ok(output.to_owned());
     }
-    say("no --data given: drawing the demo dataset, 10 classes of textured shapes, into data/demo");
+    print(
+        "no --data given: drawing the demo dataset, 10 classes of textured shapes, into data/demo",
+    );
     let bar = bar("demo dataset", 0);
     let options = PrepareOptions::new(Source::Demo, images, output);
     prepare(&options, &|p| {

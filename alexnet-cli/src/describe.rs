@@ -1,20 +1,16 @@
 //! `alexnet describe`: a network as a table.
 
-use std::path::PathBuf;
-
 use alexnet_model::FusedLayer;
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::preset::NetworkArguments;
+
 /// Print a network as a table: layer, output shape, parameters, multiply-adds
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// original, paper, one-tower, caffe, torchvision, small, demo
-    #[arg(long, default_value = "original")]
-    preset: String,
-    /// A network of your own, in the form of the presets
-    #[arg(long, value_name = "FILE")]
-    network: Option<PathBuf>,
+    #[command(flatten)]
+    network: NetworkArguments,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -60,7 +56,7 @@ impl Table {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let spec = crate::preset::network(&arguments.preset, arguments.network.as_deref())?;
+    let spec = arguments.network.spec()?;
     let table = Table::new(&spec.fused_layers()?);
     if arguments.json {
         println!("{}", serde_json::to_string(&table)?);
@@ -87,7 +83,7 @@ fn shape(dims: &[usize]) -> String {
     dims.iter().map(ToString::to_string).collect::<Vec<_>>().join("x")
 }
 
-/// Nothing for layers that have none: the table reads better.
+/// An empty cell for layers without parameters or multiply-adds.
 fn number(n: u64) -> String {
     if n == 0 { String::new() } else { grouped(n) }
 }

@@ -1,11 +1,11 @@
-//! `--device`, `--precision` and `--deterministic`: where to compute, and how.
+//! `--device`, `--precision` and `--deterministic`: where to compute, and how precisely.
 
 use alexnet_train::{ComputeDevice, DeviceNames, DeviceOptions, Precision};
 use anyhow::{Result, bail};
 
 /// Where to compute
 #[derive(Debug, clap::Args)]
-pub(crate) struct Where {
+pub(crate) struct DeviceArguments {
     /// cpu, or cuda:0, cuda:1, … (a build with --features cuda); for a network in two towers also
     /// one device for each, as in cuda:0,cuda:1 or cpu,cpu
     #[arg(long, default_value = "cpu", value_name = "DEVICE[,DEVICE]")]
@@ -19,18 +19,17 @@ pub(crate) struct Where {
     deterministic: bool,
 }
 
-impl Where {
-    /// What was asked for, apart from the device itself.
+impl DeviceArguments {
     fn options(&self) -> DeviceOptions {
         DeviceOptions { precision: self.precision, deterministic: self.deterministic }
     }
 
-    /// Opens the devices, or says in one line why not.
+    /// Opens all devices.
     pub(crate) fn open_all(&self) -> Result<Vec<ComputeDevice>> {
         Ok(ComputeDevice::open_all(self.device.names(), self.options())?)
     }
 
-    /// Opens the device of a command that uses one.
+    /// Opens the one device of a command that does not use several.
     pub(crate) fn open(&self) -> Result<ComputeDevice> {
         let [device] = self.device.names() else {
             bail!("--device {}: this command works on one device", self.device)

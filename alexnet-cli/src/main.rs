@@ -1,6 +1,6 @@
-//! The program `alexnet`: arguments in, progress and tables out; all work is in the library crates.
+//! The program `alexnet`: arguments in, progress and tables out. All work is in the library crates.
 #![forbid(unsafe_code)]
-#![allow(clippy::print_stdout, clippy::print_stderr)] // this crate talks to people
+#![allow(clippy::print_stdout, clippy::print_stderr)] // this program talks to people
 
 mod bench;
 mod demo;
@@ -16,13 +16,14 @@ mod progress;
 mod selftest;
 mod train;
 mod verify;
+mod weights;
 
 use std::process::ExitCode;
 
 use alexnet_train::PoolAllocator;
 use clap::{Parser, Subcommand};
 
-/// Training asks for the same buffers step after step: the pool hands them out again.
+/// Each training step allocates the same buffers: the pool reuses those of the previous one.
 #[global_allocator]
 static ALLOCATOR: PoolAllocator = PoolAllocator::new();
 
@@ -50,7 +51,7 @@ enum Command {
 fn main() -> ExitCode {
     let command = match Arguments::try_parse() {
         Ok(arguments) => arguments.command,
-        // Help and version are no errors; they are many lines and go to standard output.
+        // Help and version are not errors. They have many lines and go to standard output.
         Err(error) if !error.use_stderr() => error.exit(),
         Err(error) => {
             eprintln!("{}", message::usage(&error.to_string()));

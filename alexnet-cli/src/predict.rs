@@ -1,52 +1,45 @@
-//! `alexnet predict`: what is on an image.
+//! `alexnet predict`: the most probable classes of images.
 
 use std::path::{Path, PathBuf};
 
-use alexnet_data::{Pixels, Views, decode};
+use alexnet_data::{Pixels, decode};
 use alexnet_train::{Checkpoint, classify, ranking};
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
-/// What is on an image: the most probable classes
+use crate::message::one_line;
+use crate::weights::WeightsArguments;
+
+/// Print the most probable classes of images
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// final.safetensors or checkpoint.safetensors of a run
-    #[arg(long, value_name = "FILE")]
-    checkpoint: PathBuf,
+    #[command(flatten)]
+    weights: WeightsArguments,
     /// JPEG or PNG files
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
     /// How many classes to print
     #[arg(long, default_value_t = 5)]
     top: usize,
-    /// 1: the centre; 10: corners, centre and their mirror images, averaged
-    #[arg(
-        long, default_value = "1",
-        value_parser = clap::builder::PossibleValuesParser::new(["1", "10"])
-    )]
-    views: String,
-    #[command(flatten)]
-    place: crate::device::Where,
     /// Print one JSON object a line for each image
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let path = &arguments.checkpoint;
-    let compute = arguments.place.open()?;
+    let WeightsArguments { checkpoint: path, views, device } = &arguments.weights;
+    let compute = device.open()?;
     let checkpoint = Checkpoint::load(path)?;
     let (input, stored) = checkpoint.input(path, &compute)?;
     let network = checkpoint.network_on(std::slice::from_ref(&compute))?;
-    let views = if arguments.views == "10" { Views::Ten } else { Views::One };
     let mut failed = 0;
     for image in &arguments.images {
         let read = read(image, stored[0].min(stored[1]));
-        let probabilities = match read.and_then(|p| Ok(classify(&network, &input, &p, views)?)) {
+        let probabilities = match read.and_then(|p| Ok(classify(&network, &input, &p, *views)?)) {
             Ok(probabilities) => probabilities,
             Err(error) => {
-                // One bad file does not keep the others from being looked at.
-                eprintln!("error: {}", crate::message::one_line(&error));
+                // One bad file does not keep the others from being predicted.
+                eprintln!("error: {}", one_line(&error));
                 failed += 1;
                 continue;
             }
@@ -70,7 +63,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// The image's pixels, by the road that the training images came.
+/// The pixels of an image, decoded and resized as the training images were.
 fn read(image: &Path, size: usize) -> Result<Pixels> {
     let bytes = std::fs::read(image).with_context(|| format!("{}", image.display()))?;
     decode(&bytes, size).with_context(|| format!("{}", image.display()))

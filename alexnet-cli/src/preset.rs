@@ -6,7 +6,28 @@ use alexnet_model::NetworkSpec;
 use alexnet_train::Recipe;
 use anyhow::{Context, Result, bail};
 
-/// The network of a preset, or of a file of the user's own.
+/// A network to describe or measure
+#[derive(Debug, clap::Args)]
+pub(crate) struct NetworkArguments {
+    #[arg(long, default_value = "original", help = names())]
+    preset: String,
+    /// A network of your own, in the form of the presets (alexnet-model/presets)
+    #[arg(long, value_name = "FILE")]
+    network: Option<PathBuf>,
+}
+
+impl NetworkArguments {
+    pub(crate) fn spec(&self) -> Result<NetworkSpec> {
+        network(&self.preset, self.network.as_deref())
+    }
+}
+
+/// The names of all presets: `original, paper, …`.
+pub(crate) fn names() -> String {
+    NetworkSpec::presets().collect::<Vec<_>>().join(", ")
+}
+
+/// The network of a preset, or of a file.
 pub(crate) fn network(preset: &str, file: Option<&Path>) -> Result<NetworkSpec> {
     match file {
         None => Ok(NetworkSpec::preset(preset)?),
@@ -14,8 +35,8 @@ pub(crate) fn network(preset: &str, file: Option<&Path>) -> Result<NetworkSpec> 
     }
 }
 
-/// The recipe of a preset, or of a file of the user's own, with the changes of `--set KEY=VALUE`.
-pub(crate) fn recipe(preset: &str, file: Option<&PathBuf>, set: &[String]) -> Result<Recipe> {
+/// The recipe of a preset, or of a file, with the changes of `--set KEY=VALUE`.
+pub(crate) fn recipe(preset: &str, file: Option<&Path>, set: &[String]) -> Result<Recipe> {
     let changes = set.iter().map(|change| match change.split_once('=') {
         Some((key, value)) => Ok((key.trim().to_owned(), value.trim().to_owned())),
         None => bail!("--set {change}: expected KEY=VALUE, for example --set weights.rate=0.005"),

@@ -9,7 +9,7 @@ pub(crate) struct Arguments {
     /// cpu, or cuda:0, cuda:1, … (a build with --features cuda)
     #[arg(long, default_value = "cpu")]
     device: DeviceName,
-    /// f32, tf32 or bf16; may be repeated [default: all that the device has]
+    /// f32, tf32 or bf16; may be repeated [default: f32 on the CPU, all three on GPUs]
     #[arg(long)]
     precision: Vec<Precision>,
     /// On GPUs: only algorithms that give the same bits each time, and a test that they do
@@ -28,10 +28,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         DeviceName::Cpu => &[Precision::F32],
         DeviceName::Cuda(_) => &[Precision::F32, Precision::Tf32, Precision::Bf16],
     };
-    let asked = &arguments.precision;
     let options = SelftestOptions {
         device: arguments.device,
-        precisions: if asked.is_empty() { all.to_vec() } else { asked.clone() },
+        precisions: if arguments.precision.is_empty() { all } else { &arguments.precision }
+            .to_vec(),
         deterministic: arguments.deterministic,
         spoil: arguments.spoil.clone(),
     };
@@ -55,8 +55,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// A line for each part of each operation: the comparison of its that came nearest to its bound, or
-/// went beyond.
+/// Prints a line for each result of each operation: the comparison whose error was the largest
+/// share of its bound.
 fn show(rows: &[SelftestRow]) {
     println!(
         "{:<9} {:<9} {:<24} {:<16} {:>9} {:>9}",

@@ -1,4 +1,4 @@
-//! `alexnet verify`: every checksum of a dataset, and the repair of what is wrong.
+//! `alexnet verify`: compares every checksum of a dataset, and repairs damaged shards.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,5 @@
-//! The program as people and scripts meet it: a whole road in small, JSON, and errors of one line.
+//! The program as people and scripts use it: small runs from data to prediction, JSON, and errors
+//! of one line.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -142,7 +143,7 @@ fn trains_evaluates_predicts_and_resumes() {
     assert_eq!(log.lines().filter(|l| l.contains(r#""event":"epoch""#)).count(), 3);
 }
 
-/// A tower on each of two devices, which here are both the processor; resumed and evaluated on one,
+/// A tower on each of two devices, which here are both the CPU; resumed and evaluated on one,
 /// and on two.
 #[test]
 fn trains_in_two_towers() {
@@ -190,7 +191,7 @@ fn trains_in_two_towers() {
 }
 
 #[test]
-fn the_road_from_the_same_seed_gives_the_same_bytes() {
+fn the_same_seed_gives_the_same_bytes() {
     let world = World::new();
     let mut bytes = ["a", "b"].map(|run| {
         world.ok(&strings(&world.train(run)));
@@ -315,9 +316,8 @@ fn the_self_test_tests() {
     world.fails(&["selftest", "--spoil", "lrn"], &["cpu: ", "comparisons miss"]);
 }
 
-/// The step with a loader beside it is measured where that is asked for.
 #[test]
-fn the_bench_feeds_the_step() {
+fn the_bench_measures_the_step_with_a_loader() {
     let world = World::new();
     let bench =
         ["bench", "--preset", "demo", "--batch", "8", "--steps", "1", "--step-only", "--json"];
@@ -343,6 +343,28 @@ fn devices_that_are_not_there() {
         world.fails(&[command, &no_gpu].concat(), &["cuda:9"]);
     }
     assert!(!world.path().join("run").exists());
-    world.fails(&["bench", "--precision", "tf32"], &["tf32", "needs a GPU"]);
-    world.fails(&["selftest", "--precision", "tf32"], &["tf32", "needs a GPU"]);
+}
+
+/// The CPU computes in f32 only, and every command says so in the same line.
+#[test]
+fn precisions_of_gpus_only() {
+    let world = World::new();
+    for command in [
+        &["train", "--data", "data", "--run", "run"][..],
+        &["train", "--data", "data", "--run", "run", "--device", "cpu,cpu"],
+        &["eval", "--data", "data", "--checkpoint", "none"],
+        &["predict", "--checkpoint", "none", "none.jpg"],
+        &["bench"],
+        &["selftest"],
+    ] {
+        for precision in ["bf16", "tf32"] {
+            let output = world.run(&[command, &["--precision", precision]].concat());
+            let line = format!(
+                "error: precision {precision} needs a GPU: use --device cuda:0, or --precision f32\n"
+            );
+            assert_eq!(String::from_utf8_lossy(&output.stderr), line, "{command:?}");
+            assert_eq!(output.status.code(), Some(1));
+        }
+    }
+    assert!(!world.path().join("run").exists());
 }

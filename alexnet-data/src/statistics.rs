@@ -4,8 +4,6 @@
 //! threads changes a bit of the result.
 
 use crate::eigen::symmetric_eigen;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 /// Statistics of the **train** split, of pixel values from 0 to 255: training subtracts the mean
@@ -159,7 +157,8 @@ impl Sums {
 
 /// A list of f32 as base64 of its little-endian bytes.
 mod f32_base64 {
-    use super::{Engine, STANDARD};
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
     pub(super) fn serialize<S: Serializer>(values: &[f32], s: S) -> Result<S::Ok, S::Error> {

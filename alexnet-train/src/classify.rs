@@ -1,15 +1,17 @@
-//! Prediction: one image through a network.
+//! The classes of one image.
 
 use alexnet_data::{Batch, Pixels, Views, test_views};
 use alexnet_model::{Mode, Network};
 
-use crate::{Error, InputStage, probabilities};
+use crate::error::Error;
+use crate::evaluate::probabilities;
+use crate::input::InputStage;
 
 /// The probability of each class for one decoded image, averaged over its views.
 ///
 /// # Errors
 ///
-/// An image smaller than the network's crop.
+/// An image smaller than the network's crops.
 pub fn classify(
     network: &Network,
     input: &InputStage,
@@ -20,7 +22,8 @@ pub fn classify(
     let list = test_views([image.height, image.width], [h, w], views)?;
     let mut batch = Batch::new();
     batch.fill_image(image, [h, w], &list)?;
-    let rows = probabilities(&network.forward(&input.run(&batch, 1.0)?, Mode::Test)?)?; // (views, classes)
+    let images = input.run(&batch, 1.0)?; // (views, 3, h, w)
+    let rows = probabilities(&network.forward(&images, Mode::Test)?)?; // (views, classes)
     let mut mean = vec![0.0; rows.first().map_or(0, Vec::len)];
     for row in &rows {
         mean.iter_mut().zip(row).for_each(|(m, p)| *m += p / rows.len() as f64);

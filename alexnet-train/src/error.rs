@@ -1,18 +1,18 @@
-//! What can go wrong in training, evaluation and with a run's files.
+//! The errors of training, of evaluation and of a run's files.
 
 use std::path::PathBuf;
 use thiserror::Error;
 
-/// What went wrong, in one line that says what to do.
+/// An error. Its message is one line that says what is wrong and what to do.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// From the dataset.
+    /// An error of the dataset.
     #[error(transparent)]
     Data(#[from] alexnet_data::Error),
-    /// From the network's description.
+    /// An error of the network's description.
     #[error(transparent)]
     Network(#[from] alexnet_model::SpecError),
-    /// From an operation.
+    /// An error of an operation.
     #[error("{0}")]
     Tensor(#[from] candle_core::Error),
     /// A file of the run that cannot be read or written.
@@ -23,15 +23,15 @@ pub enum Error {
         /// What the system says.
         source: std::io::Error,
     },
-    /// A recipe that is not one.
+    /// A recipe that is wrong.
     #[error("recipe {origin}: {message}")]
     Recipe {
-        /// Preset or file.
+        /// The preset or file.
         origin: String,
         /// What is wrong and what would be right.
         message: String,
     },
-    /// The dataset's images are smaller than what the network sees of them.
+    /// Images that are smaller than the network's crops.
     #[error(
         "network `{network}` takes crops of {crop:?} px, but the images of {} are {stored:?} px; \
          prepare the dataset with a larger --size or take another --preset", data.display()
@@ -46,7 +46,7 @@ pub enum Error {
         /// Height and width of its images.
         stored: [usize; 2],
     },
-    /// Weights for other classes than the dataset's.
+    /// Weights for another number of classes than the dataset's.
     #[error(
         "{} tells {weights} classes apart, but dataset {} has {dataset}: \
          evaluate on the dataset the weights were trained for", checkpoint.display(), data.display()
@@ -61,7 +61,7 @@ pub enum Error {
         /// Its number of classes.
         dataset: usize,
     },
-    /// Weights for as many classes, but other ones.
+    /// Weights for other classes than the dataset's.
     #[error(
         "{}: class {index} is `{weights}`, but `{dataset}` in dataset {}: \
          evaluate on the dataset the weights were trained for", checkpoint.display(), data.display()
@@ -79,28 +79,37 @@ pub enum Error {
         dataset: String,
     },
     /// A folder that already holds a run.
-    #[error("{} already holds a run; go on with it by --resume, or name another folder with --run", run.display())]
+    #[error(
+        "{} already holds a run; go on with it by --resume, or name another folder with --run",
+        run.display()
+    )]
     RunExists {
         /// The folder.
         run: PathBuf,
     },
     /// A folder that holds no run to go on with.
-    #[error("{} holds no run to resume: {missing} is missing; leave out --resume to start one", run.display())]
+    #[error(
+        "{} holds no run to resume: {missing} is missing; leave out --resume to start one",
+        run.display()
+    )]
     NoRun {
         /// The folder.
         run: PathBuf,
         /// The file that should be there.
         missing: &'static str,
     },
-    /// The dataset of a run is not the one it started with.
-    #[error("run {} was trained on another dataset than {}; resume it with the one it began with", run.display(), data.display())]
+    /// A dataset that is not the one the run started with.
+    #[error(
+        "run {} was trained on another dataset than {}; resume it with the one it began with",
+        run.display(), data.display()
+    )]
     OtherDataset {
         /// The run.
         run: PathBuf,
-        /// The dataset that was offered.
+        /// The dataset that was given.
         data: PathBuf,
     },
-    /// A file that is no checkpoint of ours.
+    /// A file that is damaged, or that no run wrote.
     #[error("{}: {reason}", path.display())]
     Checkpoint {
         /// The file.
@@ -108,9 +117,10 @@ pub enum Error {
         /// What is wrong with it and what to do.
         reason: String,
     },
-    /// The loss left the numbers.
+    /// A loss that is not finite.
     #[error(
-        "the loss is {loss} at epoch {epoch}, step {step}: training has diverged; start again with a lower rate (--set weights.rate=…)"
+        "the loss is {loss} at epoch {epoch}, step {step}: training has diverged; start again with \
+         a lower rate (--set weights.rate=…)"
     )]
     Diverged {
         /// The loss.
@@ -120,7 +130,7 @@ pub enum Error {
         /// The step within it.
         step: usize,
     },
-    /// A card with too little memory.
+    /// A GPU with too little free memory.
     #[error(
         "{device}: a step with a batch of {batch} needs about {:.1} GB, {:.1} GB are free{}",
         gigabytes(needs),
@@ -128,21 +138,21 @@ pub enum Error {
         advice(fits)
     )]
     Memory {
-        /// The card.
+        /// The GPU.
         device: String,
-        /// Images of the batch.
+        /// The number of images in the batch.
         batch: usize,
-        /// Bytes that it needs.
+        /// The bytes that it needs.
         needs: u64,
-        /// Bytes that are free.
+        /// The bytes that are free.
         free: u64,
         /// The largest batch that fits; 0 if none does.
         fits: usize,
     },
-    /// From opening a device.
+    /// An error of opening a device.
     #[error(transparent)]
     Device(#[from] alexnet_kernels::DeviceError),
-    /// A loader thread ended without a word.
+    /// A loader thread that ended without an error.
     #[error("a loader thread stopped early; this is a fault of this program")]
     LoaderGone,
 }
@@ -153,13 +163,13 @@ fn gigabytes(bytes: &u64) -> f64 {
 
 fn advice(fits: &usize) -> String {
     match fits {
-        0 => ": not one image fits; free the card or take another".to_owned(),
+        0 => ": not one image fits; end other programs on the GPU or take another".to_owned(),
         fits => format!(": a batch of {fits} fits (--set batch={fits}; for bench --batch {fits})"),
     }
 }
 
 impl Error {
-    /// For `map_err`: a system's error with the file it is about.
+    /// Adds the file to an error of the system, for `map_err`.
     pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         |source| Self::Io { path, source }

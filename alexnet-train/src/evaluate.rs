@@ -1,41 +1,46 @@
-//! Error rates by the paper's protocol: softmax averaged over views, ties shared.
+//! Error rates by the paper's protocol: probabilities are averaged over views, and ties are shared.
 
 use std::path::Path;
 
-use alexnet_data::{Split, Views, test_views};
+use alexnet_data::{Batch, Split, Views, test_views};
 use alexnet_kernels::PoolGuard;
 use alexnet_model::{Mode, Network};
 use candle_core::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::feed::Feed;
+use crate::device_batches::DeviceBatches;
+use crate::error::Error;
+use crate::input::InputStage;
 use crate::prefetch::prefetch;
-use crate::{Error, InputStage};
 
 /// How wrong a network is on a split.
+///
+/// An image counts as right where its label is among the most probable classes. Classes that tie
+/// for the last places share them: of ten classes that are equally probable, an image is half right
+/// among the first five.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
-    /// Images looked at.
+    /// The number of images.
     pub images: usize,
-    /// Views averaged for each: 1 or 10.
+    /// How many views of each image were averaged: 1 or 10.
     pub views: usize,
-    /// Mean of −log of the right class's averaged probability.
+    /// The mean of −log of the averaged probability of the right class.
     pub loss: f64,
-    /// Images whose most probable class is wrong, per cent.
+    /// The images whose most probable class is wrong, per cent.
     pub top1_error: f64,
-    /// Images whose five most probable classes are all wrong, per cent.
+    /// The images whose five most probable classes are all wrong, per cent.
     pub top5_error: f64,
 }
 
-/// Images a forward pass.
+/// Images in a forward pass.
 const BATCH: usize = 128;
 
-/// Evaluates `network` on `split` with one view or ten; `inputs` are for the device of each of its towers. `progress`
-/// hears of images done.
+/// Evaluates `network` on `split` with one view of each image or ten. `inputs` are for the device
+/// of each of its towers. `progress` is called with the number of images so far.
 ///
 /// # Errors
 ///
-/// A record that cannot be read; images smaller than the network's crop.
+/// A record that cannot be read; images smaller than the network's crops.
 pub fn evaluate(
     network: &Network,
     split: &Split,
@@ -45,46 +50,55 @@ pub fn evaluate(
     progress: &mut dyn FnMut(usize),
 ) -> Result<Evaluation, Error> {
     let [_, h, w] = network.spec().input;
-    let list = test_views([split.height(), split.width()], [h, w], views)?;
-    let records = |job: u64| {
-        let first = job as usize / list.len() * BATCH;
-        first..(first + BATCH).min(split.len())
+    let views = test_views([split.height(), split.width()], [h, w], views)?;
+    let records = |first: usize| first..(first + BATCH).min(split.len());
+    let jobs = 0..(split.len().div_ceil(BATCH) * views.len()) as u64;
+    let fill = |job: u64, batch: &mut Batch| {
+        let (first, view) = (job as usize / views.len() * BATCH, job as usize % views.len());
+        Ok(batch.fill_views(split, records(first), [h, w], views[view])?)
     };
-    let jobs = 0..(split.len().div_ceil(BATCH) * list.len()) as u64;
-    let fill = |job: u64, batch: &mut alexnet_data::Batch| {
-        let view = list[job as usize % list.len()];
-        Ok(batch.fill_views(split, records(job), [h, w], view)?)
-    };
-    let _memory = PoolGuard::new(); // each batch uses what the one before has given back
+    let classes = network.spec().classes().unwrap_or(0);
+    let _memory = PoolGuard::new(); // each batch reuses the buffers of the previous one
     let mut score = Score::default();
-    prefetch(loader_threads, jobs, fill, |batches| {
-        let mut feed = Feed::new(batches, inputs)?;
+    prefetch(loader_threads, jobs, fill, |loaded| {
+        let mut batches = DeviceBatches::new(loaded, inputs)?;
         while score.images < split.len() {
-            let mut mean: Vec<Vec<f64>> = Vec::new(); // (B, classes)
-            let mut labels = Vec::new();
-            for _ in &list {
-                let mut batch = feed.next()?;
-                let images = batch.images(inputs, 1.0)?;
-                let logits = network.forward(&images[..], Mode::Test)?;
+            let records = records(score.images);
+            let mut sums = vec![vec![0.0; classes]; records.len()]; // (B, classes), over the views
+            for _ in &views {
+                let batch = batches.next()?;
+                let images = batches.images(&batch, 1.0)?; // (B, 3, h, w) on each device
+                let logits = network.forward(&images[..], Mode::Test)?; // (B, classes)
                 drop(images);
-                labels = std::mem::take(&mut batch.labels);
-                feed.done(batch)?;
-                add(&mut mean, &probabilities(&logits)?);
+                batches.release(batch)?;
+                let rows = probabilities(&logits)?;
+                let pairs = sums.iter_mut().flatten().zip(rows.iter().flatten());
+                pairs.for_each(|(sum, p)| *sum += p);
             }
-            for (p, label) in mean.iter().zip(&labels) {
-                score.add(p, *label as usize, list.len());
+            for (sums, record) in sums.iter().zip(records) {
+                score.add(sums, split.label(record)? as usize, views.len());
             }
             progress(score.images);
         }
-        Ok(score.evaluation(list.len()))
+        Ok(score.evaluation(views.len()))
     })
 }
 
-/// Softmax of each row of `(B, classes)`, in f64.
+/// The softmax of each row of logits `(B, classes)`, in f64.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+///
+/// let logits = Tensor::new(&[[0f32, 0.0], [0.0, 3f32.ln()]], &Device::Cpu)?;
+/// let rows = alexnet_train::probabilities(&logits)?;
+/// assert_eq!(rows[0], [0.5, 0.5]);
+/// assert!((rows[1][1] - 0.75).abs() < 1e-6);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 ///
-/// No memory.
+/// A tensor of another rank; an error of a device.
 pub fn probabilities(logits: &Tensor) -> Result<Vec<Vec<f64>>, Error> {
     let softmax = |row: Vec<f32>| {
         let top = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -95,21 +109,17 @@ pub fn probabilities(logits: &Tensor) -> Result<Vec<Vec<f64>>, Error> {
     Ok(logits.to_dtype(DType::F32)?.to_vec2::<f32>()?.into_iter().map(softmax).collect())
 }
 
-/// Classes from the most to the least probable with their probabilities, the first `top`.
+/// The `top` most probable classes with their probabilities, the most probable first.
+///
+/// ```
+/// let ranked = alexnet_train::ranking(&[0.1, 0.7, 0.2], 2);
+/// assert_eq!(ranked, [(1, 0.7), (2, 0.2)]);
+/// ```
 pub fn ranking(probabilities: &[f64], top: usize) -> Vec<(usize, f64)> {
     let mut ranked: Vec<(usize, f64)> = probabilities.iter().copied().enumerate().collect();
     ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
     ranked.truncate(top);
     ranked
-}
-
-fn add(sum: &mut Vec<Vec<f64>>, rows: &[Vec<f64>]) {
-    if sum.is_empty() {
-        sum.extend_from_slice(rows);
-        return;
-    }
-    let pairs = sum.iter_mut().flatten().zip(rows.iter().flatten());
-    pairs.for_each(|(s, p)| *s += p);
 }
 
 #[derive(Debug, Default)]
@@ -121,12 +131,13 @@ struct Score {
 }
 
 impl Score {
-    /// Counts one image whose probabilities, summed over `views`, are `p`.
+    /// Adds an image whose probabilities, summed over `views`, are `p`.
     fn add(&mut self, p: &[f64], label: usize, views: usize) {
+        let right = p.get(label).copied().unwrap_or(f64::NAN);
         self.images += 1;
-        self.loss -= (p[label] / views as f64).max(f64::MIN_POSITIVE).ln();
-        self.top1 += credit(p, label, 1);
-        self.top5 += credit(p, label, 5);
+        self.loss -= (right / views as f64).max(f64::MIN_POSITIVE).ln();
+        self.top1 += credit(p, right, 1);
+        self.top5 += credit(p, right, 5);
     }
 
     fn evaluation(&self, views: usize) -> Evaluation {
@@ -141,18 +152,19 @@ impl Score {
     }
 }
 
-/// How right `label` is among the first `places`: 1 or 0, or a share where classes tie for the last
-/// places, as the original counts (places left over the number that tie).
-fn credit(p: &[f64], label: usize, places: usize) -> f64 {
-    if !p[label].is_finite() {
-        return 0.0; // a network that has diverged is right about nothing
+/// The share of one image that is right where its class has probability `right` and `places`
+/// guesses count: 1, 0, or the places that are left over the number of classes that tie for them,
+/// as the original code counts.
+fn credit(p: &[f64], right: f64, places: usize) -> f64 {
+    if !right.is_finite() {
+        return 0.0; // a network that has diverged
     }
-    let above = p.iter().filter(|q| **q > p[label]).count();
-    let ties = p.iter().filter(|q| **q == p[label]).count();
+    let above = p.iter().filter(|q| **q > right).count();
+    let ties = p.iter().filter(|q| **q == right).count();
     (places.saturating_sub(above) as f64 / ties as f64).min(1.0)
 }
 
-/// Refuses weights whose classes are not the dataset's.
+/// Refuses weights that were trained for other classes than the dataset's.
 ///
 /// # Errors
 ///
@@ -186,10 +198,10 @@ mod tests {
 
     #[test]
     fn ties_share_the_places_left() {
-        assert_eq!(credit(&[0.5, 0.3, 0.2], 0, 1), 1.0);
-        assert_eq!(credit(&[0.4, 0.4, 0.2], 1, 1), 0.5);
-        assert_eq!(credit(&[0.4, 0.3, 0.3], 2, 2), 0.5);
-        assert_eq!(credit(&[0.1; 10], 3, 5), 0.5);
-        assert_eq!(credit(&[f64::NAN; 3], 0, 1), 0.0);
+        assert_eq!(credit(&[0.5, 0.3, 0.2], 0.5, 1), 1.0);
+        assert_eq!(credit(&[0.4, 0.4, 0.2], 0.4, 1), 0.5);
+        assert_eq!(credit(&[0.4, 0.3, 0.3], 0.3, 2), 0.5);
+        assert_eq!(credit(&[0.1; 10], 0.1, 5), 0.5);
+        assert_eq!(credit(&[f64::NAN; 3], f64::NAN, 1), 0.0);
     }
 }

@@ -1,16 +1,16 @@
-//! What a run tells: each event is a line of its log and a call to whoever watches.
+//! The events of a run: each is a line of its log and a call of a callback.
 
 use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::Evaluation;
+use crate::evaluate::Evaluation;
 
 /// Something that happened in a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
-    /// A run began or went on.
+    /// A run was started or resumed.
     Start {
         /// The network's name.
         network: String,
@@ -18,86 +18,86 @@ pub enum Event {
         recipe: String,
         /// The run's seed.
         seed: u64,
-        /// Weights and biases.
+        /// The number of weights and biases.
         parameters: u64,
-        /// Classes of the dataset.
+        /// The number of classes.
         classes: usize,
-        /// Training images.
+        /// The number of training images.
         images: usize,
         /// Epochs of the whole run.
         epochs: usize,
         /// Steps of an epoch.
         steps_per_epoch: usize,
-        /// Where it goes on: 0, 0 for a new run.
+        /// The epoch in which it goes on, 0 for a new run.
         epoch: usize,
-        /// See `epoch`.
+        /// The step of that epoch at which it goes on.
         step: usize,
-        /// What it computes on: `cpu`, `cuda:0`, `cuda:0,cuda:1`.
+        /// The devices: `cpu`, `cuda:0`, `cuda:0,cuda:1`.
         device: String,
-        /// What the device's maker calls it.
+        /// The name that the maker gave the device.
         model: String,
-        /// How precisely: `f32`, `tf32`, `bf16`.
+        /// The precision: `f32`, `tf32`, `bf16`.
         precision: String,
     },
-    /// The network is split over several devices.
+    /// The network was split over several devices.
     Split {
-        /// How many.
+        /// The number of devices.
         devices: usize,
-        /// The layers before which activations cross.
+        /// The layers before which activations are gathered on all devices.
         crossings: Vec<String>,
-        /// What they go through.
+        /// How they are copied between devices.
         route: String,
     },
     /// An update was made.
     Step {
-        /// Epoch, from 0.
+        /// The epoch, from 0.
         epoch: usize,
-        /// Step within it, from 0.
+        /// The step within it, from 0.
         step: usize,
-        /// Mean loss of its batch, before the update.
+        /// The mean loss of its batch, before the update.
         loss: f32,
-        /// Rate of the last layer's weights.
+        /// The learning rate of the last layer's weights.
         rate: f32,
-        /// Images in the batch.
+        /// The number of images in the batch.
         images: usize,
-        /// Seconds of the step.
+        /// The seconds of the step.
         seconds: f64,
-        /// Of these, seconds that the loop waited for the loader.
+        /// The seconds of these for which the loop waited for the loader.
         waited: f64,
     },
     /// An epoch ended.
     Epoch {
-        /// Epoch, from 0.
+        /// The epoch, from 0.
         epoch: usize,
-        /// Mean loss of its images, each before its update.
+        /// The mean loss of its images, each before its update.
         train_loss: f64,
-        /// Rate of the last layer's weights.
+        /// The learning rate of the last layer's weights.
         rate: f32,
-        /// Error rates on the validation images, centre view; none without such images.
+        /// The error rates on the validation images, if there are any, with the centre view.
         validation: Option<Evaluation>,
-        /// Seconds since this program began the epoch, validation included.
+        /// Seconds since this process began the epoch, with validation.
         seconds: f64,
     },
-    /// The validation error stalled and all rates changed.
+    /// The validation error stalled, and all rates were lowered.
     Drop {
         /// The first epoch with the new rates.
         epoch: usize,
-        /// What the recipe's rates are multiplied by now.
+        /// The factor of the recipe's rates from now on.
         factor: f32,
     },
-    /// Images evaluated so far, for a progress bar; not in the log.
+    /// Some images were evaluated. This is for a progress bar and not in the log.
     #[serde(skip)]
     Evaluated {
-        /// Images done.
+        /// The number of images so far.
         images: usize,
     },
     /// The run is complete.
     End {
         /// The final weights.
         weights: PathBuf,
-        /// Error rates on the validation images with one view and with ten; empty without such images.
+        /// The error rates on the validation images, if there are any, with one view and ten views.
         validation: Vec<Evaluation>,
-        /// Seconds since this program began.
+        /// Seconds since this process started or resumed the run.
         seconds: f64,
     },
 }

@@ -1,38 +1,55 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
-mod bench;
+// What a run is asked to do, its files and its events
 mod checkpoint;
-mod classify;
 mod error;
-mod evaluate;
 mod event;
-mod feed;
-mod input;
-mod memory;
-mod optimizer;
-mod pending;
-mod prefetch;
+mod event_sink;
+mod job;
+mod rates;
 mod recipe;
 mod run;
 mod schedule;
-mod selftest;
+
+// From a dataset to the network's input on the devices
+mod device_batches;
+mod devices;
+mod input;
+mod memory;
+mod prefetch;
+
+// Training, and using what was trained
+mod classify;
+mod evaluate;
+mod optimizer;
+mod pending;
 mod train;
+
+// How fast and how right a device is
+mod bench;
+mod random_batch;
+mod selftest;
 
 /// Devices and the pooling allocator, re-exported for programs.
 pub use alexnet_kernels::{
     ComputeDevice, DeviceError, DeviceName, DeviceNames, DeviceOptions, PoolAllocator, Precision,
 };
-pub use bench::{BenchDetails, BenchOptions, BenchReport, LayerTimes, bench};
+pub use bench::bench;
+pub use bench::layers::LayerTimes;
+pub use bench::report::{BenchDetails, BenchOptions, BenchReport};
 pub use checkpoint::{Checkpoint, Progress};
 pub use classify::classify;
 pub use error::Error;
 pub use evaluate::{Evaluation, check_classes, evaluate, probabilities, ranking};
 pub use event::Event;
 pub use input::InputStage;
-pub use optimizer::{Optimizer, StepRates, step_rates};
+pub use job::{Job, Task};
+pub use optimizer::Optimizer;
+pub use rates::step_rates;
 pub use recipe::{AugmentationRecipe, ColorRecipe, InputRecipe, LayerRates, Mean, Rates, Recipe};
 pub use run::{RunConfig, RunFolder};
-pub use schedule::{Change, Plateau, Schedule};
-pub use selftest::{SelftestOptions, SelftestRow, selftest};
-pub use train::{Job, Task, train};
+pub use schedule::{Change, Plateau, Schedule, Verdict};
+pub use selftest::comparisons::SelftestRow;
+pub use selftest::{SelftestOptions, selftest};
+pub use train::train;

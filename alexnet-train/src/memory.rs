@@ -1,78 +1,84 @@
-//! Whether a batch fits on a card, before a run begins rather than in its middle.
+//! Whether a batch fits into a GPU's memory, before a run begins rather than in its middle.
 
 use alexnet_kernels::{ComputeDevice, GpuMemory, is_out_of_memory};
 use alexnet_model::{FusedLayer, Network, StepMemory};
 
-use crate::Error;
+use crate::error::Error;
 
-/// What the libraries load and use beside tensors, in bytes, and what pieces of memory that fit nothing come to.
-const BESIDE: u64 = 1 << 30;
+/// The bytes that the libraries use, and those that are lost between tensors of different sizes.
+const OVERHEAD: u64 = 1 << 30;
 
-/// What a step with batches of `batch` images needs on a card, in bytes.
+/// The bytes that a step with batches of `batch` images needs.
 fn needs(layers: &[FusedLayer], batch: usize, compute: &ComputeDevice) -> u64 {
     let bytes = compute.activations().size_in_bytes();
     let image = layers.first().map_or(0, |first| first.input.elem_count());
-    let pixels = 2 * (batch * image) as u64; // one batch to work on, one on its way
-    StepMemory::new(layers, batch, bytes).total() + pixels + BESIDE
+    let pixels = 2 * (batch * image) as u64; // of this batch and of the next, which is on its way
+    StepMemory::new(layers, batch, bytes).total() + pixels + OVERHEAD
 }
 
 /// The largest batch, at most `most`, that `needs` at most `free` bytes; 0 if not one image fits.
-fn fits(most: usize, free: u64, needs: impl Fn(usize) -> u64) -> usize {
-    let (mut fits, mut not) = (0, most + 1);
-    while not - fits > 1 {
-        let middle = fits + (not - fits) / 2;
-        if needs(middle) <= free { fits = middle } else { not = middle }
+fn largest_batch(most: usize, free: u64, needs: impl Fn(usize) -> u64) -> usize {
+    let (mut fits, mut too_large) = (0, most + 1);
+    while too_large - fits > 1 {
+        let middle = fits + (too_large - fits) / 2;
+        if needs(middle) <= free { fits = middle } else { too_large = middle }
     }
     fits
 }
 
-/// Refuses a batch for which the card of a tower has too little memory; `towers` is what is on each of `devices`.
+/// Refuses a batch that needs more memory than a GPU has free. `towers` are the layers on each of
+/// `devices`.
 pub(crate) fn check(
     towers: &[Vec<FusedLayer>],
     batch: usize,
     devices: &[ComputeDevice],
 ) -> Result<(), Error> {
     for (tower, compute) in towers.iter().zip(devices) {
-        if let Some(GpuMemory { free, total }) = compute.memory() {
-            // A card that stands in for several is theirs in equal parts.
-            let alike =
-                devices.iter().filter(|other| other.name() == compute.name()).count() as u64;
-            enough(tower, batch, compute, GpuMemory { free: free / alike, total })?;
+        if let Some(GpuMemory { free, .. }) = compute.memory() {
+            // Towers on the same GPU share its memory equally.
+            let sharing = devices.iter().filter(|other| other.name() == compute.name()).count();
+            check_tower(tower, batch, compute, free / sharing as u64)?;
         }
     }
     Ok(())
 }
 
-fn enough(
+fn check_tower(
     layers: &[FusedLayer],
     batch: usize,
     compute: &ComputeDevice,
-    GpuMemory { free, .. }: GpuMemory,
+    free: u64,
 ) -> Result<(), Error> {
     let of = |batch| needs(layers, batch, compute);
     if of(batch) <= free {
         return Ok(());
     }
     let device = compute.name().to_string();
-    Err(Error::Memory { device, batch, needs: of(batch), free, fits: fits(batch, free, of) })
+    Err(Error::Memory {
+        device,
+        batch,
+        needs: of(batch),
+        free,
+        fits: largest_batch(batch, free, of),
+    })
 }
 
-/// An error of a step; where a card's memory ran out all the same, the one that says what would fit.
+/// The error of a step; where a GPU's memory ran out all the same, one that says which batch fits.
 pub(crate) fn explain(
     error: Error,
     network: &Network,
     batch: usize,
     devices: &[ComputeDevice],
 ) -> Error {
-    // The first one's: towers are alike.
+    // Those of the first tower, because towers are alike.
     let ([tower, ..], [compute, ..]) = (network.towers(), devices) else { return error };
     match (&error, compute.memory()) {
-        (Error::Tensor(tensor), Some(memory)) if is_out_of_memory(tensor) => {
-            // What is free now is what others have left; this step's own tensors are gone.
+        (Error::Tensor(tensor), Some(GpuMemory { free, .. })) if is_out_of_memory(tensor) => {
+            // The tensors of this step are freed, so what is free now is what other programs left.
             let of = |batch| needs(tower.layers(), batch, compute);
-            let fits = fits(batch.saturating_sub(1), memory.free * 9 / 10, of);
+            let fits = largest_batch(batch.saturating_sub(1), free * 9 / 10, of);
             let device = compute.name().to_string();
-            Error::Memory { device, batch, needs: of(batch), free: memory.free, fits }
+            Error::Memory { device, batch, needs: of(batch), free, fits }
         }
         _ => error,
     }
@@ -87,10 +93,10 @@ mod tests {
     #[test]
     fn the_largest_batch_that_fits() {
         let needs = |batch: usize| 100 + 10 * batch as u64;
-        assert_eq!(fits(64, 100 + 10 * 64, needs), 64);
-        assert_eq!(fits(64, 100 + 10 * 37 + 9, needs), 37);
-        assert_eq!(fits(64, 109, needs), 0);
-        assert_eq!(fits(0, u64::MAX, needs), 0);
+        assert_eq!(largest_batch(64, 100 + 10 * 64, needs), 64);
+        assert_eq!(largest_batch(64, 100 + 10 * 37 + 9, needs), 37);
+        assert_eq!(largest_batch(64, 109, needs), 0);
+        assert_eq!(largest_batch(0, u64::MAX, needs), 0);
     }
 
     #[test]
@@ -99,15 +105,15 @@ mod tests {
         let cpu = ComputeDevice::cpu();
         assert!(
             check(std::slice::from_ref(&layers), 1 << 20, std::slice::from_ref(&cpu)).is_ok(),
-            "the processor's memory is the system's affair"
+            "the CPU's memory is not checked"
         );
-        let memory = GpuMemory { free: 3 << 30, total: 8 << 30 };
-        assert!(enough(&layers, 16, &cpu, memory).is_ok());
-        let error = enough(&layers, 1 << 20, &cpu, memory).unwrap_err();
+        let memory = 3 << 30;
+        assert!(check_tower(&layers, 16, &cpu, memory).is_ok());
+        let error = check_tower(&layers, 1 << 20, &cpu, memory).unwrap_err();
         let Error::Memory { batch, needs, free, fits, .. } = error else { panic!("{error}") };
         assert_eq!((batch, free), (1 << 20, 3 << 30));
         assert!(needs > free && fits > 16);
-        assert!(enough(&layers, fits, &cpu, memory).is_ok());
-        assert!(enough(&layers, fits + 1, &cpu, memory).is_err());
+        assert!(check_tower(&layers, fits, &cpu, memory).is_ok());
+        assert!(check_tower(&layers, fits + 1, &cpu, memory).is_err());
     }
 }

@@ -1,58 +1,51 @@
-//! Momentum and weight decay by the paper's rule, one pass over each parameter's weights and velocity.
+//! SGD with momentum and weight decay by the paper's rule, in one pass over weights and velocity.
 
 use std::collections::HashMap;
 
 use alexnet_kernels::Sgd;
 use alexnet_model::{Network, Parameter, Role};
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor, bail};
 
-use crate::{Plateau, Recipe};
-
-/// The velocities of a network's parameters, each beside the values it moves.
+/// The parameters of a network with their velocities.
 ///
-/// A parameter of n values is row 0 of a `(2, n)` tensor whose row 1 is its velocity, so that one operation
-/// updates both; the network holds a view of row 0 and sees each update as it is made. Where products read bf16, the
-/// weights in row 0 stay f32, and the network holds a copy that the same operation writes. Each is on the device of its
-/// parameter: the towers of a network that is split are updated where they are.
+/// A parameter of n values is row 0 of a `(2, n)` tensor, and its velocity is row 1, so that one
+/// operation updates both. The network holds a view of row 0 and sees each update at once. Where
+/// matmuls read bf16, row 0 holds the f32 master weights, and the network holds a bf16 copy that
+/// the same operation writes. Each tensor is on the device of its tower.
 #[derive(Debug)]
 pub struct Optimizer {
     states: Vec<Tensor>,         // (2, n) f32
     copies: Vec<Option<Tensor>>, // (n) bf16
 }
 
-/// Rate, momentum and decay of each parameter, in the network's order.
-pub type StepRates = Vec<Sgd>;
-
 impl Optimizer {
-    /// Takes over the parameters of `network`, which are f32; `velocities`, by parameter name and in PyTorch's layout,
-    /// start at 0 where they are missing. On GPUs matmuls read weights stored as `weights`, on the CPU f32.
+    /// Takes over the parameters of `network`, which are f32. `velocities`, by parameter name and
+    /// in PyTorch's layout, are 0 where they are missing. Matmuls and convolutions read weights of
+    /// the dtype `weights`.
     ///
     /// # Errors
     ///
-    /// A velocity of another shape than its parameter; no memory.
+    /// A velocity of another shape than its parameter; a device without enough memory.
     pub fn new(
         network: &mut Network,
         velocities: &HashMap<String, Tensor>,
         weights: DType,
     ) -> Result<Self> {
         let parameters: Vec<Parameter> = network.parameters().cloned().collect();
-        let count = parameters.len();
-        let (mut states, mut copies) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        let (mut states, mut copies) = (Vec::new(), Vec::new());
         for (index, parameter) in parameters.into_iter().enumerate() {
             let Parameter { name, tensor, role, .. } = &parameter;
-            let on_gpu = !tensor.device().is_cpu();
-            let copied = *role == Role::Weight && weights != DType::F32 && on_gpu;
-            let dims = tensor.dims().to_vec();
             let weight = memory_order(tensor)?; // (n)
             let velocity = match velocities.get(name) {
-                Some(v) => memory_order(&parameter.memory_layout(v)?)?,
+                Some(velocity) => memory_order(&parameter.memory_layout(velocity)?)?,
                 None => weight.zeros_like()?,
             };
             let state = Tensor::stack(&[&weight, &velocity], 0)?; // (2, n)
-            let copy = if copied { Some(weight.to_dtype(weights)?) } else { None };
+            let is_copied = *role == Role::Weight && weights != DType::F32;
+            let copy = is_copied.then(|| weight.to_dtype(weights)).transpose()?;
             let seen = match &copy {
-                Some(copy) => as_parameter(copy, &dims)?,
-                None => row(&state, 0, &dims)?,
+                Some(copy) => as_parameter(copy, tensor.dims())?,
+                None => row(&state, 0, tensor.dims())?,
             };
             network.replace_parameter(index, seen)?;
             states.push(state);
@@ -61,80 +54,56 @@ impl Optimizer {
         Ok(Self { states, copies })
     }
 
-    /// Updates parameter `index` by `gradient`, the batch's mean, laid out in memory as the parameter is.
+    /// Updates parameter `index`, whose rule is `rates[index]`, by the mean gradient of a batch,
+    /// which has the parameter's shape and layout.
     ///
     /// # Errors
     ///
-    /// A gradient of another size.
-    pub fn update(&self, index: usize, gradient: &Tensor, rates: &StepRates) -> Result<()> {
-        let (state, gradient) = (&self.states[index], memory_order(gradient)?);
+    /// A gradient of another size; a parameter that the network does not have.
+    pub fn update(&self, index: usize, gradient: &Tensor, rates: &[Sgd]) -> Result<()> {
+        let (Some(state), Some(rule)) = (self.states.get(index), rates.get(index)) else {
+            bail!("there is no parameter {index} with a rate")
+        };
         match &self.copies[index] {
-            Some(copy) => rates[index].update_with_copy(state, &gradient, copy),
-            None => rates[index].update(state, &gradient),
+            Some(copy) => rule.update_with_copy(state, &memory_order(gradient)?, copy),
+            None => rule.update(state, &memory_order(gradient)?),
         }
     }
 
-    /// The network's parameters by name and their velocities, f32, in PyTorch's layout, in the host's memory.
+    /// The parameters and their velocities by parameter name, f32, in PyTorch's layout, in the
+    /// host's memory.
     ///
     /// # Errors
     ///
-    /// No memory.
+    /// Another network than the optimizer's; an error of a device.
     pub fn values(&self, network: &Network) -> Result<[HashMap<String, Tensor>; 2]> {
         let host = self.states.iter().map(|state| state.to_device(&Device::Cpu));
         let host = host.collect::<Result<Vec<_>>>()?;
         let rows = |number| {
-            let of = |(state, p): (&Tensor, &Parameter)| row(state, number, p.tensor.dims());
-            let rows = host.iter().zip(network.parameters()).map(of).collect::<Result<Vec<_>>>()?;
+            let row = |(state, p): (&Tensor, &Parameter)| row(state, number, p.tensor.dims());
+            let rows =
+                host.iter().zip(network.parameters()).map(row).collect::<Result<Vec<_>>>()?;
             network.named(&rows)
         };
         Ok([rows(0)?, rows(1)?])
     }
-
-    /// The device the states are on.
-    pub fn device(&self) -> &Device {
-        self.states.first().map_or(&Device::Cpu, Tensor::device)
-    }
 }
 
-/// What each parameter's update uses in `epoch`.
-pub fn step_rates(
-    recipe: &Recipe,
-    plateau: &Plateau,
-    epoch: usize,
-    network: &Network,
-) -> StepRates {
-    let of = |p: &Parameter| {
-        let rates = recipe.rates(epoch, &p.layer, p.role);
-        Sgd { rate: rates.rate * plateau.factor, momentum: recipe.momentum, decay: rates.decay }
-    };
-    network.parameters().map(of).collect()
-}
-
-/// The rate of the last layer's weights, the one people mean by "the rate".
-pub(crate) fn headline_rate(rates: &StepRates, network: &Network) -> f32 {
-    let weights = network.parameters().zip(rates).filter(|(p, _)| p.role == Role::Weight);
-    weights.map(|(_, r)| r.rate).last().unwrap_or(0.0)
-}
-
-/// How many weights and biases the network has.
-pub(crate) fn parameter_count(network: &Network) -> u64 {
-    network.parameters().map(|parameter| parameter.tensor.elem_count() as u64).sum()
-}
-
-/// The values of a dense or channels-last tensor in the order of memory: `(n)`, without a copy.
+/// The values of a dense or channels-last tensor in the order of memory, `(n)`, without a copy.
 fn memory_order(t: &Tensor) -> Result<Tensor> {
     match t.rank() {
-        4 => t.permute((0, 2, 3, 1))?.contiguous()?.flatten_all(), // (O, I, kH, kW) over (O, kH, kW, I)
+        // (O, I, kH, kW) to (O, kH, kW, I)
+        4 => t.permute((0, 2, 3, 1))?.contiguous()?.flatten_all(),
         _ => t.contiguous()?.flatten_all(),
     }
 }
 
-/// Row `index` of a `(2, n)` state as a parameter of shape `dims`: a view.
+/// Row `index` of a `(2, n)` state as a parameter of shape `dims`, a view.
 fn row(state: &Tensor, index: usize, dims: &[usize]) -> Result<Tensor> {
     as_parameter(&state.narrow(0, index, 1)?, dims)
 }
 
-/// Values in the order of memory as a parameter of shape `dims`: a view.
+/// Values in the order of memory as a parameter of shape `dims`, a view.
 fn as_parameter(flat: &Tensor, dims: &[usize]) -> Result<Tensor> {
     match *dims {
         [o, i, h, w] => flat.reshape((o, h, w, i))?.permute((0, 3, 1, 2)),

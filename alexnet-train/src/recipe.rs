@@ -3,33 +3,35 @@
 use std::collections::BTreeMap;
 
 use alexnet_data::{Augmentation, ColorNoise, ColorScale, Offsets, Order};
-use alexnet_model::{explain, nearest};
+use alexnet_model::{NetworkSpec, explain, nearest};
+use include_dir::{Dir, File, include_dir};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Schedule};
+use crate::error::Error;
+use crate::schedule::Schedule;
 
-/// Every number of a run that is not in the network. There is no default: a run names all of them.
+/// Every number of a run that is not in the network. There are no defaults: a recipe names each.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
-    /// What people call it.
+    /// Its name.
     pub name: String,
-    /// One line for people.
+    /// One line about it.
     #[serde(default)]
     pub about: String,
     /// The network preset it was made for.
     pub network: String,
-    /// Images an update.
+    /// Images in a batch, of which each makes one update.
     pub batch: usize,
     /// Passes over the training images.
     pub epochs: usize,
-    /// What of the last step goes into this one.
+    /// The share of the last step that is added to this one.
     pub momentum: f32,
     /// Rate and decay of all weights at the start.
     pub weights: Rates,
     /// Rate and decay of all biases at the start.
     pub biases: Rates,
-    /// Layers that start with rates of their own.
+    /// Layers with rates of their own, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub layers: BTreeMap<String, LayerRates>,
     /// Whether images come in another order each epoch.
@@ -38,7 +40,7 @@ pub struct Recipe {
     pub schedule: Schedule,
     /// How pixels become numbers.
     pub input: InputRecipe,
-    /// What training does to images.
+    /// How training images are varied.
     pub augmentation: AugmentationRecipe,
 }
 
@@ -46,19 +48,19 @@ pub struct Recipe {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rates {
-    /// Learning rate: what of the batch's mean gradient goes into a step.
+    /// Learning rate: the factor of the mean gradient of a batch.
     pub rate: f32,
-    /// Weight decay, times the rate.
+    /// Weight decay, which is multiplied by the rate.
     pub decay: f32,
 }
 
-/// A layer's own rates; what is left out is as everywhere.
+/// A layer's own rates. For what is left out the recipe's rates hold.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LayerRates {
-    /// Of its weights.
+    /// Those of its weights.
     pub weights: Option<Rates>,
-    /// Of its biases.
+    /// Those of its biases.
     pub biases: Option<Rates>,
 }
 
@@ -68,7 +70,7 @@ pub struct LayerRates {
 pub struct InputRecipe {
     /// Which mean is subtracted.
     pub mean: Mean,
-    /// Factor of each channel.
+    /// Factor of each channel, 1 unless given.
     #[serde(default = "ones")]
     pub scale: [f32; 3],
 }
@@ -77,15 +79,15 @@ pub struct InputRecipe {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mean {
-    /// The middle of the mean image, from every crop wherever it is: the original code.
+    /// The middle of the mean image, for every crop wherever it lies, as in the original code.
     CentreWindow,
-    /// The part of the mean image that the crop covers, flipped with it: the paper, Caffe.
+    /// The part of the mean image that the crop covers, flipped with it, as in the paper and Caffe.
     Aligned,
-    /// One number a channel.
+    /// One number for each channel.
     Channel,
 }
 
-/// What training does to images, apart from the size of the crop, which is the network's.
+/// How training images are varied. The size of the crops is the network's.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AugmentationRecipe {
@@ -93,7 +95,7 @@ pub struct AugmentationRecipe {
     pub offsets: Offsets,
     /// Whether half of the crops are mirrored.
     pub flip: bool,
-    /// Consecutive images of a batch that share crop offset and flip.
+    /// How many consecutive images of a batch share crop offset and flip.
     pub shared_by: usize,
     /// Colour noise along the principal axes of the training colours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -108,47 +110,42 @@ pub struct ColorRecipe {
     pub sigma: f64,
     /// What a draw is multiplied by.
     pub scale: ColorScale,
-    /// What the shifted pixels are divided by while noise is on: 1.1 in the original code, 1 in the paper.
+    /// The shifted pixels are divided by this while there is noise: by 1.1 in the original code, by
+    /// 1 in the paper.
     pub divisor: f32,
 }
 
-const PRESETS: [(&str, &str); 7] = [
-    ("original", include_str!("../recipes/original.toml")),
-    ("paper", include_str!("../recipes/paper.toml")),
-    ("one-tower", include_str!("../recipes/one-tower.toml")),
-    ("caffe", include_str!("../recipes/caffe.toml")),
-    ("torchvision", include_str!("../recipes/torchvision.toml")),
-    ("small", include_str!("../recipes/small.toml")),
-    ("demo", include_str!("../recipes/demo.toml")),
-];
+static RECIPES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/recipes");
 
 impl Recipe {
-    /// The names of the recipes that come with the crate; each has a network of the same name.
-    pub fn presets() -> impl Iterator<Item = &'static str> {
-        PRESETS.iter().map(|(name, _)| *name)
-    }
-
-    /// The recipe of that name, with `changes` made to it: pairs of a dotted key and a TOML value.
+    /// The recipe of the preset `name`, the file `recipes/NAME.toml` of this crate, with `changes`
+    /// made to it: pairs of a dotted key and a TOML value. Every network preset has a recipe.
+    ///
+    /// ```
+    /// use alexnet_train::Recipe;
+    ///
+    /// let recipe = Recipe::preset("original", &[("epochs".to_owned(), "2".to_owned())])?;
+    /// assert_eq!((recipe.batch, recipe.epochs, recipe.weights.rate), (128, 2, 0.01));
+    /// # Ok::<(), alexnet_train::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`Error::Recipe`] for an unknown name or key, with the nearest right one.
+    /// [`Error::Network`] for an unknown name and [`Error::Recipe`] for an unknown key, with the
+    /// nearest right one; [`Error::Recipe`] for a value that cannot be.
     pub fn preset(name: &str, changes: &[(String, String)]) -> Result<Self, Error> {
-        match PRESETS.iter().find(|(known, _)| *known == name) {
-            Some((name, text)) => Self::from_toml(name, text, changes),
-            None => Err(Error::Network(alexnet_model::SpecError::UnknownPreset {
-                name: name.to_owned(),
-                nearest: nearest(name, Self::presets()),
-                known: Self::presets().collect::<Vec<_>>().join(", "),
-            })),
-        }
+        NetworkSpec::preset(name)?; // its error suggests a name
+        let file = RECIPES.get_file(format!("{name}.toml")).and_then(File::contents_utf8);
+        let origin = name.to_owned();
+        let message = format!("there is no recipes/{name}.toml");
+        Self::from_toml(name, file.ok_or(Error::Recipe { origin, message })?, changes)
     }
 
     /// Reads a recipe from TOML with `changes` made to it; `origin` names it in errors.
     ///
     /// # Errors
     ///
-    /// [`Error::Recipe`] for what is no recipe.
+    /// [`Error::Recipe`] for text that is not a recipe.
     pub fn from_toml(
         origin: &str,
         text: &str,
@@ -182,34 +179,26 @@ impl Recipe {
         self.schedule.check()
     }
 
-    /// Refuses names of layers that `layers` does not have.
+    /// Refuses names of layers that are not among `layers`.
     pub(crate) fn check_layers(&self, layers: &[&str]) -> Result<(), Error> {
-        let named = self.layers.keys().map(String::as_str).chain(self.schedule.layers());
-        for name in named {
-            if !layers.contains(&name) {
-                let hint =
-                    nearest(name, layers.iter().copied()).map(|n| format!(", did you mean `{n}`?"));
-                return Err(Error::Recipe {
-                    origin: self.name.clone(),
-                    message: format!(
-                        "the network has no layer `{name}`{}",
-                        hint.unwrap_or_default()
-                    ),
-                });
-            }
-        }
-        Ok(())
+        let mut named = self.layers.keys().map(String::as_str).chain(self.schedule.layers());
+        let Some(name) = named.find(|name| !layers.contains(name)) else { return Ok(()) };
+        let hint = nearest(name, layers.iter().copied());
+        let hint = hint.map_or(String::new(), |nearest| format!(", did you mean `{nearest}`?"));
+        let message = format!("the network has no layer `{name}`{hint}");
+        Err(Error::Recipe { origin: self.name.clone(), message })
     }
 
-    /// What alexnet-data draws for training images; `color` is off in the last epochs of some schedules.
-    pub(crate) fn augmentation(&self, crop: [usize; 2], color: bool) -> Augmentation {
+    /// The augmentation for crops of height and width `crop`, with the colour noise or without it.
+    pub(crate) fn augmentation(&self, crop: [usize; 2], with_noise: bool) -> Augmentation {
         let AugmentationRecipe { offsets, flip, shared_by, color: noise } = self.augmentation;
-        let noise = noise.filter(|_| color).map(|c| ColorNoise { sigma: c.sigma, scale: c.scale });
+        let noise =
+            noise.filter(|_| with_noise).map(|c| ColorNoise { sigma: c.sigma, scale: c.scale });
         Augmentation { crop, offsets, flip, shared_by, color: noise }
     }
 }
 
-/// Puts `value` at the dotted `key` of `table`, which must be there already or be one a recipe may have.
+/// Sets the dotted `key` of `table` to `value`. Whether recipes have such a key is checked later.
 fn set(table: &mut toml::Table, key: &str, value: &str) -> Result<(), String> {
     // A bare word is a string: `order=stored` needs no quotes.
     let parsed = format!("v = {value}").parse::<toml::Table>().ok().and_then(|mut t| t.remove("v"));

@@ -1,8 +1,10 @@
-//! The `original` network against its PyTorch twin: 20 updates from the same weights on the same images.
+//! The `original` network against its PyTorch twin: 20 updates from the same weights on the same
+//! images.
 //!
-//! `golden/original_losses.json` was written by `golden/twin.py`, which says how weights, pixels and labels
-//! follow from integers; this file repeats it. Rounding alone moves the losses by less than 1e-5 of
-//! themselves (the twin in f32 against itself in f64); 1e-4 leaves room for another order of sums.
+//! `golden/original_losses.json` was written by `golden/twin.py`, which says how weights, pixels
+//! and labels follow from integers; this file repeats it. Rounding alone moves the losses by less
+//! than 1e-5 of themselves (the twin in f32 against itself in f64); 1e-4 leaves room for another
+//! order of sums.
 
 #![allow(clippy::print_stdout)] // the difference it measured, for whoever asks with --nocapture
 
@@ -69,7 +71,8 @@ fn network() -> Result<Network> {
     let mut tensors = HashMap::new();
     let with_weights = Network::new(&spec, 1, &Device::Cpu)?;
     let shapes = with_weights.tensors()?;
-    // Standard deviations and biases are the twin's own table, so that the preset's are held against it.
+    // Standard deviations and biases are the twin's own table, so that the preset's are held
+    // against it.
     let std = [0.01, 0.01, 0.03, 0.03, 0.03, 0.01, 0.01, 0.01];
     let biases = [0f32, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0, 0.0];
     for (p, parameter) in with_weights.parameters().enumerate() {
@@ -84,7 +87,7 @@ fn network() -> Result<Network> {
     Network::from_tensors(&spec, &tensors)
 }
 
-/// A wrong formula is found here, before a wrong layer is looked for.
+/// Were the inputs wrong, the other test would fail too, and seem to show a wrong layer.
 #[test]
 fn inputs_are_the_twins() {
     let golden: Value = serde_json::from_str(GOLDEN).unwrap();
@@ -120,8 +123,9 @@ fn assert_close(what: &str, got: f64, want: &Value, tolerance: f64) -> f64 {
     apart
 }
 
-/// The layers' outputs, the gradients, the losses and how far each parameter moves. The losses alone would
-/// not see LRN run across the towers, and some other faults; `golden/README.md` says which.
+/// Compares the layers' outputs, the gradients, the losses and how far each parameter moves. The
+/// losses alone would not show LRN across the towers, and some other faults; `golden/README.md`
+/// says which.
 #[test]
 fn twenty_updates_are_pytorchs() -> Result<()> {
     let golden: Value = serde_json::from_str(GOLDEN).unwrap();
@@ -137,7 +141,7 @@ fn twenty_updates_are_pytorchs() -> Result<()> {
         Role::Weight => rates("weight"),
         Role::Bias => rates("bias"),
     });
-    let rates = rates.collect();
+    let rates: Vec<Sgd> = rates.collect();
     let input = InputRecipe { mean: Mean::Channel, scale: [1.0; 3] };
     let input = InputStage::new(&input, &[128.0; 3], [1, 1], [SIDE, SIDE], &ComputeDevice::cpu())?;
     let mut worst = 0f64;
@@ -149,7 +153,7 @@ fn twenty_updates_are_pytorchs() -> Result<()> {
             let outputs = golden["first_step_output_rms"].as_object().unwrap();
             let ours = outputs_by_layer(&network.towers()[0], &input.run(&batch, 1.0)?)?;
             for (name, want) in outputs {
-                assert_close(name, ours[&behind(name)], want, 1e-5);
+                assert_close(name, ours[&layer_of(name)], want, 1e-5);
             }
             assert_eq!(outputs.len(), 14);
         }
@@ -189,8 +193,9 @@ fn outputs_by_layer(tower: &Tower, images: &Tensor) -> Result<HashMap<String, f6
     Ok(outputs)
 }
 
-/// The layer behind which is what the twin calls `name`: a ReLU where one follows, but for LRN's input.
-fn behind(name: &str) -> String {
+/// Our layer whose output is the twin's output `name`: the ReLU after the layer if there is one,
+/// but not for LRN's input.
+fn layer_of(name: &str) -> String {
     match name {
         "conv1" | "lrn1" | "lrn2" | "pool2" | "conv5" | "fc8" => name.to_owned(),
         "map_norm2" => "norm2".to_owned(),

@@ -1,4 +1,5 @@
-//! Whole runs: the same weights whatever the threads and interruptions, files that are right or refused.
+//! Whole runs: the same weights whatever the threads and interruptions, files that are right or
+//! refused.
 
 mod common;
 
@@ -6,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use alexnet_train::{Checkpoint, Error, Event, Job, RunFolder, Task, train};
+use alexnet_train::{Checkpoint, Error, Event, Job, Task, train};
 use common::{dataset, job, recipe};
 
 /// The bytes of the final weights of `job`.
@@ -47,7 +48,8 @@ fn another_seed_gives_other_weights() {
     assert!(run(1) != run(2));
 }
 
-/// A run cut off in the middle of its second epoch, and one cut off after its first, end as one that was not.
+/// A run cut off in the middle of its second epoch, and one cut off after its first, end as one
+/// that was not.
 #[test]
 fn a_resumed_run_is_the_same_run() {
     let folder = tempfile::tempdir().unwrap();
@@ -60,7 +62,7 @@ fn a_resumed_run_is_the_same_run() {
     let cut = path("cut");
     fs::create_dir(&cut).unwrap();
     train(&undisturbed, &mut |event| {
-        // At this moment the checkpoint is that of the step before: what a kill here would leave behind.
+        // The checkpoint is that of the previous step now, which a kill here would leave.
         if let Event::Step { epoch: 1, step: 2, .. } = event {
             for file in ["run.json", "checkpoint.safetensors"] {
                 fs::copy(path("whole").join(file), cut.join(file)).unwrap();
@@ -72,7 +74,9 @@ fn a_resumed_run_is_the_same_run() {
 
     let at = Checkpoint::load(&cut.join("checkpoint.safetensors")).unwrap().progress.unwrap();
     assert_eq!((at.epoch, at.step), (1, 2));
-    assert!(weights(&resume(&data, &cut, None)) == want, "resumed within an epoch");
+    // The next batch is not the first of an epoch, and another thread makes it than before.
+    let resumed = Job { loader_threads: 3, ..resume(&data, &cut, None) };
+    assert!(weights(&resumed) == want, "resumed within an epoch");
 
     let first = job(&data, &path("first"), recipe(&[("epochs", "1")]));
     weights(&first);
@@ -141,7 +145,8 @@ fn a_flipped_byte_of_a_checkpoint_is_found() {
         let mut bytes = whole.clone();
         bytes[at] ^= 0x10;
         fs::write(&path, &bytes).unwrap();
-        // In the header some flips only rename what nothing reads; none may change a tensor or panic.
+        // In the header some flips only rename what nothing reads; none may change a tensor or
+        // panic.
         if let Ok(checkpoint) = Checkpoint::load(&path) {
             let header = u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize + 8;
             assert!(at < header, "byte {at} of the tensors");
@@ -151,6 +156,27 @@ fn a_flipped_byte_of_a_checkpoint_is_found() {
     for length in [0, 7, 8, 100, whole.len() / 2, whole.len() - 1] {
         fs::write(&path, &whole[..length]).unwrap();
         assert!(Checkpoint::load(&path).is_err(), "cut to {length}");
+    }
+}
+
+/// The steps before a damaged record are made, the run ends with its error, and no thread waits on.
+#[test]
+fn a_damaged_record_ends_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = dataset(folder.path(), 8, 1);
+    let recipe = recipe(&[("order", "stored"), ("epochs", "1")]);
+    let shard = data.join("train-00000.shard");
+    let mut bytes = fs::read(&shard).unwrap();
+    let index = bytes.len() - 80 * 24; // an entry of 24 bytes for each of 80 records
+    bytes[index - 1] ^= 1; // the end of the last record, which is in batch 4
+    fs::write(&shard, bytes).unwrap();
+    for threads in [1, 2, 3] {
+        let job = job(&data, &folder.path().join(format!("run-{threads}")), recipe.clone());
+        let mut steps = 0;
+        let mut count = |event: &Event| steps += usize::from(matches!(event, Event::Step { .. }));
+        let error = train(&Job { loader_threads: threads, ..job }, &mut count).unwrap_err();
+        assert!(matches!(error, Error::Data(alexnet_data::Error::DamagedRecord { .. })), "{error}");
+        assert_eq!(steps, 4, "{threads} threads");
     }
 }
 
@@ -203,10 +229,4 @@ fn a_cut_log_goes_on_with_whole_lines() {
     let broken = |l: &&str| serde_json::from_str::<serde_json::Value>(l).is_err();
     assert_eq!(log.lines().filter(broken).count(), 1, "{log}");
     assert_eq!(log.lines().filter(|l| l.contains(r#""event":"start""#)).count(), 2);
-}
-
-#[test]
-fn a_run_folder_names_its_files() {
-    let run = RunFolder::new(Path::new("runs/a"));
-    assert_eq!(run.weights(), Path::new("runs/a/final.safetensors"));
 }

@@ -1,11 +1,11 @@
-//! The self-test passes on the processor, and finds every operation whose results are made wrong.
+//! The self-test passes on the CPU, and finds every operation whose results are made wrong.
 
 use alexnet_train::{DeviceName, Precision, SelftestOptions, SelftestRow, selftest};
 
 fn rows(spoil: &[&str]) -> Vec<SelftestRow> {
     let options = SelftestOptions {
         device: DeviceName::Cpu,
-        precisions: vec![Precision::F32, Precision::Bf16],
+        precisions: vec![Precision::F32],
         deterministic: false,
         spoil: spoil.iter().map(|name| (*name).to_owned()).collect(),
     };
@@ -58,4 +58,16 @@ fn right_results_pass_and_wrong_ones_of_any_operation_miss() {
     }
     let one = check(&["lrn"]);
     assert!(one.iter().all(|row| row.passed != (row.operation == "lrn")));
+}
+
+#[test]
+fn the_cpu_computes_in_f32_only() {
+    let options = SelftestOptions {
+        device: DeviceName::Cpu,
+        precisions: vec![Precision::Bf16],
+        deterministic: false,
+        spoil: Vec::new(),
+    };
+    let error = selftest(&options, &mut |_| ()).unwrap_err().to_string();
+    assert_eq!(error, "precision bf16 needs a GPU: use --device cuda:0, or --precision f32");
 }

@@ -1,4 +1,5 @@
-//! Runs of a network that is split over two devices: they go as those on one, and their files are the same.
+//! Runs of a network that is split over two devices give the losses of one device, and files that
+//! either can resume.
 
 mod common;
 

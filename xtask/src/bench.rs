@@ -57,7 +57,7 @@ type Peer = (&'static str, &'static str, &'static [&'static str]);
 const CONVOLUTIONS: [Peer; 3] = [
     ("TensorFlow, two halves", "tensorflow_step.py", &["--convolutions"]),
     ("TensorFlow, grouped", "tensorflow_step.py", &["--convolutions", "--grouped"]),
-    ("candle's own", "candle_convolutions", &[]),
+    ("candle's own", "03_candle_convolutions", &[]),
 ];
 
 const LOADERS: [Peer; 2] =

@@ -1,4 +1,4 @@
-//! Which part of a preparation this process makes: the one named, or the one of its rank.
+//! The part of a preparation that this process makes: a named part, or that of its rank.
 
 use alexnet_data::Part;
 use anyhow::{Context, Result, bail};
@@ -14,7 +14,7 @@ const RANKS: [(&str, &str); 6] = [
     ("SLURM_PROCID", "SLURM_NTASKS"),
 ];
 
-/// The part that `--part` means, where `get` reads a variable of the environment.
+/// The part that `--part` names; `get` reads a variable of the environment.
 pub(super) fn part(text: &str, get: &dyn Fn(&str) -> Option<String>) -> Result<Part> {
     if text != "auto" {
         return Ok(text.parse()?);

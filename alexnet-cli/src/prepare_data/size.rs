@@ -1,6 +1,6 @@
 //! Sizes as people write them: `100GB`, `1.5 GiB`, `500MB`, or bytes.
 
-/// The bytes that `text` says. kB, MB, GB and TB are powers of 1000; KiB, MiB, GiB and TiB of 1024.
+/// The bytes of a size. kB, MB, GB and TB are powers of 1000; KiB, MiB, GiB and TiB of 1024.
 pub(super) fn parse(text: &str) -> Result<u64, String> {
     let wrong = || {
         let forms = "expected a number of bytes, or one with kB, MB, GB, TB (powers of 1000) or \

@@ -1,8 +1,8 @@
-//! What a preparation has made: one line for people, or one of JSON for machines.
+//! The counts of a preparation: one line of words or of JSON.
 
 use alexnet_data::{PartSummary, Summary};
 
-/// Says what a part has made, and what remains.
+/// Prints the counts of one part, and how to join all parts.
 pub(super) fn part(json: bool, part: &str, summary: &PartSummary) {
     let PartSummary { shards: [own, all], images, skipped, damaged } = summary;
     if json {
@@ -19,7 +19,7 @@ pub(super) fn part(json: bool, part: &str, summary: &PartSummary) {
     }
 }
 
-/// Says the counts of a finished dataset.
+/// Prints the counts of a finished dataset.
 pub(super) fn whole(json: bool, summary: &Summary) {
     let Summary { images, splits, classes, skipped, damaged, ignored, report } = summary;
     if json {

@@ -1,4 +1,4 @@
-//! The commands and flags that exist: `alexnet` is asked for its help, those of cargo and xtask are
+//! The commands and flags that exist: `alexnet` is asked for its help, cargo's and xtask's are
 //! read.
 
 use std::collections::BTreeMap;

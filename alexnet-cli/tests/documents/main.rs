@@ -1,5 +1,5 @@
-//! What the documents name exists: paths, the commands of cargo, and those of `alexnet` with their
-//! flags.
+//! What the documents name exists: paths, cargo's commands, and the commands and flags of
+//! `alexnet`.
 
 mod commands;
 mod pieces;

@@ -13,8 +13,7 @@ pub(crate) enum Piece {
 pub(crate) fn pieces(text: &str) -> Vec<(usize, Piece)> {
     let mut found = Vec::new();
     let mut block: Option<&str> = None; // the language of the code block that is open
-    // A paragraph, or a command over several lines.
-    let (mut begin, mut joined) = (1, String::new());
+    let (mut begin, mut joined) = (1, String::new()); // a paragraph, or a command of several lines
     for (number, line) in (1..).zip(text.lines()) {
         if let Some(language) = line.trim_start().strip_prefix("```") {
             inline(begin, &std::mem::take(&mut joined), &mut found);

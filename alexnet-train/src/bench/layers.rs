@@ -1,23 +1,22 @@
-//! Each layer's forward and backward pass by itself, with what it works through in a second.
-
-use std::time::Instant;
+//! The forward and backward pass of each layer by itself, and their rates.
 
 use alexnet_kernels::{ComputeDevice, cross_entropy_with_grad};
-use alexnet_model::{FusedLayer, LayerKind};
+use alexnet_model::FusedLayer;
 use serde::Serialize;
 
-use super::{QUEUED, Trainer, mode};
-use crate::Error;
+use super::timing::{mean_seconds, queued};
+use super::trainer::{Trainer, mode};
+use crate::error::Error;
 
-/// Every pass is timed so often; the fastest counts.
+/// How often every pass is timed; the fastest counts.
 const TRIES: usize = 3;
 
-/// One layer's passes over a batch.
+/// The passes of a layer over a batch.
 #[derive(Debug, Clone, Serialize)]
 pub struct LayerTimes {
-    /// Its name; `conv2+relu2` where a ReLU runs with it.
+    /// The layer's name; `conv2+relu2` where a ReLU is fused into it.
     pub name: String,
-    /// Its kind, in the word of the presets.
+    /// The layer's kind, in the word of the presets.
     pub kind: &'static str,
     /// Milliseconds of the forward pass.
     pub forward_ms: f64,
@@ -25,11 +24,12 @@ pub struct LayerTimes {
     pub backward_ms: f64,
     /// Milliseconds of the update of its weights and biases; 0 for a layer without.
     pub update_ms: f64,
-    /// What the forward pass works through in a second, in `unit`.
+    /// The rate of the forward pass, in `unit`.
     pub forward_rate: f64,
-    /// What the backward pass works through in a second, in `unit`.
+    /// The rate of the backward pass, in `unit`.
     pub backward_rate: f64,
-    /// `GFLOP/s` by the direct algorithm for layers with weights, else `GB/s`: each tensor read or written once.
+    /// `GFLOP/s` by the direct algorithm for layers with weights; for others `GB/s`, where each
+    /// tensor is read or written once.
     pub unit: &'static str,
 }
 
@@ -39,25 +39,26 @@ pub(super) fn operations(layers: &[FusedLayer]) -> f64 {
     with_weights.map(|layer| work(layer, 4.0).iter().sum::<f64>()).sum()
 }
 
-/// What one image's forward and backward pass work through: operations, or bytes, of which a number has `each`.
-fn work(layer: &FusedLayer, each: f64) -> [f64; 2] {
+/// The work of one image's forward and backward pass: operations for layers with weights, else the
+/// bytes of activations, of which each value has `bytes`.
+fn work(layer: &FusedLayer, bytes: f64) -> [f64; 2] {
     if layer.weight.is_some() {
         let forward = 2.0 * layer.multiply_adds() as f64;
         // With respect to the weights, and to the input unless that is the images.
         return [forward, if layer.index == 0 { forward } else { 2.0 * forward }];
     }
-    let (input, output) =
-        (each * layer.input.elem_count() as f64, each * layer.output.elem_count() as f64);
+    let [input, output] =
+        [&layer.input, &layer.output].map(|shape| bytes * shape.elem_count() as f64);
     [input + output, 2.0 * input + output]
 }
 
-/// One step, layer by layer.
+/// Measures one step, layer by layer.
 pub(super) fn measure(trainer: &Trainer) -> Result<Vec<LayerTimes>, Error> {
     let Trainer { optimizer, rates, labels, .. } = trainer;
-    // One device has all of the network.
+    // Only one device is measured, and it has the whole network.
     let (tower, images) = (&trainer.network.towers()[0], &trainer.images[0]);
     let compute = &trainer.devices[0];
-    let each = compute.activations().size_in_bytes() as f64;
+    let bytes = compute.activations().size_in_bytes() as f64;
     let (mode, batch) = (mode(0), images.dim(0)? as f64);
     let (mut x, mut tape, mut times) = (images.clone(), Vec::new(), Vec::new());
     for layer in tower.layers() {
@@ -71,7 +72,7 @@ pub(super) fn measure(trainer: &Trainer) -> Result<Vec<LayerTimes>, Error> {
             forward_ms,
             backward_ms: 0.0,
             update_ms: 0.0,
-            forward_rate: batch * work(layer, each)[0] / 1e6 / forward_ms,
+            forward_rate: batch * work(layer, bytes)[0] / 1e6 / forward_ms,
             backward_rate: 0.0,
             unit: if layer.weight.is_some() { "GFLOP/s" } else { "GB/s" },
         });
@@ -81,7 +82,7 @@ pub(super) fn measure(trainer: &Trainer) -> Result<Vec<LayerTimes>, Error> {
         let run = || Ok(layer.backward(tower.parameters(), saved.as_ref(), &dy, mode)?);
         let (backward_ms, gradients) = fastest(compute, run)?;
         times.backward_ms = backward_ms;
-        times.backward_rate = batch * work(layer, each)[1] / 1e6 / backward_ms;
+        times.backward_rate = batch * work(layer, bytes)[1] / 1e6 / backward_ms;
         if let (Some(parameters), Some(first)) = (&gradients.parameters, layer.first_parameter) {
             let update = || {
                 for (offset, gradient) in parameters.iter().enumerate() {
@@ -98,7 +99,7 @@ pub(super) fn measure(trainer: &Trainer) -> Result<Vec<LayerTimes>, Error> {
     Ok(times)
 }
 
-/// The part of all layers' time that goes to layers without weights.
+/// The share of layers without weights in the time of all layers.
 pub(super) fn share_without_weights(layers: &[LayerTimes]) -> f64 {
     let sum = |which: fn(&&LayerTimes) -> bool| -> f64 {
         let of = |l: &LayerTimes| l.forward_ms + l.backward_ms + l.update_ms;
@@ -107,39 +108,25 @@ pub(super) fn share_without_weights(layers: &[LayerTimes]) -> f64 {
     sum(|l| l.unit == "GB/s") / sum(|_| true)
 }
 
-/// What the first local response normalization works through in a second, both passes together.
-pub(super) fn lrn_rate(trainer: &Trainer, times: &[LayerTimes]) -> Option<f64> {
-    let layers = trainer.network.towers()[0].layers();
-    let (layer, times) =
-        layers.iter().zip(times).find(|(l, _)| matches!(l.kind, LayerKind::Lrn { .. }))?;
-    let each = trainer.devices[0].activations().size_in_bytes() as f64;
-    let [forward, backward] = work(layer, each);
-    let batch = trainer.images[0].dim(0).ok()? as f64;
-    Some(batch * (forward + backward) / 1e6 / (times.forward_ms + times.backward_ms))
+/// The rate of the first local response normalization, both passes together, in GB/s.
+pub(super) fn lrn_rate(layers: &[LayerTimes]) -> Option<f64> {
+    let lrn = layers.iter().find(|layer| layer.kind == "lrn")?;
+    let work = lrn.forward_rate * lrn.forward_ms + lrn.backward_rate * lrn.backward_ms;
+    Some(work / (lrn.forward_ms + lrn.backward_ms))
 }
 
-/// The milliseconds of the fastest of some runs, and what the last gave. On a card each is the mean of several without
-/// waiting between them.
+/// The milliseconds of the fastest of several runs, and the result of the last.
 fn fastest<T>(
     compute: &ComputeDevice,
     run: impl Fn() -> Result<T, Error>,
 ) -> Result<(f64, T), Error> {
-    let repeats = if compute.is_async() { QUEUED } else { 1 };
-    let timed = || {
-        compute.wait()?;
-        let start = Instant::now();
-        for _ in 1..repeats {
-            drop(run()?);
-        }
-        let result = run()?;
-        compute.wait()?;
-        Ok::<_, Error>((start.elapsed().as_secs_f64() * 1e3 / repeats as f64, result))
-    };
-    let mut best = timed()?;
-    for _ in 1..TRIES {
-        let fastest = best.0;
-        best = timed()?;
-        best.0 = best.0.min(fastest);
+    let (mut seconds, mut last) = (f64::INFINITY, run()?);
+    for _ in 0..TRIES {
+        let timed = mean_seconds(std::slice::from_ref(compute), queued(compute), || {
+            last = run()?;
+            Ok(())
+        });
+        seconds = seconds.min(timed?);
     }
-    Ok(best)
+    Ok((1e3 * seconds, last))
 }

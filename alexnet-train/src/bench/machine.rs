@@ -1,84 +1,69 @@
-//! What the machine can do at best: products of matrices, copies of memory; and how much memory was used.
-
-use std::time::Instant;
+//! The peaks of the machine, in matmuls and in copies of memory; and how much memory was used.
 
 use alexnet_kernels::{ComputeDevice, Linear, normals};
-use candle_core::{DType, Device, Module, Result, Tensor};
+use candle_core::{DType, Device, Module, Tensor};
 
-use super::QUEUED;
+use super::timing::{mean_seconds, queued};
+use crate::error::Error;
 
 /// Every peak is the fastest of so many tries.
 const TRIES: usize = 6;
 
-/// Billions of floating-point operations a second of products of square f32 matrices: the better of one
-/// large product on all threads, and of the dense layer's, which multiplies as precisely as was asked for. A card's are
-/// larger, and the dense layer's alone.
-pub(super) fn gemm_peak(compute: &ComputeDevice) -> Result<f64> {
-    let (side, repeats) = if compute.is_async() { (8192, QUEUED) } else { (2048, 1) };
-    let matrix = |stream, stored| {
+/// 10⁹ floating-point operations per second in matmuls of square matrices: the better of candle's,
+/// in f32, and the linear layer's, at the device's precision. On a GPU the matrices are larger, and
+/// only the linear layer is measured.
+pub(super) fn gemm_peak(compute: &ComputeDevice) -> Result<f64, Error> {
+    let side = if compute.is_async() { 8192 } else { 2048 };
+    let matrix = |stream, dtype| {
         let values = normals(1, stream, 1.0, side * side);
         let matrix = Tensor::from_vec(values, (side, side), &Device::Cpu)?;
-        matrix.to_dtype(stored)?.to_device(compute.device())
+        matrix.to_dtype(dtype)?.to_device(compute.device())
     };
     let bias = Tensor::zeros(side, DType::F32, compute.device())?;
     let (a, b) = (matrix(1, compute.activations())?, matrix(2, compute.weights())?);
     let layer = Linear::new(b, bias)?;
-    let mut fastest = f64::INFINITY;
-    for attempt in 0..2 * TRIES {
-        compute.wait()?;
-        let start = Instant::now();
-        for _ in 0..repeats {
-            if attempt % 2 == 0 && !compute.is_async() {
-                a.matmul(&a)?
-            } else {
-                layer.forward(&a)?
-            };
-        }
-        compute.wait()?;
-        fastest = fastest.min(start.elapsed().as_secs_f64() / repeats as f64);
-    }
-    Ok(2.0 * (side * side * side) as f64 / fastest / 1e9)
-}
-
-/// Billions of bytes a second that copies read and write, beyond any cache: on all threads, or on a card.
-pub(super) fn copy_peak(compute: &ComputeDevice) -> Result<f64> {
+    let mut seconds = fastest(compute, || Ok(layer.forward(&a)?))?;
     if !compute.is_async() {
-        return Ok(copy_peak_of_threads(rayon::current_num_threads()));
+        seconds = seconds.min(fastest(compute, || Ok(a.matmul(&a)?))?);
     }
-    const BYTES: usize = 1 << 30;
-    let from = Tensor::zeros(BYTES, DType::U8, compute.device())?;
-    let mut fastest = f64::INFINITY;
-    for _ in 0..TRIES {
-        compute.wait()?;
-        let start = Instant::now();
-        for _ in 0..QUEUED {
-            from.copy()?;
-        }
-        compute.wait()?;
-        fastest = fastest.min(start.elapsed().as_secs_f64() / QUEUED as f64);
-    }
-    Ok(2.0 * BYTES as f64 / fastest / 1e9)
+    Ok(2.0 * (side * side * side) as f64 / seconds / 1e9)
 }
 
-fn copy_peak_of_threads(threads: usize) -> f64 {
-    const BYTES: usize = 256 << 20;
-    let (from, mut to) = (vec![1u8; BYTES], vec![0u8; BYTES]);
-    let part = BYTES.div_ceil(threads);
-    let mut fastest = f64::INFINITY;
-    for _ in 0..TRIES {
-        let start = Instant::now();
-        std::thread::scope(|scope| {
-            for (from, to) in from.chunks(part).zip(to.chunks_mut(part)) {
-                scope.spawn(|| to.copy_from_slice(from));
-            }
-        });
-        fastest = fastest.min(start.elapsed().as_secs_f64());
-        std::hint::black_box(&to);
-    }
-    2.0 * BYTES as f64 / fastest / 1e9
+/// 10⁹ bytes per second that copies read and write, beyond any cache, on all threads or on a GPU.
+pub(super) fn copy_peak(compute: &ComputeDevice) -> Result<f64, Error> {
+    let (bytes, seconds) = if compute.is_async() {
+        let bytes = 1 << 30;
+        let from = Tensor::zeros(bytes, DType::U8, compute.device())?;
+        (bytes, fastest(compute, || Ok(from.copy()?))?)
+    } else {
+        let bytes = 256 << 20;
+        let (from, mut to) = (vec![1u8; bytes], vec![0u8; bytes]);
+        let part = bytes.div_ceil(rayon::current_num_threads());
+        let copy = || {
+            std::thread::scope(|scope| {
+                for (from, to) in from.chunks(part).zip(to.chunks_mut(part)) {
+                    scope.spawn(|| to.copy_from_slice(from));
+                }
+            });
+            std::hint::black_box(&to);
+            Ok(())
+        };
+        (bytes, fastest(compute, copy)?)
+    };
+    Ok(2.0 * bytes as f64 / seconds / 1e9)
 }
 
-/// The most memory this process has had so far, in bytes, where the system tells (Linux).
+/// The seconds of the fastest of several runs.
+fn fastest<T>(
+    compute: &ComputeDevice,
+    mut run: impl FnMut() -> Result<T, Error>,
+) -> Result<f64, Error> {
+    let devices = std::slice::from_ref(compute);
+    let mut time = || mean_seconds(devices, queued(compute), &mut run);
+    (0..TRIES).try_fold(f64::INFINITY, |fastest, _| Ok(time()?.min(fastest)))
+}
+
+/// The most memory that this process has had so far, in bytes, where the system says (Linux).
 pub(super) fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

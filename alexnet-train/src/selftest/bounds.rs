@@ -1,55 +1,61 @@
-//! How far from the exact value a right result may be.
+//! How far a correct result may be from the exact value.
 //!
-//! u = 2⁻²⁴ is half the distance of two f32 numbers at 1, and 2⁻¹¹ and 2⁻⁸ are that of tf32 and bf16. Inputs are the same
-//! numbers for device and reference, so what differs is the rounding of products, sums and results.
+//! The unit roundoff u, half the distance of two numbers at 1, is 2⁻²⁴ in f32, 2⁻¹¹ in tf32 and 2⁻⁸
+//! in bf16. Device and reference get the same inputs, so they differ only by the rounding of
+//! products, sums and results.
 
 use alexnet_kernels::Precision;
 
-/// Half the distance between two numbers at 1.
+/// The unit roundoffs.
 const F32: f64 = 1.0 / (1u64 << 24) as f64;
 const TF32: f64 = 1.0 / (1u64 << 11) as f64;
 const BF16: f64 = 1.0 / (1u64 << 8) as f64;
 
-/// What is left of f32 in a formula of some operations: a power by the device's own roots and divisions is good to
-/// some u, and its argument is a sum of up to a hundred squares.
+/// The error of a formula in f32: a power by the device's own roots and divisions is off by some u,
+/// and its argument is a sum of up to a hundred squares.
 const FORMULA: f64 = 160.0 * F32;
 
-/// Bound for an operation on each element or a small window, whose result is rounded to its storage once.
+/// The bound for an operation on single values or small windows, whose result is rounded once.
 pub(super) fn formula(precision: Precision) -> f64 {
     match precision {
         Precision::F32 | Precision::Tf32 => FORMULA,
-        // A quarter is for values that f32's own error brings across the middle between two bf16 numbers.
+        // The error in f32 may move a value past the middle between two bf16 numbers: a quarter
+        // more.
         Precision::Bf16 => 1.25 * BF16 + FORMULA,
     }
 }
 
-/// Bound for what stays f32 whatever activations are: losses, the update, a bias's gradient over `terms` terms.
+/// The bound for results that are f32 at any precision: losses, updates, and the gradient of a
+/// bias, which is a sum of `terms` terms.
 pub(super) fn in_f32(terms: usize) -> f64 {
     FORMULA + 4.0 * F32 * (terms as f64).sqrt()
 }
 
-/// Bound for sums of `terms` products whose result is rounded to its storage `roundings` times, over the largest sum.
+/// The bound for sums of `terms` products whose result is rounded `roundings` times, relative to
+/// the largest sum.
 ///
-/// Errors of terms are independent: they add up to √terms of one, as the terms do, so the relative error of the
-/// *products* stays that of one product whatever the number of terms, while partial sums are rounded `terms` times.
+/// The errors of terms are independent, so they add up to √terms of one, as the terms themselves
+/// do. The relative error of the *products* is therefore that of one product for any number of
+/// terms, while partial sums are rounded `terms` times.
 pub(super) fn matmul(precision: Precision, terms: usize, roundings: u32) -> f64 {
-    // 16: the largest of many thousand errors; 4: transforms (Winograd, FFT) that a library may choose.
+    // 16 for the largest of many thousand errors, 4 for a library's transforms (Winograd, FFT).
     let sums = 4.0 * 16.0 * F32 * (terms as f64).sqrt();
     match precision {
         Precision::F32 => sums,
-        // Two operands, each off by up to one 2⁻¹¹; twice that for sums of few terms, which do not average.
+        // Both operands are off by up to 2⁻¹¹; twice that for sums of few terms, without averaging.
         Precision::Tf32 => 4.0 * TF32 + sums,
         // Products of two bf16 numbers are exact in f32.
         Precision::Bf16 => 1.25 * f64::from(roundings) * BF16 + sums,
     }
 }
 
-/// Bound for the gradients of a whole step, by length.
+/// The bound for the gradients of a whole step, by their norm.
 ///
-/// In f32 only rounding is left, through some ten layers. With shorter numbers two things come to it: each layer adds
-/// its own rounding, forward and backward, and where two values are nearer than that the larger one of a pooling
-/// window, or the sign before a ReLU, may be the other. A part p of elements that go elsewhere changes a gradient by √(2p)
-/// of its length: p is about the distance, 0.1 % or 1 %, which gives 5 % and 14 %.
+/// In f32 there is only the rounding of some ten layers. In tf32 and bf16 each layer adds its own
+/// rounding, forward and backward. Also, where two values are nearer to each other than that,
+/// another one may be the largest of a pooling window, or the sign before a ReLU may change. If a
+/// share p of the gradient's elements goes elsewhere, the gradient changes by √(2p) of its norm. p
+/// is about the rounding error, 0.1 % or 1 %, which gives 5 % and 14 %.
 pub(super) fn step(precision: Precision) -> f64 {
     match precision {
         Precision::F32 => 1e-4,
@@ -58,15 +64,15 @@ pub(super) fn step(precision: Precision) -> f64 {
     }
 }
 
-/// The largest error over the largest value wanted; NaN where a value is NaN that should not be.
+/// The largest error divided by the largest expected value; NaN for a NaN that is not expected.
 pub(super) fn largest(got: &[f64], want: &[f64]) -> f64 {
     let scale = want.iter().fold(0f64, |max, x| max.max(x.abs())).max(1e-6);
     let errors = got.iter().zip(want).map(|(got, want)| (got - want).abs());
     errors.fold(0f64, |max, e| if e.is_nan() || e > max { e } else { max }) / scale
 }
 
-/// The length of all errors over that of all values wanted.
-pub(super) fn length(got: &[f64], want: &[f64]) -> f64 {
+/// The norm of all errors divided by that of all expected values.
+pub(super) fn norm(got: &[f64], want: &[f64]) -> f64 {
     let square: f64 = got.iter().zip(want).map(|(got, want)| (got - want).powi(2)).sum();
     (square / want.iter().map(|x| x * x).sum::<f64>().max(1e-30)).sqrt()
 }
@@ -80,8 +86,8 @@ mod tests {
         assert_eq!(largest(&[1.0, 2.0, -4.0], &[1.0, 2.5, -4.0]), 0.125);
         assert!(largest(&[f64::NAN, 1.0], &[1.0, 1.0]).is_nan());
         assert!(largest(&[1.0, f64::NAN], &[1.0, 1.0]).is_nan());
-        assert_eq!(length(&[3.0, 4.0], &[0.0, 4.0]), 0.75);
-        assert!(length(&[f64::NAN], &[1.0]).is_nan());
+        assert_eq!(norm(&[3.0, 4.0], &[0.0, 4.0]), 0.75);
+        assert!(norm(&[f64::NAN], &[1.0]).is_nan());
     }
 
     #[test]

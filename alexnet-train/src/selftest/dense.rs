@@ -1,85 +1,76 @@
-//! The dense layer, ReLU and dropout.
+//! The linear layer, ReLU and dropout.
 
 use alexnet_kernels::reference::{self, Array};
 use alexnet_kernels::{
     Dropout, DropoutKey, DropoutMode, DropoutScale, Epilogue, InputGrad, Linear, Relu,
 };
-use candle_core::{Module, Result, Tensor, bail};
+use candle_core::{Module, Result};
 
-use super::{Bench, bounds};
+use super::bounds;
+use super::comparisons::Comparisons;
 
-pub(super) fn test(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn compare(test: &mut Comparisons<'_>) -> Result<()> {
     for (batch, inputs, outputs) in [(32, 576, 128), (5, 300, 70), (3, 37, 11)] {
-        linear(bench, (batch, inputs, outputs))?;
+        linear(test, (batch, inputs, outputs))?;
     }
     for dims in [&[3, 16, 5, 5][..], &[2, 3, 3, 7], &[4, 1000], &[7, 13]] {
-        relu(bench, dims)?;
-        dropout(bench, dims)?;
+        relu(test, dims)?;
+        dropout(test, dims)?;
     }
     Ok(())
 }
 
-fn linear(bench: &mut Bench<'_>, (batch, inputs, outputs): (usize, usize, usize)) -> Result<()> {
-    let precision = bench.precision();
-    let (x, x_exact) = bench.stored(&reference::relu(&Array::random(&[batch, inputs], 11)))?;
-    let (w, w_exact) = bench.random(&[outputs, inputs], 12)?;
-    let (bias, bias_exact) = bench.exact(&Array::random(&[outputs], 13))?;
+fn linear(
+    test: &mut Comparisons<'_>,
+    (batch, inputs, outputs): (usize, usize, usize),
+) -> Result<()> {
+    let precision = test.precision();
+    let (x, x_exact) = test.activations(&reference::relu(&Array::random(&[batch, inputs], 11)))?;
+    let (w, w_exact) = test.random(&[outputs, inputs], 12)?;
+    let (bias, bias_exact) = test.f32(&Array::random(&[outputs], 13))?;
     let y = reference::linear(&x_exact, &w_exact, &bias_exact);
-    let bound = bounds::matmul(precision, inputs, 2); // as of a convolution
+    let bound = bounds::matmul(precision, inputs, 2); // as for a convolution
     let layer = Linear::new(w, bias)?;
-    bench.compare("linear", "y", &layer.forward(&x)?, &y, bound)?;
+    test.compare("linear", "y", &layer.forward(&x)?, &y, bound)?;
     let with_relu = layer.forward_fused(&x, Epilogue::Relu)?;
-    bench.compare("linear", "relu(y)", &with_relu, &reference::relu(&y), bound)?;
+    test.compare("linear", "relu(y)", &with_relu, &reference::relu(&y), bound)?;
 
-    let (dy, dy_exact) = bench.random(&[batch, outputs], 14)?;
+    let (dy, dy_exact) = test.random(&[batch, outputs], 14)?;
     let [dx, dw, db] = reference::linear_gradients(&x_exact, &w_exact, &dy_exact);
-    let plain = layer.backward(&x, &dy, InputGrad::Plain)?;
     let bound = bounds::matmul(precision, outputs, 1);
-    bench.compare("linear", "dx", computed(&plain.input)?, &dx, bound)?;
-    let through = layer.backward(&x, &dy, InputGrad::ThroughRelu)?;
-    let masked = reference::relu_gradient(&x_exact, &dx);
-    bench.compare("linear", "dx through relu", computed(&through.input)?, &masked, bound)?;
-    bench.compare("linear", "dw", &plain.weight, &dw, bounds::matmul(precision, batch, 1))?;
-    bench.compare("linear", "db", &plain.bias, &db, bounds::in_f32(batch))
+    let backward = |input| Ok(layer.backward(&x, &dy, input)?.input);
+    test.compare_input_grads("linear", &x_exact, &dx, bound, backward)?;
+    let grads = layer.backward(&x, &dy, InputGrad::Plain)?;
+    test.compare("linear", "dw", &grads.weight, &dw, bounds::matmul(precision, batch, 1))?;
+    test.compare("linear", "db", &grads.bias, &db, bounds::in_f32(batch))
 }
 
-/// A gradient that was asked for.
-pub(super) fn computed(gradient: &Option<Tensor>) -> Result<&Tensor> {
-    match gradient {
-        Some(gradient) => Ok(gradient),
-        None => bail!("the gradient with respect to the input is missing"),
-    }
-}
-
-fn relu(bench: &mut Bench<'_>, dims: &[usize]) -> Result<()> {
-    let ((x, x_exact), (dy, dy_exact)) = (bench.random(dims, 15)?, bench.random(dims, 16)?);
+fn relu(test: &mut Comparisons<'_>, dims: &[usize]) -> Result<()> {
+    let ((x, x_exact), (dy, dy_exact)) = (test.random(dims, 15)?, test.random(dims, 16)?);
     let (y, got) = (reference::relu(&x_exact), Relu.forward(&x)?);
-    // Values are passed on as they are.
-    bench.compare("relu", "y", &got, &y, 0.0)?;
+    // Values are copied, so there is nothing to round.
+    test.compare("relu", "y", &got, &y, 0.0)?;
     let dx = reference::relu_gradient(&y, &dy_exact);
-    bench.compare("relu", "dx", &Relu.backward(&got, &dy)?, &dx, 0.0)
+    test.compare("relu", "dx", &Relu.backward(&got, &dy)?, &dx, 0.0)
 }
 
 /// The masks are the same bits on every device.
-fn dropout(bench: &mut Bench<'_>, dims: &[usize]) -> Result<()> {
+fn dropout(test: &mut Comparisons<'_>, dims: &[usize]) -> Result<()> {
     let key = DropoutKey { seed: 0x1234_5678_9abc_def0, step: 5_000_000_000, layer: 17 };
-    let (mode, bound) = (DropoutMode::Train(key), bounds::formula(bench.precision()));
+    let (mode, bound) = (DropoutMode::Train(key), bounds::formula(test.precision()));
     for (scale, factor) in [(DropoutScale::AtTest, 1.0), (DropoutScale::AtTraining, 2.0)] {
         let op = Dropout::new(0.5).scale(scale);
-        let (x, x_exact) = bench.stored(&reference::relu(&Array::random(dims, 17)))?;
-        let (dy, dy_exact) = bench.random(dims, 18)?;
+        let (x, x_exact) = test.activations(&reference::relu(&Array::random(dims, 17)))?;
+        let (dy, dy_exact) = test.random(dims, 18)?;
         let y = op.forward(&x, mode)?;
         let want = reference::dropout(key, 0.5, factor, &x_exact);
-        bench.compare("dropout", "y", &y, &want, bound)?;
+        test.compare("dropout", "y", &y, &want, bound)?;
         let dx = reference::dropout(key, 0.5, factor, &dy_exact);
-        let got = op.backward(&y, &dy, mode, InputGrad::Plain)?;
-        bench.compare("dropout", "dx", computed(&got)?, &dx, bound)?;
-        let masked = reference::relu_gradient(&x_exact, &dx);
-        let got = op.backward(&y, &dy, mode, InputGrad::ThroughRelu)?;
-        bench.compare("dropout", "dx through relu", computed(&got)?, &masked, bound)?;
-        let at_test = if scale == DropoutScale::AtTest { 0.5 } else { 1.0 };
-        let test = x_exact.map(|x| at_test * x);
-        bench.compare("dropout", "y at test", &op.forward(&x, DropoutMode::Test)?, &test, bound)?;
+        let backward = |input| op.backward(&y, &dy, mode, input);
+        test.compare_input_grads("dropout", &x_exact, &dx, bound, backward)?;
+        let factor = if scale == DropoutScale::AtTest { 0.5 } else { 1.0 };
+        let want = x_exact.map(|x| factor * x);
+        test.compare("dropout", "y at test", &op.forward(&x, DropoutMode::Test)?, &want, bound)?;
     }
     Ok(())
 }

@@ -1,33 +1,35 @@
-//! Input, loss and update.
+//! The input, the loss and the update of the parameters.
 
 use alexnet_kernels::reference::{self, Array};
 use alexnet_kernels::{HostBatch, Input, Sgd, Staging, Window, cross_entropy_with_grad};
 use candle_core::{DType, Result, Tensor};
 
-use super::{Bench, bounds};
+use super::bounds;
+use super::comparisons::Comparisons;
 
-pub(super) fn test(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn compare(test: &mut Comparisons<'_>) -> Result<()> {
     for (batch, size) in [(3, [8, 12]), (2, [5, 7])] {
-        input(bench, batch, size)?;
+        input(test, batch, size)?;
     }
     for (batch, classes) in [(16, 1000), (5, 10), (3, 1)] {
-        loss(bench, batch, classes)?;
+        loss(test, batch, classes)?;
     }
     for n in [4096, 1001] {
-        update(bench, n)?;
+        update(test, n)?;
     }
     Ok(())
 }
 
-/// Three batches through the two places of a staging: pixels, mean and shifts meet as they should each time.
-fn input(bench: &mut Bench<'_>, batch: usize, [h, w]: [usize; 2]) -> Result<()> {
-    let mut staging = Staging::new(bench.compute.device())?;
-    let (mean, mean_exact) =
-        bench.exact(&Array::random(&[h, w, 3], 20).map(|x| 128.0 + 100.0 * x))?;
+/// Sends three batches, one more than a staging has buffers: pixels, mean and shifts of the same
+/// batch must meet each time.
+fn input(test: &mut Comparisons<'_>, batch: usize, [h, w]: [usize; 2]) -> Result<()> {
+    let bound = bounds::formula(test.precision());
+    let mut staging = Staging::new(test.compute.device())?;
+    let (mean, mean_exact) = test.f32(&Array::random(&[h, w, 3], 20).map(|x| 128.0 + 100.0 * x))?;
     let whole = [h + 2, w + 3, 3];
     let (whole_mean, whole_exact) =
-        bench.exact(&Array::random(&whole, 19).map(|x| 128.0 + 100.0 * x))?;
-    let op = Input { scale: [1.0, 0.5, 2.0], output: bench.compute.activations() };
+        test.f32(&Array::random(&whole, 19).map(|x| 128.0 + 100.0 * x))?;
+    let op = Input { scale: [1.0, 0.5, 2.0], output: test.compute.activations() };
     for round in 0..3 {
         let pixels =
             Array::random(&[batch, h, w, 3], 21 + round).map(|x| (127.5 + 127.5 * x).round());
@@ -52,24 +54,19 @@ fn input(bench: &mut Bench<'_>, batch: usize, [h, w]: [usize; 2]) -> Result<()> 
         let sent = staging.send(&host)?;
         let got = op.forward(&sent.pixels, &mean, &sent.shift)?;
         let want = reference::input(op.scale, &pixels, &mean_exact, &shift);
-        bench.compare("input", "y", &got, &want, bounds::formula(bench.precision()))?;
+        test.compare("input", "y", &got, &want, bound)?;
         let got = op.forward_aligned(&sent.pixels, &whole_mean, &sent.windows, &sent.shift)?;
         let want = aligned(op.scale, &pixels, (&whole_exact, &windows), &shift);
-        bench.compare(
-            "input",
-            "y, mean aligned",
-            &got,
-            &want,
-            bounds::formula(bench.precision()),
-        )?;
+        test.compare("input", "y, mean aligned", &got, &want, bound)?;
         let want = Array { dims: vec![batch], values: vec![f64::from(round); batch] };
-        bench.compare("input", "labels", &sent.labels, &want, 0.0)?;
+        test.compare("input", "labels", &sent.labels, &want, 0.0)?;
         staging.release(sent)?;
     }
     Ok(())
 }
 
-/// Each image for itself, with what its window shows of the mean.
+/// The reference of an aligned input: each image for itself, with the part of the mean that its
+/// window covers.
 fn aligned(
     scale: [f32; 3],
     pixels: &Array,
@@ -84,49 +81,45 @@ fn aligned(
             dims: dims.to_vec(),
             values: x.values[image * n..(image + 1) * n].to_vec(),
         };
-        let mut seen = Array::zeros(&[h, w, 3]);
-        for (i, value) in seen.values.iter_mut().enumerate() {
+        let mut covered = Array::zeros(&[h, w, 3]);
+        for (i, value) in covered.values.iter_mut().enumerate() {
             let (row, column, c) = (i / 3 / w, i / 3 % w, i % 3);
             let column = if window.flip { w - 1 - column } else { column };
             *value = mean.values[((window.top + row) * columns + window.left + column) * 3 + c];
         }
         let (pixels, shift) = (part(pixels, 3 * h * w, &[1, h, w, 3]), part(shift, 3, &[1, 3]));
-        want.copy_from_slice(&reference::input(scale, &pixels, &seen, &shift).values);
+        want.copy_from_slice(&reference::input(scale, &pixels, &covered, &shift).values);
     }
     want
 }
 
-fn loss(bench: &mut Bench<'_>, batch: usize, classes: usize) -> Result<()> {
-    let (logits, exact) = bench.stored(&Array::random(&[batch, classes], 41).map(|x| 8.0 * x))?;
+fn loss(test: &mut Comparisons<'_>, batch: usize, classes: usize) -> Result<()> {
+    let (logits, exact) =
+        test.activations(&Array::random(&[batch, classes], 41).map(|x| 8.0 * x))?;
     let labels: Vec<u32> = (0..batch).map(|i| (i * 37 % classes) as u32).collect();
     let (losses, gradient) = reference::softmax_cross_entropy(&exact, &labels);
-    let labels = Tensor::from_vec(labels, batch, bench.compute.device())?;
+    let labels = Tensor::from_vec(labels, batch, test.compute.device())?;
     let (got_losses, got_gradient) = cross_entropy_with_grad(&logits, &labels)?;
     let terms = bounds::in_f32(classes);
-    bench.compare("softmax", "losses", &got_losses, &losses, terms)?;
-    let bound = bounds::formula(bench.precision()).max(terms);
-    bench.compare("softmax", "dz", &got_gradient, &gradient, bound)
+    test.compare("softmax", "losses", &got_losses, &losses, terms)?;
+    let bound = bounds::formula(test.precision()).max(terms);
+    test.compare("softmax", "dz", &got_gradient, &gradient, bound)
 }
 
-/// Weights, velocity and gradient in, weights and velocity out; with bf16, the copy of the weights too.
-fn update(bench: &mut Bench<'_>, n: usize) -> Result<()> {
+/// The weights and velocity after an update; in bf16 also the copy of the weights.
+fn update(test: &mut Comparisons<'_>, n: usize) -> Result<()> {
     let rule = Sgd { rate: 0.1, momentum: 0.9, decay: 0.05 };
-    let (state, state_exact) = bench.exact(&Array::random(&[2, n], 42))?;
-    let (gradient, gradient_exact) = bench.random(&[n], 43)?;
+    let (state, state_exact) = test.f32(&Array::random(&[2, n], 42))?;
+    let (gradient, gradient_exact) = test.random(&[n], 43)?;
     let want = reference::sgd(rule, &state_exact, &gradient_exact);
-    if bench.compute.weights() == DType::F32 {
+    if test.compute.weights() == DType::F32 {
         rule.update(&state, &gradient)?;
     } else {
-        let copy = Tensor::zeros(n, bench.compute.weights(), bench.compute.device())?;
+        let copy = Tensor::zeros(n, test.compute.weights(), test.compute.device())?;
         rule.update_with_copy(&state, &gradient, &copy)?;
         let weights = Array { dims: vec![n], values: want.values[..n].to_vec() };
-        bench.compare(
-            "update",
-            "w as bf16",
-            &copy,
-            &weights,
-            bounds::formula(bench.precision()),
-        )?;
+        let bound = bounds::formula(test.precision());
+        test.compare("update", "w as bf16", &copy, &weights, bound)?;
     }
-    bench.compare("update", "w and v", &state, &want, bounds::in_f32(1))
+    test.compare("update", "w and v", &state, &want, bounds::in_f32(1))
 }

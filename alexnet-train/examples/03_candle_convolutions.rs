@@ -1,11 +1,10 @@
-//! candle's own convolutions, the five of the network, forward and backward, as a peer: prints one JSON object.
+//! Lesson 3, a measurement: candle's own convolutions, for comparison. Prints one JSON object.
 //!
-//! ```text
-//! cargo run --release -p alexnet-train --example candle_convolutions -- [--batch 128] [--threads 2] [--steps 3]
-//! ```
+//! `cargo run --release -p alexnet-train --example 03_candle_convolutions -- --batch 128 --steps 3`
 //!
-//! With their biases and ReLUs, differentiated by candle; all gradients but that by the images. The rest of the network
-//! it cannot run: its max-pool refuses the gradient of overlapping windows.
+//! These are the five convolutions of the network with their biases and ReLUs, differentiated by
+//! candle, with all gradients but that with respect to the images. candle cannot run the rest of
+//! the network: its max-pool refuses the gradient of overlapping windows.
 
 #![allow(clippy::print_stdout)] // this program talks to people
 
@@ -13,7 +12,7 @@ use std::time::Instant;
 
 use candle_core::{Device, Result, Tensor, Var};
 
-/// Input (channels, side), output channels, kernel, stride, padding, groups.
+/// Input (channels, height = width), output channels, kernel, stride, padding, groups.
 const LAYERS: [([usize; 2], usize, usize, usize, usize, usize); 5] = [
     ([3, 227], 96, 11, 4, 0, 1), // the three columns and rows of padding are in the images
     ([96, 27], 256, 5, 1, 2, 2),

@@ -1,4 +1,4 @@
-//! `alexnet prepare-data`: images on disk in, a dataset, a progress bar and one line of counts out.
+//! `alexnet prepare-data`: makes a dataset of images on disk.
 
 mod part;
 mod progress;
@@ -14,14 +14,14 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
-use progress::Show;
+use self::progress::ProgressDisplay;
 
 /// Turn images on disk into a dataset: memory-mapped, checksummed shards with their statistics
 ///
-/// After a kill, a full disk or Ctrl-C, the same command goes on behind the last whole shard.
+/// After a kill, a full disk or Ctrl-C, the same command goes on after the last whole shard.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// What the input is [default: told by the names of its files]:
+    /// What the input is [default: recognised by the names of its files]:
     /// folder (a tree of JPEG and PNG files, one folder a class), ilsvrc2012 and ilsvrc2010 (the
     /// official archives as downloaded), kaggle (its zip, or that unpacked), fall2011 (a tar for
     /// each WordNet id), webdataset (tars of jpg and cls), cifar10, cifar100 (the binary files),
@@ -134,7 +134,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let environment = |name: &str| std::env::var(name).ok();
         let part = part.map(|text| part::part(text, &environment)).transpose()?;
         let options = options(arguments)?;
-        let bar = Show::new(quiet, json);
+        let bar = ProgressDisplay::new(quiet, json);
         let stop = stop_on_signal()?;
         let show = |progress| bar.show(progress);
         if let Some(part) = part {
@@ -171,7 +171,7 @@ fn options(arguments: &Arguments) -> Result<PrepareOptions> {
     })
 }
 
-/// The source and its input: the source named, or the one the input looks like, which is said.
+/// The source and its input. A source that is not named is recognised by the input, and printed.
 fn source_and_input(arguments: &Arguments) -> Result<(Source, PathBuf)> {
     let named = arguments.source.as_deref();
     let named = named.and_then(|name| Source::ALL.into_iter().find(|s| s.name() == name));
@@ -189,7 +189,7 @@ fn source_and_input(arguments: &Arguments) -> Result<(Source, PathBuf)> {
     }
 }
 
-/// What Ctrl-C, and the signal with which a scheduler ends jobs, set to true.
+/// A flag that Ctrl-C sets, and the signal with which a scheduler ends jobs.
 fn stop_on_signal() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let set = Arc::clone(&stop);

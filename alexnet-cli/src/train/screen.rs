@@ -1,0 +1,116 @@
+//! The events of a training on the terminal.
+
+use std::time::{Duration, Instant};
+
+use alexnet_train::{Evaluation, Event};
+use indicatif::{HumanDuration, ProgressBar};
+
+use crate::describe::grouped;
+use crate::progress::bar;
+
+/// The error rates of an evaluation in words.
+pub(super) fn error_rates(score: &Evaluation) -> String {
+    format!("top-1 error {:.2} %, top-5 error {:.2} %", score.top1_error, score.top5_error)
+}
+
+/// A bar on terminals, and a line for each epoch.
+pub(super) struct Screen {
+    bar: ProgressBar,
+    quiet: bool,
+    epochs: usize,
+    epoch_images: usize,
+    first: u64,
+    began: Instant,
+    validation: String,
+}
+
+impl Screen {
+    pub(super) fn new(quiet: bool) -> Self {
+        let bar = bar("train", 0);
+        let (validation, began) = (String::new(), Instant::now());
+        Self { bar, quiet, epochs: 0, epoch_images: 0, first: 0, began, validation }
+    }
+
+    fn line(&self, line: &str) {
+        if !self.quiet {
+            self.bar.suspend(|| println!("{line}"));
+        }
+    }
+
+    pub(super) fn show(&mut self, event: &Event) {
+        match event {
+            Event::Start {
+                network,
+                recipe,
+                seed,
+                parameters,
+                classes,
+                images,
+                epochs,
+                epoch,
+                device,
+                model,
+                precision,
+                ..
+            } => {
+                (self.epochs, self.epoch_images) = (*epochs, *images);
+                self.first = (epoch * images) as u64;
+                self.bar.set_length((epochs * images) as u64);
+                self.bar.set_position(self.first);
+                self.bar.reset_eta();
+                self.began = Instant::now();
+                let (parameters, images) = (grouped(*parameters), grouped(*images as u64));
+                self.line(&format!(
+                    "network {network} ({parameters} parameters), recipe {recipe}, seed {seed}: \
+                     {images} images of {classes} classes, {epochs} epochs"
+                ));
+                if !device.starts_with("cpu") {
+                    self.line(&format!("{device}: {model}, {precision}"));
+                }
+            }
+            Event::Split { devices, crossings, route } => {
+                let crossings = crossings.join(", ");
+                self.line(&format!(
+                    "a tower on each of {devices} devices: activations cross before {crossings}, \
+                     by {route}"
+                ));
+            }
+            Event::Step { epoch, loss, images, .. } => {
+                self.bar.inc(*images as u64);
+                let validation = &self.validation;
+                self.bar.set_message(format!(
+                    "epoch {}/{} loss {loss:.3}{validation}",
+                    epoch + 1,
+                    self.epochs
+                ));
+            }
+            Event::Epoch { epoch, train_loss, rate, validation, seconds } => {
+                let done = ((epoch + 1) * self.epoch_images) as u64 - self.first;
+                let left = (self.epochs - epoch - 1) * self.epoch_images;
+                let elapsed = self.began.elapsed().as_secs_f64();
+                let eta = HumanDuration(Duration::from_secs_f64(
+                    elapsed * left as f64 / done.max(1) as f64,
+                ));
+                let error =
+                    validation.map_or("no validation images".to_owned(), |v| error_rates(&v));
+                let speed = self.epoch_images as f64 / seconds;
+                self.line(&format!(
+                    "epoch {:>3}/{}  loss {train_loss:.4}  {error}  rate {rate:.0e}  \
+                     {speed:.0} images/s  {eta:#} left",
+                    epoch + 1,
+                    self.epochs
+                ));
+                if let Some(v) = validation {
+                    self.validation = format!(" val {:.1} %", v.top1_error);
+                }
+            }
+            Event::Drop { factor, .. } => {
+                self.line(&format!(
+                    "validation error stalled: all rates are now {factor:.0e} of the recipe's"
+                ));
+            }
+            Event::Evaluated { .. } => self.bar.tick(),
+            Event::End { .. } => self.bar.finish_and_clear(),
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Lesson 1: draw a small dataset, train for one epoch and print the events.
+//!
+//! `cargo run --release -p alexnet-train --example 01_train_demo`
+
+#![allow(clippy::print_stdout)] // this program talks to people
+
+use std::time::Duration;
+
+use alexnet_data::{DemoOptions, PrepareOptions, Source, draw_demo, prepare};
+use alexnet_model::NetworkSpec;
+use alexnet_train::{ComputeDevice, Job, Recipe, RunFolder, Task, train};
+
+/// Trains the demo network on 80 images of ten classes, which makes ten steps.
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let temporary = tempfile::tempdir()?;
+    let (images, data) = (temporary.path().join("images"), temporary.path().join("data"));
+    let demo = DemoOptions { train_per_class: 8, val_per_class: 2, ..DemoOptions::STANDARD };
+    draw_demo(&images, &demo, &|_progress| ())?;
+    let options = PrepareOptions::new(Source::Folder, &images, &data);
+    prepare(&PrepareOptions { size: 72, ..options }, &|_progress| ())?;
+
+    let tiny = [("batch", "8"), ("epochs", "1")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+    let recipe = Box::new(Recipe::preset("demo", &tiny)?);
+    let network = Box::new(NetworkSpec::preset("demo")?);
+    let job = Job {
+        data,
+        run: RunFolder::new(&temporary.path().join("run")),
+        task: Task::Start { recipe, network, seed: 1 },
+        loader_threads: 1,
+        checkpoint_every: Duration::from_secs(600),
+        devices: vec![ComputeDevice::cpu()],
+    };
+    let scores = train(&job, &mut |event| println!("{event:?}"))?;
+
+    assert_eq!((scores[1].images, scores[1].views), (20, 10));
+    println!("{:.0} % of the test images are wrong", scores[1].top1_error);
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! Lesson 2: the error rates of a checkpoint on a dataset, and the classes of one image.
+//!
+//! `cargo run --release -p alexnet-train --example 02_evaluate` for a network that has just begun
+//! to learn, or `cargo run --release -p alexnet-train --example 02_evaluate -- CHECKPOINT DATASET`.
+
+#![allow(clippy::print_stdout)] // this program talks to people
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use alexnet_data::{
+    Dataset, DemoOptions, Pixels, PrepareOptions, Source, Views, draw_demo, prepare,
+};
+use alexnet_model::NetworkSpec;
+use alexnet_train::{
+    Checkpoint, ComputeDevice, Job, Recipe, RunFolder, Task, check_classes, classify, evaluate,
+    ranking, train,
+};
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+fn main() -> Result<()> {
+    let temporary = tempfile::tempdir()?;
+    let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
+    let (path, data) = match (arguments.next(), arguments.next()) {
+        (Some(checkpoint), Some(data)) => (checkpoint, data),
+        _ => trained(temporary.path())?,
+    };
+    let data = Dataset::open(&data)?;
+    let split = data.split("val")?;
+
+    // A checkpoint holds the network, the mean image and the names of the classes.
+    let device = ComputeDevice::cpu();
+    let checkpoint = Checkpoint::load(&path)?;
+    let classes: Vec<String> = data.manifest().classes.iter().map(|c| c.name.clone()).collect();
+    check_classes(&path, &checkpoint.classes, data.dir(), &classes)?;
+    let (input, [height, width]) = checkpoint.input(&path, &device)?;
+    let network = checkpoint.network_on(std::slice::from_ref(&device))?;
+
+    // With ten views of each image, as in the paper.
+    let inputs = [input];
+    let score = evaluate(&network, split, &inputs, Views::Ten, 1, &mut |_images| ())?;
+    println!("top-1 error {:.1} %, top-5 error {:.1} %", score.top1_error, score.top5_error);
+
+    // One image by itself.
+    let image = Pixels::new(height, width, split.record(0)?.pixels.into_owned());
+    let probabilities = classify(&network, &inputs[0], &image, Views::One)?;
+    for (class, probability) in ranking(&probabilities, 3) {
+        println!("{:5.1} %  {}", 100.0 * probability, checkpoint.classes[class]);
+    }
+    Ok(())
+}
+
+/// Draws a dataset, trains for one epoch, and gives the weights and the dataset.
+fn trained(folder: &Path) -> Result<(PathBuf, PathBuf)> {
+    let (images, data) = (folder.join("images"), folder.join("data"));
+    let demo = DemoOptions { train_per_class: 8, val_per_class: 2, ..DemoOptions::STANDARD };
+    draw_demo(&images, &demo, &|_| ())?;
+    let options = PrepareOptions::new(Source::Folder, &images, &data);
+    prepare(&PrepareOptions { size: 72, ..options }, &|_| ())?;
+    let tiny = [("batch", "8"), ("epochs", "1")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+    let recipe = Box::new(Recipe::preset("demo", &tiny)?);
+    let network = Box::new(NetworkSpec::preset("demo")?);
+    let job = Job {
+        data: data.clone(),
+        run: RunFolder::new(&folder.join("run")),
+        task: Task::Start { recipe, network, seed: 1 },
+        loader_threads: 1,
+        checkpoint_every: Duration::from_secs(600),
+        devices: vec![ComputeDevice::cpu()],
+    };
+    train(&job, &mut |_| ())?;
+    Ok((job.run.weights(), data))
+}

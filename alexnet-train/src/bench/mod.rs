@@ -1,0 +1,76 @@
+//! How fast a network trains on this machine: the step, each layer beside the machine's peaks, and
+//! the loader.
+
+pub(crate) mod layers;
+mod loader;
+mod machine;
+pub(crate) mod report;
+mod timing;
+mod trainer;
+mod with_loader;
+
+use alexnet_kernels::PoolGuard;
+
+use self::report::{BenchDetails, BenchOptions, BenchReport};
+use self::trainer::Trainer;
+use crate::devices::names;
+use crate::error::Error;
+use crate::memory;
+
+/// Trains `options.network` on random pixels and measures.
+///
+/// # Errors
+///
+/// A description that is not a network; a device without enough memory; a temporary folder without
+/// room for a small dataset.
+pub fn bench(options: &BenchOptions) -> Result<BenchReport, Error> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build();
+    pool.map_err(candle_core::Error::wrap)?.install(|| measure(options))
+}
+
+fn measure(options: &BenchOptions) -> Result<BenchReport, Error> {
+    let BenchOptions { network: spec, batch, devices, loader_threads, .. } = options;
+    memory::check(&spec.fused_layers_on(devices.len())?, *batch, devices)?;
+    let (compute, steps) = (&devices[0], options.steps.max(1));
+    let _memory = PoolGuard::new(); // as in the training loop
+    let trainer = Trainer::new(spec, *batch, devices)?;
+    let step_seconds = trainer.time_steps(steps);
+    let step_seconds =
+        step_seconds.map_err(|e| memory::explain(e, &trainer.network, *batch, devices))?;
+    let median = timing::median(&step_seconds);
+    let peak_memory_bytes =
+        if compute.is_async() { compute.peak_memory() } else { machine::peak_memory() };
+    let fed_images_per_second = match loader_threads {
+        0 => None,
+        _ => Some(with_loader::images_per_second(&trainer, *loader_threads, steps)?),
+    };
+    let details = if options.step_only || devices.len() > 1 {
+        None
+    } else {
+        let layers = layers::measure(&trainer)?;
+        Some(BenchDetails {
+            share_without_weights: layers::share_without_weights(&layers),
+            lrn_gbps: layers::lrn_rate(&layers),
+            layers,
+            gemm_peak_gflops: machine::gemm_peak(compute)?,
+            copy_peak_gbps: machine::copy_peak(compute)?,
+            loader_images_per_second_per_core: loader::images_per_second(spec.input)?,
+        })
+    };
+    Ok(BenchReport {
+        network: spec.name.clone(),
+        batch: *batch,
+        threads: rayon::current_num_threads(),
+        device: names(devices),
+        model: compute.model(),
+        precision: compute.options().precision.to_string(),
+        deterministic: compute.options().deterministic,
+        images_per_second: *batch as f64 / median,
+        direct_gflops: *batch as f64 * layers::operations(&spec.fused_layers()?) / median / 1e9,
+        step_seconds,
+        peak_memory_bytes,
+        fed_images_per_second,
+        loader_threads: *loader_threads,
+        details,
+    })
+}

@@ -1,0 +1,53 @@
+//! The learning rate and decay of each parameter in an epoch.
+
+use alexnet_kernels::Sgd;
+use alexnet_model::{Network, Parameter, Role};
+
+use crate::recipe::{Rates, Recipe};
+use crate::schedule::Plateau;
+
+impl Recipe {
+    /// Rate and decay of a layer's weights or biases in `epoch`, before a plateau lowers the rate.
+    ///
+    /// ```
+    /// use alexnet_model::Role;
+    /// use alexnet_train::Recipe;
+    ///
+    /// let recipe = Recipe::preset("original", &[])?;
+    /// let rates = [0, 25, 79].map(|epoch| recipe.rates(epoch, "conv2", Role::Weight).rate);
+    /// assert_eq!(rates, [0.01, 0.001, 0.00001]);
+    /// assert_eq!(recipe.rates(0, "conv2", Role::Bias).rate, 0.02);
+    /// # Ok::<(), alexnet_train::Error>(())
+    /// ```
+    pub fn rates(&self, epoch: usize, layer: &str, role: Role) -> Rates {
+        let is_weight = role == Role::Weight;
+        let own = self.layers.get(layer);
+        let own = own.and_then(|own| if is_weight { own.weights } else { own.biases });
+        let mut rates = own.unwrap_or(if is_weight { self.weights } else { self.biases });
+        let mut has_own = own.is_some();
+        for change in self.schedule.changes_until(epoch) {
+            let rate = if is_weight { change.weights } else { change.biases };
+            let applies = change.layer.as_ref().map_or(!has_own, |name| name == layer);
+            if let (Some(rate), true) = (rate, applies) {
+                rates.rate = rate;
+                has_own |= change.layer.is_some();
+            }
+        }
+        rates
+    }
+}
+
+/// The update rule of each parameter in `epoch`, in the network's order.
+pub fn step_rates(recipe: &Recipe, plateau: &Plateau, epoch: usize, network: &Network) -> Vec<Sgd> {
+    let rule = |p: &Parameter| {
+        let rates = recipe.rates(epoch, &p.layer, p.role);
+        Sgd { rate: rates.rate * plateau.factor, momentum: recipe.momentum, decay: rates.decay }
+    };
+    network.parameters().map(rule).collect()
+}
+
+/// The rate of the last layer's weights, which people mean by "the learning rate".
+pub(crate) fn headline_rate(rates: &[Sgd], network: &Network) -> f32 {
+    let weights = network.parameters().zip(rates).filter(|(p, _)| p.role == Role::Weight);
+    weights.map(|(_, rule)| rule.rate).last().unwrap_or(0.0)
+}
