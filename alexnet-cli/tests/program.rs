@@ -359,9 +359,8 @@ fn precisions_of_gpus_only() {
     ] {
         for precision in ["bf16", "tf32"] {
             let output = world.run(&[command, &["--precision", precision]].concat());
-            let line = format!(
-                "error: precision {precision} needs a GPU: use --device cuda:0, or --precision f32\n"
-            );
+            let advice = "use --device cuda:0, or --precision f32";
+            let line = format!("error: precision {precision} needs a GPU: {advice}\n");
             assert_eq!(String::from_utf8_lossy(&output.stderr), line, "{command:?}");
             assert_eq!(output.status.code(), Some(1));
         }
