@@ -2,9 +2,13 @@
 
 use std::process::Command;
 
+/// What an example prints. `cargo test` has built the examples beside the tests.
 fn run(example: &str) -> String {
-    let arguments = ["run", "--quiet", "--locked", "-p", "alexnet-kernels", "--example", example];
-    let output = Command::new(env!("CARGO")).args(arguments).output().unwrap();
+    let test = std::env::current_exe().unwrap();
+    let folder = test.ancestors().nth(2).unwrap().join("examples");
+    let program = folder.join(example).with_extension(std::env::consts::EXE_EXTENSION);
+    let output = Command::new(&program).output();
+    let output = output.unwrap_or_else(|e| panic!("{}: {e}", program.display()));
     assert!(output.status.success(), "{example}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
