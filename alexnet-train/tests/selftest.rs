@@ -16,7 +16,7 @@ fn rows(spoil: &[&str]) -> Vec<SelftestRow> {
 }
 
 /// Every operation of the crate that computes something.
-const OPERATIONS: [&str; 12] = [
+const OPERATIONS: [&str; 13] = [
     "conv2d",
     "dropout",
     "input",
@@ -28,6 +28,7 @@ const OPERATIONS: [&str; 12] = [
     "softmax",
     "split step",
     "step",
+    "tanh",
     "update",
 ];
 
