@@ -10,6 +10,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
+use std::panic::resume_unwind;
 use std::path::Path;
 
 use alexnet_data::write_atomic;
@@ -195,7 +196,21 @@ pub(crate) struct CheckpointWriter<'a> {
 
 impl CheckpointWriter<'_> {
     /// Writes final weights or, with `progress`, a checkpoint from which training can go on.
+    ///
+    /// A thread of its own does it: the training thread holds a `PoolGuard`, which would keep these
+    /// buffers, several times as large as the weights, until the end of the run.
     pub(crate) fn save(
+        &self,
+        path: &Path,
+        network: &Network,
+        optimizer: &Optimizer,
+        progress: Option<&Progress>,
+    ) -> Result<(), Error> {
+        let write = || self.write(path, network, optimizer, progress);
+        std::thread::scope(|scope| scope.spawn(write).join()).unwrap_or_else(|p| resume_unwind(p))
+    }
+
+    fn write(
         &self,
         path: &Path,
         network: &Network,

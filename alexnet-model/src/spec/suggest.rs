@@ -25,22 +25,3 @@ pub fn explain(message: &str) -> String {
         None => line,
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn finds_the_near_and_refuses_the_far() {
-        assert_eq!(nearest("orignal", ["paper", "original"]), Some("original"));
-        assert_eq!(nearest("zzz", ["paper", "original"]), None);
-    }
-
-    #[test]
-    fn explains_in_one_line() {
-        let message = "TOML parse error\n  |\n3 | fliters = 1\n\
-            unknown field `fliters`, expected one of `filters`, `kernel`";
-        let line = explain(message);
-        assert!(!line.contains('\n') && line.ends_with("did you mean `filters`?"), "{line}");
-    }
-}
