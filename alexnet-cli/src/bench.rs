@@ -1,6 +1,6 @@
 //! `alexnet bench`: how fast a network trains on this machine, layer by layer.
 
-use alexnet_train::{BenchDetails, BenchOptions, BenchReport, bench};
+use alexnet_train::{BenchDetails, BenchOptions, BenchReport, LayerTimes, bench};
 use anyhow::{Result, ensure};
 
 use crate::device::DeviceArguments;
@@ -96,15 +96,11 @@ fn show(report: &BenchReport) {
         "layer", "forward", "", "backward", "", "update"
     );
     for layer in layers {
+        let LayerTimes { name, forward_ms, forward_rate, update_ms, unit, .. } = layer;
+        let LayerTimes { backward_ms, backward_rate, .. } = layer;
         println!(
-            "{:<14} {:>7.1} ms {:>8.1} {:>8.1} ms {:>8.1} {:>7.1} ms  {}",
-            layer.name,
-            layer.forward_ms,
-            layer.forward_rate,
-            layer.backward_ms,
-            layer.backward_rate,
-            layer.update_ms,
-            layer.unit
+            "{name:<14} {forward_ms:>7.1} ms {forward_rate:>8.1} {backward_ms:>8.1} ms \
+             {backward_rate:>8.1} {update_ms:>7.1} ms  {unit}"
         );
     }
 }

@@ -2,6 +2,7 @@
 
 use alexnet_model::FusedLayer;
 use anyhow::Result;
+use indicatif::HumanCount;
 use serde::Serialize;
 
 use crate::preset::NetworkArguments;
@@ -37,12 +38,9 @@ struct Row {
 impl Table {
     fn new(layers: &[FusedLayer]) -> Self {
         let rows = layers.iter().flat_map(|layer| {
-            let row = |name: &String, kind, parameters, macs| Row {
-                name: name.clone(),
-                kind,
-                output: layer.output.dims(),
-                parameters,
-                macs,
+            let row = |name: &String, kind, parameters, macs| {
+                let (name, output) = (name.clone(), layer.output.dims());
+                Row { name, kind, output, parameters, macs }
             };
             let (parameters, macs) = (layer.parameter_count(), layer.multiply_adds());
             let own = row(&layer.name, layer.kind.word(), parameters, macs);
@@ -90,11 +88,5 @@ fn number(n: u64) -> String {
 
 /// `60965224` as `60,965,224`.
 pub(crate) fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let groups: Vec<&str> = (0..digits.len())
-        .rev()
-        .step_by(3)
-        .map(|end| &digits[end.saturating_sub(2)..=end])
-        .collect();
-    groups.into_iter().rev().collect::<Vec<_>>().join(",")
+    HumanCount(n).to_string()
 }

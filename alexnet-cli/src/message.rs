@@ -28,21 +28,3 @@ pub(crate) fn one_line(error: &anyhow::Error) -> String {
     }
     line
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_error_is_one_line_that_says_what_to_do() {
-        let error = anyhow::anyhow!(
-            "DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")\n  0: a backtrace"
-        );
-        let error = error.context("lrn");
-        let line = one_line(&error);
-        assert!(line.starts_with("lrn: DriverError(CUDA_ERROR_OUT_OF_MEMORY"), "{line}");
-        assert!(line.ends_with("smaller batch") && !line.contains('\n'), "{line}");
-        let twice = anyhow::anyhow!("no such file").context("no such file");
-        assert_eq!(one_line(&twice), "no such file");
-    }
-}

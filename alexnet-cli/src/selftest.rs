@@ -62,29 +62,25 @@ fn show(rows: &[SelftestRow]) {
         "{:<9} {:<9} {:<24} {:<16} {:>9} {:>9}",
         "precision", "operation", "", "worst at", "error", "bound"
     );
-    let key = |row: &SelftestRow| (row.precision.clone(), row.operation.clone(), row.what.clone());
-    let mut shown = Vec::new();
+    let key = |row: &SelftestRow| [&row.precision, &row.operation, &row.what].map(String::clone);
+    let share = |row: &SelftestRow| match row.error / row.bound {
+        share if row.error == 0.0 || row.passed && share.is_nan() => 0.0,
+        share if share.is_nan() => f64::INFINITY,
+        share => share,
+    };
+    let mut worst: Vec<&SelftestRow> = Vec::new();
     for row in rows {
-        if shown.contains(&key(row)) {
-            continue;
+        match worst.iter_mut().find(|other| key(other) == key(row)) {
+            None => worst.push(row),
+            Some(other) if share(row) >= share(other) => *other = row,
+            Some(_) => {}
         }
-        shown.push(key(row));
-        let share = |row: &&SelftestRow| match row.error / row.bound {
-            share if row.error == 0.0 || row.passed && share.is_nan() => 0.0,
-            share if share.is_nan() => f64::INFINITY,
-            share => share,
-        };
-        let alike = rows.iter().filter(|other| key(other) == key(row));
-        let worst = alike.max_by(|a, b| share(a).total_cmp(&share(b))).unwrap_or(row);
+    }
+    for SelftestRow { precision, operation, what, shape, error, bound, passed } in worst {
+        let verdict = if *passed { "pass" } else { "MISS" };
         println!(
-            "{:<9} {:<9} {:<24} {:<16} {:>9.1e} {:>9.1e}  {}",
-            worst.precision,
-            worst.operation,
-            worst.what,
-            worst.shape,
-            worst.error,
-            worst.bound,
-            if worst.passed { "pass" } else { "MISS" }
+            "{precision:<9} {operation:<9} {what:<24} {shape:<16} {error:>9.1e} {bound:>9.1e}  \
+             {verdict}"
         );
     }
 }

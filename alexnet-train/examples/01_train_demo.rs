@@ -11,7 +11,7 @@ use alexnet_model::NetworkSpec;
 use alexnet_train::{ComputeDevice, Job, Recipe, RunFolder, Task, train};
 
 /// Trains the demo network on 80 images of ten classes, which makes ten steps.
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
     let temporary = tempfile::tempdir()?;
     let (images, data) = (temporary.path().join("images"), temporary.path().join("data"));
     let demo = DemoOptions { train_per_class: 8, val_per_class: 2, ..DemoOptions::STANDARD };

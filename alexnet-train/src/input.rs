@@ -1,6 +1,6 @@
 //! From the bytes of a batch to the network's input on a device.
 
-use alexnet_data::{Batch, Statistics, View};
+use alexnet_data::{Batch, View};
 use alexnet_kernels::{ComputeDevice, DeviceBatch, HostBatch, Input, Staging, Window};
 use candle_core::{Device, Result, Tensor};
 
@@ -87,9 +87,4 @@ impl InputStage {
     pub(crate) fn compute(&self) -> &ComputeDevice {
         &self.compute
     }
-}
-
-/// The mean image of a dataset, `(H, W, 3)`, as checkpoints carry it.
-pub(crate) fn mean_image(statistics: &Statistics, stored: [usize; 2]) -> Result<Tensor> {
-    Tensor::from_slice(&statistics.mean_image, (stored[0], stored[1], 3), &Device::Cpu)
 }

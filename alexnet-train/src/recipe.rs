@@ -152,23 +152,20 @@ impl Recipe {
         changes: &[(String, String)],
     ) -> Result<Self, Error> {
         let fail = |message: String| Error::Recipe { origin: origin.to_owned(), message };
-        let mut table: toml::Table =
-            text.parse().map_err(|e: toml::de::Error| fail(explain(&e.to_string())))?;
+        let unreadable = |e: toml::de::Error| fail(explain(&e.to_string()));
+        let mut table: toml::Table = text.parse().map_err(unreadable)?;
         for (key, value) in changes {
             set(&mut table, key, value).map_err(fail)?;
         }
-        let recipe: Self =
-            table.try_into().map_err(|e: toml::de::Error| fail(explain(&e.to_string())))?;
+        let recipe: Self = table.try_into().map_err(unreadable)?;
         recipe.check().map_err(fail)?;
         Ok(recipe)
     }
 
     fn check(&self) -> Result<(), String> {
-        if self.batch == 0 || self.epochs == 0 {
-            return Err(format!(
-                "batch = {}, epochs = {}: both must be at least 1",
-                self.batch, self.epochs
-            ));
+        let Self { batch, epochs, .. } = self;
+        if *batch == 0 || *epochs == 0 {
+            return Err(format!("batch = {batch}, epochs = {epochs}: both must be at least 1"));
         }
         if self.augmentation.shared_by == 0 {
             return Err("augmentation.shared_by must be at least 1".to_owned());
@@ -179,11 +176,13 @@ impl Recipe {
         self.schedule.check()
     }
 
-    /// Refuses names of layers that are not among `layers`.
-    pub(crate) fn check_layers(&self, layers: &[&str]) -> Result<(), Error> {
+    /// Refuses names of layers that `network` does not have.
+    pub(crate) fn check_layers(&self, network: &NetworkSpec) -> Result<(), Error> {
+        let layers = || network.layers.iter().map(|layer| layer.name.as_str());
         let mut named = self.layers.keys().map(String::as_str).chain(self.schedule.layers());
-        let Some(name) = named.find(|name| !layers.contains(name)) else { return Ok(()) };
-        let hint = nearest(name, layers.iter().copied());
+        let unknown = named.find(|name| layers().all(|layer| layer != *name));
+        let Some(name) = unknown else { return Ok(()) };
+        let hint = nearest(name, layers());
         let hint = hint.map_or(String::new(), |nearest| format!(", did you mean `{nearest}`?"));
         let message = format!("the network has no layer `{name}`{hint}");
         Err(Error::Recipe { origin: self.name.clone(), message })

@@ -96,7 +96,7 @@ impl RunFolder {
     pub fn config(&self) -> Result<RunConfig, Error> {
         let path = self.0.join(Self::CONFIG);
         if !path.exists() {
-            return Err(Error::NoRun { run: self.0.clone(), missing: Self::CONFIG });
+            return Err(Error::NoRun { run: self.0.clone() });
         }
         let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
         serde_json::from_str(&text)

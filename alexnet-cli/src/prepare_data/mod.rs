@@ -126,34 +126,34 @@ impl Stored {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let Arguments { quiet, json, .. } = *arguments;
-    let summary = if let Some(parts) = &arguments.machines.merge {
-        merge(parts, &arguments.output, arguments.strict)?
-    } else {
-        let part = arguments.machines.part.as_deref();
-        let environment = |name: &str| std::env::var(name).ok();
-        let part = part.map(|text| part::part(text, &environment)).transpose()?;
-        let options = options(arguments)?;
-        let bar = ProgressDisplay::new(quiet, json);
-        let stop = stop_on_signal()?;
-        let show = |progress| bar.show(progress);
-        if let Some(part) = part {
-            let summary = prepare_part(&options, part, &show, &stop);
-            bar.clear();
-            let summary = summary?;
-            if !quiet {
-                summary::part(json, &part.to_string(), &summary);
-            }
-            return Ok(());
+    let line = match &arguments.machines.merge {
+        Some(parts) => {
+            let merged = merge(parts, &arguments.output, arguments.strict)?;
+            summary::whole(arguments.json, &merged)
         }
-        let summary = prepare_until(&options, &show, &stop);
-        bar.clear();
-        summary?
+        None => prepared(arguments)?,
     };
-    if !quiet {
-        summary::whole(json, &summary);
+    if !arguments.quiet {
+        println!("{line}");
     }
     Ok(())
+}
+
+/// Makes a dataset or a part of one, and gives its counts.
+fn prepared(arguments: &Arguments) -> Result<String> {
+    let part = arguments.machines.part.as_deref();
+    let environment = |name: &str| std::env::var(name).ok();
+    let part = part.map(|text| part::part(text, &environment)).transpose()?;
+    let options = options(arguments)?;
+    let bar = ProgressDisplay::new(arguments.quiet, arguments.json);
+    let (stop, show) = (stop_on_signal()?, |progress| bar.show(progress));
+    let counts = match part {
+        None => prepare_until(&options, &show, &stop).map(|s| summary::whole(arguments.json, &s)),
+        Some(part) => prepare_part(&options, part, &show, &stop)
+            .map(|summary| summary::part(arguments.json, part, &summary)),
+    };
+    bar.clear();
+    Ok(counts?)
 }
 
 fn options(arguments: &Arguments) -> Result<PrepareOptions> {

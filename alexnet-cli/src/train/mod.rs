@@ -9,8 +9,9 @@ use alexnet_train::{Job, RunFolder, Task};
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
-use self::screen::{Screen, error_rates};
+use self::screen::Screen;
 use crate::device::DeviceArguments;
+use crate::eval::error_rates;
 use crate::{demo, preset};
 
 /// Train a network; without --data, on a demo dataset drawn on the spot

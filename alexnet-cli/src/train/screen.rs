@@ -2,16 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use alexnet_train::{Evaluation, Event};
+use alexnet_train::Event;
 use indicatif::{HumanDuration, ProgressBar};
 
 use crate::describe::grouped;
+use crate::eval::error_rates;
 use crate::progress::bar;
-
-/// The error rates of an evaluation in words.
-pub(super) fn error_rates(score: &Evaluation) -> String {
-    format!("top-1 error {:.2} %, top-5 error {:.2} %", score.top1_error, score.top5_error)
-}
 
 /// A bar on terminals, and a line for each epoch.
 pub(super) struct Screen {

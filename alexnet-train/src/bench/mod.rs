@@ -6,16 +6,16 @@ mod loader;
 mod machine;
 pub(crate) mod report;
 mod timing;
-mod trainer;
-mod with_loader;
 
-use alexnet_kernels::PoolGuard;
+use alexnet_kernels::{PoolGuard, Sgd};
+use alexnet_model::{Mode, Network, Role};
+use candle_core::Device;
 
 use self::report::{BenchDetails, BenchOptions, BenchReport};
-use self::trainer::Trainer;
 use crate::devices::names;
 use crate::error::Error;
 use crate::memory;
+use crate::trainer::Trainer;
 
 /// Trains `options.network` on random pixels and measures.
 ///
@@ -33,8 +33,12 @@ fn measure(options: &BenchOptions) -> Result<BenchReport, Error> {
     memory::check(&spec.fused_layers_on(devices.len())?, *batch, devices)?;
     let (compute, steps) = (&devices[0], options.steps.max(1));
     let _memory = PoolGuard::new(); // as in the training loop
-    let trainer = Trainer::new(spec, *batch, devices)?;
-    let step_seconds = trainer.time_steps(steps);
+    let trainer = Trainer::new(&Network::new(spec, 1, &Device::Cpu)?, rule, *batch, devices)?;
+    // In the first steps the algorithms of a GPU are chosen, and buffers allocated.
+    let untimed = if compute.is_async() { 3 } else { 1 };
+    let step_seconds = timing::timings(devices, untimed, steps, |step| {
+        Ok(trainer.step(&trainer.images, &trainer.labels, mode(step))?)
+    });
     let step_seconds =
         step_seconds.map_err(|e| memory::explain(e, &trainer.network, *batch, devices))?;
     let median = timing::median(&step_seconds);
@@ -42,19 +46,19 @@ fn measure(options: &BenchOptions) -> Result<BenchReport, Error> {
         if compute.is_async() { compute.peak_memory() } else { machine::peak_memory() };
     let fed_images_per_second = match loader_threads {
         0 => None,
-        _ => Some(with_loader::images_per_second(&trainer, *loader_threads, steps)?),
+        _ => Some(loader::feeding(&trainer, *loader_threads, steps)?),
     };
     let details = if options.step_only || devices.len() > 1 {
         None
     } else {
-        let layers = layers::measure(&trainer)?;
+        let layers = layers::measure(&trainer, mode(0))?;
         Some(BenchDetails {
             share_without_weights: layers::share_without_weights(&layers),
             lrn_gbps: layers::lrn_rate(&layers),
             layers,
             gemm_peak_gflops: machine::gemm_peak(compute)?,
             copy_peak_gbps: machine::copy_peak(compute)?,
-            loader_images_per_second_per_core: loader::images_per_second(spec.input)?,
+            loader_images_per_second_per_core: loader::alone(spec.input)?,
         })
     };
     Ok(BenchReport {
@@ -73,4 +77,15 @@ fn measure(options: &BenchOptions) -> Result<BenchReport, Error> {
         loader_threads: *loader_threads,
         details,
     })
+}
+
+/// The update of weights or biases. The rate is that of a late epoch: small enough for random
+/// labels to do no harm.
+fn rule(role: Role) -> Sgd {
+    let decay = if role == Role::Weight { 5e-4 } else { 0.0 };
+    Sgd { rate: 1e-6, momentum: 0.9, decay }
+}
+
+fn mode(step: u64) -> Mode {
+    Mode::Train { seed: 1, step }
 }
