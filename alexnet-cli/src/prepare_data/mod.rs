@@ -6,7 +6,6 @@ mod size;
 mod summary;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use alexnet_data::{Encoding, Exif, PrepareOptions, Source, merge, prepare_part, prepare_until};
@@ -139,6 +138,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// Set by Ctrl-C, and by the signal with which a scheduler ends jobs.
+static STOP: AtomicBool = AtomicBool::new(false);
+
 /// Makes a dataset or a part of one, and gives its counts.
 fn prepared(arguments: &Arguments) -> Result<String> {
     let part = arguments.machines.part.as_deref();
@@ -146,11 +148,12 @@ fn prepared(arguments: &Arguments) -> Result<String> {
     let part = part.map(|text| part::part(text, &environment)).transpose()?;
     let options = options(arguments)?;
     let bar = ProgressDisplay::new(arguments.quiet, arguments.json);
-    let (stop, show) = (stop_on_signal()?, |progress| bar.show(progress));
+    ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed)).context("cannot catch Ctrl-C")?;
+    let show = |progress| bar.show(progress);
     let counts = match part {
-        None => prepare_until(&options, &show, &stop).map(|s| summary::whole(arguments.json, &s)),
-        Some(part) => prepare_part(&options, part, &show, &stop)
-            .map(|summary| summary::part(arguments.json, part, &summary)),
+        None => prepare_until(&options, &show, &STOP).map(|s| summary::whole(arguments.json, &s)),
+        Some(part) => prepare_part(&options, part, &show, &STOP)
+            .map(|s| summary::part(arguments.json, part, &s)),
     };
     bar.clear();
     Ok(counts?)
@@ -187,13 +190,4 @@ fn source_and_input(arguments: &Arguments) -> Result<(Source, PathBuf)> {
         }
         (_, None) => bail!("--input is missing: expected the folder with the images or archives"),
     }
-}
-
-/// A flag that Ctrl-C sets, and the signal with which a scheduler ends jobs.
-fn stop_on_signal() -> Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let set = Arc::clone(&stop);
-    ctrlc::set_handler(move || set.store(true, Ordering::Relaxed))
-        .context("cannot catch Ctrl-C")?;
-    Ok(stop)
 }

@@ -1,4 +1,4 @@
-//! The loader, on a small dataset in memory: one thread by itself, and the training step with several.
+//! The loader on a small dataset in memory: by itself, and with the training step.
 
 use std::time::Instant;
 

@@ -35,8 +35,8 @@ fn input(test: &mut Comparisons<'_>, batch: usize, [h, w]: [usize; 2]) -> Result
             Array::random(&[batch, h, w, 3], 21 + round).map(|x| (127.5 + 127.5 * x).round());
         let bytes: Vec<u8> = pixels.values.iter().map(|x| *x as u8).collect();
         let shift = Array::random(&[batch, 3], 31 + round).map(|x| f64::from((20.0 * x) as f32));
-        let shifts: Vec<[f32; 3]> =
-            shift.values.chunks_exact(3).map(|s| [s[0] as f32, s[1] as f32, s[2] as f32]).collect();
+        let (shifts, _) = shift.values.as_chunks::<3>();
+        let shifts: Vec<[f32; 3]> = shifts.iter().map(|s| s.map(|x| x as f32)).collect();
         let labels = vec![round; batch];
         let window = |i: usize| Window {
             top: (i + round as usize) % 3,
