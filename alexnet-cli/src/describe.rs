@@ -67,6 +67,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         "layer", "kind", "output", "parameters", "multiply-adds"
     );
     println!("{:<8} {:<9} {:>14}", "input", "", shape(&[c, h, w]));
+    let number = |n| if n == 0 { String::new() } else { grouped(n) };
     for row in &table.layers {
         let output = shape(&row.output);
         let (parameters, macs) = (number(row.parameters), number(row.macs));
@@ -79,11 +80,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 
 fn shape(dims: &[usize]) -> String {
     dims.iter().map(ToString::to_string).collect::<Vec<_>>().join("x")
-}
-
-/// An empty cell for layers without parameters or multiply-adds.
-fn number(n: u64) -> String {
-    if n == 0 { String::new() } else { grouped(n) }
 }
 
 /// `60965224` as `60,965,224`.

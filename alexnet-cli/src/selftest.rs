@@ -1,7 +1,7 @@
 //! `alexnet selftest`: whether a device computes what it should, as a table.
 
 use alexnet_train::{DeviceName, Precision, SelftestOptions, SelftestRow, selftest};
-use anyhow::{Result, bail};
+use anyhow::{Result, ensure};
 
 /// Test a device: every operation and a training step against the formulas
 #[derive(Debug, clap::Args)]
@@ -24,14 +24,14 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let all: &[Precision] = match arguments.device {
-        DeviceName::Cpu => &[Precision::F32],
-        DeviceName::Cuda(_) => &[Precision::F32, Precision::Tf32, Precision::Bf16],
+    let precisions = match (&arguments.precision[..], arguments.device) {
+        ([], DeviceName::Cpu) => vec![Precision::F32],
+        ([], DeviceName::Cuda(_)) => vec![Precision::F32, Precision::Tf32, Precision::Bf16],
+        (given, _) => given.to_vec(),
     };
     let options = SelftestOptions {
         device: arguments.device,
-        precisions: if arguments.precision.is_empty() { all } else { &arguments.precision }
-            .to_vec(),
+        precisions,
         deterministic: arguments.deterministic,
         spoil: arguments.spoil.clone(),
     };
@@ -46,9 +46,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         show(&rows);
     }
     let (missed, count) = (rows.iter().filter(|row| !row.passed).count(), rows.len());
-    if missed > 0 {
-        bail!("{}: {missed} of {count} comparisons miss", arguments.device);
-    }
+    ensure!(missed == 0, "{}: {missed} of {count} comparisons miss", arguments.device);
     if !arguments.json {
         println!("{}: all {count} comparisons pass", arguments.device);
     }

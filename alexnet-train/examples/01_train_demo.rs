@@ -19,8 +19,7 @@ pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = PrepareOptions::new(Source::Folder, &images, &data);
     prepare(&PrepareOptions { size: 72, ..options }, &|_progress| ())?;
 
-    let tiny = [("batch", "8"), ("epochs", "1")].map(|(k, v)| (k.to_owned(), v.to_owned()));
-    let recipe = Box::new(Recipe::preset("demo", &tiny)?);
+    let recipe = Box::new(Recipe::preset("demo", &[("batch", "8"), ("epochs", "1")])?);
     let network = Box::new(NetworkSpec::preset("demo")?);
     let job = Job {
         data,

@@ -78,24 +78,18 @@ pub enum Error {
         /// Its name in the dataset.
         dataset: String,
     },
-    /// A folder that already holds a run.
+    /// This folder already holds a run.
     #[error(
         "{} already holds a run; go on with it by --resume, or name another folder with --run",
-        run.display()
+        .0.display()
     )]
-    RunExists {
-        /// The folder.
-        run: PathBuf,
-    },
-    /// A folder that holds no run to go on with.
+    RunExists(PathBuf),
+    /// This folder holds no run to go on with.
     #[error(
         "{} holds no run to resume: run.json is missing; leave out --resume to start one",
-        run.display()
+        .0.display()
     )]
-    NoRun {
-        /// The folder.
-        run: PathBuf,
-    },
+    NoRun(PathBuf),
     /// A dataset that is not the one the run started with.
     #[error(
         "run {} was trained on another dataset than {}; resume it with the one it began with",

@@ -124,7 +124,7 @@ impl Recipe {
     /// ```
     /// use alexnet_train::Recipe;
     ///
-    /// let recipe = Recipe::preset("original", &[("epochs".to_owned(), "2".to_owned())])?;
+    /// let recipe = Recipe::preset("original", &[("epochs", "2")])?;
     /// assert_eq!((recipe.batch, recipe.epochs, recipe.weights.rate), (128, 2, 0.01));
     /// # Ok::<(), alexnet_train::Error>(())
     /// ```
@@ -133,7 +133,7 @@ impl Recipe {
     ///
     /// [`Error::Network`] for an unknown name and [`Error::Recipe`] for an unknown key, with the
     /// nearest right one; [`Error::Recipe`] for a value that cannot be.
-    pub fn preset(name: &str, changes: &[(String, String)]) -> Result<Self, Error> {
+    pub fn preset(name: &str, changes: &[(&str, &str)]) -> Result<Self, Error> {
         NetworkSpec::preset(name)?; // its error suggests a name
         let file = RECIPES.get_file(format!("{name}.toml")).and_then(File::contents_utf8);
         let origin = name.to_owned();
@@ -146,11 +146,7 @@ impl Recipe {
     /// # Errors
     ///
     /// [`Error::Recipe`] for text that is not a recipe.
-    pub fn from_toml(
-        origin: &str,
-        text: &str,
-        changes: &[(String, String)],
-    ) -> Result<Self, Error> {
+    pub fn from_toml(origin: &str, text: &str, changes: &[(&str, &str)]) -> Result<Self, Error> {
         let fail = |message: String| Error::Recipe { origin: origin.to_owned(), message };
         let unreadable = |e: toml::de::Error| fail(explain(&e.to_string()));
         let mut table: toml::Table = text.parse().map_err(unreadable)?;

@@ -61,8 +61,8 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluati
     let plans = [plan(false)?, plan(true)?];
     let steps = plans[0].steps_per_epoch();
     let classes = class_names(&data);
-    let mean_image = (stored[0], stored[1], 3);
-    let mean_image = Tensor::from_slice(&statistics.mean_image, mean_image, &Device::Cpu)?;
+    let mean_image =
+        Tensor::from_slice(&statistics.mean_image, (stored[0], stored[1], 3), &Device::Cpu)?;
     let checkpoints = CheckpointWriter { recipe, classes: &classes, mean_image: &mean_image };
     let _memory = PoolGuard::new(); // each step reuses the buffers of the previous one
     let mut events = EventSink::open(job.run.log(), on_event)?;

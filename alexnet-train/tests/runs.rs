@@ -196,7 +196,7 @@ fn what_cannot_be_is_refused() {
 
     let missing = folder.path().join("nowhere");
     assert!(matches!(fails(&job(&missing, &run, recipe(&[]))), Error::Data(_)));
-    assert!(matches!(fails(&resume(&data, &run, None)), Error::NoRun { .. }));
+    assert!(matches!(fails(&resume(&data, &run, None)), Error::NoRun(_)));
 
     let mut large = job(&data, &run, recipe(&[]));
     if let Task::Start { network, .. } = &mut large.task {
@@ -214,7 +214,7 @@ fn what_cannot_be_is_refused() {
 
     let hot = [("weights.rate", "1e30"), ("biases.rate", "1e30")];
     assert!(matches!(fails(&job(&data, &run, recipe(&hot))), Error::Diverged { .. }));
-    assert!(matches!(fails(&job(&data, &run, recipe(&[]))), Error::RunExists { .. }));
+    assert!(matches!(fails(&job(&data, &run, recipe(&[]))), Error::RunExists(_)));
 
     let other = dataset(&folder.path().join("other"), 3, 1);
     assert!(matches!(fails(&resume(&other, &run, None)), Error::OtherDataset { .. }));

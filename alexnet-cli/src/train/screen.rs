@@ -84,11 +84,10 @@ impl Screen {
                 let done = ((epoch + 1) * self.epoch_images) as u64 - self.first;
                 let left = (self.epochs - epoch - 1) * self.epoch_images;
                 let elapsed = self.began.elapsed().as_secs_f64();
-                let eta = HumanDuration(Duration::from_secs_f64(
-                    elapsed * left as f64 / done.max(1) as f64,
-                ));
-                let error =
-                    validation.map_or("no validation images".to_owned(), |v| error_rates(&v));
+                let eta = elapsed * left as f64 / done.max(1) as f64;
+                let eta = HumanDuration(Duration::from_secs_f64(eta));
+                let none = || "no validation images".to_owned();
+                let error = validation.as_ref().map_or_else(none, error_rates);
                 let speed = self.epoch_images as f64 / seconds;
                 self.line(&format!(
                     "epoch {:>3}/{}  loss {train_loss:.4}  {error}  rate {rate:.0e}  \

@@ -23,9 +23,7 @@ pub(crate) fn dataset(folder: &Path, train: usize, val: usize) -> PathBuf {
 
 /// The demo recipe for two epochs of batches of 16, with `changes`.
 pub(crate) fn recipe(changes: &[(&str, &str)]) -> Recipe {
-    let all = [("batch", "16"), ("epochs", "2")].into_iter().chain(changes.iter().copied());
-    let all: Vec<_> = all.map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
-    Recipe::preset("demo", &all).unwrap()
+    Recipe::preset("demo", &[&[("batch", "16"), ("epochs", "2")], changes].concat()).unwrap()
 }
 
 /// A job that starts a run of `recipe` in `run`.
