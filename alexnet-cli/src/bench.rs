@@ -78,9 +78,8 @@ fn show(report: &BenchReport) {
     if let Some(bytes) = report.peak_memory_bytes {
         println!("peak memory     {:.2} GB", bytes as f64 / 1e9);
     }
-    if let Some(rate) = report.fed_images_per_second {
+    if let (Some(rate), Some(threads)) = (report.fed_images_per_second, report.loader_threads) {
         let share = 100.0 * rate / images_per_second;
-        let threads = report.loader_threads;
         println!("with a loader   {rate:.1} images/s ({share:.0} %), {threads} loader threads");
     }
     let Some(details) = &report.details else { return };

@@ -1,5 +1,4 @@
-//! The demo dataset, for training without data: it is drawn, and then prepared as any folder of
-//! images.
+//! The demo dataset, for training without data: drawn, and then prepared as any folder of images.
 
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,6 @@
 //! The one line that the program prints when it fails.
 
-/// clap's message about wrong arguments in one line: the fault, the nearest right one, where to
-/// look.
+/// clap's message about wrong arguments in one line: the fault, the nearest right one, the help.
 pub(crate) fn usage(message: &str) -> String {
     let lines = message.lines().map(str::trim).filter(|l| !l.is_empty());
     let parts: Vec<&str> = lines

@@ -1,5 +1,4 @@
-//! Batches on their way from the loader to the devices: while a GPU works on one batch, the next is
-//! sent.
+//! Batches on their way from the loader to the devices: a GPU gets the next one while it computes.
 
 use std::time::Instant;
 
@@ -21,8 +20,7 @@ pub(crate) struct DeviceBatches<'a> {
     sent: Option<Result<Sent, Error>>,
 }
 
-/// A batch on each device or on its way there, and the seconds that the loop waited for the loader
-/// until it had it.
+/// A batch on each device, or on its way there, and the seconds that it was waited for.
 type Sent = (Vec<DeviceBatch>, f64);
 
 impl<'a> DeviceBatches<'a> {
@@ -31,9 +29,9 @@ impl<'a> DeviceBatches<'a> {
         loaded: &'a mut LoadedBatches,
         inputs: &'a [InputStage],
     ) -> Result<Self, Error> {
-        let stagings = inputs.iter().map(|input| Staging::new(input.compute().device()));
+        let stagings = inputs.iter().map(|input| Staging::new(input.compute.device()));
         let stagings = stagings.collect::<TensorResult<_>>()?;
-        let sends_early = inputs.iter().any(|input| input.compute().is_async());
+        let sends_early = inputs.iter().any(|input| input.compute.is_async());
         Ok(Self { loaded, inputs, stagings, sends_early, sent: None })
     }
 

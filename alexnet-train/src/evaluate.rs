@@ -142,8 +142,7 @@ fn credit(p: &[f64], right: f64, places: usize) -> f64 {
     (places.saturating_sub(above) as f64 / ties as f64).min(1.0)
 }
 
-/// Refuses weights, those of the file `path`, that were trained for other classes than the
-/// dataset's.
+/// Refuses weights, those of the file `path`, for other classes than the dataset's.
 ///
 /// # Errors
 ///

@@ -12,7 +12,7 @@ pub struct InputStage {
     mean: Tensor,  // (h, w, 3); (H, W, 3) where the mean is aligned; or (3)
     aligned: bool, // whether the mean is as large as the stored images and follows the crop
     scale: [f32; 3],
-    compute: ComputeDevice,
+    pub(crate) compute: ComputeDevice,
 }
 
 impl InputStage {
@@ -81,10 +81,5 @@ impl InputStage {
             return input.forward_aligned(&batch.pixels, &self.mean, &batch.windows, &batch.shift);
         }
         input.forward(&batch.pixels, &self.mean, &batch.shift)
-    }
-
-    /// The device of the input.
-    pub(crate) fn compute(&self) -> &ComputeDevice {
-        &self.compute
     }
 }

@@ -16,8 +16,7 @@ fn needs(layers: &[FusedLayer], batch: usize, compute: &ComputeDevice) -> u64 {
     StepMemory::new(layers, batch, bytes).total() + pixels + OVERHEAD
 }
 
-/// Refuses a batch that needs more memory than a GPU has free. `towers` are the layers on each of
-/// `devices`.
+/// Refuses a batch that does not fit. `towers` are the layers on each of `devices`.
 pub(crate) fn check(
     towers: &[Vec<FusedLayer>],
     batch: usize,

@@ -1,5 +1,4 @@
-//! Losses of steps that a GPU may still be working on. Reading one waits for its step, so they are
-//! read many at a time.
+//! Losses of steps that a GPU may still be working on. Reading waits, so many are read at a time.
 
 use std::time::Instant;
 
@@ -9,8 +8,7 @@ use crate::checkpoint::Progress;
 use crate::error::Error;
 use crate::event::Event;
 
-/// How many steps' losses are read together from a GPU: enough for the wait to cost nothing, few
-/// enough for a progress bar.
+/// How many steps' losses are read together from a GPU, so that the wait costs nothing.
 const STEPS: usize = 20;
 
 /// The losses of steps that were started and not read yet.

@@ -110,8 +110,7 @@ pub struct ColorRecipe {
     pub sigma: f64,
     /// What a draw is multiplied by.
     pub scale: ColorScale,
-    /// The shifted pixels are divided by this while there is noise: by 1.1 in the original code, by
-    /// 1 in the paper.
+    /// What shifted pixels are divided by: 1.1 in the original code, 1 in the paper.
     pub divisor: f32,
 }
 

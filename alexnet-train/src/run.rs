@@ -91,8 +91,7 @@ impl RunFolder {
     ///
     /// # Errors
     ///
-    /// [`Error::NoRun`] for a folder without a run; [`Error::Checkpoint`] for a file that is not
-    /// what a run writes.
+    /// [`Error::NoRun`]; [`Error::Checkpoint`] for a file that is not what a run writes.
     pub fn config(&self) -> Result<RunConfig, Error> {
         let path = self.0.join(Self::CONFIG);
         if !path.exists() {

@@ -34,8 +34,7 @@ impl Trainer {
         Ok(Self { network, optimizer, rates, images, labels, devices: devices.to_vec() })
     }
 
-    /// Makes the step of the training loop with a batch that is on the devices, and gives its
-    /// losses `(B)`.
+    /// The training loop's step with a batch that is on the devices. Gives the losses `(B)`.
     pub(crate) fn step(&self, images: &[Tensor], labels: &Tensor, mode: Mode) -> Result<Tensor> {
         let tape = self.network.forward_tape(images, mode)?;
         let (losses, gradient) = cross_entropy_with_grad(tape.logits(), labels)?;

@@ -1,5 +1,4 @@
-//! How fast a network trains on this machine: the step, each layer beside the machine's peaks, and
-//! the loader.
+//! How fast a network trains on this machine: the step, its layers, the machine's peaks, the loader.
 
 pub(crate) mod layers;
 mod loader;
@@ -21,8 +20,7 @@ use crate::trainer::Trainer;
 ///
 /// # Errors
 ///
-/// A description that is not a network; a device without enough memory; a temporary folder without
-/// room for a small dataset.
+/// A description that is not a network; a device or a temporary folder without enough room.
 pub fn bench(options: &BenchOptions) -> Result<BenchReport, Error> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build();
     pool.map_err(candle_core::Error::wrap)?.install(|| measure(options))
@@ -74,13 +72,12 @@ fn measure(options: &BenchOptions) -> Result<BenchReport, Error> {
         step_seconds,
         peak_memory_bytes,
         fed_images_per_second,
-        loader_threads: *loader_threads,
+        loader_threads: fed_images_per_second.and(Some(*loader_threads)),
         details,
     })
 }
 
-/// The update of weights or biases. The rate is that of a late epoch: small enough for random
-/// labels to do no harm.
+/// The update of weights or biases, at a rate so small that random labels do no harm.
 fn rule(role: Role) -> Sgd {
     let decay = if role == Role::Weight { 5e-4 } else { 0.0 };
     Sgd { rate: 1e-6, momentum: 0.9, decay }

@@ -19,8 +19,7 @@ const FORMULA: f64 = 160.0 * F32;
 pub(super) fn formula(precision: Precision) -> f64 {
     match precision {
         Precision::F32 | Precision::Tf32 => FORMULA,
-        // The error in f32 may move a value past the middle between two bf16 numbers: a quarter
-        // more.
+        // A quarter more: the error in f32 may move a value past the middle of two bf16 numbers.
         Precision::Bf16 => 1.25 * BF16 + FORMULA,
     }
 }

@@ -1,5 +1,4 @@
-//! A device under test: tensors on it with the same numbers for the reference, and the comparison
-//! of results.
+//! A device under test: the same numbers for it and for the reference, and the results compared.
 
 use alexnet_kernels::reference::{self, Array};
 use alexnet_kernels::{ComputeDevice, InputGrad, Precision, channels_last};

@@ -20,8 +20,7 @@ pub(super) fn compare(test: &mut Comparisons<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Sends three batches, one more than a staging has buffers: pixels, mean and shifts of the same
-/// batch must meet each time.
+/// Sends three batches, one more than a staging has buffers: nothing of two may mix.
 fn input(test: &mut Comparisons<'_>, batch: usize, [h, w]: [usize; 2]) -> Result<()> {
     let bound = bounds::formula(test.precision());
     let mut staging = Staging::new(test.compute.device())?;
