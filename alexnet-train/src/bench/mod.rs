@@ -1,4 +1,4 @@
-//! How fast a network trains on this machine: the step, its layers, the machine's peaks, the loader.
+//! How fast a network trains on this machine: the step, its layers, the peaks, the loader.
 
 pub(crate) mod layers;
 mod loader;
