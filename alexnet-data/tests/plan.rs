@@ -165,6 +165,28 @@ fn draws_differ() {
     }
 }
 
+/// The batches of a seed are a promise, for runs that go on with a later version: orders, flips and
+/// the signs of colour shifts of one plan's first two epochs, as they have been from the beginning.
+#[test]
+fn draws_stay_as_they_are() {
+    let (split, stats) = train();
+    let color = Some(ColorNoise { sigma: 0.1, scale: ColorScale::StandardDeviation });
+    let augmentation = Augmentation { color, ..augmentation([6, 6]) };
+    let plan = Plan::new(split.len(), 15, Order::Shuffled, 1, augmentation).unwrap();
+    let mut batch = Batch::new();
+    let [first, second] = [0, 1].map(|epoch| {
+        plan.fill(split, stats, epoch, 0, &mut batch).unwrap();
+        batch.views.iter().map(|v| v.record).collect::<Vec<_>>()
+    });
+    plan.fill(split, stats, 0, 0, &mut batch).unwrap();
+    let flips: String = batch.views.iter().map(|v| if v.flip { 'x' } else { '.' }).collect();
+    let signs: String =
+        batch.color_shift.iter().map(|s| if s[0] < 0.0 { '-' } else { '+' }).collect();
+    assert_eq!(first, [3, 14, 11, 0, 13, 7, 2, 8, 6, 1, 9, 12, 10, 4, 5]);
+    assert_eq!(second, [0, 14, 7, 5, 2, 8, 13, 12, 10, 1, 9, 4, 6, 11, 3]);
+    assert_eq!((flips.as_str(), signs.as_str()), (".xx.xx.x.xx..xx", "+++++++-+-+-+--"));
+}
+
 /// The colour shifts have the stated covariance: Σ (σ·scale_i)² p_i p_iᵀ.
 #[test]
 fn color_noise_has_the_stated_covariance() {

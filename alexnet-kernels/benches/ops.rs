@@ -7,8 +7,8 @@
 use std::time::{Duration, Instant};
 
 use alexnet_kernels::{
-    Conv2d, Conv2dConfig, Dropout, DropoutKey, DropoutMode, Epilogue, Input, InputGrad, Linear,
-    Lrn, MapNorm, MaxPool2d, Padding, PoolAllocator, PoolGuard, Pooled, Relu, Sgd, channels_last,
+    Activation, Conv2d, Conv2dConfig, Dropout, DropoutKey, DropoutMode, Epilogue, Input, InputGrad,
+    Linear, Lrn, MapNorm, MaxPool2d, Padding, PoolAllocator, PoolGuard, Pooled, Sgd, channels_last,
     cross_entropy_with_grad, normals,
 };
 use candle_core::{DType, Device, Module, Result, Tensor};
@@ -132,8 +132,8 @@ fn maps(bench: &Bench) -> Result<()> {
         if number == 2 {
             bench.line("map norm forward", two, || norm.forward(&x))?;
             bench.line("map norm backward", three, || norm.backward(&x, &x, plain))?;
-            bench.line("relu2 forward", two, || Relu.forward(&x))?;
-            bench.line("relu2 backward", three, || Relu.backward(&x, &x))?;
+            bench.line("relu2 forward", two, || Activation::Relu.forward(&x))?;
+            bench.line("relu2 backward", three, || Activation::Relu.backward(&x, &x))?;
         }
         let forward = || pool.forward_with_argmax(&x, Epilogue::None, plain);
         let Pooled { output, argmax } = forward()?;

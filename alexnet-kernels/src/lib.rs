@@ -18,10 +18,10 @@ pub use ops::conv2d::{Conv2d, conv2d};
 pub use ops::linear::{Linear, linear};
 
 // Layers without weights.
+pub use ops::activation::function::Activation;
 pub use ops::dropout::{Dropout, DropoutMode, DropoutScale};
 pub use ops::dropout::{key::DropoutKey, slice::DropoutSlice};
 pub use ops::max_pool::{MaxPool2d, Pooled};
-pub use ops::relu::Relu;
 pub use ops::response_norm::{lrn::Lrn, map_norm::MapNorm};
 
 // What a layer does in the same pass over memory as its own work.
@@ -60,8 +60,8 @@ pub use random::philox::{philox4x32, uniform};
 pub mod reference {
     pub use crate::array::Array;
     pub use crate::ops::{
-        conv2d::reference::*, cross_entropy::reference::*, dropout::reference::*,
-        input::reference::*, linear::reference::*, max_pool::reference::*, relu::reference::*,
+        activation::reference::*, conv2d::reference::*, cross_entropy::reference::*,
+        dropout::reference::*, input::reference::*, linear::reference::*, max_pool::reference::*,
         response_norm::reference::*, sgd::reference::*,
     };
 }
@@ -72,8 +72,8 @@ pub mod reference {
 pub mod launch {
     pub use crate::cuda::launch::*;
     pub use crate::ops::{
-        bias::launch::*, conv2d::launch::*, cross_entropy::launch::*, dropout::launch::*,
-        input::launch::*, max_pool::launch::*, relu::launch::*, response_norm::launch::*,
+        activation::launch::*, bias::launch::*, conv2d::launch::*, cross_entropy::launch::*,
+        dropout::launch::*, input::launch::*, max_pool::launch::*, response_norm::launch::*,
         sgd::launch::*,
     };
 }

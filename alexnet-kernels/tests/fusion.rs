@@ -4,8 +4,8 @@ mod common;
 
 use alexnet_kernels::reference::Array;
 use alexnet_kernels::{
-    Conv2d, Conv2dConfig, Dropout, DropoutKey, DropoutMode, DropoutScale, Epilogue, InputGrad,
-    Linear, Lrn, MapNorm, MaxPool2d, Padding, Relu,
+    Activation, Conv2d, Conv2dConfig, Dropout, DropoutKey, DropoutMode, DropoutScale, Epilogue,
+    InputGrad, Linear, Lrn, MapNorm, MaxPool2d, Padding,
 };
 use candle_core::{Device, Module, Result, Tensor, Var};
 use common::{assert_memory_order, cases, flat};
@@ -17,7 +17,7 @@ fn random(shape: &[usize], stream: u32) -> Result<Tensor> {
 
 /// The output of a ReLU.
 fn rectified(shape: &[usize]) -> Result<Tensor> {
-    Relu.forward(&random(shape, 1)?)
+    Activation::Relu.forward(&random(shape, 1)?)
 }
 
 /// The same bits, but for the sign of a zero; and some not 0, or the test would say nothing.
@@ -63,7 +63,7 @@ fn convolution_then_relu() -> Result<()> {
         let inputs = [random(&[3, 4, 7, 6], 1)?, weight, random(&[6], 3)?];
         let layer = |t: &[Tensor]| Conv2d::new(t[1].clone(), t[2].clone(), config);
         let fused = |t: &[Tensor]| layer(t)?.forward_fused(&t[0], Epilogue::Relu);
-        let parts = |t: &[Tensor]| Relu.forward(&layer(t)?.forward(&t[0])?);
+        let parts = |t: &[Tensor]| Activation::Relu.forward(&layer(t)?.forward(&t[0])?);
         assert_same("output", &fused(&inputs)?, &parts(&inputs)?)?;
         assert_same_autograd(&inputs, fused, parts)?;
     }
@@ -86,7 +86,7 @@ fn relu_then_convolution() -> Result<()> {
 fn through_relu(x: &Tensor, backward: impl Fn(InputGrad) -> Result<Option<Tensor>>) -> Result<()> {
     let plain = backward(InputGrad::Plain)?.expect("it was asked for");
     let fused = backward(InputGrad::ThroughRelu)?.expect("it was asked for");
-    assert_same("gradient", &fused, &Relu.backward(x, &plain)?)
+    assert_same("gradient", &fused, &Activation::Relu.backward(x, &plain)?)
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn dense_layer_between_relus() -> Result<()> {
     let inputs = [rectified(&[5, 9])?, random(&[7, 9], 2)?, random(&[7], 3)?];
     let layer = |t: &[Tensor]| Linear::new(t[1].clone(), t[2].clone());
     let fused = |t: &[Tensor]| layer(t)?.forward_fused(&t[0], Epilogue::Relu);
-    let parts = |t: &[Tensor]| Relu.forward(&layer(t)?.forward(&t[0])?);
+    let parts = |t: &[Tensor]| Activation::Relu.forward(&layer(t)?.forward(&t[0])?);
     assert_same("output", &fused(&inputs)?, &parts(&inputs)?)?;
     assert_same_autograd(&inputs, fused, parts)?;
     let (x, layer, dy) = (&inputs[0], layer(&inputs)?, random(&[5, 7], 4)?);
@@ -136,13 +136,13 @@ fn pooling(pool: MaxPool2d, shape: [usize; 4]) -> Result<()> {
             assert_eq!(plain.argmax.dims(), y.dims());
             assert_same("output", &plain.output, &y)?;
             let rectified = pool.forward_with_argmax(&x, Epilogue::Relu, input)?;
-            assert_same("output", &rectified.output, &Relu.forward(&y)?)?;
+            assert_same("output", &rectified.output, &Activation::Relu.forward(&y)?)?;
         }
         through_relu(&x, |input| {
             let argmax = pool.forward_with_argmax(&x, Epilogue::None, input)?.argmax;
             pool.backward(&argmax, &dy, (shape[2], shape[3])).map(Some)
         })?;
-        let parts = |t: &[Tensor]| Relu.forward(&pool.forward(&t[0])?);
+        let parts = |t: &[Tensor]| Activation::Relu.forward(&pool.forward(&t[0])?);
         let fused = |t: &[Tensor]| pool.forward_fused(&t[0], Epilogue::Relu);
         let inputs = [x];
         assert_same("output", &fused(&inputs)?, &parts(&inputs)?)?;

@@ -9,8 +9,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use alexnet_kernels::reference::Array;
 use alexnet_kernels::{
-    Conv2d, Conv2dConfig, Epilogue, InputGrad, LayerGrads, Linear, Lrn, MapNorm, MaxPool2d,
-    Padding, Relu, Sgd, cross_entropy, cross_entropy_with_grad,
+    Activation, Conv2d, Conv2dConfig, Epilogue, InputGrad, LayerGrads, Linear, Lrn, MapNorm,
+    MaxPool2d, Padding, Sgd, cross_entropy, cross_entropy_with_grad,
 };
 use candle_core::{Device, Module, Result, Tensor};
 use common::{TOLERANCE, all, assert_close};
@@ -144,7 +144,9 @@ fn max_pool(golden: &Golden) -> Result<()> {
 }
 
 fn relu(golden: &Golden) -> Result<()> {
-    golden.check_map("relu.0", &Relu, |_, y, dy| Relu.backward(y, dy).map(Some))
+    golden.check_map("relu.0", &Activation::Relu, |_, y, dy| {
+        Activation::Relu.backward(y, dy).map(Some)
+    })
 }
 
 fn loss(golden: &Golden) -> Result<()> {

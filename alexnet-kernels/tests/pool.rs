@@ -6,8 +6,8 @@ use std::thread::LocalKey;
 
 use alexnet_kernels::reference::Array;
 use alexnet_kernels::{
-    Conv2d, Conv2dConfig, Dropout, DropoutKey, DropoutMode, Epilogue, HostBatch, InputGrad, Linear,
-    Lrn, MaxPool2d, Padding, PoolAllocator, PoolGuard, Relu, Staging, all_gather,
+    Activation, Conv2d, Conv2dConfig, Dropout, DropoutKey, DropoutMode, Epilogue, HostBatch,
+    InputGrad, Linear, Lrn, MaxPool2d, Padding, PoolAllocator, PoolGuard, Staging, all_gather,
     cross_entropy_with_grad, scatter,
 };
 use candle_core::{CpuStorage, Device, Module, Result, Storage, Tensor, Var};
@@ -172,10 +172,10 @@ fn address(x: &Tensor) -> *const f32 {
 fn a_clone_keeps_its_values() -> Result<()> {
     let _guard = PoolGuard::new();
     let x = Array::random(&[2, FLOATS], 1).tensor(&Device::Cpu)?;
-    let y = Relu.forward(&x)?;
+    let y = Activation::Relu.forward(&x)?;
     let (clone, view, at, want) = (y.clone(), y.t()?, address(&y), y.to_vec2::<f32>()?);
     drop(y);
-    let other = Relu.forward(&x.neg()?)?;
+    let other = Activation::Relu.forward(&x.neg()?)?;
     assert_ne!(address(&other), at, "it is in use");
     assert_eq!(clone.to_vec2::<f32>()?, want);
     drop(clone);
@@ -183,10 +183,10 @@ fn a_clone_keeps_its_values() -> Result<()> {
     drop((view, other));
 
     let variable = Var::from_tensor(&x)?;
-    let y = Relu.forward(variable.as_tensor())?;
+    let y = Activation::Relu.forward(variable.as_tensor())?;
     let loss = y.sum_all()?;
     drop(y);
-    let _other = Relu.forward(&x.neg()?)?;
+    let _other = Activation::Relu.forward(&x.neg()?)?;
     let gradients = loss.backward()?;
     let gradient = gradients.get(&variable).expect("a gradient for the variable");
     assert_eq!(gradient.to_vec2::<f32>()?, x.gt(0f32)?.to_dtype(x.dtype())?.to_vec2::<f32>()?);

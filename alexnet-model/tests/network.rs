@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::HashMap;
 
-use alexnet_model::{Mode, Network, NetworkSpec};
+use alexnet_model::{LayerKind, Mode, Network, NetworkSpec};
 use candle_core::{D, DType, Device, Result, Tensor, Var};
 use candle_nn::{Optimizer, SGD, VarBuilder, VarMap};
 use common::Sizes;
@@ -27,8 +27,21 @@ fn close(a: &Tensor, b: &Tensor) -> Result<bool> {
 
 #[test]
 fn the_backward_pass_agrees_with_candles_gradients() -> Result<()> {
+    agrees_with_candle(&toy())
+}
+
+#[test]
+fn so_it_does_with_tanh() -> Result<()> {
+    let mut spec = toy();
+    for layer in spec.layers.iter_mut().filter(|layer| layer.kind == LayerKind::Relu) {
+        layer.kind = LayerKind::Tanh;
+    }
+    agrees_with_candle(&spec)
+}
+
+fn agrees_with_candle(spec: &NetworkSpec) -> Result<()> {
     let mode = Mode::Train { seed: 5, step: 9 };
-    let mut network = Network::new(&toy(), 3, &Device::Cpu)?;
+    let mut network = Network::new(spec, 3, &Device::Cpu)?;
     let images = wave(&[3, 3, 13, 11], 0.7)?;
     let weights = wave(&[3, 5], 1.9)?; // the loss is Σ logits · weights
 

@@ -20,7 +20,7 @@ fn rows(spoil: &[&str]) -> Vec<SelftestRow> {
 }
 
 /// Every operation of the crate that computes something.
-const OPERATIONS: [&str; 12] = [
+const OPERATIONS: [&str; 13] = [
     "conv2d",
     "dropout",
     "input",
@@ -32,6 +32,7 @@ const OPERATIONS: [&str; 12] = [
     "softmax",
     "split step",
     "step",
+    "tanh",
     "update",
 ];
 

@@ -8,7 +8,7 @@ pub enum Epilogue {
     /// Nothing.
     #[default]
     None,
-    /// `max(y, 0)`, as [`Relu`](crate::Relu) computes it.
+    /// `max(y, 0)`, as [`Activation::Relu`](crate::Activation::Relu) computes it.
     Relu,
 }
 

@@ -1,6 +1,7 @@
 //! The operations, one folder each: formula, f64 reference, CPU code, launches, CUDA kernels,
 //! gradients.
 
+pub(crate) mod activation;
 pub(crate) mod bias;
 pub(crate) mod conv2d;
 pub(crate) mod cross_entropy;
@@ -9,6 +10,5 @@ pub(crate) mod fusion;
 pub(crate) mod input;
 pub(crate) mod linear;
 pub(crate) mod max_pool;
-pub(crate) mod relu;
 pub(crate) mod response_norm;
 pub(crate) mod sgd;

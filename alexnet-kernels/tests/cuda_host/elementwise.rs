@@ -1,36 +1,39 @@
-//! ReLU, dropout, both together, and padding.
+//! Activations, dropout, both together, and padding.
 
 use alexnet_kernels::launch::{self, MapSize, Storage};
 use alexnet_kernels::reference::{self, Array};
-use alexnet_kernels::{DropoutKey, DropoutRows, DropoutSlice};
+use alexnet_kernels::{Activation, DropoutKey, DropoutRows, DropoutSlice};
 use candle_core::Result;
 
 use crate::kernels::run;
 use crate::memory::Memory;
-use crate::{array, assert_close, exact, for_each_way, maps, plain, values};
+use crate::{array, assert_close, exact, for_each_way, maps, plain, tolerance, values};
 
 #[test]
-fn relu() -> Result<()> {
-    for_each_way(12, |storage, shifted, random| {
+fn activations() -> Result<()> {
+    for_each_way(24, |storage, shifted, random| {
+        let f = random.pick(&Activation::ALL);
+        let bound = if f == Activation::Relu { 0.0 } else { tolerance(storage) };
         let n = random.pick(&[1, 3, 8, 64, 1000, 2048, 2051]);
         let (mut x, dy) = (random.floats(n), random.floats(n));
         x[n / 2] = f32::NAN;
-        let exact_y = reference::relu(&plain(&x, &[n]));
-        let want_y = exact(&exact_y);
+        let want = exact(&reference::activation(f, &plain(&x, &[n])));
         let [x_memory, dy_memory] = [&x, &dy].map(|v| Memory::of(v, storage, shifted));
         let mut y = Memory::uninit(storage, n, shifted);
-        run(&[launch::relu(storage, [x_memory.span(), y.span()])?], &mut [&mut y]);
-        assert_close("y", &y, &want_y, 0.0);
+        run(&[launch::activation(f, storage, [x_memory.span(), y.span()])?], &mut [&mut y]);
+        assert_close("y", &y, &want, bound);
 
-        let want = exact(&reference::relu_gradient(&exact_y, &plain(&dy, &[n])).map(|dx| 2.0 * dx));
+        let exact_y = plain(&y.floats(), &[n]);
+        let dx = reference::activation_gradient(f, &exact_y, &plain(&dy, &[n]));
+        let want = exact(&dx.map(|dx| 2.0 * dx));
         let mut dx = Memory::uninit(storage, n, shifted);
         let spans = [y.span(), dy_memory.span(), dx.span()];
-        run(&[launch::relu_backward(storage, spans, 2.0)?], &mut [&mut dx]);
-        assert_close("dx", &dx, &want, 0.0);
+        run(&[launch::activation_backward(f, storage, spans, 2.0)?], &mut [&mut dx]);
+        assert_close("dx", &dx, &want, bound);
         let mut in_place = dy_memory.clone();
         let spans = [y.span(), in_place.span(), in_place.span()];
-        run(&[launch::relu_backward(storage, spans, 2.0)?], &mut [&mut in_place]);
-        assert_close("dx in place", &in_place, &want, 0.0);
+        run(&[launch::activation_backward(f, storage, spans, 2.0)?], &mut [&mut in_place]);
+        assert_close("dx in place", &in_place, &want, bound);
 
         let mut half = Memory::uninit(storage, n, shifted);
         let launch = launch::scaled(storage, [dy_memory.span(), half.span()], 0.5)?;
@@ -94,7 +97,7 @@ fn relu_and_dropout_backward() -> Result<()> {
         let [y, dy] = [&y, &dy].map(|v| Memory::of(v, storage, shifted));
         let mut dx = Memory::uninit(storage, n, shifted);
         let spans = [y.span(), dy.span(), dx.span()];
-        run(&[launch::relu_backward(storage, spans, 2.0)?], &mut [&mut dx]);
+        run(&[launch::activation_backward(Activation::Relu, storage, spans, 2.0)?], &mut [&mut dx]);
         assert_close("dx", &dx, &want, 0.0);
         Ok(())
     })
@@ -105,7 +108,7 @@ fn relu_and_dropout_backward() -> Result<()> {
 fn even_sizes_are_vectors() -> Result<()> {
     for (storage, vector) in [(Storage::F32, 4), (Storage::Bf16, 8)] {
         let memory = Memory::uninit(storage, 4096, false);
-        let launch = launch::relu(storage, [memory.span(); 2])?;
+        let launch = launch::activation(Activation::Relu, storage, [memory.span(); 2])?;
         assert_eq!(
             launch.kernel,
             format!("relu_forward_{}_v{vector}", ["float", "bf16"][vector / 8])

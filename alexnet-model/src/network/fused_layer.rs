@@ -9,8 +9,8 @@
 //! Every call of an operation is in this file.
 
 use alexnet_kernels::{
-    Conv2d, Dropout, DropoutKey, DropoutMode, DropoutScale, DropoutSlice, Epilogue, InputGrad,
-    Linear, Lrn, MapNorm, MaxPool2d, Relu,
+    Activation, Conv2d, Dropout, DropoutKey, DropoutMode, DropoutScale, DropoutSlice, Epilogue,
+    InputGrad, Linear, Lrn, MapNorm, MaxPool2d,
 };
 use candle_core::{Module, Result, Tensor, bail};
 
@@ -120,8 +120,8 @@ impl FusedLayer {
             | LayerKind::Linear { .. }
             | LayerKind::Lrn { .. }
             | LayerKind::MapNorm { .. } => Saves::Input,
-            LayerKind::Relu | LayerKind::Dropout { .. } => Saves::Output,
             LayerKind::MaxPool { .. } => Saves::Argmax,
+            _ => Saves::Output, // dropout and activations
         }
     }
 
@@ -144,7 +144,6 @@ impl FusedLayer {
                 let pool = MaxPool2d { kernel, stride, ceil };
                 pool.forward_fused(x, epilogue) // (B, C, H', W')
             }
-            LayerKind::Relu => Relu.forward(x),
             LayerKind::Lrn { n, alpha, beta, k, towers, alpha_over_n } => {
                 Lrn { n, alpha, beta, k, towers, alpha_over_n }.forward(x)
             }
@@ -152,6 +151,7 @@ impl FusedLayer {
             LayerKind::Dropout { keep, scale } => {
                 self.dropout(keep, scale).forward(x, self.dropout_mode(mode))
             }
+            _ => self.activation()?.forward(x),
         }
     }
 
@@ -214,7 +214,6 @@ impl FusedLayer {
                 let Shape::Map(_, h, w) = self.input else { bail!("`{}` pools maps", self.name) };
                 Some(MaxPool2d { kernel, stride, ceil }.backward(saved()?, dy, (h, w))?)
             }
-            LayerKind::Relu => Some(Relu.backward(saved()?, dy)?),
             LayerKind::Lrn { n, alpha, beta, k, towers, alpha_over_n } => {
                 let lrn = Lrn { n, alpha, beta, k, towers, alpha_over_n };
                 lrn.backward(saved()?, dy, self.input_grad)?
@@ -226,12 +225,20 @@ impl FusedLayer {
                 let (dropout, mode) = (self.dropout(keep, scale), self.dropout_mode(mode));
                 dropout.backward(saved()?, dy, mode, self.input_grad)?
             }
+            _ => Some(self.activation()?.backward(saved()?, dy)?),
         };
         Ok(LayerGradients { input: dx, parameters: None })
     }
 
     fn epilogue(&self) -> Epilogue {
         if self.relu.is_some() { Epilogue::Relu } else { Epilogue::None }
+    }
+
+    fn activation(&self) -> Result<Activation> {
+        match self.kind.activation() {
+            Some(activation) => Ok(activation),
+            None => bail!("layer `{}` is no activation", self.name),
+        }
     }
 
     fn conv2d(&self, parameters: &[Parameter]) -> Result<Conv2d> {

@@ -6,6 +6,7 @@ pub(crate) mod shapes;
 pub(crate) mod split;
 pub(crate) mod suggest;
 
+use alexnet_kernels::Activation;
 use serde::{Deserialize, Serialize};
 
 use self::error::SpecError;
@@ -73,6 +74,8 @@ pub enum LayerKind {
     },
     /// `max(x, 0)`.
     Relu,
+    /// `tanh(x)`.
+    Tanh,
     /// Local response normalization across channels.
     Lrn {
         /// Window, in channels.
@@ -161,10 +164,20 @@ impl LayerKind {
             Self::Conv { .. } => "conv",
             Self::Linear { .. } => "linear",
             Self::Relu => "relu",
+            Self::Tanh => "tanh",
             Self::Lrn { .. } => "lrn",
             Self::MapNorm { .. } => "map-norm",
             Self::MaxPool { .. } => "max-pool",
             Self::Dropout { .. } => "dropout",
+        }
+    }
+
+    /// The function of each element alone that it is; `None` when it is another layer.
+    pub fn activation(&self) -> Option<Activation> {
+        match self {
+            Self::Relu => Some(Activation::Relu),
+            Self::Tanh => Some(Activation::Tanh),
+            _ => None,
         }
     }
 }

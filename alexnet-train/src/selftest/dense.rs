@@ -2,7 +2,7 @@
 
 use alexnet_kernels::reference::{self, Array};
 use alexnet_kernels::{
-    Dropout, DropoutKey, DropoutMode, DropoutScale, Epilogue, InputGrad, Linear, Relu,
+    Activation, Dropout, DropoutKey, DropoutMode, DropoutScale, Epilogue, InputGrad, Linear,
 };
 use candle_core::{Module, Result};
 
@@ -14,7 +14,7 @@ pub(super) fn compare(test: &mut Comparisons<'_>) -> Result<()> {
         linear(test, (batch, inputs, outputs))?;
     }
     for dims in [&[3, 16, 5, 5][..], &[2, 3, 3, 7], &[4, 1000], &[7, 13]] {
-        relu(test, dims)?;
+        activations(test, dims)?;
         dropout(test, dims)?;
     }
     Ok(())
@@ -45,13 +45,17 @@ fn linear(
     test.compare("linear", "db", &grads.bias, &db, bounds::in_f32(batch))
 }
 
-fn relu(test: &mut Comparisons<'_>, dims: &[usize]) -> Result<()> {
+fn activations(test: &mut Comparisons<'_>, dims: &[usize]) -> Result<()> {
     let ((x, x_exact), (dy, dy_exact)) = (test.random(dims, 15)?, test.random(dims, 16)?);
-    let (y, got) = (reference::relu(&x_exact), Relu.forward(&x)?);
-    // Values are copied, so there is nothing to round.
-    test.compare("relu", "y", &got, &y, 0.0)?;
-    let dx = reference::relu_gradient(&y, &dy_exact);
-    test.compare("relu", "dx", &Relu.backward(&got, &dy)?, &dx, 0.0)
+    Activation::ALL.into_iter().try_for_each(|f| {
+        // The ReLU copies values, so there is nothing to round.
+        let relu = f == Activation::Relu;
+        let bound = if relu { 0.0 } else { bounds::formula(test.precision()) };
+        let (y, got) = (reference::activation(f, &x_exact), f.forward(&x)?);
+        test.compare(f.name(), "y", &got, &y, bound)?;
+        let dx = reference::activation_gradient(f, &y, &dy_exact);
+        test.compare(f.name(), "dx", &f.backward(&got, &dy)?, &dx, bound)
+    })
 }
 
 /// The masks are the same bits on every device.

@@ -13,10 +13,11 @@ use crate::cuda::cudnn::ConvSize;
 use crate::cuda::gpu::{Gpu, Uninit, same};
 use crate::cuda::launch::{MapSize, Span, Storage};
 use crate::op::{Input, Outputs};
+use crate::ops::activation::function::Activation;
+use crate::ops::activation::launch::activation_backward;
 use crate::ops::bias::cuda::column_sums;
 use crate::ops::bias::launch::add_bias;
 use crate::ops::fusion::Epilogue;
-use crate::ops::relu::launch::relu_backward;
 
 /// `x` (B, H, W, C) and `w` (O, kH, kW, C/groups), both f32 or both bf16, and `bias` (O) f32 to `y`
 /// (B, H', W', O) with its epilogue.
@@ -66,7 +67,12 @@ pub(super) fn input_grad(
         if through_relu {
             let x = gpu.read(&x)?;
             same("the input", storage, x.storage)?;
-            gpu.run(&relu_backward(storage, [x.span, dx.span, dx.span], 1.0)?)?;
+            gpu.run(&activation_backward(
+                Activation::Relu,
+                storage,
+                [x.span, dx.span, dx.span],
+                1.0,
+            )?)?;
         }
     }
     Ok((dx.finish(&gpu), g.input_shape()).into())

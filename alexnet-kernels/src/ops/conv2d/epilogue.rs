@@ -1,7 +1,7 @@
 //! The last step of a convolution on the CPU, on results that are still in the cache.
 
 use crate::cpu::simd::vectorized;
-use crate::ops::relu::relu;
+use crate::ops::activation::function::relu;
 
 /// The last step of a forward or a backward pass.
 #[derive(Clone, Copy)]

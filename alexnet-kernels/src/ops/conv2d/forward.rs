@@ -9,8 +9,8 @@ use super::cpu::convolve;
 use super::epilogue;
 use super::geometry::Geometry;
 use crate::op::{Input, Op, Outputs, produce};
+use crate::ops::activation::through;
 use crate::ops::fusion::{Epilogue, InputGrad};
-use crate::ops::relu::through;
 
 /// `(x (B, H, W, C), w (O, kH, kW, C/groups), bias (O)) → y (B, H', W', O)`.
 pub(super) struct Forward {

@@ -39,8 +39,8 @@ use crate::cpu::simd::vectorized;
 use crate::cuda::gpu::unary;
 use crate::layout::{channels_last, in_logical_order, in_memory_order};
 use crate::op::{Apply, Input, Op, Outputs, produce};
+use crate::ops::activation::masked;
 use crate::ops::fusion::InputGrad;
-use crate::ops::relu::masked;
 use crate::random::philox::{halves, philox4x32, uniform};
 
 /// Dropout: how many units stay, and where their scale is corrected for those that do not.

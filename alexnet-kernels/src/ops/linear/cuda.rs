@@ -6,10 +6,11 @@ use crate::cuda::cublaslt::{self, Matmul};
 use crate::cuda::gpu::{Gpu, same};
 use crate::cuda::launch::Storage;
 use crate::op::{Input, Outputs};
+use crate::ops::activation::function::Activation;
+use crate::ops::activation::launch::activation_backward;
 use crate::ops::bias::cuda::column_sums;
 use crate::ops::bias::launch::add_bias;
 use crate::ops::fusion::Epilogue;
-use crate::ops::relu::launch::relu_backward;
 
 /// `x` (B, I) and `w` (O, I), both f32 or both bf16, and `bias` (O) f32 to `y` (B, O) with its
 /// epilogue.
@@ -62,7 +63,12 @@ pub(super) fn input_gradient(
         if through_relu {
             let x = gpu.read(&x)?;
             same("the input", storage, x.storage)?;
-            gpu.run(&relu_backward(storage, [x.span, dx.span, dx.span], 1.0)?)?;
+            gpu.run(&activation_backward(
+                Activation::Relu,
+                storage,
+                [x.span, dx.span, dx.span],
+                1.0,
+            )?)?;
         }
     }
     Ok((dx.finish(&gpu), Shape::from((batch, inputs))).into())

@@ -27,9 +27,10 @@ use crate::cpu::elementwise::{sum_rows, zero_where_not_positive};
 use crate::cpu::gemm::{Matrix, gemm_parallel, transpose};
 use crate::cpu::scratch::{Scratch, uninit};
 use crate::op::{Apply, Input, Op, Outputs, produce};
+use crate::ops::activation::function::relu;
+use crate::ops::activation::through;
 use crate::ops::bias::bias_or_zeros;
 use crate::ops::fusion::{Epilogue, InputGrad, LayerGrads};
-use crate::ops::relu::{relu, through};
 
 /// A dense layer with its weights `(O, I)` and its bias `(O)`.
 ///

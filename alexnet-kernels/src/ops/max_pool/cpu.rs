@@ -5,8 +5,8 @@ use rayon::prelude::*;
 use super::launch::PoolSize;
 use crate::cpu::scratch::Element;
 use crate::cpu::simd::vectorized;
+use crate::ops::activation::function::relu;
 use crate::ops::fusion::Epilogue;
-use crate::ops::relu::relu;
 
 /// Channels whose maxima are found together: an AVX-512 vector.
 const BLOCK: usize = 16;

@@ -35,8 +35,8 @@ use crate::check::{check_shape, dims4};
 use crate::cpu::scratch::uninit;
 use crate::layout::{nchw, nhwc};
 use crate::op::{Apply, Input, Op, Outputs, produce};
+use crate::ops::activation::through;
 use crate::ops::fusion::{Epilogue, InputGrad};
-use crate::ops::relu::through;
 
 /// Max-pooling; window and stride are the same in both directions.
 ///
