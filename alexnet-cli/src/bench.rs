@@ -1,6 +1,6 @@
 //! `alexnet bench`: how fast a network trains on this machine, layer by layer.
 
-use alexnet_train::{BenchDetails, BenchOptions, BenchReport, bench};
+use alexnet_train::{BenchDetails, BenchOptions, BenchReport, LayerTimes, bench};
 use anyhow::{Result, ensure};
 
 use crate::device::DeviceArguments;
@@ -78,9 +78,8 @@ fn show(report: &BenchReport) {
     if let Some(bytes) = report.peak_memory_bytes {
         println!("peak memory     {:.2} GB", bytes as f64 / 1e9);
     }
-    if let Some(rate) = report.fed_images_per_second {
+    if let (Some(rate), Some(threads)) = (report.fed_images_per_second, report.loader_threads) {
         let share = 100.0 * rate / images_per_second;
-        let threads = report.loader_threads;
         println!("with a loader   {rate:.1} images/s ({share:.0} %), {threads} loader threads");
     }
     let Some(details) = &report.details else { return };
@@ -96,15 +95,11 @@ fn show(report: &BenchReport) {
         "layer", "forward", "", "backward", "", "update"
     );
     for layer in layers {
+        let LayerTimes { name, forward_ms, forward_rate, update_ms, unit, .. } = layer;
+        let LayerTimes { backward_ms, backward_rate, .. } = layer;
         println!(
-            "{:<14} {:>7.1} ms {:>8.1} {:>8.1} ms {:>8.1} {:>7.1} ms  {}",
-            layer.name,
-            layer.forward_ms,
-            layer.forward_rate,
-            layer.backward_ms,
-            layer.backward_rate,
-            layer.update_ms,
-            layer.unit
+            "{name:<14} {forward_ms:>7.1} ms {forward_rate:>8.1} {backward_ms:>8.1} ms \
+             {backward_rate:>8.1} {update_ms:>7.1} ms  {unit}"
         );
     }
 }

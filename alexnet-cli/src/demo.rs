@@ -1,12 +1,11 @@
-//! The demo dataset, for training without data: it is drawn, and then prepared as any folder of
-//! images.
+//! The demo dataset, for training without data: drawn, and then prepared as any folder of images.
 
 use std::path::{Path, PathBuf};
 
 use alexnet_data::{Dataset, PrepareOptions, Source, prepare};
 use anyhow::Result;
 
-use crate::progress::bar;
+use crate::progress::with_bar;
 
 /// The demo dataset in `data/demo`, which is made unless it exists.
 pub(crate) fn dataset(print: &dyn Fn(&str)) -> Result<PathBuf> {
@@ -19,12 +18,7 @@ pub(crate) fn dataset(print: &dyn Fn(&str)) -> Result<PathBuf> {
     print(
         "no --data given: drawing the demo dataset, 10 classes of textured shapes, into data/demo",
     );
-    let bar = bar("demo dataset", 0);
     let options = PrepareOptions::new(Source::Demo, images, output);
-    prepare(&options, &|p| {
-        bar.set_length(p.total);
-        bar.set_position(p.done);
-    })?;
-    bar.finish_and_clear();
+    with_bar("demo dataset", |report| prepare(&options, &|p| report(p.done, p.total)))?;
     Ok(output.to_owned())
 }

@@ -2,6 +2,7 @@
 
 use alexnet_model::FusedLayer;
 use anyhow::Result;
+use indicatif::HumanCount;
 use serde::Serialize;
 
 use crate::preset::NetworkArguments;
@@ -37,12 +38,9 @@ struct Row {
 impl Table {
     fn new(layers: &[FusedLayer]) -> Self {
         let rows = layers.iter().flat_map(|layer| {
-            let row = |name: &String, kind, parameters, macs| Row {
-                name: name.clone(),
-                kind,
-                output: layer.output.dims(),
-                parameters,
-                macs,
+            let row = |name: &String, kind, parameters, macs| {
+                let (name, output) = (name.clone(), layer.output.dims());
+                Row { name, kind, output, parameters, macs }
             };
             let (parameters, macs) = (layer.parameter_count(), layer.multiply_adds());
             let own = row(&layer.name, layer.kind.word(), parameters, macs);
@@ -69,6 +67,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         "layer", "kind", "output", "parameters", "multiply-adds"
     );
     println!("{:<8} {:<9} {:>14}", "input", "", shape(&[c, h, w]));
+    let number = |n| if n == 0 { String::new() } else { grouped(n) };
     for row in &table.layers {
         let output = shape(&row.output);
         let (parameters, macs) = (number(row.parameters), number(row.macs));
@@ -83,18 +82,7 @@ fn shape(dims: &[usize]) -> String {
     dims.iter().map(ToString::to_string).collect::<Vec<_>>().join("x")
 }
 
-/// An empty cell for layers without parameters or multiply-adds.
-fn number(n: u64) -> String {
-    if n == 0 { String::new() } else { grouped(n) }
-}
-
 /// `60965224` as `60,965,224`.
 pub(crate) fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let groups: Vec<&str> = (0..digits.len())
-        .rev()
-        .step_by(3)
-        .map(|end| &digits[end.saturating_sub(2)..=end])
-        .collect();
-    groups.into_iter().rev().collect::<Vec<_>>().join(",")
+    HumanCount(n).to_string()
 }

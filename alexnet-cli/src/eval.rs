@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use alexnet_data::Dataset;
-use alexnet_train::{Checkpoint, check_classes, evaluate};
+use alexnet_train::{Checkpoint, Evaluation, check_classes, evaluate};
 use anyhow::{Result, ensure};
 
-use crate::progress::bar;
+use crate::progress::with_bar;
 use crate::weights::WeightsArguments;
 
 /// Error rates of weights on a dataset
@@ -34,8 +34,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let data = Dataset::open(&arguments.data)?;
     let split = data.split(&arguments.split)?;
     let checkpoint = Checkpoint::load(path)?;
-    let classes: Vec<String> = data.manifest().classes.iter().map(|c| c.name.clone()).collect();
-    check_classes(path, &checkpoint.classes, &arguments.data, &classes)?;
+    check_classes(path, &checkpoint, &data)?;
     let inputs = devices.iter().map(|device| checkpoint.input(path, device));
     let (inputs, sizes): (Vec<_>, Vec<_>) =
         inputs.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
@@ -47,26 +46,26 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         path.display(),
         arguments.data.display()
     );
-    let bar = bar("evaluate", split.len() as u64);
-    let network = checkpoint.network_on(&devices)?;
-    let mut progress = |images: usize| bar.set_position(images as u64);
-    let score =
-        evaluate(&network, split, &inputs, *views, arguments.loader_threads, &mut progress)?;
-    bar.finish_and_clear();
+    let (network, threads) = (checkpoint.network_on(&devices)?, arguments.loader_threads);
+    let score = with_bar("evaluate", |report| {
+        let mut progress = |images: usize| report(images as u64, split.len() as u64);
+        evaluate(&network, split, &inputs, *views, threads, &mut progress)
+    })?;
     if arguments.json {
         println!("{}", serde_json::to_string(&score)?);
     } else {
+        let Evaluation { images, views, loss, .. } = score;
         println!(
-            "{} images of split `{}`, {} view{}: top-1 error {:.2} %, top-5 error {:.2} %, \
-             loss {:.4}",
-            score.images,
+            "{images} images of split `{}`, {views} view{}: {}, loss {loss:.4}",
             arguments.split,
-            score.views,
-            if score.views == 1 { "" } else { "s" },
-            score.top1_error,
-            score.top5_error,
-            score.loss
+            if views == 1 { "" } else { "s" },
+            error_rates(&score)
         );
     }
     Ok(())
+}
+
+/// The error rates of an evaluation in words.
+pub(crate) fn error_rates(score: &Evaluation) -> String {
+    format!("top-1 error {:.2} %, top-5 error {:.2} %", score.top1_error, score.top5_error)
 }

@@ -61,7 +61,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     for (value, [r, g, b]) in statistics.eigenvalues.iter().zip(statistics.eigenvectors) {
         println!("axis   ({r:6.3}, {g:6.3}, {b:6.3}), variance {value:.1}");
     }
-    println!("\n{:<6} {:<20} images of {}", "label", "class", split_names(&data));
+    let splits = data.splits().map(|split| split.name()).collect::<Vec<_>>().join(", ");
+    println!("\n{:<6} {:<20} images of {splits}", "label", "class");
     for (label, class) in manifest.classes.iter().enumerate() {
         let counts = manifest.splits.iter().map(|s| format!("{:>8}", s.images_per_class[label]));
         let (counts, words) = (counts.collect::<String>(), class.words.as_deref().unwrap_or(""));
@@ -74,8 +75,4 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         write_png(path, &mean_picture(manifest))?;
     }
     Ok(())
-}
-
-fn split_names(data: &Dataset) -> String {
-    data.splits().map(|s| s.name().to_owned()).collect::<Vec<_>>().join(", ")
 }

@@ -1,7 +1,6 @@
 //! The one line that the program prints when it fails.
 
-/// clap's message about wrong arguments in one line: the fault, the nearest right one, where to
-/// look.
+/// clap's message about wrong arguments in one line: the fault, the nearest right one, the help.
 pub(crate) fn usage(message: &str) -> String {
     let lines = message.lines().map(str::trim).filter(|l| !l.is_empty());
     let parts: Vec<&str> = lines
@@ -27,22 +26,4 @@ pub(crate) fn one_line(error: &anyhow::Error) -> String {
                  smaller batch";
     }
     line
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_error_is_one_line_that_says_what_to_do() {
-        let error = anyhow::anyhow!(
-            "DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")\n  0: a backtrace"
-        );
-        let error = error.context("lrn");
-        let line = one_line(&error);
-        assert!(line.starts_with("lrn: DriverError(CUDA_ERROR_OUT_OF_MEMORY"), "{line}");
-        assert!(line.ends_with("smaller batch") && !line.contains('\n'), "{line}");
-        let twice = anyhow::anyhow!("no such file").context("no such file");
-        assert_eq!(one_line(&twice), "no such file");
-    }
 }

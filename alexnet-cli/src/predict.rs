@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use alexnet_data::{Pixels, decode};
 use alexnet_train::{Checkpoint, classify, ranking};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
 use crate::message::one_line;
@@ -57,9 +57,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             }
         }
     }
-    if failed > 0 {
-        bail!("{failed} of {} images could not be read", arguments.images.len());
-    }
+    ensure!(failed == 0, "{failed} of {} images could not be read", arguments.images.len());
     Ok(())
 }
 

@@ -38,7 +38,7 @@ pub(crate) fn network(preset: &str, file: Option<&Path>) -> Result<NetworkSpec> 
 /// The recipe of a preset, or of a file, with the changes of `--set KEY=VALUE`.
 pub(crate) fn recipe(preset: &str, file: Option<&Path>, set: &[String]) -> Result<Recipe> {
     let changes = set.iter().map(|change| match change.split_once('=') {
-        Some((key, value)) => Ok((key.trim().to_owned(), value.trim().to_owned())),
+        Some((key, value)) => Ok((key.trim(), value.trim())),
         None => bail!("--set {change}: expected KEY=VALUE, for example --set weights.rate=0.005"),
     });
     let changes = changes.collect::<Result<Vec<_>>>()?;

@@ -1,7 +1,7 @@
 //! `alexnet selftest`: whether a device computes what it should, as a table.
 
 use alexnet_train::{DeviceName, Precision, SelftestOptions, SelftestRow, selftest};
-use anyhow::{Result, bail};
+use anyhow::{Result, ensure};
 
 /// Test a device: every operation and a training step against the formulas
 #[derive(Debug, clap::Args)]
@@ -24,14 +24,14 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let all: &[Precision] = match arguments.device {
-        DeviceName::Cpu => &[Precision::F32],
-        DeviceName::Cuda(_) => &[Precision::F32, Precision::Tf32, Precision::Bf16],
+    let precisions = match (&arguments.precision[..], arguments.device) {
+        ([], DeviceName::Cpu) => vec![Precision::F32],
+        ([], DeviceName::Cuda(_)) => vec![Precision::F32, Precision::Tf32, Precision::Bf16],
+        (given, _) => given.to_vec(),
     };
     let options = SelftestOptions {
         device: arguments.device,
-        precisions: if arguments.precision.is_empty() { all } else { &arguments.precision }
-            .to_vec(),
+        precisions,
         deterministic: arguments.deterministic,
         spoil: arguments.spoil.clone(),
     };
@@ -46,9 +46,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         show(&rows);
     }
     let (missed, count) = (rows.iter().filter(|row| !row.passed).count(), rows.len());
-    if missed > 0 {
-        bail!("{}: {missed} of {count} comparisons miss", arguments.device);
-    }
+    ensure!(missed == 0, "{}: {missed} of {count} comparisons miss", arguments.device);
     if !arguments.json {
         println!("{}: all {count} comparisons pass", arguments.device);
     }
@@ -62,29 +60,25 @@ fn show(rows: &[SelftestRow]) {
         "{:<9} {:<9} {:<24} {:<16} {:>9} {:>9}",
         "precision", "operation", "", "worst at", "error", "bound"
     );
-    let key = |row: &SelftestRow| (row.precision.clone(), row.operation.clone(), row.what.clone());
-    let mut shown = Vec::new();
+    let key = |row: &SelftestRow| [&row.precision, &row.operation, &row.what].map(String::clone);
+    let share = |row: &SelftestRow| match row.error / row.bound {
+        share if row.error == 0.0 || row.passed && share.is_nan() => 0.0,
+        share if share.is_nan() => f64::INFINITY,
+        share => share,
+    };
+    let mut worst: Vec<&SelftestRow> = Vec::new();
     for row in rows {
-        if shown.contains(&key(row)) {
-            continue;
+        match worst.iter_mut().find(|other| key(other) == key(row)) {
+            None => worst.push(row),
+            Some(other) if share(row) >= share(other) => *other = row,
+            Some(_) => {}
         }
-        shown.push(key(row));
-        let share = |row: &&SelftestRow| match row.error / row.bound {
-            share if row.error == 0.0 || row.passed && share.is_nan() => 0.0,
-            share if share.is_nan() => f64::INFINITY,
-            share => share,
-        };
-        let alike = rows.iter().filter(|other| key(other) == key(row));
-        let worst = alike.max_by(|a, b| share(a).total_cmp(&share(b))).unwrap_or(row);
+    }
+    for SelftestRow { precision, operation, what, shape, error, bound, passed } in worst {
+        let verdict = if *passed { "pass" } else { "MISS" };
         println!(
-            "{:<9} {:<9} {:<24} {:<16} {:>9.1e} {:>9.1e}  {}",
-            worst.precision,
-            worst.operation,
-            worst.what,
-            worst.shape,
-            worst.error,
-            worst.bound,
-            if worst.passed { "pass" } else { "MISS" }
+            "{precision:<9} {operation:<9} {what:<24} {shape:<16} {error:>9.1e} {bound:>9.1e}  \
+             {verdict}"
         );
     }
 }

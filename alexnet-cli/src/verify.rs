@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use alexnet_data::{repair, verify};
 use anyhow::{Result, bail};
 
-use crate::progress::bar;
+use crate::progress::with_bar;
 
 /// Check every byte of a dataset; make damaged shards again
 #[derive(Debug, clap::Args)]
@@ -26,25 +26,14 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let dir = &arguments.data;
-    let check = || {
-        let bar = bar("verify", 0);
-        let faults = verify(dir, &|done, total| {
-            bar.set_length(total);
-            bar.set_position(done);
-        });
-        bar.finish_and_clear();
-        faults
-    };
+    let check = || with_bar("verify", |report| verify(dir, report));
     let mut faults = check()?;
     faults.iter().for_each(|fault| println!("{fault}"));
     if let Some(input) = arguments.input.as_ref().filter(|_| !faults.is_empty()) {
-        let bar = bar("repair", 0);
-        let done = repair(dir, input, arguments.val.as_deref(), &|p| {
-            bar.set_length(p.total);
-            bar.set_position(p.done);
+        let repaired = with_bar("repair", |report| {
+            repair(dir, input, arguments.val.as_deref(), &|p| report(p.done, p.total))
         });
-        bar.finish_and_clear();
-        println!("made again: {}", done?.join(", "));
+        println!("made again: {}", repaired?.join(", "));
         faults = check()?;
     }
     if !faults.is_empty() {

@@ -1,6 +1,10 @@
 //! The program as people and scripts use it: small runs from data to prediction, JSON, and errors
 //! of one line.
 
+#[path = "../src/message.rs"]
+#[allow(dead_code)] // what arguments are wrong in is tested by the program
+mod message;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -284,6 +288,18 @@ fn errors_name_the_thing_and_what_to_do() {
     let text = std::fs::read_to_string(&manifest).unwrap();
     std::fs::write(&manifest, text.replace(r#""classes""#, r#""klasses""#)).unwrap();
     world.fails(&eval("data", weights), &["manifest.json", "damaged"]);
+}
+
+#[test]
+fn an_error_is_one_line_that_says_what_to_do() {
+    let error = anyhow::anyhow!(
+        "DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")\n  0: a backtrace"
+    );
+    let line = message::one_line(&error.context("lrn"));
+    assert!(line.starts_with("lrn: DriverError(CUDA_ERROR_OUT_OF_MEMORY"), "{line}");
+    assert!(line.ends_with("smaller batch") && !line.contains('\n'), "{line}");
+    let twice = anyhow::anyhow!("no such file").context("no such file");
+    assert_eq!(message::one_line(&twice), "no such file");
 }
 
 #[test]

@@ -53,8 +53,7 @@ fn matches(device: &Device, shape: [usize; 4], mean_image: bool) -> Result<()> {
     assert_close("strided pixels", &y, &want, TOLERANCE)
 }
 
-/// Crops of `size` of images of `whole` (height, width), one for each window. What the reference
-/// subtracts from a crop is the mean as its window shows it.
+/// Crops of `size` of images of `whole` (height, width), one for each window.
 fn aligned_matches(
     device: &Device,
     whole: [usize; 2],
@@ -63,22 +62,7 @@ fn aligned_matches(
 ) -> Result<()> {
     let b = windows.len();
     let (pixels, mean, shift) = (pixels(&[b, h, w, 3]), mean(&[whole[0], whole[1], 3]), shift(b));
-    let mut want = Array { dims: vec![b, 3, h, w], values: vec![] };
-    for (crop, &Window { top, left, flip }) in windows.iter().enumerate() {
-        let mut seen = Array::zeros(&[h, w, 3]);
-        for (at, seen) in seen.values.iter_mut().enumerate() {
-            let (row, column) = (at / 3 / w, at / 3 % w);
-            let column = if flip { w - 1 - column } else { column };
-            *seen = mean.get([top + row, left + column, at % 3, 0]);
-        }
-        let one = |all: &Array, dims: &[usize]| {
-            let length = dims.iter().product::<usize>();
-            let values = all.values[crop * length..][..length].to_vec();
-            Array { dims: dims.to_vec(), values }
-        };
-        let (pixels, shift) = (one(&pixels, &[1, h, w, 3]), one(&shift, &[1, 3]));
-        want.values.extend(reference::input(INPUT.scale, &pixels, &seen, &shift).values);
-    }
+    let want = reference::input_aligned(INPUT.scale, &pixels, &mean, windows, &shift);
     let pixels = bytes(&pixels, device)?;
     let (mean, shift) = (mean.tensor(device)?, shift.tensor(device)?);
     let windows = Windows::new(windows, device)?;

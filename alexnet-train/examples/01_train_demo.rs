@@ -11,7 +11,7 @@ use alexnet_model::NetworkSpec;
 use alexnet_train::{ComputeDevice, Job, Recipe, RunFolder, Task, train};
 
 /// Trains the demo network on 80 images of ten classes, which makes ten steps.
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
     let temporary = tempfile::tempdir()?;
     let (images, data) = (temporary.path().join("images"), temporary.path().join("data"));
     let demo = DemoOptions { train_per_class: 8, val_per_class: 2, ..DemoOptions::STANDARD };
@@ -19,8 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = PrepareOptions::new(Source::Folder, &images, &data);
     prepare(&PrepareOptions { size: 72, ..options }, &|_progress| ())?;
 
-    let tiny = [("batch", "8"), ("epochs", "1")].map(|(k, v)| (k.to_owned(), v.to_owned()));
-    let recipe = Box::new(Recipe::preset("demo", &tiny)?);
+    let recipe = Box::new(Recipe::preset("demo", &[("batch", "8"), ("epochs", "1")])?);
     let network = Box::new(NetworkSpec::preset("demo")?);
     let job = Job {
         data,

@@ -20,26 +20,28 @@ use alexnet_train::{
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> Result<()> {
-    let temporary = tempfile::tempdir()?;
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
-    let (path, data) = match (arguments.next(), arguments.next()) {
-        (Some(checkpoint), Some(data)) => (checkpoint, data),
-        _ => trained(temporary.path())?,
-    };
+    run(arguments.next().zip(arguments.next()))
+}
+
+/// Evaluates the weights and the dataset that are given, or those that it makes.
+pub(crate) fn run(given: Option<(PathBuf, PathBuf)>) -> Result<()> {
+    let temporary = tempfile::tempdir()?;
+    let (path, data) = given.map_or_else(|| trained(temporary.path()), Ok)?;
     let data = Dataset::open(&data)?;
     let split = data.split("val")?;
 
     // A checkpoint holds the network, the mean image and the names of the classes.
     let device = ComputeDevice::cpu();
     let checkpoint = Checkpoint::load(&path)?;
-    let classes: Vec<String> = data.manifest().classes.iter().map(|c| c.name.clone()).collect();
-    check_classes(&path, &checkpoint.classes, data.dir(), &classes)?;
+    check_classes(&path, &checkpoint, &data)?;
     let (input, [height, width]) = checkpoint.input(&path, &device)?;
     let network = checkpoint.network_on(std::slice::from_ref(&device))?;
 
     // With ten views of each image, as in the paper.
     let inputs = [input];
     let score = evaluate(&network, split, &inputs, Views::Ten, 1, &mut |_images| ())?;
+    assert_eq!((score.images, score.views), (split.len(), 10));
     println!("top-1 error {:.1} %, top-5 error {:.1} %", score.top1_error, score.top5_error);
 
     // One image by itself.
@@ -58,8 +60,7 @@ fn trained(folder: &Path) -> Result<(PathBuf, PathBuf)> {
     draw_demo(&images, &demo, &|_| ())?;
     let options = PrepareOptions::new(Source::Folder, &images, &data);
     prepare(&PrepareOptions { size: 72, ..options }, &|_| ())?;
-    let tiny = [("batch", "8"), ("epochs", "1")].map(|(k, v)| (k.to_owned(), v.to_owned()));
-    let recipe = Box::new(Recipe::preset("demo", &tiny)?);
+    let recipe = Box::new(Recipe::preset("demo", &[("batch", "8"), ("epochs", "1")])?);
     let network = Box::new(NetworkSpec::preset("demo")?);
     let job = Job {
         data: data.clone(),

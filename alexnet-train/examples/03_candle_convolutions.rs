@@ -11,6 +11,7 @@
 use std::time::Instant;
 
 use candle_core::{Device, Result, Tensor, Var};
+use serde_json::{Value, json};
 
 /// Input (channels, height = width), output channels, kernel, stride, padding, groups.
 const LAYERS: [([usize; 2], usize, usize, usize, usize, usize); 5] = [
@@ -48,6 +49,12 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let (batch, steps) = (number("--batch", 128)?, number("--steps", 3)?);
     let threads = number("--threads", std::thread::available_parallelism().map_or(1, usize::from))?;
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
+    println!("{}", measured(batch, steps)?);
+    Ok(())
+}
+
+/// The seconds of each step, as JSON.
+pub(crate) fn measured(batch: usize, steps: usize) -> Result<Value> {
     let mut layers = Vec::new();
     for (index, ([channels, side], out, kernel, stride, padding, groups)) in
         LAYERS.into_iter().enumerate()
@@ -71,12 +78,10 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
             seconds.push(start.elapsed().as_secs_f64());
         }
     }
-    let line = serde_json::json!({
+    Ok(json!({
         "peer": "candle's own convolutions",
         "batch": batch,
-        "threads": threads,
+        "threads": rayon::current_num_threads(),
         "step_seconds": seconds,
-    });
-    println!("{line}");
-    Ok(())
+    }))
 }

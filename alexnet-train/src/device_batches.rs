@@ -1,5 +1,4 @@
-//! Batches on their way from the loader to the devices: while a GPU works on one batch, the next is
-//! sent.
+//! Batches on their way from the loader to the devices: a GPU gets the next one while it computes.
 
 use std::time::Instant;
 
@@ -18,12 +17,11 @@ pub(crate) struct DeviceBatches<'a> {
     stagings: Vec<Staging>, // one for each device
     /// Whether the next batch is sent before it is asked for.
     sends_early: bool,
-    sent: Option<Sent>,
-    waited: f64,
+    sent: Option<Result<Sent, Error>>,
 }
 
-/// A batch that was sent, and the seconds that the loop waited for the loader.
-type Sent = (Result<Vec<DeviceBatch>, Error>, f64);
+/// A batch on each device, or on its way there, and the seconds that it was waited for.
+type Sent = (Vec<DeviceBatch>, f64);
 
 impl<'a> DeviceBatches<'a> {
     /// Batches for the devices of `inputs`, at least one.
@@ -31,23 +29,15 @@ impl<'a> DeviceBatches<'a> {
         loaded: &'a mut LoadedBatches,
         inputs: &'a [InputStage],
     ) -> Result<Self, Error> {
-        let stagings = inputs.iter().map(|input| Staging::new(input.compute().device()));
+        let stagings = inputs.iter().map(|input| Staging::new(input.compute.device()));
         let stagings = stagings.collect::<TensorResult<_>>()?;
-        let sends_early = inputs.iter().any(|input| input.compute().is_async());
-        Ok(Self { loaded, inputs, stagings, sends_early, sent: None, waited: 0.0 })
+        let sends_early = inputs.iter().any(|input| input.compute.is_async());
+        Ok(Self { loaded, inputs, stagings, sends_early, sent: None })
     }
 
-    /// The next batch, on each device or on its way there.
-    pub(crate) fn next(&mut self) -> Result<Vec<DeviceBatch>, Error> {
-        let sent = self.sent.take().or_else(|| self.send());
-        let (batch, waited) = sent.unwrap_or((Err(Error::LoaderGone), 0.0));
-        self.waited = waited;
-        batch
-    }
-
-    /// The seconds that the loop waited for the loader until it had the batch that `next` gave.
-    pub(crate) fn waited(&self) -> f64 {
-        self.waited
+    /// The next batch.
+    pub(crate) fn next(&mut self) -> Result<Sent, Error> {
+        self.sent.take().or_else(|| self.send()).unwrap_or(Err(Error::LoaderGone))
     }
 
     /// The network's input `(B, 3, h, w)` on each device; `divisor` as in [`InputStage::run`].
@@ -68,17 +58,16 @@ impl<'a> DeviceBatches<'a> {
     }
 
     /// Sends the next batch of the loader; `None` after the last.
-    fn send(&mut self) -> Option<Sent> {
+    fn send(&mut self) -> Option<Result<Sent, Error>> {
         let began = Instant::now();
         let loaded = self.loaded.next()?;
         let waited = began.elapsed().as_secs_f64();
-        let sent = loaded.and_then(|batch| {
+        Some(loaded.and_then(|batch| {
             let ways = self.inputs.iter().zip(&mut self.stagings);
             let sent = ways.map(|(input, staging)| input.send(&batch, staging));
             let sent = sent.collect::<TensorResult<_>>()?;
             self.loaded.give_back(batch);
-            Ok(sent)
-        });
-        Some((sent, waited))
+            Ok((sent, waited))
+        }))
     }
 }

@@ -78,26 +78,18 @@ pub enum Error {
         /// Its name in the dataset.
         dataset: String,
     },
-    /// A folder that already holds a run.
+    /// This folder already holds a run.
     #[error(
         "{} already holds a run; go on with it by --resume, or name another folder with --run",
-        run.display()
+        .0.display()
     )]
-    RunExists {
-        /// The folder.
-        run: PathBuf,
-    },
-    /// A folder that holds no run to go on with.
+    RunExists(PathBuf),
+    /// This folder holds no run to go on with.
     #[error(
-        "{} holds no run to resume: {missing} is missing; leave out --resume to start one",
-        run.display()
+        "{} holds no run to resume: run.json is missing; leave out --resume to start one",
+        .0.display()
     )]
-    NoRun {
-        /// The folder.
-        run: PathBuf,
-        /// The file that should be there.
-        missing: &'static str,
-    },
+    NoRun(PathBuf),
     /// A dataset that is not the one the run started with.
     #[error(
         "run {} was trained on another dataset than {}; resume it with the one it began with",
@@ -133,9 +125,9 @@ pub enum Error {
     /// A GPU with too little free memory.
     #[error(
         "{device}: a step with a batch of {batch} needs about {:.1} GB, {:.1} GB are free{}",
-        gigabytes(needs),
-        gigabytes(free),
-        advice(fits)
+        *needs as f64 / 1e9,
+        *free as f64 / 1e9,
+        advice(*fits)
     )]
     Memory {
         /// The GPU.
@@ -157,11 +149,7 @@ pub enum Error {
     LoaderGone,
 }
 
-fn gigabytes(bytes: &u64) -> f64 {
-    *bytes as f64 / 1e9
-}
-
-fn advice(fits: &usize) -> String {
+fn advice(fits: usize) -> String {
     match fits {
         0 => ": not one image fits; end other programs on the GPU or take another".to_owned(),
         fits => format!(": a batch of {fits} fits (--set batch={fits}; for bench --batch {fits})"),

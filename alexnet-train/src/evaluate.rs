@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use alexnet_data::{Batch, Split, Views, test_views};
+use alexnet_data::{Batch, Dataset, Split, Views, test_views};
 use alexnet_kernels::PoolGuard;
 use alexnet_model::{Mode, Network};
 use candle_core::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::Checkpoint;
 use crate::device_batches::DeviceBatches;
 use crate::error::Error;
 use crate::input::InputStage;
@@ -59,28 +60,35 @@ pub fn evaluate(
     };
     let classes = network.spec().classes().unwrap_or(0);
     let _memory = PoolGuard::new(); // each batch reuses the buffers of the previous one
-    let mut score = Score::default();
+    let (mut images, mut loss, mut right) = (0, 0.0, [0.0; 2]); // right: top-1 and top-5
     prefetch(loader_threads, jobs, fill, |loaded| {
         let mut batches = DeviceBatches::new(loaded, inputs)?;
-        while score.images < split.len() {
-            let records = records(score.images);
+        while images < split.len() {
+            let records = records(images);
             let mut sums = vec![vec![0.0; classes]; records.len()]; // (B, classes), over the views
             for _ in &views {
-                let batch = batches.next()?;
-                let images = batches.images(&batch, 1.0)?; // (B, 3, h, w) on each device
-                let logits = network.forward(&images[..], Mode::Test)?; // (B, classes)
-                drop(images);
+                let (batch, _) = batches.next()?;
+                let input = batches.images(&batch, 1.0)?; // (B, 3, h, w) on each device
+                let logits = network.forward(&input[..], Mode::Test)?; // (B, classes)
+                drop(input);
                 batches.release(batch)?;
                 let rows = probabilities(&logits)?;
                 let pairs = sums.iter_mut().flatten().zip(rows.iter().flatten());
                 pairs.for_each(|(sum, p)| *sum += p);
             }
             for (sums, record) in sums.iter().zip(records) {
-                score.add(sums, split.label(record)? as usize, views.len());
+                let of_label = sums.get(split.label(record)? as usize);
+                let of_label = of_label.copied().unwrap_or(f64::NAN);
+                loss -= (of_label / views.len() as f64).max(f64::MIN_POSITIVE).ln();
+                right[0] += credit(sums, of_label, 1);
+                right[1] += credit(sums, of_label, 5);
+                images += 1;
             }
-            progress(score.images);
+            progress(images);
         }
-        Ok(score.evaluation(views.len()))
+        let count = images as f64;
+        let [top1_error, top5_error] = right.map(|right| 100.0 * (count - right) / count);
+        Ok(Evaluation { images, views: views.len(), loss: loss / count, top1_error, top5_error })
     })
 }
 
@@ -122,36 +130,6 @@ pub fn ranking(probabilities: &[f64], top: usize) -> Vec<(usize, f64)> {
     ranked
 }
 
-#[derive(Debug, Default)]
-struct Score {
-    images: usize,
-    loss: f64,
-    top1: f64,
-    top5: f64,
-}
-
-impl Score {
-    /// Adds an image whose probabilities, summed over `views`, are `p`.
-    fn add(&mut self, p: &[f64], label: usize, views: usize) {
-        let right = p.get(label).copied().unwrap_or(f64::NAN);
-        self.images += 1;
-        self.loss -= (right / views as f64).max(f64::MIN_POSITIVE).ln();
-        self.top1 += credit(p, right, 1);
-        self.top5 += credit(p, right, 5);
-    }
-
-    fn evaluation(&self, views: usize) -> Evaluation {
-        let per_cent = |right: f64| 100.0 * (self.images as f64 - right) / self.images as f64;
-        Evaluation {
-            images: self.images,
-            views,
-            loss: self.loss / self.images as f64,
-            top1_error: per_cent(self.top1),
-            top5_error: per_cent(self.top5),
-        }
-    }
-}
-
 /// The share of one image that is right where its class has probability `right` and `places`
 /// guesses count: 1, 0, or the places that are left over the number of classes that tie for them,
 /// as the original code counts.
@@ -164,44 +142,27 @@ fn credit(p: &[f64], right: f64, places: usize) -> f64 {
     (places.saturating_sub(above) as f64 / ties as f64).min(1.0)
 }
 
-/// Refuses weights that were trained for other classes than the dataset's.
+/// Refuses weights, those of the file `path`, for other classes than the dataset's.
 ///
 /// # Errors
 ///
 /// [`Error::Classes`] or [`Error::ClassNames`], naming the first difference.
-pub fn check_classes(
-    checkpoint: &Path,
-    weights: &[String],
-    data: &Path,
-    dataset: &[String],
-) -> Result<(), Error> {
-    let (checkpoint, data) = (checkpoint.to_owned(), data.to_owned());
+pub fn check_classes(path: &Path, weights: &Checkpoint, dataset: &Dataset) -> Result<(), Error> {
+    let (checkpoint, data) = (path.to_owned(), dataset.dir().to_owned());
+    let (weights, dataset) = (&weights.classes, class_names(dataset));
     if weights.len() != dataset.len() {
         let (weights, dataset) = (weights.len(), dataset.len());
         return Err(Error::Classes { checkpoint, weights, data, dataset });
     }
-    match weights.iter().zip(dataset).enumerate().find(|(_, (a, b))| a != b) {
+    match weights.iter().cloned().zip(dataset).enumerate().find(|(_, (a, b))| a != b) {
         None => Ok(()),
-        Some((index, (weights, dataset))) => Err(Error::ClassNames {
-            checkpoint,
-            data,
-            index,
-            weights: weights.clone(),
-            dataset: dataset.clone(),
-        }),
+        Some((index, (weights, dataset))) => {
+            Err(Error::ClassNames { checkpoint, data, index, weights, dataset })
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ties_share_the_places_left() {
-        assert_eq!(credit(&[0.5, 0.3, 0.2], 0.5, 1), 1.0);
-        assert_eq!(credit(&[0.4, 0.4, 0.2], 0.4, 1), 0.5);
-        assert_eq!(credit(&[0.4, 0.3, 0.3], 0.3, 2), 0.5);
-        assert_eq!(credit(&[0.1; 10], 0.1, 5), 0.5);
-        assert_eq!(credit(&[f64::NAN; 3], f64::NAN, 1), 0.0);
-    }
+/// The names of a dataset's classes, in the order of their labels.
+pub(crate) fn class_names(data: &Dataset) -> Vec<String> {
+    data.manifest().classes.iter().map(|class| class.name.clone()).collect()
 }

@@ -1,6 +1,6 @@
 //! From the bytes of a batch to the network's input on a device.
 
-use alexnet_data::{Batch, Statistics, View};
+use alexnet_data::{Batch, View};
 use alexnet_kernels::{ComputeDevice, DeviceBatch, HostBatch, Input, Staging, Window};
 use candle_core::{Device, Result, Tensor};
 
@@ -12,7 +12,7 @@ pub struct InputStage {
     mean: Tensor,  // (h, w, 3); (H, W, 3) where the mean is aligned; or (3)
     aligned: bool, // whether the mean is as large as the stored images and follows the crop
     scale: [f32; 3],
-    compute: ComputeDevice,
+    pub(crate) compute: ComputeDevice,
 }
 
 impl InputStage {
@@ -82,14 +82,4 @@ impl InputStage {
         }
         input.forward(&batch.pixels, &self.mean, &batch.shift)
     }
-
-    /// The device of the input.
-    pub(crate) fn compute(&self) -> &ComputeDevice {
-        &self.compute
-    }
-}
-
-/// The mean image of a dataset, `(H, W, 3)`, as checkpoints carry it.
-pub(crate) fn mean_image(statistics: &Statistics, stored: [usize; 2]) -> Result<Tensor> {
-    Tensor::from_slice(&statistics.mean_image, (stored[0], stored[1], 3), &Device::Cpu)
 }

@@ -68,8 +68,7 @@ impl Job {
             Task::Resume { epochs } => self.resume(data, *epochs)?,
         };
         let RunConfig { recipe, network, .. } = &config;
-        let names: Vec<&str> = network.layers.iter().map(|l| l.name.as_str()).collect();
-        recipe.check_layers(&names)?;
+        recipe.check_layers(network)?;
         let towers = network.fused_layers_on(self.devices.len())?;
         let ([_, h, w], stored) = (network.input, [data.manifest().height, data.manifest().width]);
         if h > stored[0] || w > stored[1] {

@@ -5,7 +5,6 @@
 mod checkpoint;
 mod error;
 mod event;
-mod event_sink;
 mod job;
 mod rates;
 mod recipe;
@@ -28,8 +27,8 @@ mod train;
 
 // How fast and how right a device is
 mod bench;
-mod random_batch;
 mod selftest;
+mod trainer;
 
 /// Devices and the pooling allocator, re-exported for programs.
 pub use alexnet_kernels::{

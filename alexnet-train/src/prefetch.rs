@@ -51,9 +51,8 @@ pub(crate) fn prefetch<T>(
         let start = |thread: usize| {
             let (done, ready) = bounded(AHEAD);
             let (reusable, fill) = (reusable.clone(), &fill);
-            let first = jobs.clone().find(|job| job % threads as u64 == thread as u64);
+            let own = jobs.clone().filter(move |job| job % threads as u64 == thread as u64);
             scope.spawn(move || {
-                let own = first.into_iter().flat_map(|first| (first..jobs.end).step_by(threads));
                 for job in own {
                     let mut batch: Batch = reusable.try_recv().unwrap_or_default();
                     let result = fill(job, &mut batch).map(|()| batch);

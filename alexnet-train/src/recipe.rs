@@ -110,8 +110,7 @@ pub struct ColorRecipe {
     pub sigma: f64,
     /// What a draw is multiplied by.
     pub scale: ColorScale,
-    /// The shifted pixels are divided by this while there is noise: by 1.1 in the original code, by
-    /// 1 in the paper.
+    /// What shifted pixels are divided by: 1.1 in the original code, 1 in the paper.
     pub divisor: f32,
 }
 
@@ -124,7 +123,7 @@ impl Recipe {
     /// ```
     /// use alexnet_train::Recipe;
     ///
-    /// let recipe = Recipe::preset("original", &[("epochs".to_owned(), "2".to_owned())])?;
+    /// let recipe = Recipe::preset("original", &[("epochs", "2")])?;
     /// assert_eq!((recipe.batch, recipe.epochs, recipe.weights.rate), (128, 2, 0.01));
     /// # Ok::<(), alexnet_train::Error>(())
     /// ```
@@ -133,7 +132,7 @@ impl Recipe {
     ///
     /// [`Error::Network`] for an unknown name and [`Error::Recipe`] for an unknown key, with the
     /// nearest right one; [`Error::Recipe`] for a value that cannot be.
-    pub fn preset(name: &str, changes: &[(String, String)]) -> Result<Self, Error> {
+    pub fn preset(name: &str, changes: &[(&str, &str)]) -> Result<Self, Error> {
         NetworkSpec::preset(name)?; // its error suggests a name
         let file = RECIPES.get_file(format!("{name}.toml")).and_then(File::contents_utf8);
         let origin = name.to_owned();
@@ -146,29 +145,22 @@ impl Recipe {
     /// # Errors
     ///
     /// [`Error::Recipe`] for text that is not a recipe.
-    pub fn from_toml(
-        origin: &str,
-        text: &str,
-        changes: &[(String, String)],
-    ) -> Result<Self, Error> {
+    pub fn from_toml(origin: &str, text: &str, changes: &[(&str, &str)]) -> Result<Self, Error> {
         let fail = |message: String| Error::Recipe { origin: origin.to_owned(), message };
-        let mut table: toml::Table =
-            text.parse().map_err(|e: toml::de::Error| fail(explain(&e.to_string())))?;
+        let unreadable = |e: toml::de::Error| fail(explain(&e.to_string()));
+        let mut table: toml::Table = text.parse().map_err(unreadable)?;
         for (key, value) in changes {
             set(&mut table, key, value).map_err(fail)?;
         }
-        let recipe: Self =
-            table.try_into().map_err(|e: toml::de::Error| fail(explain(&e.to_string())))?;
+        let recipe: Self = table.try_into().map_err(unreadable)?;
         recipe.check().map_err(fail)?;
         Ok(recipe)
     }
 
     fn check(&self) -> Result<(), String> {
-        if self.batch == 0 || self.epochs == 0 {
-            return Err(format!(
-                "batch = {}, epochs = {}: both must be at least 1",
-                self.batch, self.epochs
-            ));
+        let Self { batch, epochs, .. } = self;
+        if *batch == 0 || *epochs == 0 {
+            return Err(format!("batch = {batch}, epochs = {epochs}: both must be at least 1"));
         }
         if self.augmentation.shared_by == 0 {
             return Err("augmentation.shared_by must be at least 1".to_owned());
@@ -179,11 +171,13 @@ impl Recipe {
         self.schedule.check()
     }
 
-    /// Refuses names of layers that are not among `layers`.
-    pub(crate) fn check_layers(&self, layers: &[&str]) -> Result<(), Error> {
+    /// Refuses names of layers that `network` does not have.
+    pub(crate) fn check_layers(&self, network: &NetworkSpec) -> Result<(), Error> {
+        let layers = || network.layers.iter().map(|layer| layer.name.as_str());
         let mut named = self.layers.keys().map(String::as_str).chain(self.schedule.layers());
-        let Some(name) = named.find(|name| !layers.contains(name)) else { return Ok(()) };
-        let hint = nearest(name, layers.iter().copied());
+        let unknown = named.find(|name| layers().all(|layer| layer != *name));
+        let Some(name) = unknown else { return Ok(()) };
+        let hint = nearest(name, layers());
         let hint = hint.map_or(String::new(), |nearest| format!(", did you mean `{nearest}`?"));
         let message = format!("the network has no layer `{name}`{hint}");
         Err(Error::Recipe { origin: self.name.clone(), message })

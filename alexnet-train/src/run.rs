@@ -76,7 +76,7 @@ impl RunFolder {
     /// Starts a run here.
     pub(crate) fn create(&self, config: &RunConfig) -> Result<(), Error> {
         if self.0.join(Self::CONFIG).exists() {
-            return Err(Error::RunExists { run: self.0.clone() });
+            return Err(Error::RunExists(self.0.clone()));
         }
         std::fs::create_dir_all(&self.0).map_err(Error::io(&self.0))?;
         self.update(config)
@@ -91,12 +91,11 @@ impl RunFolder {
     ///
     /// # Errors
     ///
-    /// [`Error::NoRun`] for a folder without a run; [`Error::Checkpoint`] for a file that is not
-    /// what a run writes.
+    /// [`Error::NoRun`]; [`Error::Checkpoint`] for a file that is not what a run writes.
     pub fn config(&self) -> Result<RunConfig, Error> {
         let path = self.0.join(Self::CONFIG);
         if !path.exists() {
-            return Err(Error::NoRun { run: self.0.clone(), missing: Self::CONFIG });
+            return Err(Error::NoRun(self.0.clone()));
         }
         let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
         serde_json::from_str(&text)

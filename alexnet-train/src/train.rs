@@ -5,16 +5,15 @@ use std::time::Instant;
 use alexnet_data::{Batch, Dataset, Plan, Split, Views};
 use alexnet_kernels::{PoolGuard, cross_entropy_with_grad};
 use alexnet_model::{Mode, Network};
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor};
 
 use crate::checkpoint::{CheckpointWriter, Progress};
 use crate::device_batches::DeviceBatches;
 use crate::devices::{candle_devices, names};
 use crate::error::Error;
-use crate::evaluate::{Evaluation, evaluate};
-use crate::event::Event;
-use crate::event_sink::EventSink;
-use crate::input::{InputStage, mean_image};
+use crate::evaluate::{Evaluation, class_names, evaluate};
+use crate::event::{Event, EventSink};
+use crate::input::InputStage;
 use crate::job::Job;
 use crate::memory;
 use crate::optimizer::Optimizer;
@@ -61,8 +60,9 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluati
     };
     let plans = [plan(false)?, plan(true)?];
     let steps = plans[0].steps_per_epoch();
-    let classes: Vec<String> = data.manifest().classes.iter().map(|c| c.name.clone()).collect();
-    let mean_image = mean_image(statistics, stored)?; // (H, W, 3)
+    let classes = class_names(&data);
+    let mean_image =
+        Tensor::from_slice(&statistics.mean_image, (stored[0], stored[1], 3), &Device::Cpu)?;
     let checkpoints = CheckpointWriter { recipe, classes: &classes, mean_image: &mean_image };
     let _memory = PoolGuard::new(); // each step reuses the buffers of the previous one
     let mut events = EventSink::open(job.run.log(), on_event)?;
@@ -110,7 +110,7 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluati
 
             pending.restart_clock();
             while at.step < steps {
-                let batch = batches.next()?; // the whole batch on each device
+                let (batch, waited) = batches.next()?; // the whole batch on each device
                 let images = batches.images(&batch, divisor)?; // (B, 3, h, w) on each device
 
                 let update = (at.epoch * steps + at.step) as u64;
@@ -123,8 +123,8 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluati
                 })?;
 
                 drop(images);
-                let (step, waited) = (at.step, batches.waited());
                 batches.release(batch)?; // the next batch is sent while a GPU works on this step
+                let step = at.step;
                 at.step += 1;
                 let save_now = at.step < steps && saved.elapsed() >= job.checkpoint_every;
                 if pending.add(step, losses, waited) || save_now || at.step == steps {

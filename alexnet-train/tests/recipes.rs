@@ -26,7 +26,7 @@ fn original_has_the_papers_constants() {
 }
 
 fn change(key: &str, value: &str) -> Result<Recipe, String> {
-    Recipe::preset("demo", &[(key.to_owned(), value.to_owned())]).map_err(|e| e.to_string())
+    Recipe::preset("demo", &[(key, value)]).map_err(|e| e.to_string())
 }
 
 #[test]

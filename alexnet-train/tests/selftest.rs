@@ -1,5 +1,9 @@
 //! The self-test passes on the CPU, and finds every operation whose results are made wrong.
 
+#[path = "../src/selftest/bounds.rs"]
+#[allow(dead_code)] // only some bounds are tested by themselves
+mod bounds;
+
 use alexnet_train::{DeviceName, Precision, SelftestOptions, SelftestRow, selftest};
 
 fn rows(spoil: &[&str]) -> Vec<SelftestRow> {
@@ -71,4 +75,24 @@ fn the_cpu_computes_in_f32_only() {
     };
     let error = selftest(&options, &mut |_| ()).unwrap_err().to_string();
     assert_eq!(error, "precision bf16 needs a GPU: use --device cuda:0, or --precision f32");
+}
+
+#[test]
+fn errors_are_seen() {
+    assert_eq!(bounds::largest(&[1.0, 2.0, -4.0], &[1.0, 2.5, -4.0]), 0.125);
+    assert!(bounds::largest(&[f64::NAN, 1.0], &[1.0, 1.0]).is_nan());
+    assert!(bounds::largest(&[1.0, f64::NAN], &[1.0, 1.0]).is_nan());
+    assert_eq!(bounds::norm(&[3.0, 4.0], &[0.0, 4.0]), 0.75);
+    assert!(bounds::norm(&[f64::NAN], &[1.0]).is_nan());
+}
+
+#[test]
+fn bounds_see_a_wrong_term() {
+    // One term of k too many changes a sum of k random terms by about 1/√k of it.
+    for terms in [9usize, 363, 2304] {
+        let wrong = 1.0 / (terms as f64).sqrt();
+        assert!(bounds::matmul(Precision::F32, terms, 1) < wrong / 100.0);
+        assert!(bounds::matmul(Precision::Tf32, terms, 1) < wrong / 5.0);
+        assert!(bounds::matmul(Precision::Bf16, terms, 2) < wrong);
+    }
 }

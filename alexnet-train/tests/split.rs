@@ -57,7 +57,7 @@ fn a_split_run_goes_as_one_on_one_device() {
 
     let log = fs::read_to_string(split.run.log()).unwrap();
     let line = log.lines().find(|line| line.contains(r#""event":"split""#)).unwrap();
-    assert!(line.contains(r#""devices":2,"crossings":["fc3","fc4"]"#), "{line}");
+    assert!(line.contains(r#""devices":2,"crossings":["conv3","fc4","fc5"]"#), "{line}");
     assert!(!fs::read_to_string(one.run.log()).unwrap().contains("split"));
 }
 

@@ -94,16 +94,12 @@ fn contenders(arguments: &Arguments) -> Vec<Contender> {
         ("--steps", arguments.steps),
     ];
     let numbers = numbers.map(|(key, n)| [key.to_owned(), n.to_string()]).concat();
-    let ours: &[&str] = match (arguments.convolutions, arguments.loader) {
-        (true, _) => &["--without", "norm2"],
+    type Choice<'a> = (&'a [&'a str], &'a [Peer], Vec<String>);
+    let (ours, peers, numbers): Choice<'_> = match (arguments.convolutions, arguments.loader) {
+        (true, _) => (&["--without", "norm2"], &CONVOLUTIONS, numbers),
         // A step of few images: the loader is measured beside it.
-        (_, true) => &["--batch", "8", "--steps", "1"],
-        _ => &["--without", "norm2", "--step-only"],
-    };
-    let (peers, numbers): (&[Peer], _) = match (arguments.convolutions, arguments.loader) {
-        (true, _) => (&CONVOLUTIONS, numbers),
-        (_, true) => (&LOADERS, Vec::new()),
-        _ => (&PEERS, numbers),
+        (_, true) => (&["--batch", "8", "--steps", "1"], &LOADERS, Vec::new()),
+        _ => (&["--without", "norm2", "--step-only"], &PEERS, numbers),
     };
     let cargo = process::cargo().get_program().display().to_string();
     let run = ["run", "--release", "--quiet", "--package"];

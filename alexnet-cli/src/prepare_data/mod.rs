@@ -6,7 +6,6 @@ mod size;
 mod summary;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use alexnet_data::{Encoding, Exif, PrepareOptions, Source, merge, prepare_part, prepare_until};
@@ -126,34 +125,38 @@ impl Stored {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let Arguments { quiet, json, .. } = *arguments;
-    let summary = if let Some(parts) = &arguments.machines.merge {
-        merge(parts, &arguments.output, arguments.strict)?
-    } else {
-        let part = arguments.machines.part.as_deref();
-        let environment = |name: &str| std::env::var(name).ok();
-        let part = part.map(|text| part::part(text, &environment)).transpose()?;
-        let options = options(arguments)?;
-        let bar = ProgressDisplay::new(quiet, json);
-        let stop = stop_on_signal()?;
-        let show = |progress| bar.show(progress);
-        if let Some(part) = part {
-            let summary = prepare_part(&options, part, &show, &stop);
-            bar.clear();
-            let summary = summary?;
-            if !quiet {
-                summary::part(json, &part.to_string(), &summary);
-            }
-            return Ok(());
+    let line = match &arguments.machines.merge {
+        Some(parts) => {
+            let merged = merge(parts, &arguments.output, arguments.strict)?;
+            summary::whole(arguments.json, &merged)
         }
-        let summary = prepare_until(&options, &show, &stop);
-        bar.clear();
-        summary?
+        None => prepared(arguments)?,
     };
-    if !quiet {
-        summary::whole(json, &summary);
+    if !arguments.quiet {
+        println!("{line}");
     }
     Ok(())
+}
+
+/// Set by Ctrl-C, and by the signal with which a scheduler ends jobs.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// Makes a dataset or a part of one, and gives its counts.
+fn prepared(arguments: &Arguments) -> Result<String> {
+    let part = arguments.machines.part.as_deref();
+    let environment = |name: &str| std::env::var(name).ok();
+    let part = part.map(|text| part::part(text, &environment)).transpose()?;
+    let options = options(arguments)?;
+    let bar = ProgressDisplay::new(arguments.quiet, arguments.json);
+    ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed)).context("cannot catch Ctrl-C")?;
+    let show = |progress| bar.show(progress);
+    let counts = match part {
+        None => prepare_until(&options, &show, &STOP).map(|s| summary::whole(arguments.json, &s)),
+        Some(part) => prepare_part(&options, part, &show, &STOP)
+            .map(|s| summary::part(arguments.json, part, &s)),
+    };
+    bar.clear();
+    Ok(counts?)
 }
 
 fn options(arguments: &Arguments) -> Result<PrepareOptions> {
@@ -187,13 +190,4 @@ fn source_and_input(arguments: &Arguments) -> Result<(Source, PathBuf)> {
         }
         (_, None) => bail!("--input is missing: expected the folder with the images or archives"),
     }
-}
-
-/// A flag that Ctrl-C sets, and the signal with which a scheduler ends jobs.
-fn stop_on_signal() -> Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let set = Arc::clone(&stop);
-    ctrlc::set_handler(move || set.store(true, Ordering::Relaxed))
-        .context("cannot catch Ctrl-C")?;
-    Ok(stop)
 }

@@ -10,71 +10,64 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// How often a line of JSON is written.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// How progress is shown.
-pub(super) enum ProgressDisplay {
-    Bar(Mutex<Option<(Stage, ProgressBar)>>),
-    Json(Mutex<Option<JsonStage>>),
-    Nothing,
+/// Shows the progress of one stage after another.
+pub(super) struct ProgressDisplay {
+    quiet: bool,
+    json: bool,
+    stage: Mutex<Option<StageDisplay>>,
 }
 
-/// The stage of which lines of JSON are written, and when it and the last line began.
-pub(super) struct JsonStage {
+/// The stage that is shown. Its bar also measures its time for lines of JSON.
+struct StageDisplay {
     stage: Stage,
-    start: Instant,
-    last: Instant,
+    bar: ProgressBar,
+    last_line: Instant,
 }
 
 impl ProgressDisplay {
     pub(super) fn new(quiet: bool, json: bool) -> Self {
-        match (json, quiet) {
-            (_, true) => Self::Nothing,
-            (true, _) => Self::Json(Mutex::new(None)),
-            _ => Self::Bar(Mutex::new(None)),
-        }
+        Self { quiet, json, stage: Mutex::new(None) }
     }
 
     pub(super) fn show(&self, progress: Progress) {
-        match self {
-            Self::Bar(bar) => _ = bar.lock().map(|mut bar| show_bar(&mut bar, progress)),
-            Self::Json(stage) => _ = stage.lock().map(|mut stage| show_json(&mut stage, progress)),
-            Self::Nothing => {}
+        let Ok(mut shown) = self.stage.lock() else { return };
+        if let Some(old) = shown.take_if(|shown| shown.stage != progress.stage) {
+            old.bar.finish_and_clear();
+        }
+        let shown = shown.get_or_insert_with(|| {
+            let hidden = self.quiet || self.json;
+            let bar = if hidden { ProgressBar::hidden() } else { stage_bar(progress) };
+            StageDisplay { stage: progress.stage, bar, last_line: Instant::now() }
+        });
+        if self.json {
+            show_json(shown, progress);
+        } else {
+            show_bar(&shown.bar, progress);
         }
     }
 
     pub(super) fn clear(&self) {
-        if let Self::Bar(bar) = self
-            && let Ok(mut bar) = bar.lock()
-            && let Some((_, bar)) = bar.take()
-        {
-            bar.finish_and_clear();
+        if let Some(shown) = self.stage.lock().ok().and_then(|mut shown| shown.take()) {
+            shown.bar.finish_and_clear();
         }
     }
 }
 
 /// Writes a line of JSON at the end of a stage, and every second before it.
-fn show_json(current: &mut Option<JsonStage>, progress: Progress) {
-    let now = Instant::now();
-    let fresh = JsonStage { stage: progress.stage, start: now, last: now };
-    let mut stage = current.take().filter(|s| s.stage == progress.stage).unwrap_or(fresh);
-    if now - stage.last >= PERIOD || progress.done == progress.total {
-        stage.last = now;
+fn show_json(shown: &mut StageDisplay, progress: Progress) {
+    if shown.last_line.elapsed() >= PERIOD || progress.done == progress.total {
+        shown.last_line = Instant::now();
         let line = serde_json::json!({
             "stage": name(progress.stage), "done": progress.done, "total": progress.total,
             "skipped": progress.skipped, "bytes": progress.bytes,
-            "seconds": (now - stage.start).as_secs_f64(),
+            "seconds": shown.bar.elapsed().as_secs_f64(),
         });
         // A reader that has gone is no reason to stop preparing.
-        let _ = writeln!(std::io::stdout(), "{line}");
+        _ = writeln!(std::io::stdout(), "{line}");
     }
-    *current = Some(stage);
 }
 
-/// Moves the bar of the stage, which replaces that of the stage before.
-fn show_bar(current: &mut Option<(Stage, ProgressBar)>, progress: Progress) {
-    if let Some((_, old)) = current.take_if(|(stage, _)| *stage != progress.stage) {
-        old.finish_and_clear();
-    }
-    let (_, bar) = current.get_or_insert_with(|| (progress.stage, stage_bar(progress)));
+fn show_bar(bar: &ProgressBar, progress: Progress) {
     bar.set_position(progress.done);
     let rate = progress.bytes as f64 / 1e6 / bar.elapsed().as_secs_f64().max(1e-3);
     let skipped = match progress.skipped {

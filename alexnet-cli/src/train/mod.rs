@@ -9,8 +9,9 @@ use alexnet_train::{Job, RunFolder, Task};
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
-use self::screen::{Screen, error_rates};
+use self::screen::Screen;
 use crate::device::DeviceArguments;
+use crate::eval::error_rates;
 use crate::{demo, preset};
 
 /// Train a network; without --data, on a demo dataset drawn on the spot
@@ -85,12 +86,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut screen = Screen::new(arguments.json);
     let scores = alexnet_train::train(&job, &mut |event| screen.show(event))?;
     if arguments.json {
-        let report = json!({
-            "run": run.path(),
-            "weights": run.weights(),
-            "validation": scores,
-        });
-        println!("{report}");
+        println!("{}", json!({"run": run.path(), "weights": run.weights(), "validation": scores}));
         return Ok(());
     }
     for score in &scores {
@@ -112,17 +108,12 @@ fn task(arguments: &Arguments) -> Result<(Task, RunFolder)> {
     let name = arguments.preset.as_deref().unwrap_or(default);
     let mut recipe = preset::recipe(name, arguments.recipe.as_deref(), &arguments.set)?;
     // A recipe of the user's own names its network.
-    let network = if arguments.recipe.is_some() && arguments.preset.is_none() {
-        recipe.network.clone()
-    } else {
-        name.to_owned()
-    };
-    let network = preset::network(&network, arguments.network.as_deref())?;
+    let names_network = arguments.recipe.is_some() && arguments.preset.is_none();
+    let network = if names_network { &recipe.network } else { name };
+    let network = preset::network(network, arguments.network.as_deref())?;
     recipe.epochs = arguments.epochs.unwrap_or(recipe.epochs);
-    let run = match &arguments.run {
-        Some(run) => run.clone(),
-        None => free_folder(Path::new("runs"), &recipe.name),
-    };
+    let run = arguments.run.clone();
+    let run = run.unwrap_or_else(|| free_folder(Path::new("runs"), &recipe.name));
     let (recipe, network) = (Box::new(recipe), Box::new(network));
     Ok((Task::Start { recipe, network, seed: arguments.seed }, RunFolder::new(&run)))
 }

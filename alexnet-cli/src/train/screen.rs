@@ -2,16 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use alexnet_train::{Evaluation, Event};
+use alexnet_train::Event;
 use indicatif::{HumanDuration, ProgressBar};
 
 use crate::describe::grouped;
+use crate::eval::error_rates;
 use crate::progress::bar;
-
-/// The error rates of an evaluation in words.
-pub(super) fn error_rates(score: &Evaluation) -> String {
-    format!("top-1 error {:.2} %, top-5 error {:.2} %", score.top1_error, score.top5_error)
-}
 
 /// A bar on terminals, and a line for each epoch.
 pub(super) struct Screen {
@@ -88,11 +84,10 @@ impl Screen {
                 let done = ((epoch + 1) * self.epoch_images) as u64 - self.first;
                 let left = (self.epochs - epoch - 1) * self.epoch_images;
                 let elapsed = self.began.elapsed().as_secs_f64();
-                let eta = HumanDuration(Duration::from_secs_f64(
-                    elapsed * left as f64 / done.max(1) as f64,
-                ));
-                let error =
-                    validation.map_or("no validation images".to_owned(), |v| error_rates(&v));
+                let eta = elapsed * left as f64 / done.max(1) as f64;
+                let eta = HumanDuration(Duration::from_secs_f64(eta));
+                let none = || "no validation images".to_owned();
+                let error = validation.as_ref().map_or_else(none, error_rates);
                 let speed = self.epoch_images as f64 / seconds;
                 self.line(&format!(
                     "epoch {:>3}/{}  loss {train_loss:.4}  {error}  rate {rate:.0e}  \

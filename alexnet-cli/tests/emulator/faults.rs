@@ -65,8 +65,10 @@ fn too_little_memory() {
     let small = [("ALEXNET_EMULATOR_MEMORY", "1120000000")];
     let says = ["batch of 512 needs about", "GB are free: a batch of ", " fits (--set batch="];
     let line = refused(&[ONE, "--set=batch=512"], &small, &says);
-    let advised = line.split("--set ").nth(1).and_then(|rest| rest.split([';', ')']).next());
-    train("advised", "short", &[ONE, "--set", advised.unwrap()], &small);
+    let advised = line.split("--set batch=").nth(1).and_then(|rest| rest.split([';', ')']).next());
+    let fits: usize = advised.unwrap().parse().unwrap();
+    train("advised", "short", &[ONE, &format!("--set=batch={fits}")], &small);
+    refused(&[ONE, &format!("--set=batch={}", fits + 1)], &small, &["batch of", " fits"]);
     // This is less than the libraries need.
     refused(&[ONE], &[("ALEXNET_EMULATOR_MEMORY", "900000000")], &["not one image fits"]);
 }

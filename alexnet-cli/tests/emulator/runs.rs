@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
-use crate::{BATCH, FOLDER, SHORT, events, losses, succeed, train};
+use crate::{BATCH, FOLDER, SHORT, alexnet, events, losses, succeed, train};
 
 const DEVICES: [&str; 3] = ["cuda:0", "cuda:0,cuda:0", "cuda:0,cuda:1"];
 
@@ -71,6 +71,20 @@ fn in_f32() {
         succeed(&job, &[]);
     }
     assert_eq!(losses(&run).len(), 3 * ON_THE_CPU.len());
+}
+
+/// A loss that is not finite names its own step, though it is read with those of later steps.
+#[test]
+fn diverged() {
+    let hot = ["--set", "weights.rate=1e30", "--set", "biases.rate=1e30"];
+    let step = |run: &str, device: &str| {
+        let job = ["train", "--preset", "demo", "--data", "short", "--run", run];
+        let output = alexnet(&[&job[..], &hot, &["--device", device]].concat(), &[]);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        error.split_once(" at epoch ").unwrap_or_else(|| panic!("{error}")).1.to_owned()
+    };
+    assert_eq!(step("hot-gpu", "cuda:0"), step("hot-cpu", "cpu"));
 }
 
 /// Error rates and classes are those of the CPU.

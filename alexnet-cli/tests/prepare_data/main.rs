@@ -1,10 +1,15 @@
 //! `alexnet prepare-data` as people and schedulers run it: its options, kills, a full disk.
 #![allow(clippy::print_stdout)] // a test that is skipped says so
 
+mod arguments;
 mod full_disk;
 #[cfg(unix)]
 mod kill;
 mod options;
+#[path = "../../src/prepare_data/part.rs"]
+mod part;
+#[path = "../../src/prepare_data/size.rs"]
+mod size;
 
 use std::ffi::OsString;
 use std::fs;

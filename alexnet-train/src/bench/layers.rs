@@ -1,18 +1,18 @@
 //! The forward and backward pass of each layer by itself, and their rates.
 
-use alexnet_kernels::{ComputeDevice, cross_entropy_with_grad};
-use alexnet_model::FusedLayer;
+use alexnet_kernels::cross_entropy_with_grad;
+use alexnet_model::{FusedLayer, Mode};
 use serde::Serialize;
 
-use super::timing::{mean_seconds, queued};
-use super::trainer::{Trainer, mode};
+use super::timing::fastest;
 use crate::error::Error;
+use crate::trainer::Trainer;
 
 /// How often every pass is timed; the fastest counts.
 const TRIES: usize = 3;
 
 /// The passes of a layer over a batch.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct LayerTimes {
     /// The layer's name; `conv2+relu2` where a ReLU is fused into it.
     pub name: String,
@@ -53,36 +53,34 @@ fn work(layer: &FusedLayer, bytes: f64) -> [f64; 2] {
 }
 
 /// Measures one step, layer by layer.
-pub(super) fn measure(trainer: &Trainer) -> Result<Vec<LayerTimes>, Error> {
+pub(super) fn measure(trainer: &Trainer, mode: Mode) -> Result<Vec<LayerTimes>, Error> {
     let Trainer { optimizer, rates, labels, .. } = trainer;
     // Only one device is measured, and it has the whole network.
     let (tower, images) = (&trainer.network.towers()[0], &trainer.images[0]);
     let compute = &trainer.devices[0];
     let bytes = compute.activations().size_in_bytes() as f64;
-    let (mode, batch) = (mode(0), images.dim(0)? as f64);
+    let batch = images.dim(0)? as f64;
     let (mut x, mut tape, mut times) = (images.clone(), Vec::new(), Vec::new());
     for layer in tower.layers() {
         let run = || Ok(layer.forward_tape(tower.parameters(), &x, mode)?);
-        let (forward_ms, (y, saved)) = fastest(compute, run)?;
+        let (seconds, (y, saved)) = fastest(compute, TRIES, run)?;
         tape.push(saved);
         x = y;
         times.push(LayerTimes {
             name: layer.full_name(),
             kind: layer.kind.word(),
-            forward_ms,
-            backward_ms: 0.0,
-            update_ms: 0.0,
-            forward_rate: batch * work(layer, bytes)[0] / 1e6 / forward_ms,
-            backward_rate: 0.0,
+            forward_ms: 1e3 * seconds,
+            forward_rate: batch * work(layer, bytes)[0] / 1e9 / seconds,
             unit: if layer.weight.is_some() { "GFLOP/s" } else { "GB/s" },
+            ..LayerTimes::default()
         });
     }
     let (_, mut dy) = cross_entropy_with_grad(&x, labels)?;
     for ((layer, saved), times) in tower.layers().iter().zip(tape).zip(&mut times).rev() {
         let run = || Ok(layer.backward(tower.parameters(), saved.as_ref(), &dy, mode)?);
-        let (backward_ms, gradients) = fastest(compute, run)?;
-        times.backward_ms = backward_ms;
-        times.backward_rate = batch * work(layer, bytes)[1] / 1e6 / backward_ms;
+        let (seconds, gradients) = fastest(compute, TRIES, run)?;
+        times.backward_ms = 1e3 * seconds;
+        times.backward_rate = batch * work(layer, bytes)[1] / 1e9 / seconds;
         if let (Some(parameters), Some(first)) = (&gradients.parameters, layer.first_parameter) {
             let update = || {
                 for (offset, gradient) in parameters.iter().enumerate() {
@@ -90,7 +88,7 @@ pub(super) fn measure(trainer: &Trainer) -> Result<Vec<LayerTimes>, Error> {
                 }
                 Ok(())
             };
-            times.update_ms = fastest(compute, update)?.0;
+            times.update_ms = 1e3 * fastest(compute, TRIES, update)?.0;
         }
         if let Some(dx) = gradients.input {
             dy = dx;
@@ -113,20 +111,4 @@ pub(super) fn lrn_rate(layers: &[LayerTimes]) -> Option<f64> {
     let lrn = layers.iter().find(|layer| layer.kind == "lrn")?;
     let work = lrn.forward_rate * lrn.forward_ms + lrn.backward_rate * lrn.backward_ms;
     Some(work / (lrn.forward_ms + lrn.backward_ms))
-}
-
-/// The milliseconds of the fastest of several runs, and the result of the last.
-fn fastest<T>(
-    compute: &ComputeDevice,
-    run: impl Fn() -> Result<T, Error>,
-) -> Result<(f64, T), Error> {
-    let (mut seconds, mut last) = (f64::INFINITY, run()?);
-    for _ in 0..TRIES {
-        let timed = mean_seconds(std::slice::from_ref(compute), queued(compute), || {
-            last = run()?;
-            Ok(())
-        });
-        seconds = seconds.min(timed?);
-    }
-    Ok((1e3 * seconds, last))
 }

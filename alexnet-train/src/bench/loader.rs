@@ -1,4 +1,4 @@
-//! The loader by itself: one thread that fills batches from a small dataset in memory.
+//! The loader on a small dataset in memory: by itself, and with the training step.
 
 use std::time::Instant;
 
@@ -8,7 +8,14 @@ use alexnet_data::{
 };
 use tempfile::TempDir;
 
+use super::mode;
+use super::timing::{median, timings, together};
+use crate::device_batches::DeviceBatches;
 use crate::error::Error;
+use crate::input::InputStage;
+use crate::prefetch::prefetch;
+use crate::recipe::{InputRecipe, Mean};
+use crate::trainer::Trainer;
 
 /// The side of the stored images, as ImageNet is stored.
 const STORED: usize = 256;
@@ -20,7 +27,7 @@ const TRIES: usize = 5;
 const IMAGES: usize = 5_000;
 
 /// Random, mirrored crops of `input` (channels, height, width) per second, on one core.
-pub(super) fn images_per_second([_, h, w]: [usize; 3]) -> Result<f64, Error> {
+pub(super) fn alone([_, h, w]: [usize; 3]) -> Result<f64, Error> {
     let drawn = DrawnDataset::new([h, w], PER_CLASS)?;
     let plan = drawn.plan(128.min(10 * PER_CLASS))?;
     let (train, statistics) = (drawn.data.split("train")?, &drawn.data.manifest().statistics);
@@ -40,16 +47,51 @@ pub(super) fn images_per_second([_, h, w]: [usize; 3]) -> Result<f64, Error> {
     Ok(best)
 }
 
+/// Images per second of the training step with images that come from the page cache through the
+/// loader's threads to the device, as in a training; the median of `count` timings.
+pub(super) fn feeding(trainer: &Trainer, threads: usize, count: usize) -> Result<f64, Error> {
+    let [_, h, w] = trainer.network.spec().input;
+    let batch = trainer.images[0].dim(0)?;
+    // An epoch is at least two steps, so that the loader does not fill the same batch for ever.
+    let drawn = DrawnDataset::new([h, w], (2 * batch).div_ceil(10))?;
+    let (train, statistics) = (drawn.data.split("train")?, &drawn.data.manifest().statistics);
+    let (plan, steps) = (drawn.plan(batch)?, train.len() / batch); // whole batches only
+    let recipe = InputRecipe { mean: Mean::CentreWindow, scale: [1.0; 3] };
+    let size = [train.height(), train.width()];
+    let input = |compute| InputStage::new(&recipe, &statistics.mean_image, size, [h, w], compute);
+    let inputs = trainer.devices.iter().map(input).collect::<candle_core::Result<Vec<_>>>()?;
+
+    let fill = |job: u64, batch: &mut Batch| {
+        let (epoch, step) = (job as usize / steps, job as usize % steps);
+        Ok(plan.fill(train, statistics, epoch, step, batch)?)
+    };
+    // In the first epoch every record's checksum is compared, and in the first steps queues fill.
+    let together = together(&trainer.devices[0]);
+    let untimed = steps + together;
+    let jobs = 0..(untimed + count * together) as u64;
+    prefetch(threads, jobs, fill, |loaded| {
+        let mut batches = DeviceBatches::new(loaded, &inputs)?;
+        let seconds = timings(&trainer.devices, untimed, count, |step| {
+            let (sent, _) = batches.next()?;
+            let images = batches.images(&sent, 1.0)?;
+            trainer.step(&images, &sent[0].labels, mode(step))?;
+            drop(images);
+            batches.release(sent)
+        })?;
+        Ok(batch as f64 / median(&seconds))
+    })
+}
+
 /// A dataset of drawn images in a temporary folder, stored as ImageNet is.
-pub(super) struct DrawnDataset {
-    pub(super) data: Dataset,
+struct DrawnDataset {
+    data: Dataset,
     crop: [usize; 2],
     _folder: TempDir, // removed when this is dropped
 }
 
 impl DrawnDataset {
     /// Draws ten classes of `per_class` training images, for crops of height and width `crop`.
-    pub(super) fn new(crop: [usize; 2], per_class: usize) -> Result<Self, Error> {
+    fn new(crop: [usize; 2], per_class: usize) -> Result<Self, Error> {
         let folder = tempfile::tempdir().map_err(Error::io(std::env::temp_dir()))?;
         let (images, stored) = (folder.path().join("images"), folder.path().join("stored"));
         let size = STORED.max(crop[0]).max(crop[1]);
@@ -62,7 +104,7 @@ impl DrawnDataset {
     }
 
     /// Random, mirrored crops of all training images in batches of `batch`.
-    pub(super) fn plan(&self, batch: usize) -> Result<Plan, Error> {
+    fn plan(&self, batch: usize) -> Result<Plan, Error> {
         let (crop, offsets) = (self.crop, Offsets::Inclusive);
         let augmentation = Augmentation { crop, offsets, flip: true, shared_by: 1, color: None };
         Ok(Plan::new(self.data.split("train")?.len(), batch, Order::Shuffled, 1, augmentation)?)

@@ -2,8 +2,9 @@
 
 use alexnet_kernels::{ComputeDevice, Linear, normals};
 use candle_core::{DType, Device, Module, Tensor};
+use rayon::prelude::*;
 
-use super::timing::{mean_seconds, queued};
+use super::timing::fastest;
 use crate::error::Error;
 
 /// Every peak is the fastest of so many tries.
@@ -22,45 +23,31 @@ pub(super) fn gemm_peak(compute: &ComputeDevice) -> Result<f64, Error> {
     let bias = Tensor::zeros(side, DType::F32, compute.device())?;
     let (a, b) = (matrix(1, compute.activations())?, matrix(2, compute.weights())?);
     let layer = Linear::new(b, bias)?;
-    let mut seconds = fastest(compute, || Ok(layer.forward(&a)?))?;
+    let (mut seconds, ()) = fastest(compute, TRIES, || Ok(layer.forward(&a).map(drop)?))?;
     if !compute.is_async() {
-        seconds = seconds.min(fastest(compute, || Ok(a.matmul(&a)?))?);
+        let (by_candle, ()) = fastest(compute, TRIES, || Ok(a.matmul(&a).map(drop)?))?;
+        seconds = seconds.min(by_candle);
     }
     Ok(2.0 * (side * side * side) as f64 / seconds / 1e9)
 }
 
 /// 10⁹ bytes per second that copies read and write, beyond any cache, on all threads or on a GPU.
 pub(super) fn copy_peak(compute: &ComputeDevice) -> Result<f64, Error> {
-    let (bytes, seconds) = if compute.is_async() {
-        let bytes = 1 << 30;
+    let bytes = if compute.is_async() { 1 << 30 } else { 256 << 20 };
+    let (seconds, ()) = if compute.is_async() {
         let from = Tensor::zeros(bytes, DType::U8, compute.device())?;
-        (bytes, fastest(compute, || Ok(from.copy()?))?)
+        fastest(compute, TRIES, || Ok(from.copy().map(drop)?))?
     } else {
-        let bytes = 256 << 20;
         let (from, mut to) = (vec![1u8; bytes], vec![0u8; bytes]);
         let part = bytes.div_ceil(rayon::current_num_threads());
-        let copy = || {
-            std::thread::scope(|scope| {
-                for (from, to) in from.chunks(part).zip(to.chunks_mut(part)) {
-                    scope.spawn(|| to.copy_from_slice(from));
-                }
-            });
+        fastest(compute, TRIES, || {
+            let parts = from.par_chunks(part).zip(to.par_chunks_mut(part));
+            parts.for_each(|(from, to)| to.copy_from_slice(from));
             std::hint::black_box(&to);
             Ok(())
-        };
-        (bytes, fastest(compute, copy)?)
+        })?
     };
     Ok(2.0 * bytes as f64 / seconds / 1e9)
-}
-
-/// The seconds of the fastest of several runs.
-fn fastest<T>(
-    compute: &ComputeDevice,
-    mut run: impl FnMut() -> Result<T, Error>,
-) -> Result<f64, Error> {
-    let devices = std::slice::from_ref(compute);
-    let mut time = || mean_seconds(devices, queued(compute), &mut run);
-    (0..TRIES).try_fold(f64::INFINITY, |fastest, _| Ok(time()?.min(fastest)))
 }
 
 /// The most memory that this process has had so far, in bytes, where the system says (Linux).

@@ -1,28 +1,26 @@
-//! How fast a network trains on this machine: the step, each layer beside the machine's peaks, and
-//! the loader.
+//! How fast a network trains on this machine: the step, its layers, the peaks, the loader.
 
 pub(crate) mod layers;
 mod loader;
 mod machine;
 pub(crate) mod report;
 mod timing;
-mod trainer;
-mod with_loader;
 
-use alexnet_kernels::PoolGuard;
+use alexnet_kernels::{PoolGuard, Sgd};
+use alexnet_model::{Mode, Network, Role};
+use candle_core::Device;
 
 use self::report::{BenchDetails, BenchOptions, BenchReport};
-use self::trainer::Trainer;
 use crate::devices::names;
 use crate::error::Error;
 use crate::memory;
+use crate::trainer::Trainer;
 
 /// Trains `options.network` on random pixels and measures.
 ///
 /// # Errors
 ///
-/// A description that is not a network; a device without enough memory; a temporary folder without
-/// room for a small dataset.
+/// A description that is not a network; a device or a temporary folder without enough room.
 pub fn bench(options: &BenchOptions) -> Result<BenchReport, Error> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build();
     pool.map_err(candle_core::Error::wrap)?.install(|| measure(options))
@@ -33,8 +31,12 @@ fn measure(options: &BenchOptions) -> Result<BenchReport, Error> {
     memory::check(&spec.fused_layers_on(devices.len())?, *batch, devices)?;
     let (compute, steps) = (&devices[0], options.steps.max(1));
     let _memory = PoolGuard::new(); // as in the training loop
-    let trainer = Trainer::new(spec, *batch, devices)?;
-    let step_seconds = trainer.time_steps(steps);
+    let trainer = Trainer::new(&Network::new(spec, 1, &Device::Cpu)?, rule, *batch, devices)?;
+    // In the first steps the algorithms of a GPU are chosen, and buffers allocated.
+    let untimed = if compute.is_async() { 3 } else { 1 };
+    let step_seconds = timing::timings(devices, untimed, steps, |step| {
+        Ok(trainer.step(&trainer.images, &trainer.labels, mode(step))?)
+    });
     let step_seconds =
         step_seconds.map_err(|e| memory::explain(e, &trainer.network, *batch, devices))?;
     let median = timing::median(&step_seconds);
@@ -42,19 +44,19 @@ fn measure(options: &BenchOptions) -> Result<BenchReport, Error> {
         if compute.is_async() { compute.peak_memory() } else { machine::peak_memory() };
     let fed_images_per_second = match loader_threads {
         0 => None,
-        _ => Some(with_loader::images_per_second(&trainer, *loader_threads, steps)?),
+        _ => Some(loader::feeding(&trainer, *loader_threads, steps)?),
     };
     let details = if options.step_only || devices.len() > 1 {
         None
     } else {
-        let layers = layers::measure(&trainer)?;
+        let layers = layers::measure(&trainer, mode(0))?;
         Some(BenchDetails {
             share_without_weights: layers::share_without_weights(&layers),
             lrn_gbps: layers::lrn_rate(&layers),
             layers,
             gemm_peak_gflops: machine::gemm_peak(compute)?,
             copy_peak_gbps: machine::copy_peak(compute)?,
-            loader_images_per_second_per_core: loader::images_per_second(spec.input)?,
+            loader_images_per_second_per_core: loader::alone(spec.input)?,
         })
     };
     Ok(BenchReport {
@@ -70,7 +72,17 @@ fn measure(options: &BenchOptions) -> Result<BenchReport, Error> {
         step_seconds,
         peak_memory_bytes,
         fed_images_per_second,
-        loader_threads: *loader_threads,
+        loader_threads: fed_images_per_second.and(Some(*loader_threads)),
         details,
     })
+}
+
+/// The update of weights or biases, at a rate so small that random labels do no harm.
+fn rule(role: Role) -> Sgd {
+    let decay = if role == Role::Weight { 5e-4 } else { 0.0 };
+    Sgd { rate: 1e-6, momentum: 0.9, decay }
+}
+
+fn mode(step: u64) -> Mode {
+    Mode::Train { seed: 1, step }
 }

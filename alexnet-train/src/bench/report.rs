@@ -21,13 +21,11 @@ pub struct BenchOptions {
     pub step_only: bool,
     /// The number of loader threads with which the step is measured again; 0 to leave that out.
     pub loader_threads: usize,
-    /// One device, or one for each of the network's towers. On several devices only the step is
-    /// measured.
+    /// One device, or one for each of the network's towers; then only the step is measured.
     pub devices: Vec<ComputeDevice>,
 }
 
-/// What was measured. Where other programs use the machine too, the fastest of several tries is
-/// nearest to the truth.
+/// What was measured. On a machine with other work, the fastest of several tries says most.
 #[derive(Debug, Clone, Serialize)]
 pub struct BenchReport {
     /// The network's name.
@@ -49,27 +47,21 @@ pub struct BenchReport {
     pub step_seconds: Vec<f64>,
     /// Images per second of the median step.
     pub images_per_second: f64,
-    /// The floating-point operations of a step by the direct algorithm, divided by the time of the
-    /// median step, in 10⁹ per second.
+    /// The floating-point operations of the median step by the direct algorithm, 10⁹ per second.
     pub direct_gflops: f64,
     /// The most memory that the process had until the last timed step, in bytes; for a GPU, the
     /// most of its memory that tensors and workspaces had. `None` where the system does not say.
     pub peak_memory_bytes: Option<u64>,
     /// Images per second of the step with the loader running: crops of stored images of 256 pixels,
-    /// from the page cache through the loader's threads to the device. `None` without loader
-    /// threads.
+    /// from the page cache to the device. `None` without loader threads.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fed_images_per_second: Option<f64>,
     /// The number of threads of that loader.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub loader_threads: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loader_threads: Option<usize>,
     /// The other measurements, unless only the step was measured.
     #[serde(flatten)]
     pub details: Option<BenchDetails>,
-}
-
-fn is_zero(threads: &usize) -> bool {
-    *threads == 0
 }
 
 /// Everything but the step as a whole.
@@ -84,8 +76,7 @@ pub struct BenchDetails {
     pub lrn_gbps: Option<f64>,
     /// Each layer, first to last. A ReLU that is fused into a layer is part of it.
     pub layers: Vec<LayerTimes>,
-    /// The share of layers without weights in the time of all, forward, backward and update: 0 to
-    /// 1.
+    /// The share of layers without weights in the time of all, with their updates: 0 to 1.
     pub share_without_weights: f64,
     /// Random crops of the network's size from stored images of 256 pixels in memory, on one core.
     pub loader_images_per_second_per_core: f64,

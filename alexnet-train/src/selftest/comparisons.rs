@@ -1,8 +1,7 @@
-//! A device under test: tensors on it with the same numbers for the reference, and the comparison
-//! of results.
+//! A device under test: the same numbers for it and for the reference, and the results compared.
 
 use alexnet_kernels::reference::{self, Array};
-use alexnet_kernels::{ComputeDevice, InputGrad, Precision};
+use alexnet_kernels::{ComputeDevice, InputGrad, Precision, channels_last};
 use candle_core::{DType, Device, Result, Tensor, bail};
 use serde::Serialize;
 
@@ -59,14 +58,9 @@ impl Comparisons<'_> {
     }
 
     fn upload(&self, x: &Array, dtype: DType) -> Result<(Tensor, Array)> {
-        let values: Vec<f32> = x.values.iter().map(|x| *x as f32).collect();
-        let tensor = Tensor::from_vec(values, &x.dims[..], &Device::Cpu)?;
-        let is_image = tensor.rank() == 4;
-        let rows = if is_image { tensor.permute((0, 2, 3, 1))?.contiguous()? } else { tensor };
-        let rows = rows.to_dtype(dtype)?;
-        let nchw = |x: &Tensor| if is_image { x.permute((0, 3, 1, 2)) } else { Ok(x.clone()) };
-        let array = Array { dims: x.dims.clone(), values: values_of(&nchw(&rows)?)? };
-        Ok((nchw(&rows.to_device(self.compute.device())?)?, array))
+        let rounded = x.tensor(&Device::Cpu)?.to_dtype(dtype)?;
+        let laid_out = if rounded.rank() == 4 { channels_last(&rounded)? } else { rounded.clone() };
+        Ok((laid_out.to_device(self.compute.device())?, Array::of(&rounded)?))
     }
 
     /// Compares a result of the device with that of the reference, value by value.

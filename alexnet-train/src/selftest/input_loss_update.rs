@@ -20,8 +20,7 @@ pub(super) fn compare(test: &mut Comparisons<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Sends three batches, one more than a staging has buffers: pixels, mean and shifts of the same
-/// batch must meet each time.
+/// Sends three batches, one more than a staging has buffers: nothing of two may mix.
 fn input(test: &mut Comparisons<'_>, batch: usize, [h, w]: [usize; 2]) -> Result<()> {
     let bound = bounds::formula(test.precision());
     let mut staging = Staging::new(test.compute.device())?;
@@ -35,8 +34,8 @@ fn input(test: &mut Comparisons<'_>, batch: usize, [h, w]: [usize; 2]) -> Result
             Array::random(&[batch, h, w, 3], 21 + round).map(|x| (127.5 + 127.5 * x).round());
         let bytes: Vec<u8> = pixels.values.iter().map(|x| *x as u8).collect();
         let shift = Array::random(&[batch, 3], 31 + round).map(|x| f64::from((20.0 * x) as f32));
-        let shifts: Vec<[f32; 3]> =
-            shift.values.chunks_exact(3).map(|s| [s[0] as f32, s[1] as f32, s[2] as f32]).collect();
+        let (shifts, _) = shift.values.as_chunks::<3>();
+        let shifts: Vec<[f32; 3]> = shifts.iter().map(|s| s.map(|x| x as f32)).collect();
         let labels = vec![round; batch];
         let window = |i: usize| Window {
             top: (i + round as usize) % 3,
@@ -56,41 +55,13 @@ fn input(test: &mut Comparisons<'_>, batch: usize, [h, w]: [usize; 2]) -> Result
         let want = reference::input(op.scale, &pixels, &mean_exact, &shift);
         test.compare("input", "y", &got, &want, bound)?;
         let got = op.forward_aligned(&sent.pixels, &whole_mean, &sent.windows, &sent.shift)?;
-        let want = aligned(op.scale, &pixels, (&whole_exact, &windows), &shift);
+        let want = reference::input_aligned(op.scale, &pixels, &whole_exact, &windows, &shift);
         test.compare("input", "y, mean aligned", &got, &want, bound)?;
         let want = Array { dims: vec![batch], values: vec![f64::from(round); batch] };
         test.compare("input", "labels", &sent.labels, &want, 0.0)?;
         staging.release(sent)?;
     }
     Ok(())
-}
-
-/// The reference of an aligned input: each image for itself, with the part of the mean that its
-/// window covers.
-fn aligned(
-    scale: [f32; 3],
-    pixels: &Array,
-    (mean, windows): (&Array, &[Window]),
-    shift: &Array,
-) -> Array {
-    let (h, w, columns) = (pixels.dims[1], pixels.dims[2], mean.dims[1]);
-    let mut want = Array::zeros(&[windows.len(), 3, h, w]);
-    for (image, (window, want)) in windows.iter().zip(want.values.chunks_mut(3 * h * w)).enumerate()
-    {
-        let part = |x: &Array, n: usize, dims: &[usize]| Array {
-            dims: dims.to_vec(),
-            values: x.values[image * n..(image + 1) * n].to_vec(),
-        };
-        let mut covered = Array::zeros(&[h, w, 3]);
-        for (i, value) in covered.values.iter_mut().enumerate() {
-            let (row, column, c) = (i / 3 / w, i / 3 % w, i % 3);
-            let column = if window.flip { w - 1 - column } else { column };
-            *value = mean.values[((window.top + row) * columns + window.left + column) * 3 + c];
-        }
-        let (pixels, shift) = (part(pixels, 3 * h * w, &[1, h, w, 3]), part(shift, 3, &[1, 3]));
-        want.copy_from_slice(&reference::input(scale, &pixels, &covered, &shift).values);
-    }
-    want
 }
 
 fn loss(test: &mut Comparisons<'_>, batch: usize, classes: usize) -> Result<()> {

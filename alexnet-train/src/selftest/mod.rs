@@ -31,8 +31,7 @@ pub struct SelftestOptions {
 ///
 /// # Errors
 ///
-/// A device that cannot be opened or is lost; an operation that fails. A wrong result is a row that
-/// did not pass, and not an error.
+/// A device that cannot be opened or is lost; an operation that fails. A wrong result is no error.
 pub fn selftest(
     options: &SelftestOptions,
     on_row: &mut dyn FnMut(&SelftestRow),

@@ -4,18 +4,14 @@
 //! code. The device makes the step of the training loop; then the same step once more, which must
 //! give the same bits; then the same step of the network split over the device under two names.
 
-use std::collections::HashMap;
-
 use alexnet_kernels::{ComputeDevice, Sgd, cross_entropy, cross_entropy_with_grad};
 use alexnet_model::{Mode, Network, NetworkSpec, Parameter};
-use candle_core::{DType, Device, Result, Var, bail};
+use candle_core::{Device, Result, Var, bail};
 
 use super::bounds;
 use super::comparisons::{Comparisons, values_of};
-use crate::devices::candle_devices;
 use crate::error::Error;
-use crate::optimizer::Optimizer;
-use crate::random_batch::random_batch;
+use crate::trainer::{Trainer, random_batch};
 
 const NETWORK: &str = include_str!("network.toml");
 const BATCH: usize = 16;
@@ -87,16 +83,9 @@ type State = [Vec<f64>; 2];
 
 /// The losses of one step as the training loop makes it, and the parameters after it.
 fn stepped(network: &Network, devices: &[ComputeDevice]) -> Result<(Vec<f64>, Vec<State>)> {
-    let (images, labels) = random_batch(network.spec(), BATCH, devices)?;
-    let mut stepped = network.to_devices(&candle_devices(devices), DType::F32)?;
-    let optimizer = Optimizer::new(&mut stepped, &HashMap::new(), devices[0].weights())?;
-    let rates = vec![RULE; stepped.parameters().count()];
-    let tape = stepped.forward_tape(&images[..], MODE)?;
-    let (losses, gradient) = cross_entropy_with_grad(tape.logits(), &labels)?;
-    stepped.backward(tape, gradient, &mut |parameter, gradient| {
-        optimizer.update(parameter, gradient, &rates)
-    })?;
-    let [values, velocities] = optimizer.values(&stepped)?;
+    let trainer = Trainer::new(network, |_| RULE, BATCH, devices)?;
+    let losses = trainer.step(&trainer.images, &trainer.labels, MODE)?;
+    let [values, velocities] = trainer.optimizer.values(&trainer.network)?;
     let states = network
         .parameters()
         .map(|p| Ok([values_of(&values[&p.name])?, values_of(&velocities[&p.name])?]));

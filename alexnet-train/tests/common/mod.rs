@@ -7,26 +7,23 @@ use alexnet_data::{DemoOptions, PrepareOptions, Source, draw_demo, prepare};
 use alexnet_model::NetworkSpec;
 use alexnet_train::{ComputeDevice, Job, Recipe, RunFolder, Task};
 
-/// A network with every kind of layer, for crops of 16 px.
-const NETWORK: &str = include_str!("network.toml");
+/// The network of the self-test, which has every kind of layer, for crops of 43 px.
+const NETWORK: &str = include_str!("../../src/selftest/network.toml");
 
-/// Draws and prepares 10 classes of `train` and `val` images of 20 px in `folder`.
+/// Draws and prepares 10 classes of `train` and `val` images of 48 px in `folder`.
 pub(crate) fn dataset(folder: &Path, train: usize, val: usize) -> PathBuf {
     let (images, output) = (folder.join("images"), folder.join("data"));
     let options =
-        DemoOptions { image_size: 32, train_per_class: train, val_per_class: val, seed: 7 };
+        DemoOptions { image_size: 48, train_per_class: train, val_per_class: val, seed: 7 };
     draw_demo(&images, &options, &|_| ()).unwrap();
-    let options =
-        PrepareOptions { size: 20, ..PrepareOptions::new(Source::Folder, &images, &output) };
-    prepare(&options, &|_| ()).unwrap();
+    let options = PrepareOptions::new(Source::Folder, &images, &output);
+    prepare(&PrepareOptions { size: 48, ..options }, &|_| ()).unwrap();
     output
 }
 
 /// The demo recipe for two epochs of batches of 16, with `changes`.
 pub(crate) fn recipe(changes: &[(&str, &str)]) -> Recipe {
-    let all = [("batch", "16"), ("epochs", "2")].into_iter().chain(changes.iter().copied());
-    let all: Vec<_> = all.map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
-    Recipe::preset("demo", &all).unwrap()
+    Recipe::preset("demo", &[&[("batch", "16"), ("epochs", "2")], changes].concat()).unwrap()
 }
 
 /// A job that starts a run of `recipe` in `run`.

@@ -23,7 +23,7 @@ const NO_CAPABILITY: &str = "80a";
 pub(super) fn without_compiler(folder: &Path) -> Result<Command> {
     let nvcc = folder.join("empty-nvcc");
     fs::create_dir_all(folder)?;
-    executable(&nvcc, EMPTY)?;
+    executable(&nvcc, include_str!("empty-nvcc.sh"))?;
     cargo(folder, &nvcc, NO_CAPABILITY)
 }
 
@@ -40,10 +40,8 @@ pub(super) fn cargo(folder: &Path, nvcc: &Path, capability: &str) -> Result<Comm
         let absent = absent(&sources("candle-kernels")?, &folder)?;
         let slim = folder.join("nvcc");
         let quoted = |path: &Path| format!("'{}'", path.display());
-        executable(
-            &slim,
-            &SLIM.replace("NVCC", &quoted(&nvcc)).replace("ABSENT", &quoted(&absent)),
-        )?;
+        let script = include_str!("slim-nvcc.sh").replace("NVCC", &quoted(&nvcc));
+        executable(&slim, &script.replace("ABSENT", &quoted(&absent)))?;
         cargo.env("NVCC", slim).env("CUDA_HOME", folder.join("prefix"));
     } else {
         cargo.env("NVCC", &nvcc);
@@ -97,7 +95,7 @@ fn absent(kernels: &Path, folder: &Path) -> Result<PathBuf> {
     fs::write(&code, format!("#include <stdlib.h>\n{}", bodies.collect::<String>()))?;
     succeed(Command::new("cc").args(["-O2", "-fPIC", "-c", "-o"]).args([&object, &code]))?;
     let archive = folder.join("libabsent.a");
-    lazy::archive(&archive, &[&object])?;
+    lazy::archive(&archive, &[object])?;
     Ok(archive)
 }
 
@@ -111,36 +109,3 @@ fn executable(path: &Path, text: &str) -> Result<()> {
     }
     Ok(())
 }
-
-/// nvcc, but for the kernels that [`absent`] replaces.
-const SLIM: &str = r#"#!/bin/sh
-for last; do :; done
-kind=all output= before=
-for word; do
-  [ "$before" = -o ] && output=$word
-  case $word in -c) kind=object ;; --lib) kind=archive ;; esac
-  before=$word
-done
-case $kind,$last,$output in
-  object,src/moe/*,* | object,src/mmq_gguf/*,* | object,src/mmvq_gguf.cu,*)
-    : | cc -c -x c -o "$output" - ;;
-  archive,*,*libmoe.a) cp ABSENT "$output" ;;
-  *) exec NVCC "$@" ;;
-esac
-"#;
-
-/// Answers for nvcc where there is none: it says a version, and leaves an empty file wherever one
-/// is asked for.
-const EMPTY: &str = r#"#!/bin/sh
-for last; do :; done
-folder=.
-while [ $# -gt 0 ]; do
-  case $1 in
-    --version) printf 'no compiler\n\n\nCuda compilation tools, release 13.0, V13.0.0\n'; exit ;;
-    -o | --output-file) output=$2; shift ;;
-    --output-directory) folder=$2; shift ;;
-  esac
-  shift
-done
-: > "${output:-$folder/$(basename "$last" .cu).ptx}"
-"#;

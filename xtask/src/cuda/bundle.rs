@@ -38,7 +38,11 @@ pub(super) fn bundle(arch: u32) -> Result<()> {
     let bytes = fs::metadata(&out)?.len();
     ensure!(bytes <= MOST, "{} has {bytes} bytes, more than {MOST}", out.display());
     let (seconds, megabytes) = (began.elapsed().as_secs_f64(), bytes as f64 / 1e6);
-    println!("{}\n{megabytes:.1} MB, built in {seconds:.0} s for {}", out.display(), gpus(arch));
+    // candle's build takes 90 for 90a, whose code runs on this one alone.
+    let (major, minor, others) =
+        (arch / 10, arch % 10, if arch == 90 { "alone" } else { "and newer" });
+    let gpus = format!("compute capability {major}.{minor} {others}");
+    println!("{}\n{megabytes:.1} MB, built in {seconds:.0} s for {gpus}", out.display());
     println!("Copy it to a machine with an NVIDIA driver, cuBLAS, cuRAND and cuDNN 9, and run");
     println!("  ./alexnet selftest --device cuda:0");
     println!(
@@ -46,14 +50,4 @@ pub(super) fn bundle(arch: u32) -> Result<()> {
          packages"
     );
     Ok(())
-}
-
-fn gpus(arch: u32) -> String {
-    let digits = format!("{}.{}", arch / 10, arch % 10);
-    // candle's build takes 90 for 90a, whose code runs on this one alone.
-    if arch == 90 {
-        format!("compute capability {digits} alone")
-    } else {
-        format!("compute capability {digits} and newer")
-    }
 }

@@ -1,0 +1,63 @@
+//! A network in training on random images, for measuring and testing a step without a dataset.
+
+use std::collections::HashMap;
+
+use alexnet_kernels::{ComputeDevice, Sgd, channels_last, cross_entropy_with_grad, normals};
+use alexnet_model::{Mode, Network, NetworkSpec, Role};
+use candle_core::{DType, Device, Result, Tensor};
+
+use crate::devices::candle_devices;
+use crate::optimizer::Optimizer;
+
+/// All that a training step needs.
+pub(crate) struct Trainer {
+    pub(crate) network: Network,
+    pub(crate) optimizer: Optimizer,
+    pub(crate) rates: Vec<Sgd>,
+    pub(crate) images: Vec<Tensor>, // (B, C, H, W) on each device
+    pub(crate) labels: Tensor,      // (B)
+    pub(crate) devices: Vec<ComputeDevice>,
+}
+
+impl Trainer {
+    /// Copies `network` to `devices`. `rule` is the update of a weight or a bias.
+    pub(crate) fn new(
+        network: &Network,
+        rule: impl Fn(Role) -> Sgd,
+        batch: usize,
+        devices: &[ComputeDevice],
+    ) -> Result<Self> {
+        let mut network = network.to_devices(&candle_devices(devices), DType::F32)?;
+        let optimizer = Optimizer::new(&mut network, &HashMap::new(), devices[0].weights())?;
+        let rates = network.parameters().map(|p| rule(p.role)).collect();
+        let (images, labels) = random_batch(network.spec(), batch, devices)?;
+        Ok(Self { network, optimizer, rates, images, labels, devices: devices.to_vec() })
+    }
+
+    /// The training loop's step with a batch that is on the devices. Gives the losses `(B)`.
+    pub(crate) fn step(&self, images: &[Tensor], labels: &Tensor, mode: Mode) -> Result<Tensor> {
+        let tape = self.network.forward_tape(images, mode)?;
+        let (losses, gradient) = cross_entropy_with_grad(tape.logits(), labels)?;
+        self.network.backward(tape, gradient, &mut |parameter, gradient| {
+            self.optimizer.update(parameter, gradient, &self.rates)
+        })?;
+        Ok(losses)
+    }
+}
+
+/// Images `(B, C, H, W)` on each device and labels `(B)` on the first. The pixels are as they are
+/// after the mean was subtracted: normal, of standard deviation 60.
+pub(crate) fn random_batch(
+    spec: &NetworkSpec,
+    batch: usize,
+    devices: &[ComputeDevice],
+) -> Result<(Vec<Tensor>, Tensor)> {
+    let [c, h, w] = spec.input;
+    let pixels = normals(1, 0, 60.0, batch * c * h * w);
+    let images = Tensor::from_vec(pixels, (batch, c, h, w), &Device::Cpu)?;
+    let images = channels_last(&images.to_dtype(devices[0].activations())?)?;
+    let classes = spec.classes().unwrap_or(1);
+    let labels: Vec<u32> = (0..batch).map(|i| (i * 37 % classes) as u32).collect();
+    let images = devices.iter().map(|compute| images.to_device(compute.device()));
+    Ok((images.collect::<Result<_>>()?, Tensor::from_vec(labels, batch, devices[0].device())?))
+}
