@@ -88,7 +88,8 @@ fn a_resumed_run_is_the_same_run() {
 fn the_loss_falls_and_the_log_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let data = dataset(folder.path(), 8, 2);
-    let job = job(&data, &folder.path().join("run"), recipe(&[("epochs", "6")]));
+    let rates = [("epochs", "6"), ("weights.rate", "0.05"), ("biases.rate", "0.04")];
+    let job = job(&data, &folder.path().join("run"), recipe(&rates));
     let scores = train(&job, &mut |_| ()).unwrap();
     assert_eq!(scores.iter().map(|s| (s.images, s.views)).collect::<Vec<_>>(), [(20, 1), (20, 10)]);
     let log = fs::read_to_string(job.run.log()).unwrap();
@@ -99,6 +100,7 @@ fn the_loss_falls_and_the_log_says_so() {
         [of("start").len(), of("step").len(), of("epoch").len(), of("end").len()],
         [1, 30, 6, 1]
     );
+    assert!(of("step").into_iter().chain(of("epoch")).all(|event| event["rate"] == 0.05));
     for epoch in of("epoch") {
         let number = |event: &serde_json::Value, key: &str| event[key].as_f64().unwrap();
         let steps = of("step").into_iter().filter(|step| step["epoch"] == epoch["epoch"]);

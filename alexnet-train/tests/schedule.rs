@@ -1,7 +1,9 @@
 //! The rates of `original` are those that the authors set by hand; a plateau lowers them.
 
-use alexnet_model::Role;
-use alexnet_train::{Plateau, Recipe, Schedule, Verdict};
+use alexnet_kernels::Sgd;
+use alexnet_model::{Network, NetworkSpec, Role};
+use alexnet_train::{Plateau, Recipe, Schedule, Verdict, step_rates};
+use candle_core::Device;
 
 #[test]
 fn conv1_stays_frozen_when_all_others_change() {
@@ -23,4 +25,11 @@ fn a_stall_lowers_the_rates_and_the_last_one_ends_the_run() {
     use Verdict::{Continue, LowerRates, Stop};
     assert_eq!(verdicts, [Continue, Continue, Continue, LowerRates, Continue, Continue, Stop]);
     assert_eq!(plateau.factor, 0.1);
+    let recipe = Recipe::preset("demo", &[]).unwrap();
+    let network = Network::new(&NetworkSpec::preset("demo").unwrap(), 1, &Device::Cpu).unwrap();
+    let rules = |plateau| step_rates(&recipe, plateau, 0, &network);
+    for (lowered, full) in rules(&plateau).into_iter().zip(rules(&Plateau::START)) {
+        assert_eq!(lowered, Sgd { rate: full.rate * 0.1, ..full });
+        assert!(full.rate > 0.0 && full.momentum == recipe.momentum);
+    }
 }

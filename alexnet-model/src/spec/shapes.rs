@@ -106,7 +106,8 @@ impl NetworkSpec {
                 ShapedLayer::new(*kind, input).map_err(|reason| self.wrong(name, reason))?;
             let output = layer.output.dims();
             if !output.iter().all(sane) {
-                return Err(self.wrong(name, format!("output {output:?} is too large")));
+                let reason = format!("output {output:?}, but each size must be 1 to {LARGEST}");
+                return Err(self.wrong(name, reason));
             }
             // No machine holds 2⁴⁰ numbers.
             let many = |w: &Vec<usize>| w.iter().map(|n| *n as u128).product::<u128>() >= 1 << 40;
