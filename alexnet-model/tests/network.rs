@@ -113,7 +113,11 @@ fn tensors_go_out_and_come_back() -> Result<()> {
 fn dense_layers_over_maps_have_pytorchs_order() -> Result<()> {
     let toml = r#"name = "flat"
         input = [3, 4, 5]
-        layers = [{ name = "fc", kind = "linear", outputs = 2, init = { std = 1.0, bias = 0.5 } }]"#;
+        [[layers]]
+        name = "fc"
+        kind = "linear"
+        outputs = 2
+        init = { std = 1.0, bias = 0.5 }"#;
     let network = Network::new(&NetworkSpec::from_toml("flat", toml).unwrap(), 1, &Device::Cpu)?;
     let images = wave(&[2, 3, 4, 5], 0.7)?;
     let weight = &network.tensors()?["fc.weight"];

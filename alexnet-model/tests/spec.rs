@@ -41,8 +41,9 @@ fn unknown_keys_get_the_nearest_one() {
         assert_eq!(
             line,
             format!(
-                "n.toml: TOML parse error at line 3, column 11: unknown field `{wrong}`, expected one \
-             of `filters`, `kernel`, `stride`, `pad`, `groups`, `init`; did you mean `{right}`?"
+                "n.toml: TOML parse error at line 3, column 11: unknown field `{wrong}`, expected \
+                 one of `filters`, `kernel`, `stride`, `pad`, `groups`, `init`; did you mean \
+                 `{right}`?"
             )
         );
     }

@@ -81,7 +81,12 @@ fn agree(spec: &NetworkSpec, batch: usize) -> Result<()> {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 24, rng_seed: RngSeed::Fixed(7), failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config {
+        cases: 24,
+        rng_seed: RngSeed::Fixed(7),
+        failure_persistence: None,
+        ..Config::default()
+    })]
 
     #[test]
     fn the_split_agrees_with_the_whole(sizes in sizes(), batch in 1..4usize) {

@@ -30,33 +30,38 @@ impl Sizes {
         let a = a * groups;
         let [same, uneven] = ["pad = [1, 1, 1, 1]", "pad = [0, 1, 0, 2]"];
         let [wide, narrow] = [0.4, 0.3].map(|std| format!("init = {{ std = {std}, bias = 0.1 }}"));
-        format!(
-            r#"name = "toy"
-            input = {image:?}
-            towers = {t}
-            layers = [
-              {{ name = "conv1", kind = "conv", filters = {a}, kernel = 3, stride = 2, {uneven}, {wide} }},
-              {{ name = "lrn1", kind = "lrn", n = 3, alpha = 2.0, beta = 0.75, k = 1.0, towers = {t} }},
-              {{ name = "pool1", kind = "max-pool", kernel = 3, stride = 2, ceil = true }},
-              {{ name = "relu1", kind = "relu" }},
-              {{ name = "conv2", kind = "conv", filters = {b}, kernel = 3, {same}, groups = {groups}, {wide} }},
-              {{ name = "relu2", kind = "relu" }},
-              {{ name = "norm2", kind = "map-norm", n = 3, alpha = 2.0, beta = 0.75, k = 1.0 }},
-              {{ name = "drop2", kind = "dropout", keep = 0.7, scale = "at-training" }},
-              {{ name = "conv3", kind = "conv", filters = {c}, kernel = 3, {same}, {narrow} }},
-              {{ name = "relu3", kind = "relu" }},
-              {{ name = "conv4", kind = "conv", filters = {d}, kernel = 3, {same}, {narrow} }},
-              {{ name = "pool4", kind = "max-pool", kernel = 2, stride = 2, ceil = true }},
-              {{ name = "relu4", kind = "relu" }},
-              {{ name = "fc5", kind = "linear", outputs = {e}, {narrow} }},
-              {{ name = "relu5", kind = "relu" }},
-              {{ name = "drop5", kind = "dropout", keep = 0.5, scale = "at-test" }},
-              {{ name = "fc6", kind = "linear", outputs = {f}, {narrow} }},
-              {{ name = "drop6", kind = "dropout", keep = 0.6, scale = "at-test" }},
-              {{ name = "relu6", kind = "relu" }},
-              {{ name = "fc7", kind = "linear", outputs = {g}, init = "fan-in" }},
-            ]"#
-        )
+        let layers = [
+            ("conv1", "conv", format!("filters = {a}, kernel = 3, stride = 2, {uneven}, {wide}")),
+            ("lrn1", "lrn", format!("n = 3, alpha = 2.0, beta = 0.75, k = 1.0, towers = {t}")),
+            ("pool1", "max-pool", "kernel = 3, stride = 2, ceil = true".into()),
+            ("relu1", "relu", String::new()),
+            (
+                "conv2",
+                "conv",
+                format!("filters = {b}, kernel = 3, {same}, groups = {groups}, {wide}"),
+            ),
+            ("relu2", "relu", String::new()),
+            ("norm2", "map-norm", "n = 3, alpha = 2.0, beta = 0.75, k = 1.0".into()),
+            ("drop2", "dropout", r#"keep = 0.7, scale = "at-training""#.into()),
+            ("conv3", "conv", format!("filters = {c}, kernel = 3, {same}, {narrow}")),
+            ("relu3", "relu", String::new()),
+            ("conv4", "conv", format!("filters = {d}, kernel = 3, {same}, {narrow}")),
+            ("pool4", "max-pool", "kernel = 2, stride = 2, ceil = true".into()),
+            ("relu4", "relu", String::new()),
+            ("fc5", "linear", format!("outputs = {e}, {narrow}")),
+            ("relu5", "relu", String::new()),
+            ("drop5", "dropout", r#"keep = 0.5, scale = "at-test""#.into()),
+            ("fc6", "linear", format!("outputs = {f}, {narrow}")),
+            ("drop6", "dropout", r#"keep = 0.6, scale = "at-test""#.into()),
+            ("relu6", "relu", String::new()),
+            ("fc7", "linear", format!(r#"outputs = {g}, init = "fan-in""#)),
+        ];
+        let layers = layers.map(|(name, kind, more)| {
+            let comma = if more.is_empty() { "" } else { ", " };
+            format!(r#"{{ name = "{name}", kind = "{kind}"{comma}{more} }}"#)
+        });
+        let layers = layers.join(", ");
+        format!("name = \"toy\"\ninput = {image:?}\ntowers = {t}\nlayers = [{layers}]")
     }
 
     pub(crate) fn spec(&self) -> NetworkSpec {
