@@ -149,33 +149,3 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
 fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        /// A header and an entry are read as they were written.
-        #[test]
-        fn round_trip(records in 0u64..1 << 40, height: u32, width: u32, length in 0u64..1 << 50,
-                      crc: u32, label: u32, offset: u64, encoding: u32) {
-            let header = Header { records, height, width, records_length: length, index_crc: crc };
-            let (back, _) = Header::parse(&header.to_bytes(), Path::new("s")).unwrap();
-            prop_assert_eq!(back, header);
-            let entry = Entry { label, crc, offset, length: height, encoding };
-            prop_assert_eq!(Entry::parse(&entry.to_bytes()), entry);
-        }
-
-        /// Arbitrary bytes, with or without a right checksum, are refused without a panic.
-        #[test]
-        fn hostile_headers(mut bytes in prop::collection::vec(any::<u8>(), HEADER), magic: bool) {
-            if magic {
-                bytes[..8].copy_from_slice(&MAGIC);
-                bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
-                seal(&mut bytes);
-            }
-            prop_assert!(Header::parse(&bytes, Path::new("s")).is_err());
-        }
-    }
-}

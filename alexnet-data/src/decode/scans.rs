@@ -31,34 +31,3 @@ fn find(bytes: &[u8]) -> Option<bool> {
         rest = &after[length..];
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::has_separate_scans;
-    use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
-
-    fn file(sampling: SamplingFactor, scans: bool, progressive: bool) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        let mut encoder = Encoder::new(&mut bytes, 95);
-        encoder.set_sampling_factor(sampling);
-        encoder.set_optimized_huffman_tables(scans); // which also makes the scans separate
-        encoder.set_progressive(progressive);
-        let pixels: Vec<u8> = (0..72 * 72 * 3).map(|i| (i / 83) as u8).collect();
-        encoder.encode(&pixels, 72, 72, ColorType::Rgb).unwrap();
-        bytes
-    }
-
-    #[test]
-    fn scans_are_counted() {
-        use SamplingFactor::{F_1_1, F_2_1, F_2_2};
-        for sampling in [F_1_1, F_2_1, F_2_2] {
-            assert!(has_separate_scans(&file(sampling, true, false)), "{sampling:?}");
-            assert!(!has_separate_scans(&file(sampling, false, false)), "{sampling:?}");
-            assert!(!has_separate_scans(&file(sampling, true, true)), "progressive, {sampling:?}");
-        }
-        let whole = file(F_2_2, true, false);
-        assert!((0..whole.len()).all(|end| !has_separate_scans(&whole[..end]) || end > 100));
-        let truncated = [&b"\xff\xd8\xff\xda"[..], b"\xff\xd8\xff\xff", b""];
-        assert!(truncated.iter().all(|bytes| !has_separate_scans(bytes)));
-    }
-}

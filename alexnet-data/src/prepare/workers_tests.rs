@@ -1,7 +1,5 @@
-//! Workers that panic, and preparations that are interrupted again and again: whole shards stay,
-//! and the bytes are the same in the end.
+//! Workers that panic: whole shards stay, and the bytes are the same in the end.
 
-use super::budget::overhead;
 use super::options::PrepareOptions;
 use super::preparation::Preparation;
 use super::shard_plan::ShardPlan;
@@ -9,15 +7,12 @@ use super::source::Source;
 use super::source::listing::{Images, ListedSplit, Listing};
 use crate::decode::Decoder;
 use crate::decode::pixels::Pixels;
-use crate::encoding::Mixture;
 use crate::error::Error;
 use crate::manifest::Class;
 use crate::progress::Stage;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
-const SIZE: usize = 4;
 
 /// Twenty images; reading number `dies_at` panics.
 struct Fragile {
@@ -49,17 +44,6 @@ impl Images for Fragile {
 
 /// Makes the shards that are not finished yet; returns how many images were read for them.
 fn run(dir: &Path, dies_at: usize, threads: usize) -> (Result<(), Error>, usize) {
-    write(dir, dies_at, threads, (SIZE, Mixture::RAW), usize::MAX)
-}
-
-/// The same with images of a size and records of a mixture, interrupted after so many of them.
-fn write(
-    dir: &Path,
-    dies_at: usize,
-    threads: usize,
-    (size, encoding): (usize, Mixture),
-    stops_after: usize,
-) -> (Result<(), Error>, usize) {
     let calls = Arc::new(AtomicUsize::new(0));
     let images = Box::new(Fragile { dies_at, calls: calls.clone() });
     let listing = Listing {
@@ -69,19 +53,10 @@ fn write(
         report: Vec::new(),
     };
     let options = PrepareOptions::new(Source::Folder, "in", dir);
-    let options = PrepareOptions { size, shard_records: Some(5), ..options };
-    let mut plan = ShardPlan::new(&options, &listing);
-    plan.encoding = encoding;
-    if let Some(records) = encoding.budget {
-        plan.encoding.budget = Some(overhead(&plan) + records);
-    }
-    let (stop, written) = (AtomicBool::new(false), AtomicUsize::new(0));
-    let progress = |_| {
-        let now = written.fetch_add(1, Ordering::Relaxed) + 1;
-        stop.fetch_or(now == stops_after, Ordering::Relaxed);
-    };
-    let splits = listing.splits;
-    let preparation = Preparation { plan, splits, dir, threads, progress: &progress, stop: &stop };
+    let options = PrepareOptions { size: 4, shard_records: Some(5), ..options };
+    let (plan, splits) = (ShardPlan::new(&options, &listing), listing.splits);
+    let stop = &AtomicBool::new(false);
+    let preparation = Preparation { plan, splits, dir, threads, progress: &|_| (), stop };
     let result = preparation.write_shards(|_| true);
     (result, calls.load(Ordering::Relaxed))
 }
@@ -119,31 +94,4 @@ fn a_worker_that_panics() {
         }
     }
     assert!(kept > 0);
-}
-
-/// All shards are too large for their share at first: each has 15,480 bytes of raw records where
-/// 14,000 are allowed, and is made twice, of 10 images in all. A preparation that is interrupted
-/// after every 12 images finishes one more shard each time.
-#[test]
-fn interrupted_again_and_again_within_a_budget() {
-    let budget = Some(4 * 14_000);
-    let mixture = (32, Mixture { quality: Some(90), budget, ..Mixture::RAW });
-    let dir = tempfile::tempdir().unwrap();
-    let whole = dir.path().join("whole");
-    std::fs::create_dir(&whole).unwrap();
-    let (result, read) = write(&whole, usize::MAX, 2, mixture, usize::MAX);
-    assert!(result.is_ok(), "{result:?}");
-    assert_eq!(read, 2 * 20, "each shard is made twice");
-    let want = contents(&whole);
-    assert_eq!(want.len(), 8);
-    for threads in 1..4 {
-        let out = tempfile::tempdir_in(dir.path()).unwrap();
-        for shards in 1..4 {
-            let (result, _) = write(out.path(), usize::MAX, threads, mixture, 12);
-            assert!(matches!(result, Err(Error::Interrupted { .. })), "{result:?}");
-            assert_eq!(contents(out.path()).len(), 2 * shards);
-        }
-        assert!(write(out.path(), usize::MAX, threads, mixture, 12).0.is_ok());
-        assert!(contents(out.path()) == want);
-    }
 }
