@@ -6,7 +6,8 @@
 
 use alexnet_data::{Dataset, DemoOptions, PrepareOptions, Source, draw_demo, prepare};
 
-pub fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// Makes the dataset and reads from it.
+pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Thirty images of ten classes, in one folder for each class.
     let temporary = tempfile::tempdir()?;
     let (images, output) = (temporary.path().join("images"), temporary.path().join("dataset"));

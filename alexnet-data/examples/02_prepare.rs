@@ -16,7 +16,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// Prepares the images of a folder into another one; by default, drawn images.
-pub fn lesson(folders: Option<(PathBuf, PathBuf)>) -> Result<(), Box<dyn std::error::Error>> {
+pub(crate) fn lesson(
+    folders: Option<(PathBuf, PathBuf)>,
+) -> Result<(), Box<dyn std::error::Error>> {
     let temporary = tempfile::tempdir()?;
     let drawn = folders.is_none();
     let (input, output) = match folders {

@@ -9,7 +9,8 @@ use alexnet_data::{
     PrepareOptions, Source, Views, draw_demo, prepare, test_views,
 };
 
-pub fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// Makes a dataset and fills batches from it.
+pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
     let temporary = tempfile::tempdir()?;
     let (images, output) = (temporary.path().join("images"), temporary.path().join("dataset"));
     let demo = DemoOptions { image_size: 40, train_per_class: 2, val_per_class: 1, seed: 2012 };

@@ -20,7 +20,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// Decodes the images of a folder in so many rounds; by default, drawn images.
-pub fn lesson(folder: Option<PathBuf>, rounds: usize) -> Result<(), Box<dyn std::error::Error>> {
+pub(crate) fn lesson(
+    folder: Option<PathBuf>,
+    rounds: usize,
+) -> Result<(), Box<dyn std::error::Error>> {
     let temporary = tempfile::tempdir()?;
     let drawn = folder.is_none();
     let dir = folder.unwrap_or(temporary.path().into());

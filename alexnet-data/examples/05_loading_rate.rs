@@ -23,7 +23,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// Fills batches of crops of `crop` × `crop` from a dataset; by default, of drawn images.
-pub fn lesson(dataset: Option<PathBuf>, crop: usize) -> Result<(), Box<dyn std::error::Error>> {
+pub(crate) fn lesson(
+    dataset: Option<PathBuf>,
+    crop: usize,
+) -> Result<(), Box<dyn std::error::Error>> {
     let temporary = tempfile::tempdir()?;
     // With drawn images, the rounds are short.
     let (dir, time) = match dataset {
