@@ -151,7 +151,7 @@ impl Manifest {
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound && dir.is_dir() => {
-                return Err(Error::NotADataset { path: dir.into() });
+                return Err(Error::NotADataset(dir.into()));
             }
             Err(e) => return Err(Error::io("read", path)(e)),
         };

@@ -35,7 +35,7 @@ pub(super) fn finish(
         for shard in 0..plan.shards(split_plan) {
             let result = ShardResult::load(dir, &split_plan.shard(shard))
                 .filter(|result| result.images_per_class.len() == plan.classes.len())
-                .ok_or_else(|| Error::Unfinished { path: dir.into() })?;
+                .ok_or_else(|| Error::Unfinished(dir.into()))?;
             result.report.iter().try_for_each(|line| report.add(line))?;
             result.sums.iter().for_each(|shard_sums| sums.merge(shard_sums));
             split.records += result.shard.records;

@@ -41,7 +41,7 @@ fn merge_into(output: &Output, parts: &[PathBuf], strict: bool) -> Result<(), Er
         dirs.insert(0, own);
     }
     let read =
-        |dir: &Path| ShardPlan::read(dir).ok_or_else(|| Error::NotAPart { path: dir.into() });
+        |dir: &Path| ShardPlan::read(dir).ok_or_else(|| Error::NotAPart(dir.into()));
     let plan = read(dirs[0])?;
     for dir in &dirs[1..] {
         if let Some(difference) = read(dir)?.difference(&plan) {

@@ -37,7 +37,7 @@ impl Output {
     pub(super) fn open(dir: &Path, replace: bool) -> Result<Option<Self>, Error> {
         // Checked before anything is written, as the dataset's folder may be read-only.
         if dir.join(FILE).exists() && !entries(dir)?.iter().any(|name| is_unfinished(name)) {
-            return Err(Error::AlreadyPrepared { path: dir.into() });
+            return Err(Error::AlreadyPrepared(dir.into()));
         }
         let created = create(dir)?;
         let lock = take_lock(dir)?;
@@ -52,7 +52,7 @@ impl Output {
         if names.iter().any(|name| is_shard(name)) && !resumed && !replace {
             // Without the plan, the content of the shards is unknown.
             output.lock.remove();
-            return Err(Error::Unfinished { path: dir.into() });
+            return Err(Error::Unfinished(dir.into()));
         }
         output.remove(|name| name.ends_with(".partial"))?;
         Ok(Some(output))
@@ -61,10 +61,10 @@ impl Output {
     /// Takes the folder for one part, while other processes may make other parts in it.
     pub(super) fn open_part(dir: &Path, part: Part) -> Result<Self, Error> {
         if dir.join(FILE).exists() {
-            return Err(Error::AlreadyPrepared { path: dir.into() });
+            return Err(Error::AlreadyPrepared(dir.into()));
         }
         let created = create(dir)?;
-        let busy = || Error::Busy { path: dir.into() };
+        let busy = || Error::Busy(dir.into());
         let lock = Lock::shared(dir.join(LOCK))?.ok_or_else(busy)?;
         let busy = || Error::PartBusy { path: dir.into(), part: part.to_string() };
         let part_lock = Lock::exclusive(dir.join(part_lock_name(part)))?.ok_or_else(busy)?;
@@ -72,7 +72,7 @@ impl Output {
         // Checked after the shards were listed, because a part writes the plan before its shards.
         let resumed = dir.join(PLAN).exists();
         if has_shards && !resumed {
-            return Err(Error::Unfinished { path: dir.into() });
+            return Err(Error::Unfinished(dir.into()));
         }
         let (dir, part_lock) = (dir.into(), Some(part_lock));
         Ok(Self { dir, created, resumed, replace: false, lock, part_lock })
@@ -99,7 +99,7 @@ impl Output {
     pub(super) fn begin_part(&self, plan: &ShardPlan, shards: &[&String]) -> Result<(), Error> {
         plan.write_new(&self.dir)?;
         let path = || self.dir.clone();
-        let begun = ShardPlan::read(&self.dir).ok_or_else(|| Error::Unfinished { path: path() })?;
+        let begun = ShardPlan::read(&self.dir).ok_or_else(|| Error::Unfinished(path()))?;
         if let Some(difference) = plan.difference(&begun) {
             return Err(Error::OtherPreparation { path: path(), difference });
         }
@@ -177,7 +177,7 @@ impl Output {
 
 /// Takes the lock of a folder exclusively.
 pub(super) fn take_lock(dir: &Path) -> Result<Lock, Error> {
-    Lock::exclusive(dir.join(LOCK))?.ok_or_else(|| Error::Busy { path: dir.into() })
+    Lock::exclusive(dir.join(LOCK))?.ok_or_else(|| Error::Busy(dir.into()))
 }
 
 /// Creates the folder with those above it, which are returned, outermost first. A folder that holds

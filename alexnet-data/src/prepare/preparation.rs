@@ -39,7 +39,7 @@ impl<'a> Preparation<'a> {
     /// An error if the preparation should stop.
     pub(super) fn check_stop(&self) -> Result<(), Error> {
         match self.stop.load(Ordering::Relaxed) {
-            true => Err(Error::Interrupted { path: self.dir.into() }),
+            true => Err(Error::Interrupted(self.dir.into())),
             false => Ok(()),
         }
     }

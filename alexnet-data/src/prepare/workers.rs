@@ -73,7 +73,7 @@ impl Preparation<'_> {
                 shards = pass.run(&mut progress)?;
             }
             if let Some(&shard) = shards.first() {
-                return Err(Error::Share { shard: plan.shard(shard) });
+                return Err(Error::Share(plan.shard(shard)));
             }
         }
         Ok(())
