@@ -5,6 +5,7 @@ use super::output::{Output, part_of};
 use super::part::Part;
 use super::shard_plan::ShardPlan;
 use super::shard_result::{ShardResult, path};
+use super::source::names::names_in;
 use super::summary::Summary;
 use crate::atomic_file::AtomicFile;
 use crate::error::Error;
@@ -40,8 +41,7 @@ fn merge_into(output: &Output, parts: &[PathBuf], strict: bool) -> Result<(), Er
     if ShardPlan::read(own).is_some() || parts.is_empty() {
         dirs.insert(0, own);
     }
-    let read =
-        |dir: &Path| ShardPlan::read(dir).ok_or_else(|| Error::NotAPart(dir.into()));
+    let read = |dir: &Path| ShardPlan::read(dir).ok_or_else(|| Error::NotAPart(dir.into()));
     let plan = read(dirs[0])?;
     for dir in &dirs[1..] {
         if let Some(difference) = read(dir)?.difference(&plan) {
@@ -83,9 +83,8 @@ fn missing_shards(
     };
     let numbers_of_parts: BTreeSet<usize> = dirs
         .iter()
-        .filter_map(|dir| fs::read_dir(dir).ok())
-        .flatten()
-        .filter_map(|entry| part_of(&entry.ok()?.file_name().to_string_lossy()))
+        .flat_map(|dir| names_in(dir).unwrap_or_default())
+        .filter_map(|name| part_of(&name.to_string_lossy()))
         .map(Part::of)
         .collect();
     let advice = match (numbers_of_parts.first(), numbers_of_parts.len()) {

@@ -7,6 +7,7 @@ use super::lock::Lock;
 use super::part::Part;
 use super::report::REPORT;
 use super::shard_plan::{PLAN, ShardPlan};
+use super::source::names::names_in;
 use crate::error::Error;
 use crate::manifest::{FILE, Manifest};
 use std::fs;
@@ -209,9 +210,7 @@ pub(super) fn part_of(name: &str) -> Option<Part> {
 }
 
 fn entries(dir: &Path) -> Result<Vec<String>, Error> {
-    let entries = fs::read_dir(dir).map_err(Error::io("read", dir))?;
-    let name = |e: fs::DirEntry| e.file_name().to_string_lossy().into_owned();
-    entries.map(|e| e.map(name).map_err(Error::io("read", dir))).collect()
+    Ok(names_in(dir)?.iter().map(|name| name.to_string_lossy().into_owned()).collect())
 }
 
 fn is_shard(name: &str) -> bool {

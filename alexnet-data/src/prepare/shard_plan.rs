@@ -6,7 +6,7 @@
 
 use super::options::PrepareOptions;
 use super::report::ReportLine;
-use super::source::listing::{ListedSplit, Listing};
+use super::source::listing::{ListedSplit, Scan};
 use crate::atomic_file::{AtomicFile, write_atomic};
 use crate::checksum::Checksum;
 use crate::decode::exif::Exif;
@@ -59,7 +59,7 @@ pub(super) struct SplitPlan {
 
 impl ShardPlan {
     /// The plan for a listed input; with a budget, the share of raw records is yet to be chosen.
-    pub(super) fn new(options: &PrepareOptions, listing: &Listing) -> Self {
+    pub(super) fn new(options: &PrepareOptions, classes: Vec<Class>, scan: &Scan<'_>) -> Self {
         let raw_record = options.size * options.size * 3;
         let split = |ListedSplit { stage, images }: &ListedSplit| {
             let mut hasher = crc32fast::Hasher::new();
@@ -83,10 +83,10 @@ impl ShardPlan {
             shard_records: options.shard_records.unwrap_or(SHARD_BYTES / raw_record).max(1),
             exif: options.exif,
             encoding: Mixture::requested(options.encoding),
-            ignored: listing.ignored,
-            classes: listing.classes.clone(),
-            splits: listing.splits.iter().map(split).collect(),
-            report: listing.report.clone(),
+            ignored: scan.ignored,
+            classes,
+            splits: scan.splits.iter().map(split).collect(),
+            report: scan.report.clone(),
         }
     }
 

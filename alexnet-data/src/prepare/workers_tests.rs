@@ -4,7 +4,7 @@ use super::options::PrepareOptions;
 use super::preparation::Preparation;
 use super::shard_plan::ShardPlan;
 use super::source::Source;
-use super::source::listing::{Images, ListedSplit, Listing};
+use super::source::listing::{Images, Scan};
 use crate::decode::Decoder;
 use crate::decode::pixels::Pixels;
 use crate::error::Error;
@@ -45,18 +45,14 @@ impl Images for Fragile {
 /// Makes the shards that are not finished yet; returns how many images were read for them.
 fn run(dir: &Path, dies_at: usize, threads: usize) -> (Result<(), Error>, usize) {
     let calls = Arc::new(AtomicUsize::new(0));
-    let images = Box::new(Fragile { dies_at, calls: calls.clone() });
-    let listing = Listing {
-        classes: ["a", "b"].map(Class::named).into(),
-        splits: vec![ListedSplit { stage: Stage::Train, images }],
-        ignored: 0,
-        report: Vec::new(),
-    };
+    let mut scan = Scan::new(&|_| ());
+    scan.add(Stage::Train, Fragile { dies_at, calls: calls.clone() });
     let options = PrepareOptions::new(Source::Folder, "in", dir);
     let options = PrepareOptions { size: 4, shard_records: Some(5), ..options };
-    let (plan, splits) = (ShardPlan::new(&options, &listing), listing.splits);
+    let plan = ShardPlan::new(&options, ["a", "b"].map(Class::named).into(), &scan);
     let stop = &AtomicBool::new(false);
-    let preparation = Preparation { plan, splits, dir, threads, progress: &|_| (), stop };
+    let preparation =
+        Preparation { plan, splits: scan.splits, dir, threads, progress: &|_| (), stop };
     let result = preparation.write_shards(|_| true);
     (result, calls.load(Ordering::Relaxed))
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 const MAX_BYTES: u64 = 1 << 28;
 
 /// Where one image file is: a path, or a range of an archive.
-pub(super) trait Location: Sync {
+pub(crate) trait Location: Sync {
     /// What the images of a split are in: the root of a tree, or open archives.
     type Storage: Sync;
     /// The name of the image in the report.
@@ -48,10 +48,8 @@ impl<L: Location> Images for ImageFiles<L> {
 
 /// Refuses a file of more than `limit` bytes.
 pub(super) fn check_length(length: u64, limit: u64) -> Result<(), String> {
-    match length > limit {
-        true => Err(format!("{length} bytes, more than the limit of {limit}")),
-        false => Ok(()),
-    }
+    let error = || format!("{length} bytes, more than the limit of {limit}");
+    if length > limit { Err(error()) } else { Ok(()) }
 }
 
 /// A path below the root of a tree.

@@ -2,7 +2,7 @@
 
 use super::files::ImageFiles;
 use super::listing::{Format, Scan};
-use super::names::is_image;
+use super::names::{is_image, names_in};
 use crate::error::Error;
 use crate::manifest::Class;
 use crate::prepare::report::Action;
@@ -92,19 +92,17 @@ fn roots(input: &Path, val: Option<&Path>) -> Result<(PathBuf, Option<PathBuf>),
 }
 
 fn must_be_folder(path: &Path) -> Result<(), Error> {
-    match fs::metadata(path).map_err(Error::io("read", path))?.is_dir() {
-        true => Ok(()),
-        false => {
-            let problem = "is no folder; expected one that holds a folder for each class";
-            Err(Error::source(path, problem))
-        }
+    if !fs::metadata(path).map_err(Error::io("read", path))?.is_dir() {
+        let problem = "is no folder; expected one that holds a folder for each class";
+        return Err(Error::source(path, problem));
     }
+    Ok(())
 }
 
 /// Whether a folder named `train` is a tree of classes, and not a class of images of trains.
 fn is_tree(path: &Path) -> bool {
-    let entries = || fs::read_dir(path).into_iter().flatten().flatten();
-    entries().any(|e| e.path().is_dir()) && !entries().any(|e| is_image(&e.path()))
+    let names = names_in(path).unwrap_or_default();
+    names.iter().any(|name| path.join(name).is_dir()) && !names.iter().any(|n| is_image(n.as_ref()))
 }
 
 fn is_hidden(name: &OsStr) -> bool {
@@ -114,11 +112,9 @@ fn is_hidden(name: &OsStr) -> bool {
 /// The names of the class folders under `root`, sorted by their bytes.
 pub(super) fn class_folders(root: &Path, scan: &mut Scan<'_>) -> Result<Vec<OsString>, Error> {
     let mut folders = Vec::new();
-    for entry in fs::read_dir(root).map_err(Error::io("read", root))? {
-        let entry = entry.map_err(Error::io("read", root))?;
-        let name = entry.file_name();
+    for name in names_in(root)? {
         // A link to a folder counts as one, because people make trees of such links.
-        if entry.path().is_dir() && !is_hidden(&name) {
+        if root.join(&name).is_dir() && !is_hidden(&name) {
             folders.push(name);
         } else {
             scan.ignored += 1;

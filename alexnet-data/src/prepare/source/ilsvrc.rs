@@ -3,14 +3,13 @@
 use super::devkit::Devkit;
 use super::files::{Archive, ImageFiles};
 use super::listing::{Format, Scan};
-use super::names::{file_name, is_wnid, wnid_of_tar};
-use super::tar::{Member, TarImage, members};
+use super::names::{file_name, is_wnid, names_in, wnid_of_tar};
+use super::tar::{Member, members};
 use crate::error::Error;
 use crate::manifest::Class;
 use crate::prepare::report::Action;
 use crate::progress::Stage;
 use std::collections::HashMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 pub(super) const FORMAT_2012: Format = Format {
@@ -64,7 +63,7 @@ const Y2010: Year = Year {
 };
 
 /// The images of a split.
-type TarImages = ImageFiles<TarImage>;
+type TarImages = ImageFiles<Member>;
 
 /// A tar with the images of one synset: its WordNet id, the number of the archive that it is or
 /// that holds it, its offset there and its length.
@@ -80,7 +79,7 @@ fn list(input: &Path, year: &Year, scan: &mut Scan<'_>) -> Result<Vec<Class>, Er
         let expected = format!("expected {train}, {val} and {devkit}, as downloaded");
         Err(Error::source(input, format!("holds no {name}; {expected}")))
     };
-    fs::read_dir(input).map_err(Error::io("read", input))?;
+    names_in(input)?;
     let (train, val) = (find(year.train)?, find(year.val)?);
     let kit = Devkit::read(&find(year.devkit)?)?;
     let labels = (0..).zip(&kit.classes).map(|(l, c)| (c.name.as_str(), l)).collect();
@@ -104,10 +103,11 @@ fn list(input: &Path, year: &Year, scan: &mut Scan<'_>) -> Result<Vec<Class>, Er
 fn list_synsets(input: &Path, scan: &mut Scan<'_>) -> Result<Vec<Class>, Error> {
     let mut tars = Vec::new();
     if input.is_dir() {
-        for entry in fs::read_dir(input).map_err(Error::io("read", input))? {
-            let path = entry.map_err(Error::io("read", input))?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if wnid_of_tar(&name).is_some() { tars.push(path) } else { scan.ignored += 1 }
+        for name in names_in(input)? {
+            match wnid_of_tar(&name.to_string_lossy()) {
+                Some(_) => tars.push(input.join(name)),
+                None => scan.ignored += 1,
+            }
         }
         tars.sort();
     } else {
@@ -138,7 +138,7 @@ fn synsets(
             tars.push((name, number, 0, archive.length));
         } else {
             for member in members(&archive, 0, archive.length)? {
-                match wnid_of_tar(file_name(&member.path)) {
+                match wnid_of_tar(file_name(&member.name)) {
                     Some(id) => tars.push((id.into(), number, member.offset, member.length)),
                     None => scan.ignored += 1,
                 }
@@ -162,11 +162,11 @@ fn synsets(
     for (rank, (id, archive, start, length)) in (0..).zip(&tars) {
         let label = labels.map_or(rank, |labels| labels[id.as_str()]);
         let mut files = members(&images.storage[*archive], *start, *length)?;
-        files.sort_by(|a, b| a.path.cmp(&b.path));
+        files.sort_by(|a, b| a.name.cmp(&b.name));
         scan.found(files.len());
-        images.files.extend(files.into_iter().map(|Member { path, offset, length }| {
-            let name = format!("{id}/{}", file_name(&path)).into();
-            (label, TarImage { archive: *archive, offset, length, name })
+        images.files.extend(files.into_iter().map(|file| {
+            let name = format!("{id}/{}", file_name(&file.name)).into();
+            (label, Member { name, archive: *archive, ..file })
         }));
     }
     Ok((tars.into_iter().map(|tar| tar.0).collect(), images))
@@ -188,8 +188,8 @@ fn note_missing(tars: &[SynsetTar], labels: &HashMap<&str, u32>, scan: &mut Scan
 fn add_flat(stage: Stage, path: &Path, labels: &[u32], scan: &mut Scan<'_>) -> Result<(), Error> {
     let archive = Archive::open(path)?;
     let mut files = Vec::new();
-    for Member { path: member, offset, length } in members(&archive, 0, archive.length)? {
-        let name = file_name(&member);
+    for member in members(&archive, 0, archive.length)? {
+        let name = file_name(&member.name);
         let Some(number) = number(name) else {
             scan.ignored += 1;
             continue;
@@ -198,7 +198,7 @@ fn add_flat(stage: Stage, path: &Path, labels: &[u32], scan: &mut Scan<'_>) -> R
             let problem = format!("holds {name}, but there are only {} labels", labels.len());
             return Err(Error::source(path, problem));
         };
-        files.push((label, TarImage { archive: 0, offset, length, name: name.into() }));
+        files.push((label, Member { name: name.into(), ..member }));
     }
     if files.is_empty() {
         let problem = format!("holds no images named …_{}_00000001.JPEG", stage.split());

@@ -5,6 +5,7 @@ use super::folder::{class_folders, tree};
 use super::kaggle_tables::{CLASSES, IMAGES, SOLUTION, Tables};
 use super::kaggle_zip;
 use super::listing::{Format, Scan};
+use super::names::names_in;
 use crate::error::Error;
 use crate::manifest::Class;
 use crate::progress::Stage;
@@ -51,8 +52,7 @@ fn list(input: &Path, scan: &mut Scan<'_>) -> Result<Vec<Class>, Error> {
     let train = tree("train", &train, &folders, &labels, scan)?;
     scan.add(Stage::Train, train);
     let mut files = Vec::new();
-    for entry in fs::read_dir(&val).map_err(Error::io("read", &val))? {
-        let name = PathBuf::from(entry.map_err(Error::io("read", &val))?.file_name());
+    for name in names_in(&val)?.into_iter().map(PathBuf::from) {
         match tables.label_of_val(&name) {
             Some(label) => files.push((label, name)),
             None => scan.ignored += 1,

@@ -1,5 +1,6 @@
 //! What every source provides: the classes, splits and images of an input.
 
+use super::names::names_in;
 use crate::decode::Decoder;
 use crate::decode::pixels::Pixels;
 use crate::error::Error;
@@ -41,32 +42,24 @@ pub(in crate::prepare) struct ListedSplit {
     pub(in crate::prepare) images: Box<dyn Images>,
 }
 
-/// A listed input.
-pub(in crate::prepare) struct Listing {
-    pub(in crate::prepare) classes: Vec<Class>,
+/// What has been listed of an input.
+pub(in crate::prepare) struct Scan<'a> {
     /// The splits, beginning with train.
     pub(in crate::prepare) splits: Vec<ListedSplit>,
     /// How many files were not images, by their names.
     pub(in crate::prepare) ignored: u64,
     pub(in crate::prepare) report: Vec<ReportLine>,
-}
-
-/// An input while it is being listed.
-pub(super) struct Scan<'a> {
-    pub(super) splits: Vec<ListedSplit>,
-    pub(super) ignored: u64,
-    pub(super) report: Vec<ReportLine>,
     found: u64,
     progress: OnProgress<'a>,
 }
 
 impl<'a> Scan<'a> {
-    pub(super) fn new(progress: OnProgress<'a>) -> Self {
+    pub(in crate::prepare) fn new(progress: OnProgress<'a>) -> Self {
         Self { splits: Vec::new(), ignored: 0, report: Vec::new(), found: 0, progress }
     }
 
     /// Adds a split.
-    pub(super) fn add(&mut self, stage: Stage, images: impl Images + 'static) {
+    pub(in crate::prepare) fn add(&mut self, stage: Stage, images: impl Images + 'static) {
         self.splits.push(ListedSplit { stage, images: Box::new(images) });
     }
 
@@ -98,16 +91,14 @@ pub(super) struct Candidate<'a> {
 
 impl<'a> Candidate<'a> {
     pub(super) fn read(path: &'a Path) -> Result<Self, Error> {
-        let fail = || Error::io("read", path);
         let (mut files, mut folders) = (Vec::new(), Vec::new());
-        if fs::metadata(path).map_err(fail())?.is_file() {
+        if fs::metadata(path).map_err(Error::io("read", path))?.is_file() {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             return Ok(Self { path, single: Some(name), files, folders });
         }
-        for entry in fs::read_dir(path).map_err(fail())? {
-            let entry = entry.map_err(fail())?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if entry.path().is_dir() { folders.push(name) } else { files.push(name) }
+        for name in names_in(path)? {
+            let names = if path.join(&name).is_dir() { &mut folders } else { &mut files };
+            names.push(name.to_string_lossy().into_owned());
         }
         Ok(Self { path, single: None, files, folders })
     }

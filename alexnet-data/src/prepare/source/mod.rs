@@ -14,14 +14,14 @@ mod kaggle_tables;
 mod kaggle_zip;
 pub(in crate::prepare) mod listing;
 pub(crate) mod mat;
-mod names;
+pub(in crate::prepare) mod names;
 pub(crate) mod tar;
 mod webdataset;
 pub(crate) mod zip;
 
 use crate::error::Error;
-use crate::progress::OnProgress;
-use listing::{Candidate, Format, Listing, Scan};
+use crate::manifest::Class;
+use listing::{Candidate, Format, Scan};
 use std::path::Path;
 
 /// A kind of input.
@@ -104,16 +104,13 @@ impl Source {
         })
     }
 
-    /// Lists an input and, where it is elsewhere, its val tree.
+    /// Lists an input and, where it is elsewhere, its val tree; returns the classes.
     pub(super) fn list(
         self,
         input: &Path,
         val: Option<&Path>,
-        progress: OnProgress<'_>,
-    ) -> Result<Listing, Error> {
-        let mut scan = Scan::new(progress);
-        let classes = (self.format().list)(input, val, &mut scan)?;
-        let Scan { splits, ignored, report, .. } = scan;
-        Ok(Listing { classes, splits, ignored, report })
+        scan: &mut Scan<'_>,
+    ) -> Result<Vec<Class>, Error> {
+        (self.format().list)(input, val, scan)
     }
 }

@@ -7,24 +7,18 @@ use crate::error::Error;
 const BLOCK: u64 = 512;
 
 /// A regular file of a tar.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Member {
-    pub(super) path: String,
-    /// The offset of its bytes in the outermost archive.
+    /// Its path in the tar; of an image, its name in the report.
+    pub(super) name: Box<str>,
+    /// The number of the outermost archive, where there are several.
+    pub(super) archive: usize,
+    /// The offset of its bytes in that archive.
     pub(crate) offset: u64,
     pub(crate) length: u64,
 }
 
-/// An image in one of several archives.
-pub(super) struct TarImage {
-    /// The number of the archive.
-    pub(super) archive: usize,
-    pub(super) offset: u64,
-    pub(super) length: u64,
-    pub(super) name: Box<str>,
-}
-
-impl Location for TarImage {
+impl Location for Member {
     type Storage = Vec<Archive>;
 
     fn name(&self) -> String {
@@ -64,8 +58,8 @@ pub(crate) fn members(archive: &Archive, start: u64, length: u64) -> Result<Vec<
         let after = after.ok_or_else(|| fail(end, &"a file reaches beyond its end"))?;
         end = after.next_multiple_of(BLOCK);
         if entry.header().entry_type().is_file() {
-            let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-            members.push(Member { path, offset: start + at, length: size });
+            let name = String::from_utf8_lossy(&entry.path_bytes()).into();
+            members.push(Member { name, archive: 0, offset: start + at, length: size });
         }
     }
     let mut block = [1; BLOCK as usize];

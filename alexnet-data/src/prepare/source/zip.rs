@@ -12,8 +12,9 @@ use zip::unstable::read::ZipIterable;
 const LOCAL_HEADER: usize = 30;
 
 /// A file of a zip.
-#[derive(Debug, Clone)]
 pub(crate) struct ZipFile {
+    /// Its path in the zip; of an image, its name in the report.
+    pub(super) name: Box<str>,
     /// The offset of its local header.
     header: u64,
     /// Its bytes in the zip.
@@ -24,33 +25,11 @@ pub(crate) struct ZipFile {
     deflated: bool,
 }
 
-/// An image in a zip.
-pub(super) struct ZipImage {
-    pub(super) name: Box<str>,
-    pub(super) file: ZipFile,
-}
-
-impl Location for ZipImage {
-    type Storage = Archive;
-
-    fn name(&self) -> String {
-        self.name.to_string()
-    }
-
-    fn read(&self, archive: &Archive, limit: u64) -> Result<Vec<u8>, String> {
-        self.file.read(archive, limit)
-    }
-}
-
-/// Calls `each` with the name and the location of every file of a zip, in the order of its
-/// directory.
+/// Calls `each` with every file of a zip, in the order of its directory.
 ///
 /// The directory is read piece by piece, so that an archive of millions of files needs no memory
 /// for it. A size may be a lie, except that the file is inside the archive.
-pub(crate) fn walk(
-    archive: &Archive,
-    mut each: impl FnMut(&str, ZipFile) -> Result<(), Error>,
-) -> Result<(), Error> {
+pub(crate) fn walk(archive: &Archive, mut each: impl FnMut(ZipFile)) -> Result<(), Error> {
     let fail = |e: &dyn std::fmt::Display| {
         let problem = format!("is cut short or damaged ({e}): download it again");
         Error::source(&archive.path, problem)
@@ -83,15 +62,21 @@ pub(crate) fn walk(
         if end.is_none_or(|end| end > archive.length) {
             return Err(fail(&format!("{name} reaches beyond its end")));
         }
-        each(&name, ZipFile { header, stored, length, crc: entry.crc32(), deflated })?;
+        let (name, crc) = (name.into(), entry.crc32());
+        each(ZipFile { name, header, stored, length, crc, deflated });
     }
     Ok(())
 }
 
-impl ZipFile {
-    /// The bytes of the file, if they are at most `limit`; no more memory is used, whatever the zip
-    /// says of them.
-    pub(crate) fn read(&self, archive: &Archive, limit: u64) -> Result<Vec<u8>, String> {
+impl Location for ZipFile {
+    type Storage = Archive;
+
+    fn name(&self) -> String {
+        self.name.to_string()
+    }
+
+    /// Uses no more memory than `limit`, whatever the zip says of the file.
+    fn read(&self, archive: &Archive, limit: u64) -> Result<Vec<u8>, String> {
         check_length(self.length.max(self.stored), limit)?;
         let io = |e: std::io::Error| e.to_string();
         let mut local = [0; LOCAL_HEADER];
