@@ -1,8 +1,7 @@
 //! Opens a dataset and reads its records.
 
-use crate::checksum::Checksum;
 use crate::error::Error;
-use crate::manifest::{FILE, Manifest, SplitInfo};
+use crate::manifest::{FILE, FileInfo, Manifest, SplitInfo};
 use crate::record::RAW;
 use crate::shard::{Amount, Expected, Shard};
 use std::borrow::Cow;
@@ -242,15 +241,10 @@ impl Split {
 /// with another one, is not whole.
 pub(crate) fn check_report(dir: &Path, manifest: &Manifest) -> Result<(), Error> {
     let info = &manifest.report;
-    let path = dir.join(&info.file);
-    let length = std::fs::metadata(&path).map_err(Error::io("read", &path))?.len();
-    if length != info.bytes {
-        let (expected, got) = (format!("{} bytes", info.bytes), format!("{length} bytes"));
-        return Err(Error::damaged(path, "its length", expected, got));
-    }
-    let got = Checksum::of_file(&path)?;
-    if got != info.checksum {
-        return Err(Error::damaged(path, "its checksum", info.checksum, got));
+    let found = FileInfo::of(dir, &info.file)?;
+    if found != *info {
+        let text = |info: &FileInfo| format!("{} bytes with {}", info.bytes, info.checksum);
+        return Err(Error::damaged(dir.join(&info.file), "its content", text(info), text(&found)));
     }
     Ok(())
 }

@@ -46,15 +46,12 @@ impl Mixture {
     /// The mixture for a request; with a budget, the preparation has yet to choose how many records
     /// are raw.
     pub(crate) fn requested(encoding: Encoding) -> Self {
-        match encoding {
-            Encoding::Raw => Self::RAW,
-            Encoding::Jpeg { quality } => {
-                Self { raw_per_million: 0, quality: Some(quality), budget: None }
-            }
-            Encoding::Budget { bytes, quality } => {
-                Self { raw_per_million: 0, quality: Some(quality), budget: Some(bytes) }
-            }
-        }
+        let (quality, budget) = match encoding {
+            Encoding::Raw => return Self::RAW,
+            Encoding::Jpeg { quality } => (quality, None),
+            Encoding::Budget { bytes, quality } => (quality, Some(bytes)),
+        };
+        Self { raw_per_million: 0, quality: Some(quality), budget }
     }
 
     /// The quality of the record at `position` of a split's stored order; `None` for a raw one.

@@ -53,22 +53,15 @@ impl Header {
     }
 
     pub(crate) fn to_bytes(self) -> [u8; HEADER] {
+        let Self { records, height, width, records_length, index_crc } = self;
+        let sizes = [VERSION, HEADER as u32, height, width, CHANNELS as u32, ENTRY as u32];
+        let index_length = records * ENTRY as u64;
+        let areas = [records, HEADER as u64, records_length, self.index_offset(), index_length];
+        let (sizes, areas) = (sizes.map(u32::to_le_bytes), areas.map(u64::to_le_bytes));
+        let fields = [&MAGIC, sizes.as_flattened(), areas.as_flattened(), &index_crc.to_le_bytes()];
+        let fields = fields.concat();
         let mut out = [0; HEADER];
-        let mut at = 0;
-        let mut put = |bytes: &[u8]| {
-            out[at..at + bytes.len()].copy_from_slice(bytes);
-            at += bytes.len();
-        };
-        put(&MAGIC);
-        for v in [VERSION, HEADER as u32, self.height, self.width, CHANNELS as u32, ENTRY as u32] {
-            put(&v.to_le_bytes());
-        }
-        let index_length = self.records * ENTRY as u64;
-        let areas = [HEADER as u64, self.records_length, self.index_offset(), index_length];
-        for v in [self.records].into_iter().chain(areas) {
-            put(&v.to_le_bytes());
-        }
-        put(&self.index_crc.to_le_bytes());
+        out[..fields.len()].copy_from_slice(&fields);
         seal(&mut out);
         out
     }

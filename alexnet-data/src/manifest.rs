@@ -6,6 +6,7 @@ use crate::decode::exif::Exif;
 use crate::encoding::Mixture;
 use crate::error::Error;
 use crate::header::{MAX_SIDE, VERSION};
+use crate::mmap::map;
 use crate::statistics::Statistics;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -124,6 +125,14 @@ pub struct FileInfo {
     pub bytes: u64,
     /// The checksum of the file.
     pub checksum: Checksum,
+}
+
+impl FileInfo {
+    /// What a manifest says of the file `name` as it now is in the folder `dir`.
+    pub(crate) fn of(dir: &Path, name: &str) -> Result<Self, Error> {
+        let bytes = map(&dir.join(name))?;
+        Ok(Self { file: name.into(), bytes: bytes.len() as u64, checksum: Checksum::of(&bytes) })
+    }
 }
 
 /// The part of a manifest that every version has.

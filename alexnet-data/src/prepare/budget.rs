@@ -31,20 +31,13 @@ struct JpegSize {
     bound: f64,
 }
 
-/// The number, the sum and the sum of squares of the sizes in a sample.
-#[derive(Default)]
-struct Sizes {
-    count: u64,
-    sum: u64,
-    squares: u128,
-}
-
-impl Sizes {
-    fn finish(&self) -> JpegSize {
-        let count = self.count.max(1) as f64;
-        let mean = self.sum as f64 / count;
-        let variance = (self.squares as f64 / count - mean * mean).max(0.0);
-        JpegSize { mean, bound: mean + (0.03 * mean).max(4.0 * (variance / count).sqrt()) }
+impl JpegSize {
+    fn of(sizes: &[u64]) -> Self {
+        let count = sizes.len().max(1) as f64;
+        let mean = sizes.iter().sum::<u64>() as f64 / count;
+        let squares: u128 = sizes.iter().map(|&bytes| u128::from(bytes).pow(2)).sum();
+        let variance = (squares as f64 / count - mean * mean).max(0.0);
+        Self { mean, bound: mean + (0.03 * mean).max(4.0 * (variance / count).sqrt()) }
     }
 }
 
@@ -139,25 +132,20 @@ impl Preparation<'_> {
     /// Images that cannot be read have no record, and are left out.
     fn measure(&self, count: usize, quality: u8) -> Result<JpegSize, Error> {
         let (Some(plan), Some(listed)) = (self.plan.splits.first(), self.splits.first()) else {
-            return Ok(Sizes::default().finish());
+            return Ok(JpegSize::of(&[]));
         };
         let order = self.plan.order(plan);
-        let sizes = Mutex::new(Sizes::default());
+        let sizes = Mutex::new(Vec::new());
         let decoder = || Decoder::new(self.plan.size, self.plan.exif);
         for_each(self.threads, &order[..count.min(order.len())], decoder, |decoder, &i| {
             self.check_stop()?;
             let Ok(pixels) = listed.images.load(i, decoder) else { return Ok(()) };
-            let Ok(jpeg) = record::encode(&pixels.data, pixels.height, quality) else {
-                return Ok(());
-            };
-            let bytes = jpeg.len() as u64;
-            let mut sizes = sizes.lock().unwrap_or_else(PoisonError::into_inner);
-            sizes.count += 1;
-            sizes.sum += bytes;
-            sizes.squares += u128::from(bytes) * u128::from(bytes);
+            if let Ok(jpeg) = record::encode(&pixels.data, pixels.height, quality) {
+                sizes.lock().unwrap_or_else(PoisonError::into_inner).push(jpeg.len() as u64);
+            }
             Ok(())
         })?;
-        Ok(sizes.into_inner().unwrap_or_else(PoisonError::into_inner).finish())
+        Ok(JpegSize::of(&sizes.into_inner().unwrap_or_else(PoisonError::into_inner)))
     }
 
     /// The highest quality below `quality` that would do, in words. `needed` gets the ratio of its

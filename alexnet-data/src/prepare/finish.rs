@@ -61,7 +61,7 @@ pub(super) fn finish(
         classes: plan.classes,
         splits,
         statistics: sums.finish().ok_or_else(no_images)?,
-        report: report.finish()?,
+        report: report.finish(dir)?,
     };
     // Written last, because a folder with a manifest is a finished dataset.
     manifest.write(dir)

@@ -1,7 +1,6 @@
 //! `report.jsonl`: every file of the input that was skipped, is damaged or deserves a note.
 
 use crate::atomic_file::AtomicFile;
-use crate::checksum::Checksum;
 use crate::error::Error;
 use crate::manifest::FileInfo;
 use serde::{Deserialize, Serialize};
@@ -79,31 +78,24 @@ impl Faults {
 /// An unfinished report, which is written line by line, as it may have a line for every image.
 pub(super) struct Report {
     file: AtomicFile,
-    hasher: crc32fast::Hasher,
-    bytes: u64,
     pub(super) faults: Faults,
 }
 
 impl Report {
     pub(super) fn create(dir: &Path) -> Result<Self, Error> {
-        let file = AtomicFile::create(&dir.join(REPORT))?;
-        Ok(Self { file, hasher: crc32fast::Hasher::new(), bytes: 0, faults: Faults::default() })
+        Ok(Self { file: AtomicFile::create(&dir.join(REPORT))?, faults: Faults::default() })
     }
 
     /// Adds one line.
     pub(super) fn add(&mut self, line: &ReportLine) -> Result<(), Error> {
         self.faults.add(line);
-        let text = line.to_json();
-        self.hasher.update(text.as_bytes());
-        self.bytes += text.len() as u64;
-        self.file.write(text.as_bytes())
+        self.file.write(line.to_json().as_bytes())
     }
 
-    /// Puts the report into its folder.
-    pub(super) fn finish(self) -> Result<FileInfo, Error> {
+    /// Puts the report into its folder `dir`.
+    pub(super) fn finish(self, dir: &Path) -> Result<FileInfo, Error> {
         self.file.commit()?;
-        let checksum = Checksum(self.hasher.finalize());
-        Ok(FileInfo { file: REPORT.into(), bytes: self.bytes, checksum })
+        FileInfo::of(dir, REPORT)
     }
 }
 
