@@ -49,7 +49,7 @@ pub(crate) fn members(archive: &Archive, start: u64, length: u64) -> Result<Vec<
         return Err(fail(0, &format!("it should reach to byte {end}, it has {}", archive.length)));
     }
     let (mut members, mut end) = (Vec::new(), 0u64);
-    let mut tar = tar::Archive::new(archive.window(start, length));
+    let mut tar = tar::Archive::new(archive.window(start, length)?);
     for entry in tar.entries_with_seek().map_err(|e| fail(0, &e))? {
         let entry = entry.map_err(|e| fail(end, &e))?;
         let (at, size) = (entry.raw_file_position(), entry.size());

@@ -35,7 +35,7 @@ pub(crate) fn walk(archive: &Archive, mut each: impl FnMut(ZipFile)) -> Result<(
         Error::source(&archive.path, problem)
     };
     // The buffer is little longer than an entry, because the reader seeks to each entry.
-    let input = BufReader::with_capacity(256, archive.window(0, archive.length));
+    let input = BufReader::with_capacity(256, archive.window(0, archive.length)?);
     let mut zip = ZipIterable::try_new(input, Config::default()).map_err(|e| fail(&e))?;
     for entry in zip.files().map_err(|e| fail(&e))? {
         let entry = entry.map_err(|e| fail(&e))?;
