@@ -1,7 +1,7 @@
 //! Atomic writes: a file is either whole or not there. It is written under another name in the same
 //! folder, synced and renamed; then the folder is synced.
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ use tempfile::{Builder, NamedTempFile};
 pub fn write_atomic<T>(
     path: &Path,
     write: impl FnOnce(&mut File) -> std::io::Result<T>,
-) -> Result<T, Error> {
+) -> Result<T> {
     let mut file = AtomicFile::create(path)?;
     let value = write(file.file()).map_err(Error::io("write", path))?;
     file.commit()?;
@@ -42,7 +42,7 @@ pub(crate) struct AtomicFile {
 }
 
 impl AtomicFile {
-    pub(crate) fn create(path: &Path) -> Result<Self, Error> {
+    pub(crate) fn create(path: &Path) -> Result<Self> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let (prefix, mut builder) = (format!(".{name}."), Builder::new());
         builder.prefix(&prefix).suffix(".partial");
@@ -61,7 +61,7 @@ impl AtomicFile {
     }
 
     /// Writes bytes at the current position.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.file.write_all(bytes).map_err(|e| Error::io("write", &self.path)(e))
     }
 
@@ -69,7 +69,7 @@ impl AtomicFile {
         &self.path
     }
 
-    pub(crate) fn commit(self) -> Result<(), Error> {
+    pub(crate) fn commit(self) -> Result<()> {
         let Self { file, path } = self;
         file.as_file().sync_all().map_err(Error::io("write", &path))?;
         file.persist(&path).map_err(|e| Error::io("write", &path)(e.error))?;
@@ -77,7 +77,7 @@ impl AtomicFile {
     }
 
     /// As `commit`, but an existing file `path` stays as it is.
-    pub(crate) fn commit_new(self) -> Result<(), Error> {
+    pub(crate) fn commit_new(self) -> Result<()> {
         let Self { file, path } = self;
         file.as_file().sync_all().map_err(Error::io("write", &path))?;
         match file.persist_noclobber(&path) {
@@ -94,7 +94,7 @@ fn folder(path: &Path) -> &Path {
 }
 
 /// Makes a rename survive a power failure. Windows has no such call and needs none.
-fn sync_folder(path: &Path) -> Result<(), Error> {
+fn sync_folder(path: &Path) -> Result<()> {
     if cfg!(unix) {
         File::open(path).and_then(|d| d.sync_all()).map_err(Error::io("sync", path))?;
     }

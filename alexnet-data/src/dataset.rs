@@ -1,6 +1,6 @@
 //! Opens a dataset and reads its records.
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::manifest::{FILE, FileInfo, Manifest, SplitInfo};
 use crate::record::RAW;
 use crate::shard::{Amount, Expected, Shard};
@@ -68,7 +68,7 @@ impl Dataset {
     /// # Errors
     /// [`Error::NotADataset`] without a manifest, [`Error::Version`] for another format,
     /// [`Error::Damaged`] where a file is not what was written, [`Error::Io`] for the rest.
-    pub fn open(dir: &Path) -> Result<Self, Error> {
+    pub fn open(dir: &Path) -> Result<Self> {
         let manifest = Manifest::read(dir)?;
         check_report(dir, &manifest)?;
         let expected = Expected::of(&manifest);
@@ -94,7 +94,7 @@ impl Dataset {
     ///
     /// # Errors
     /// [`Error::UnknownSplit`], which lists the names that exist.
-    pub fn split(&self, name: &str) -> Result<&Split, Error> {
+    pub fn split(&self, name: &str) -> Result<&Split> {
         self.splits.iter().find(|s| s.name() == name).ok_or_else(|| Error::UnknownSplit {
             name: name.into(),
             path: self.dir.clone(),
@@ -109,7 +109,7 @@ impl Dataset {
 }
 
 impl Split {
-    fn open(dir: &Path, info: &SplitInfo, expected: Expected) -> Result<Self, Error> {
+    fn open(dir: &Path, info: &SplitInfo, expected: Expected) -> Result<Self> {
         let mut shards = Vec::new();
         let mut starts = Vec::new();
         let mut len = 0usize;
@@ -177,7 +177,7 @@ impl Split {
     ///
     /// # Errors
     /// [`Error::NoSuchRecord`] beyond the end.
-    pub fn label(&self, i: usize) -> Result<u32, Error> {
+    pub fn label(&self, i: usize) -> Result<u32> {
         let (shard, i) = self.find(i)?;
         Ok(shard.entry(i).label)
     }
@@ -187,7 +187,7 @@ impl Split {
     /// # Errors
     /// [`Error::NoSuchRecord`] beyond the end, [`Error::DamagedRecord`] for a wrong checksum,
     /// [`Error::BadRecord`] for a right checksum of bytes that are no JPEG of the stored size.
-    pub fn record(&self, i: usize) -> Result<Record<'_>, Error> {
+    pub fn record(&self, i: usize) -> Result<Record<'_>> {
         let mut buffer = Vec::new();
         let (label, raw) = self.read(i, &mut buffer)?;
         Ok(Record { label, pixels: raw.map_or(Cow::Owned(buffer), Cow::Borrowed) })
@@ -198,17 +198,13 @@ impl Split {
     ///
     /// # Errors
     /// Those of [`record`](Self::record).
-    pub fn record_with<'a>(
-        &'a self,
-        i: usize,
-        buffer: &'a mut Vec<u8>,
-    ) -> Result<Record<'a>, Error> {
+    pub fn record_with<'a>(&'a self, i: usize, buffer: &'a mut Vec<u8>) -> Result<Record<'a>> {
         let (label, raw) = self.read(i, buffer)?;
         Ok(Record { label, pixels: Cow::Borrowed(raw.unwrap_or(buffer)) })
     }
 
     /// The label of record `i` and its raw pixels; a JPEG record is decoded into `buffer` instead.
-    fn read(&self, i: usize, buffer: &mut Vec<u8>) -> Result<(u32, Option<&[u8]>), Error> {
+    fn read(&self, i: usize, buffer: &mut Vec<u8>) -> Result<(u32, Option<&[u8]>)> {
         let (shard, i) = self.find(i)?;
         let (entry, bytes) = shard.stored(i)?;
         if entry.encoding == RAW {
@@ -226,7 +222,7 @@ impl Split {
     }
 
     /// The shard that holds record `i`, and the number of the record in it.
-    fn find(&self, i: usize) -> Result<(&Shard, usize), Error> {
+    fn find(&self, i: usize) -> Result<(&Shard, usize)> {
         if i >= self.len {
             let (split, records) = (self.info.name.clone(), self.len);
             return Err(Error::NoSuchRecord { split, record: i, records });
@@ -239,7 +235,7 @@ impl Split {
 
 /// Compares the report with the manifest. Training does not read it, but a dataset without it, or
 /// with another one, is not whole.
-pub(crate) fn check_report(dir: &Path, manifest: &Manifest) -> Result<(), Error> {
+pub(crate) fn check_report(dir: &Path, manifest: &Manifest) -> Result<()> {
     let info = &manifest.report;
     let found = FileInfo::of(dir, &info.file)?;
     if found != *info {

@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+/// A result, by default with an [`Error`] of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
 /// An error of this crate. Its text is one line: what is wrong, what was expected, what to do.
 ///
 /// ```

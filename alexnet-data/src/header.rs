@@ -1,7 +1,7 @@
 //! The bytes of a shard's header and of its index, as FORMAT.md defines them.
 
 use crate::checksum::Checksum;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use std::path::Path;
 
 /// Bytes of the header: one page, so that the first record starts on a page.
@@ -67,7 +67,7 @@ impl Header {
     }
 
     /// Reads and checks the header at the start of `bytes`; returns its checksum beside it.
-    pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<(Self, Checksum), Error> {
+    pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<(Self, Checksum)> {
         let bytes = bytes.get(..HEADER).ok_or_else(|| {
             let expected = format!("at least {HEADER} bytes");
             Error::damaged(path, "its length", expected, bytes.len())

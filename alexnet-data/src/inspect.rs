@@ -3,7 +3,7 @@
 use crate::atomic_file::write_atomic;
 use crate::dataset::Split;
 use crate::decode::pixels::Pixels;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::manifest::Manifest;
 use image::ExtendedColorType::Rgb8;
 use image::ImageEncoder;
@@ -20,7 +20,7 @@ const MAX_SIDE: usize = 16384;
 ///
 /// # Errors
 /// [`Error::Setting`] for no image or too many, and those of [`Split::record`].
-pub fn contact_sheet(split: &Split, count: usize) -> Result<Pixels, Error> {
+pub fn contact_sheet(split: &Split, count: usize) -> Result<Pixels> {
     let count = count.min(split.len());
     let columns = (1..=count).find(|c| c * c >= count).unwrap_or(0);
     let (height, width) = (split.height(), split.width());
@@ -51,7 +51,7 @@ pub fn mean_picture(manifest: &Manifest) -> Pixels {
 ///
 /// # Errors
 /// [`Error::Io`] with the path.
-pub fn write_png(path: &Path, image: &Pixels) -> Result<(), Error> {
+pub fn write_png(path: &Path, image: &Pixels) -> Result<()> {
     let mut bytes = Vec::new();
     PngEncoder::new(&mut bytes)
         .write_image(&image.data, image.width as u32, image.height as u32, Rgb8)

@@ -4,7 +4,7 @@ use crate::atomic_file::write_atomic;
 use crate::checksum::Checksum;
 use crate::decode::exif::Exif;
 use crate::encoding::Mixture;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::header::{MAX_SIDE, VERSION};
 use crate::mmap::map;
 use crate::statistics::Statistics;
@@ -129,7 +129,7 @@ pub struct FileInfo {
 
 impl FileInfo {
     /// What a manifest says of the file `name` as it now is in the folder `dir`.
-    pub(crate) fn of(dir: &Path, name: &str) -> Result<Self, Error> {
+    pub(crate) fn of(dir: &Path, name: &str) -> Result<Self> {
         let bytes = map(&dir.join(name))?;
         Ok(Self { file: name.into(), bytes: bytes.len() as u64, checksum: Checksum::of(&bytes) })
     }
@@ -150,12 +150,12 @@ impl Manifest {
     }
 
     /// Writes the manifest into the folder `dir`.
-    pub(crate) fn write(&self, dir: &Path) -> Result<(), Error> {
+    pub(crate) fn write(&self, dir: &Path) -> Result<()> {
         write_atomic(&dir.join(FILE), |file| file.write_all(&self.to_bytes()))
     }
 
     /// Reads and checks the manifest of the folder `dir`.
-    pub(crate) fn read(dir: &Path) -> Result<Self, Error> {
+    pub(crate) fn read(dir: &Path) -> Result<Self> {
         let path = dir.join(FILE);
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
@@ -167,7 +167,7 @@ impl Manifest {
         Self::parse(&bytes, &path)
     }
 
-    pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Self, Error> {
+    pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
         // The version is compared before the checksum, which another version may have elsewhere.
         if let Ok(AnyVersion { version }) = serde_json::from_slice(bytes)
             && version != u64::from(VERSION)
@@ -192,7 +192,7 @@ impl Manifest {
     }
 
     /// Checks what readers rely on. This crate writes no manifest that fails here.
-    fn check(&self, path: &Path) -> Result<(), Error> {
+    fn check(&self, path: &Path) -> Result<()> {
         let bad =
             |what, expected: &str, got: String| Err(Error::damaged(path, what, expected, got));
         let (height, width) = (self.height, self.width);

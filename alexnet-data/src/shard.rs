@@ -1,7 +1,7 @@
 //! One memory-mapped shard, checked when it is opened and when a record is first read.
 
 use crate::checksum::Checksum;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::header::{ENTRY, Entry, HEADER, Header};
 use crate::manifest::{Manifest, ShardInfo};
 use crate::mmap::{map, prefetch};
@@ -61,7 +61,7 @@ impl Expected {
 impl Shard {
     /// Opens `path`, checks its length, header and index, and compares them with `info`. A number
     /// is compared with the length of the file before memory is allocated in proportion to it.
-    pub(crate) fn open(path: &Path, info: &ShardInfo, expected: Expected) -> Result<Self, Error> {
+    pub(crate) fn open(path: &Path, info: &ShardInfo, expected: Expected) -> Result<Self> {
         let bad = |what, want: &dyn ToString, got: &dyn ToString| {
             Err(Error::damaged(path, what, want.to_string(), got.to_string()))
         };
@@ -133,7 +133,7 @@ impl Shard {
     }
 
     /// Decodes the JPEG record `i`, which has these `bytes`, into `buffer`.
-    pub(crate) fn decode(&self, i: usize, bytes: &[u8], buffer: &mut Vec<u8>) -> Result<(), Error> {
+    pub(crate) fn decode(&self, i: usize, bytes: &[u8], buffer: &mut Vec<u8>) -> Result<()> {
         record::decode(bytes, self.size, buffer).map_err(|reason| {
             let (path, [height, width]) = (self.path.to_path_buf(), self.size);
             Error::BadRecord { path, record: i, height, width, reason }
@@ -152,7 +152,7 @@ impl Shard {
 
     /// The index entry and the bytes of record `i` < `len`; the first time, their checksum is
     /// compared.
-    pub(crate) fn stored(&self, i: usize) -> Result<(Entry, &[u8]), Error> {
+    pub(crate) fn stored(&self, i: usize) -> Result<(Entry, &[u8])> {
         let entry = self.entry(i);
         let start = entry.offset as usize;
         let bytes = &self.map[start..start + entry.length as usize];

@@ -1,7 +1,7 @@
 //! Checks every byte of a dataset, with all cores, and lists the faults.
 
 use crate::dataset::check_report;
-use crate::error::Error;
+use crate::error::Result;
 use crate::manifest::{Manifest, ShardInfo};
 use crate::parallel::{for_each, thread_count};
 use crate::record::RAW;
@@ -41,7 +41,7 @@ impl fmt::Display for Fault {
 /// # Errors
 /// Those of [`Dataset::open`](crate::Dataset::open) about the manifest, without which nothing can
 /// be compared.
-pub fn verify(dir: &Path, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Vec<Fault>, Error> {
+pub fn verify(dir: &Path, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Vec<Fault>> {
     let manifest = Manifest::read(dir)?;
     let total = manifest.splits.iter().map(|s| s.records).sum();
     let mut shards: Vec<(&ShardInfo, u64)> = Vec::new();

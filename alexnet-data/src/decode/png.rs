@@ -1,6 +1,6 @@
 //! PNG files.
 
-use super::error::DecodeError;
+use super::error::{DecodeError, Result};
 use super::exif::{Exif, upright};
 use super::pixels::{MAX_PIXELS, Pixels, check_size};
 use image::codecs::png::PngDecoder;
@@ -8,7 +8,7 @@ use image::{DynamicImage, ImageDecoder, Limits};
 use std::io::Cursor;
 
 /// Decodes a PNG in its own size.
-pub(super) fn decode(bytes: &[u8], exif: Exif) -> Result<Pixels, DecodeError> {
+pub(super) fn decode(bytes: &[u8], exif: Exif) -> Result<Pixels> {
     let fail = |e: image::ImageError| DecodeError::broken(e);
     let mut limits = Limits::default();
     // Enough for the largest image in 16-bit RGBA; it also stops text chunks that inflate forever.

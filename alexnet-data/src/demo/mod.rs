@@ -4,7 +4,7 @@ mod picture;
 mod shape;
 
 use crate::atomic_file::write_atomic;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::parallel::{for_each, thread_count};
 use crate::progress::{Progress, Stage};
 use image::ExtendedColorType::Rgb8;
@@ -65,7 +65,7 @@ pub fn draw_demo(
     dir: &Path,
     options: &DemoOptions,
     progress: &(dyn Fn(Progress) + Sync),
-) -> Result<(), Error> {
+) -> Result<()> {
     if !(MIN_SIDE..=MAX_SIDE).contains(&options.image_size) {
         let (expected, got) = ("32 to 1024", options.image_size.to_string());
         return Err(Error::Setting { name: "image_size", expected, got });
@@ -122,7 +122,7 @@ fn class_of(class: usize) -> (Shape, Texture) {
 
 /// Reads the marker of the folder. A missing or empty folder has none; one with other files is an
 /// error.
-fn read_marker(dir: &Path) -> Result<Option<Marker>, Error> {
+fn read_marker(dir: &Path) -> Result<Option<Marker>> {
     let bytes = match std::fs::read(dir.join(MARKER)) {
         Ok(bytes) => bytes,
         Err(_) if !dir.exists() => return Ok(None),
@@ -142,7 +142,7 @@ fn read_marker(dir: &Path) -> Result<Option<Marker>, Error> {
     Ok(Some(marker))
 }
 
-fn mark(dir: &Path, options: &DemoOptions, complete: bool) -> Result<(), Error> {
+fn mark(dir: &Path, options: &DemoOptions, complete: bool) -> Result<()> {
     let marker = Marker { options: *options, complete };
     let text = serde_json::to_string(&marker).expect("plain numbers are always JSON");
     write_atomic(&dir.join(MARKER), |file| writeln!(file, "{text}"))

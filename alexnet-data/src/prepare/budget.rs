@@ -12,7 +12,7 @@ use super::report::ReportLine;
 use super::shard_plan::{ShardPlan, SplitPlan};
 use crate::decode::Decoder;
 use crate::encoding::{MILLION, Mixture};
-use crate::error::{Error, byte_count};
+use crate::error::{Error, Result, byte_count};
 use crate::header::{ENTRY, HEADER};
 use crate::parallel::for_each;
 use crate::record;
@@ -87,7 +87,7 @@ pub(super) fn attempts(mixture: Mixture) -> Vec<Mixture> {
 impl Preparation<'_> {
     /// With a budget, chooses how many records may be raw. An interrupted run of the same
     /// preparation has chosen already.
-    pub(super) fn choose_mixture(&mut self) -> Result<(), Error> {
+    pub(super) fn choose_mixture(&mut self) -> Result<()> {
         let Mixture { budget: Some(budget), quality: Some(quality), .. } = self.plan.encoding
         else {
             return Ok(());
@@ -105,7 +105,7 @@ impl Preparation<'_> {
     }
 
     /// How many of a million records may be raw within `budget`.
-    fn raw_per_million(&self, budget: u64, quality: u8) -> Result<u32, Error> {
+    fn raw_per_million(&self, budget: u64, quality: u8) -> Result<u32> {
         let (overhead, images) = (overhead(&self.plan), self.plan.images());
         let raw = (self.plan.size * self.plan.size * 3) as f64;
         let room = budget.saturating_sub(overhead) as f64 / images.max(1) as f64 - ENTRY as f64;
@@ -130,7 +130,7 @@ impl Preparation<'_> {
 
     /// Measures the size of JPEG records on the first `count` images of train in the stored order.
     /// Images that cannot be read have no record, and are left out.
-    fn measure(&self, count: usize, quality: u8) -> Result<JpegSize, Error> {
+    fn measure(&self, count: usize, quality: u8) -> Result<JpegSize> {
         let (Some(plan), Some(listed)) = (self.plan.splits.first(), self.splits.first()) else {
             return Ok(JpegSize::of(&[]));
         };
@@ -150,7 +150,7 @@ impl Preparation<'_> {
 
     /// The highest quality below `quality` that would do, in words. `needed` gets the ratio of its
     /// bytes to those of `quality`, and returns the bytes of the dataset if they are within budget.
-    fn advice(&self, quality: u8, needed: &dyn Fn(f64) -> Option<u64>) -> Result<String, Error> {
+    fn advice(&self, quality: u8, needed: &dyn Fn(f64) -> Option<u64>) -> Result<String> {
         let requested = self.measure(ADVICE, quality)?.mean;
         for lower in [95, 90, 85, 80, 70, 60, 50, 30].into_iter().filter(|&q| q < quality) {
             if let Some(bytes) = needed(self.measure(ADVICE, lower)?.mean / requested) {

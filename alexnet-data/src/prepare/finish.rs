@@ -4,7 +4,7 @@ use super::output::Output;
 use super::report::Report;
 use super::shard_plan::ShardPlan;
 use super::shard_result::ShardResult;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::header::VERSION;
 use crate::manifest::{Manifest, SplitInfo};
 use crate::statistics::Sums;
@@ -12,12 +12,7 @@ use std::path::Path;
 
 /// Finishes the dataset in `output`, which has every shard of the plan. `input` is named where no
 /// image of it could be read. Only one shard's result is in memory at a time.
-pub(super) fn finish(
-    plan: ShardPlan,
-    strict: bool,
-    output: &Output,
-    input: &Path,
-) -> Result<(), Error> {
+pub(super) fn finish(plan: ShardPlan, strict: bool, output: &Output, input: &Path) -> Result<()> {
     let dir = output.dir();
     let mut report = Report::create(dir)?;
     plan.report.iter().try_for_each(|line| report.add(line))?;

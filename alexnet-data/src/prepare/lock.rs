@@ -1,6 +1,6 @@
 //! Locks on files, by which processes notice each other. A killed process loses its locks.
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 use same_file::Handle;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
@@ -15,20 +15,17 @@ pub(super) struct Lock {
 impl Lock {
     /// Locks the file `path`, which is created if necessary; `None` where another process has any
     /// lock on it.
-    pub(super) fn exclusive(path: PathBuf) -> Result<Option<Self>, Error> {
+    pub(super) fn exclusive(path: PathBuf) -> Result<Option<Self>> {
         Self::take(path, File::try_lock)
     }
 
     /// The same for a lock that several processes can have; `None` where another process has an
     /// exclusive one.
-    pub(super) fn shared(path: PathBuf) -> Result<Option<Self>, Error> {
+    pub(super) fn shared(path: PathBuf) -> Result<Option<Self>> {
         Self::take(path, File::try_lock_shared)
     }
 
-    fn take(
-        path: PathBuf,
-        lock: fn(&File) -> Result<(), TryLockError>,
-    ) -> Result<Option<Self>, Error> {
+    fn take(path: PathBuf, lock: fn(&File) -> Result<(), TryLockError>) -> Result<Option<Self>> {
         loop {
             // Opened for reading too, which shared locks on network file systems need.
             let file = OpenOptions::new()

@@ -8,7 +8,7 @@ use super::shard_result::{ShardResult, path};
 use super::source::names::names_in;
 use super::summary::Summary;
 use crate::atomic_file::AtomicFile;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ const NAMED: usize = 8;
 /// [`Error::NotAPart`], [`Error::OtherPart`] for parts that do not belong together,
 /// [`Error::MissingShards`], which names the parts that are to be made, and those of
 /// [`prepare`](super::prepare()) about the output.
-pub fn merge(parts: &[PathBuf], output: &Path, strict: bool) -> Result<Summary, Error> {
+pub fn merge(parts: &[PathBuf], output: &Path, strict: bool) -> Result<Summary> {
     if let Some(output) = Output::open(output, false)? {
         let merged = merge_into(&output, parts, strict);
         output.close_merge(merged)?;
@@ -35,7 +35,7 @@ pub fn merge(parts: &[PathBuf], output: &Path, strict: bool) -> Result<Summary, 
     Summary::read(output)
 }
 
-fn merge_into(output: &Output, parts: &[PathBuf], strict: bool) -> Result<(), Error> {
+fn merge_into(output: &Output, parts: &[PathBuf], strict: bool) -> Result<()> {
     let own = output.dir();
     let mut dirs: Vec<&Path> = parts.iter().map(PathBuf::as_path).collect();
     if ShardPlan::read(own).is_some() || parts.is_empty() {
@@ -99,7 +99,7 @@ fn missing_shards(
 }
 
 /// Puts a finished file into the output, as a hard link or, on another file system, as a copy.
-fn link_or_copy(from: &Path, to: &Path) -> Result<(), Error> {
+fn link_or_copy(from: &Path, to: &Path) -> Result<()> {
     match fs::remove_file(to) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
             return Err(Error::io("replace", to)(e));

@@ -24,7 +24,7 @@ mod workers;
 #[cfg(test)]
 mod workers_tests;
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::progress::Progress;
 use finish::finish;
 use options::PrepareOptions;
@@ -48,10 +48,7 @@ use summary::Summary;
 /// # Errors
 /// Every [`Error`] but those of reading a dataset: a missing or empty input, an output that is in
 /// use, unreadable images under [`PrepareOptions::strict`], a full disk.
-pub fn prepare(
-    options: &PrepareOptions,
-    progress: &(dyn Fn(Progress) + Sync),
-) -> Result<Summary, Error> {
+pub fn prepare(options: &PrepareOptions, progress: &(dyn Fn(Progress) + Sync)) -> Result<Summary> {
     prepare_until(options, progress, &AtomicBool::new(false))
 }
 
@@ -64,7 +61,7 @@ pub fn prepare_until(
     options: &PrepareOptions,
     progress: &(dyn Fn(Progress) + Sync),
     stop: &AtomicBool,
-) -> Result<Summary, Error> {
+) -> Result<Summary> {
     options.check()?;
     // The demo can be made again in seconds; any other unfinished preparation is for people to
     // remove.
@@ -97,7 +94,7 @@ pub fn prepare_part(
     part: Part,
     progress: &(dyn Fn(Progress) + Sync),
     stop: &AtomicBool,
-) -> Result<PartSummary, Error> {
+) -> Result<PartSummary> {
     options.check()?;
     if options.source == Source::Demo {
         let expected = "none for the demo, which is small and is drawn first";

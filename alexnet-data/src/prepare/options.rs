@@ -3,7 +3,7 @@
 use super::source::Source;
 use crate::decode::exif::Exif;
 use crate::encoding::Encoding;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::header::MAX_SIDE;
 use std::path::PathBuf;
 
@@ -56,7 +56,7 @@ impl PrepareOptions {
     }
 
     /// Refuses what no preparation could do.
-    pub(super) fn check(&self) -> Result<(), Error> {
+    pub(super) fn check(&self) -> Result<()> {
         let setting = |name, expected, got: String| Err(Error::Setting { name, expected, got });
         if self.size == 0 || self.size > MAX_SIDE {
             return setting("size", "1 to 4096", self.size.to_string());

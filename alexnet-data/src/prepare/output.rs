@@ -8,7 +8,7 @@ use super::part::Part;
 use super::report::REPORT;
 use super::shard_plan::{PLAN, ShardPlan};
 use super::source::names::names_in;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::manifest::{FILE, Manifest};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ impl Output {
     /// Takes the folder, which is created if necessary. `None` means that the dataset was finished
     /// already, and only its unfinished files had to be removed. With `replace`, an unfinished
     /// other preparation is removed: it is no dataset, but it may have taken a day.
-    pub(super) fn open(dir: &Path, replace: bool) -> Result<Option<Self>, Error> {
+    pub(super) fn open(dir: &Path, replace: bool) -> Result<Option<Self>> {
         // Checked before anything is written, as the dataset's folder may be read-only.
         if dir.join(FILE).exists() && !entries(dir)?.iter().any(|name| is_unfinished(name)) {
             return Err(Error::AlreadyPrepared(dir.into()));
@@ -60,7 +60,7 @@ impl Output {
     }
 
     /// Takes the folder for one part, while other processes may make other parts in it.
-    pub(super) fn open_part(dir: &Path, part: Part) -> Result<Self, Error> {
+    pub(super) fn open_part(dir: &Path, part: Part) -> Result<Self> {
         if dir.join(FILE).exists() {
             return Err(Error::AlreadyPrepared(dir.into()));
         }
@@ -84,7 +84,7 @@ impl Output {
     }
 
     /// Writes the plan, unless the folder has the same; refuses a folder that has another one.
-    pub(super) fn begin(&self, plan: &ShardPlan) -> Result<(), Error> {
+    pub(super) fn begin(&self, plan: &ShardPlan) -> Result<()> {
         if let Some(begun) = ShardPlan::read(&self.dir) {
             let Some(difference) = plan.difference(&begun) else { return Ok(()) };
             if !self.replace {
@@ -97,7 +97,7 @@ impl Output {
 
     /// The same for a part with these `shards`, while another one may be writing the plan. Removes
     /// the unfinished files that an earlier run of this part has left.
-    pub(super) fn begin_part(&self, plan: &ShardPlan, shards: &[&String]) -> Result<(), Error> {
+    pub(super) fn begin_part(&self, plan: &ShardPlan, shards: &[&String]) -> Result<()> {
         plan.write_new(&self.dir)?;
         let path = || self.dir.clone();
         let begun = ShardPlan::read(&self.dir).ok_or_else(|| Error::Unfinished(path()))?;
@@ -113,7 +113,7 @@ impl Output {
 
     /// Ends a preparation. After success only the dataset stays. After an error whole shards stay
     /// for the next run, unless that would meet the same error.
-    pub(super) fn close(self, made: Result<(), Error>) -> Result<(), Error> {
+    pub(super) fn close(self, made: Result<()>) -> Result<()> {
         let Err(error) = &made else { return self.tidy() };
         let accident =
             matches!(error, Error::Io { .. } | Error::Interrupted { .. } | Error::Worker);
@@ -132,7 +132,7 @@ impl Output {
     }
 
     /// Ends a merge. After an error the parts stay, whatever it was.
-    pub(super) fn close_merge(self, merged: Result<(), Error>) -> Result<(), Error> {
+    pub(super) fn close_merge(self, merged: Result<()>) -> Result<()> {
         if merged.is_err() && self.dir.join(PLAN).exists() {
             self.lock.remove();
             return merged;
@@ -154,7 +154,7 @@ impl Output {
     }
 
     /// Removes everything but the dataset.
-    fn tidy(&self) -> Result<(), Error> {
+    fn tidy(&self) -> Result<()> {
         self.remove(|name| is_unfinished(name) && name != LOCK && name != PLAN)?;
         // The plan goes after the others: a run that finds it knows that this was interrupted.
         self.remove(|name| name == PLAN)?;
@@ -163,7 +163,7 @@ impl Output {
     }
 
     /// Removes those files of a preparation whose name `which` accepts.
-    fn remove(&self, which: impl Fn(&str) -> bool) -> Result<(), Error> {
+    fn remove(&self, which: impl Fn(&str) -> bool) -> Result<()> {
         for name in entries(&self.dir)?.iter().filter(|name| is_ours(name) && which(name)) {
             let path = self.dir.join(name);
             fs::remove_file(&path).map_err(Error::io("remove", path))?;
@@ -177,13 +177,13 @@ impl Output {
 }
 
 /// Takes the lock of a folder exclusively.
-pub(super) fn take_lock(dir: &Path) -> Result<Lock, Error> {
+pub(super) fn take_lock(dir: &Path) -> Result<Lock> {
     Lock::exclusive(dir.join(LOCK))?.ok_or_else(|| Error::Busy(dir.into()))
 }
 
 /// Creates the folder with those above it, which are returned, outermost first. A folder that holds
 /// what no preparation writes is refused.
-fn create(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+fn create(dir: &Path) -> Result<Vec<PathBuf>> {
     if dir.exists() {
         let foreign = |name: &String| !is_ours(name) && name != FILE;
         if let Some(entry) = entries(dir)?.into_iter().filter(foreign).min() {
@@ -209,7 +209,7 @@ pub(super) fn part_of(name: &str) -> Option<Part> {
     part.replace("-of-", "/").parse().ok()
 }
 
-fn entries(dir: &Path) -> Result<Vec<String>, Error> {
+fn entries(dir: &Path) -> Result<Vec<String>> {
     Ok(names_in(dir)?.iter().map(|name| name.to_string_lossy().into_owned()).collect())
 }
 

@@ -4,7 +4,7 @@
 //! shard of an undivided run, and the statistics beside it are sums of integers, so the merged
 //! parts are the very dataset of an undivided run.
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 use std::fmt;
 use std::str::FromStr;
 
@@ -40,7 +40,7 @@ impl Part {
     ///
     /// # Errors
     /// [`Error::Setting`] for a number that is not among 1 to `of`.
-    pub fn new(number: usize, of: usize) -> Result<Self, Error> {
+    pub fn new(number: usize, of: usize) -> Result<Self> {
         let part = Self { number, of };
         if (1..=of).contains(&number) { Ok(part) } else { Err(invalid(part.to_string())) }
     }
@@ -70,7 +70,7 @@ impl fmt::Display for Part {
 impl FromStr for Part {
     type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, Error> {
+    fn from_str(text: &str) -> Result<Self> {
         // `parse` accepts a sign, which is no part of this notation.
         let number = |t: &str| t.parse().ok().filter(|_| t.bytes().all(|b| b.is_ascii_digit()));
         let parts = text.split_once('/').and_then(|(n, of)| Some((number(n)?, number(of)?)));

@@ -3,7 +3,7 @@
 use super::options::PrepareOptions;
 use super::shard_plan::ShardPlan;
 use super::source::listing::{ListedSplit, Scan};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::parallel::thread_count;
 use crate::progress::OnProgress;
 use std::path::Path;
@@ -29,7 +29,7 @@ impl<'a> Preparation<'a> {
         dir: &'a Path,
         progress: OnProgress<'a>,
         stop: &'a AtomicBool,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self> {
         let mut scan = Scan::new(progress);
         let classes = options.source.list(&options.input, options.val.as_deref(), &mut scan)?;
         let plan = ShardPlan::new(options, classes, &scan);
@@ -38,7 +38,7 @@ impl<'a> Preparation<'a> {
     }
 
     /// An error if the preparation should stop.
-    pub(super) fn check_stop(&self) -> Result<(), Error> {
+    pub(super) fn check_stop(&self) -> Result<()> {
         let stop = self.stop.load(Ordering::Relaxed);
         if stop { Err(Error::Interrupted(self.dir.into())) } else { Ok(()) }
     }

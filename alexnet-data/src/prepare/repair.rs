@@ -5,7 +5,7 @@ use super::output::take_lock;
 use super::preparation::Preparation;
 use super::shard_result::ShardResult;
 use super::source::Source;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::manifest::{FILE, Manifest, ShardInfo};
 use crate::progress::Progress;
 use crate::verify::verify;
@@ -30,7 +30,7 @@ pub fn repair(
     input: &Path,
     val: Option<&Path>,
     progress: &(dyn Fn(Progress) + Sync),
-) -> Result<Vec<String>, Error> {
+) -> Result<Vec<String>> {
     let faults = verify(dir, &|_, _| ())?;
     let manifest = Manifest::read(dir)?;
     let Some(source) = Source::ALL.into_iter().find(|s| s.name() == manifest.source) else {

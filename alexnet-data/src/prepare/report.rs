@@ -1,7 +1,7 @@
 //! `report.jsonl`: every file of the input that was skipped, is damaged or deserves a note.
 
 use crate::atomic_file::AtomicFile;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::manifest::FileInfo;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -65,7 +65,7 @@ impl Faults {
     }
 
     /// Under `strict`, the error for the faults among `readable` images and those skipped.
-    pub(super) fn check(&self, strict: bool, readable: u64) -> Result<(), Error> {
+    pub(super) fn check(&self, strict: bool, readable: u64) -> Result<()> {
         let count = self.skipped + self.damaged;
         if !strict || count == 0 {
             return Ok(());
@@ -82,25 +82,25 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn create(dir: &Path) -> Result<Self, Error> {
+    pub(super) fn create(dir: &Path) -> Result<Self> {
         Ok(Self { file: AtomicFile::create(&dir.join(REPORT))?, faults: Faults::default() })
     }
 
     /// Adds one line.
-    pub(super) fn add(&mut self, line: &ReportLine) -> Result<(), Error> {
+    pub(super) fn add(&mut self, line: &ReportLine) -> Result<()> {
         self.faults.add(line);
         self.file.write(line.to_json().as_bytes())
     }
 
     /// Puts the report into its folder `dir`.
-    pub(super) fn finish(self, dir: &Path) -> Result<FileInfo, Error> {
+    pub(super) fn finish(self, dir: &Path) -> Result<FileInfo> {
         self.file.commit()?;
         FileInfo::of(dir, REPORT)
     }
 }
 
 /// The faults in a finished report.
-pub(super) fn read_faults(dir: &Path) -> Result<Faults, Error> {
+pub(super) fn read_faults(dir: &Path) -> Result<Faults> {
     let path = dir.join(REPORT);
     let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
     let mut faults = Faults::default();

@@ -12,7 +12,7 @@ use crate::checksum::Checksum;
 use crate::decode::exif::Exif;
 use crate::draws::{Purpose, draws, shuffle};
 use crate::encoding::Mixture;
-use crate::error::Error;
+use crate::error::Result;
 use crate::manifest::{Class, StoredOrder};
 use crate::progress::Stage;
 use serde::{Deserialize, Serialize};
@@ -95,12 +95,12 @@ impl ShardPlan {
         serde_json::from_slice(&std::fs::read(dir.join(PLAN)).ok()?).ok()
     }
 
-    pub(super) fn write(&self, dir: &Path) -> Result<(), Error> {
+    pub(super) fn write(&self, dir: &Path) -> Result<()> {
         write_atomic(&dir.join(PLAN), |file| file.write_all(&self.to_json()))
     }
 
     /// Writes the plan unless the folder has one, which another process may be writing now.
-    pub(super) fn write_new(&self, dir: &Path) -> Result<(), Error> {
+    pub(super) fn write_new(&self, dir: &Path) -> Result<()> {
         let mut file = AtomicFile::create(&dir.join(PLAN))?;
         file.write(&self.to_json())?;
         file.commit_new()

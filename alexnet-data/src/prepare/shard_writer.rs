@@ -2,7 +2,7 @@
 
 use crate::atomic_file::AtomicFile;
 use crate::checksum::Checksum;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::header::{Entry, HEADER, Header, checksum_of};
 use crate::manifest::ShardInfo;
 use std::io::{Seek, SeekFrom};
@@ -29,14 +29,14 @@ pub(super) struct ShardWriter {
 }
 
 impl ShardWriter {
-    pub(super) fn create(dir: &Path, name: String, size: usize) -> Result<Self, Error> {
+    pub(super) fn create(dir: &Path, name: String, size: usize) -> Result<Self> {
         let mut file = AtomicFile::create(&dir.join(&name))?;
         file.write(&[0; HEADER])?; // room for the header, which is known at the end
         Ok(Self { name, size, file, records: 0, length: 0, index: Vec::new() })
     }
 
     /// Adds one record.
-    pub(super) fn add(&mut self, label: u32, record: &Record) -> Result<(), Error> {
+    pub(super) fn add(&mut self, label: u32, record: &Record) -> Result<()> {
         let Record { bytes, checksum: Checksum(crc), encoding } = record;
         let (offset, length) = (HEADER as u64 + self.length, bytes.len() as u32);
         let entry = Entry { label, crc: *crc, offset, length, encoding: *encoding };
@@ -52,7 +52,7 @@ impl ShardWriter {
     }
 
     /// Writes index and header, and puts the shard into its folder.
-    pub(super) fn finish(mut self) -> Result<ShardInfo, Error> {
+    pub(super) fn finish(mut self) -> Result<ShardInfo> {
         self.file.write(&self.index)?;
         let header = Header {
             records: self.records,

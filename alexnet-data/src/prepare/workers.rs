@@ -11,7 +11,7 @@ use crate::checksum::Checksum;
 use crate::decode::Decoder;
 use crate::decode::pixels::Pixels;
 use crate::encoding::Mixture;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::progress::{Progress, Stage};
 use crate::record::{self, JPEG, RAW};
 use crate::statistics::Sums;
@@ -32,7 +32,7 @@ enum Message {
 impl Preparation<'_> {
     /// Makes the shards that are `mine`, by their number among the shards of all splits, and are
     /// not finished yet.
-    pub(super) fn write_shards(&self, mine: impl Fn(usize) -> bool) -> Result<(), Error> {
+    pub(super) fn write_shards(&self, mine: impl Fn(usize) -> bool) -> Result<()> {
         let mut first = 0;
         for (number, split) in self.plan.splits.iter().enumerate() {
             let shards = self.plan.shards(split);
@@ -59,7 +59,7 @@ impl Preparation<'_> {
         todo: &[usize],
         done: u64,
         total: u64,
-    ) -> Result<(), Error> {
+    ) -> Result<()> {
         let (plan, listed) = (&self.plan.splits[number], &self.splits[number]);
         let order = &self.plan.order(plan);
         let mut progress = Progress::of(listed.stage, done, total);
@@ -96,7 +96,7 @@ impl Pass<'_> {
     /// Thread t of T decodes the images t, t + T, t + 2T … of each shard and sends them, in that
     /// order, through its own bounded queue; the writer takes one from each queue in turn. So
     /// records are in order without sorting, and at most T × [`AHEAD`] images wait.
-    fn run(&self, progress: &mut Progress) -> Result<Vec<usize>, Error> {
+    fn run(&self, progress: &mut Progress) -> Result<Vec<usize>> {
         if self.shards.is_empty() {
             return Ok(Vec::new());
         }
@@ -140,11 +140,7 @@ impl Pass<'_> {
     }
 
     /// Writes what the threads send, shard after shard.
-    fn write(
-        &self,
-        queues: &[Receiver<Message>],
-        progress: &mut Progress,
-    ) -> Result<Vec<usize>, Error> {
+    fn write(&self, queues: &[Receiver<Message>], progress: &mut Progress) -> Result<Vec<usize>> {
         let Preparation { plan, dir, progress: report_progress, .. } = self.preparation;
         let mut too_large = Vec::new();
         for &shard in &self.shards {

@@ -7,7 +7,7 @@ use super::source::Source;
 use super::source::listing::{Images, Scan};
 use crate::decode::Decoder;
 use crate::decode::pixels::Pixels;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::manifest::Class;
 use crate::progress::Stage;
 use std::path::Path;
@@ -43,7 +43,7 @@ impl Images for Fragile {
 }
 
 /// Makes the shards that are not finished yet; returns how many images were read for them.
-fn run(dir: &Path, dies_at: usize, threads: usize) -> (Result<(), Error>, usize) {
+fn run(dir: &Path, dies_at: usize, threads: usize) -> (Result<()>, usize) {
     let calls = Arc::new(AtomicUsize::new(0));
     let mut scan = Scan::new(&|_| ());
     scan.add(Stage::Train, Fragile { dies_at, calls: calls.clone() });

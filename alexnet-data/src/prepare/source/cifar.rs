@@ -7,7 +7,7 @@ use super::listing::{Format, Images, Scan};
 use super::names::named_classes;
 use crate::decode::Decoder;
 use crate::decode::pixels::Pixels;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::manifest::Class;
 use crate::mmap::map;
 use crate::progress::Stage;
@@ -122,7 +122,7 @@ impl Images for Batches {
 }
 
 /// Lists the files in `input`, or in the archive's folder inside it.
-fn list(input: &Path, kind: &'static Kind, scan: &mut Scan<'_>) -> Result<Vec<Class>, Error> {
+fn list(input: &Path, kind: &'static Kind, scan: &mut Scan<'_>) -> Result<Vec<Class>> {
     std::fs::metadata(input).map_err(Error::io("read", input))?;
     let inner = input.join(kind.folder);
     let dir = if inner.is_dir() { inner } else { input.to_path_buf() };
@@ -136,7 +136,7 @@ fn list(input: &Path, kind: &'static Kind, scan: &mut Scan<'_>) -> Result<Vec<Cl
     Ok(classes)
 }
 
-fn open(dir: &Path, kind: &'static Kind, names: &str) -> Result<Batches, Error> {
+fn open(dir: &Path, kind: &'static Kind, names: &str) -> Result<Batches> {
     let mut batches = Batches { kind, files: Vec::new(), locations: Vec::new() };
     for (file, name) in names.split(' ').enumerate() {
         let path = dir.join(name);

@@ -3,7 +3,7 @@
 use super::listing::Images;
 use crate::decode::Decoder;
 use crate::decode::pixels::Pixels;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Take};
 use std::path::{Path, PathBuf};
@@ -80,7 +80,7 @@ pub(crate) struct Archive {
 }
 
 impl Archive {
-    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(Error::io("open", path))?;
         let metadata = file.metadata().map_err(Error::io("read", path))?;
         if !metadata.is_file() {
@@ -104,7 +104,7 @@ impl Archive {
 
     /// The range `start .. start + length` as a file. Only one thread at a time may list an archive,
     /// because all ranges share the position of the one file.
-    pub(super) fn window(&self, start: u64, length: u64) -> Result<Take<&File>, Error> {
+    pub(super) fn window(&self, start: u64, length: u64) -> Result<Take<&File>> {
         let mut file = &self.file;
         file.seek(SeekFrom::Start(start)).map_err(Error::io("read", &self.path))?;
         Ok(file.take(length))

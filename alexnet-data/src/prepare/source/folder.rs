@@ -3,7 +3,7 @@
 use super::files::ImageFiles;
 use super::listing::{Format, Scan};
 use super::names::{is_image, names_in};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::manifest::Class;
 use crate::prepare::report::Action;
 use crate::progress::Stage;
@@ -24,11 +24,7 @@ pub(super) const FORMAT: Format = Format {
 pub(super) type Tree = ImageFiles<PathBuf>;
 
 /// Lists the train tree and the val tree.
-pub(super) fn list(
-    input: &Path,
-    val: Option<&Path>,
-    scan: &mut Scan<'_>,
-) -> Result<Vec<Class>, Error> {
+pub(super) fn list(input: &Path, val: Option<&Path>, scan: &mut Scan<'_>) -> Result<Vec<Class>> {
     let (train_root, val_root) = roots(input, val)?;
     let folders = class_folders(&train_root, scan)?;
     let classes: Vec<_> = folders.iter().map(|name| Class::named(name.to_string_lossy())).collect();
@@ -65,7 +61,7 @@ pub(super) fn list(
 }
 
 /// The roots of the train tree and of the val tree.
-fn roots(input: &Path, val: Option<&Path>) -> Result<(PathBuf, Option<PathBuf>), Error> {
+fn roots(input: &Path, val: Option<&Path>) -> Result<(PathBuf, Option<PathBuf>)> {
     must_be_folder(input)?;
     if let Some(val) = val {
         must_be_folder(val)?;
@@ -91,7 +87,7 @@ fn roots(input: &Path, val: Option<&Path>) -> Result<(PathBuf, Option<PathBuf>),
     }
 }
 
-fn must_be_folder(path: &Path) -> Result<(), Error> {
+fn must_be_folder(path: &Path) -> Result<()> {
     if !fs::metadata(path).map_err(Error::io("read", path))?.is_dir() {
         let problem = "is no folder; expected one that holds a folder for each class";
         return Err(Error::source(path, problem));
@@ -110,7 +106,7 @@ fn is_hidden(name: &OsStr) -> bool {
 }
 
 /// The names of the class folders under `root`, sorted by their bytes.
-pub(super) fn class_folders(root: &Path, scan: &mut Scan<'_>) -> Result<Vec<OsString>, Error> {
+pub(super) fn class_folders(root: &Path, scan: &mut Scan<'_>) -> Result<Vec<OsString>> {
     let mut folders = Vec::new();
     for name in names_in(root)? {
         // A link to a folder counts as one, because people make trees of such links.
@@ -136,7 +132,7 @@ pub(super) fn tree(
     folders: &[OsString],
     labels: &HashMap<&OsString, u32>,
     scan: &mut Scan<'_>,
-) -> Result<Tree, Error> {
+) -> Result<Tree> {
     let mut files = Vec::new();
     for folder in folders {
         let images = class(split, root, folder, scan);

@@ -5,7 +5,7 @@ use super::files::{Archive, ImageFiles};
 use super::listing::{Format, Scan};
 use super::names::{file_name, is_wnid, names_in, wnid_of_tar};
 use super::tar::{Member, members};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::manifest::Class;
 use crate::prepare::report::Action;
 use crate::progress::Stage;
@@ -69,7 +69,7 @@ type TarImages = ImageFiles<Member>;
 /// that holds it, its offset there and its length.
 type SynsetTar = (String, usize, u64, u64);
 
-fn list(input: &Path, year: &Year, scan: &mut Scan<'_>) -> Result<Vec<Class>, Error> {
+fn list(input: &Path, year: &Year, scan: &mut Scan<'_>) -> Result<Vec<Class>> {
     let find = |name: &str| {
         let path = input.join(name);
         if path.is_file() {
@@ -100,7 +100,7 @@ fn list(input: &Path, year: &Year, scan: &mut Scan<'_>) -> Result<Vec<Class>, Er
 }
 
 /// Lists a folder of tars, one for each WordNet id, or a tar of such tars.
-fn list_synsets(input: &Path, scan: &mut Scan<'_>) -> Result<Vec<Class>, Error> {
+fn list_synsets(input: &Path, scan: &mut Scan<'_>) -> Result<Vec<Class>> {
     let mut tars = Vec::new();
     if input.is_dir() {
         for name in names_in(input)? {
@@ -128,7 +128,7 @@ fn synsets(
     paths: &[PathBuf],
     labels: Option<&HashMap<&str, u32>>,
     scan: &mut Scan<'_>,
-) -> Result<(Vec<String>, TarImages), Error> {
+) -> Result<(Vec<String>, TarImages)> {
     let mut images = TarImages { storage: Vec::new(), files: Vec::new() };
     let mut tars: Vec<SynsetTar> = Vec::new();
     for path in paths {
@@ -185,7 +185,7 @@ fn note_missing(tars: &[SynsetTar], labels: &HashMap<&str, u32>, scan: &mut Scan
 
 /// Adds the images of a flat tar. Each has a number in its name, which is its place in `labels`,
 /// from 1.
-fn add_flat(stage: Stage, path: &Path, labels: &[u32], scan: &mut Scan<'_>) -> Result<(), Error> {
+fn add_flat(stage: Stage, path: &Path, labels: &[u32], scan: &mut Scan<'_>) -> Result<()> {
     let archive = Archive::open(path)?;
     let mut files = Vec::new();
     for member in members(&archive, 0, archive.length)? {

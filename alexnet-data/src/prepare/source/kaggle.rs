@@ -6,7 +6,7 @@ use super::kaggle_tables::{CLASSES, IMAGES, SOLUTION, Tables};
 use super::kaggle_zip;
 use super::listing::{Format, Scan};
 use super::names::names_in;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::manifest::Class;
 use crate::progress::Stage;
 use std::collections::HashMap;
@@ -27,7 +27,7 @@ pub(super) const FORMAT: Format = Format {
     list: |input, _, scan| list(input, scan),
 };
 
-fn list(input: &Path, scan: &mut Scan<'_>) -> Result<Vec<Class>, Error> {
+fn list(input: &Path, scan: &mut Scan<'_>) -> Result<Vec<Class>> {
     if let Some(zip) = kaggle_zip::find(input) {
         return kaggle_zip::list(&zip, scan);
     }

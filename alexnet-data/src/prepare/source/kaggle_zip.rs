@@ -5,7 +5,7 @@ use super::kaggle_tables::{CLASSES, IMAGES, SOLUTION, Tables};
 use super::listing::Scan;
 use super::names::is_image;
 use super::zip::{ZipFile, walk};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::manifest::Class;
 use crate::progress::Stage;
 use std::collections::HashMap;
@@ -27,7 +27,7 @@ pub(super) fn find(input: &Path) -> Option<PathBuf> {
 }
 
 /// Refuses a folder whose images are one tar.gz, and says how to unpack it.
-pub(super) fn check_unpacked(input: &Path) -> Result<(), Error> {
+pub(super) fn check_unpacked(input: &Path) -> Result<()> {
     if input.join(TAR_GZ).is_file() && !input.join(IMAGES).is_dir() {
         return Err(unpack(input, &format!("cd {} && tar xzf {TAR_GZ}", input.display())));
     }
@@ -42,7 +42,7 @@ fn unpack(path: &Path, how: &str) -> Error {
     Error::source(path, problem)
 }
 
-pub(super) fn list(zip: &Path, scan: &mut Scan<'_>) -> Result<Vec<Class>, Error> {
+pub(super) fn list(zip: &Path, scan: &mut Scan<'_>) -> Result<Vec<Class>> {
     let archive = Archive::open(zip)?;
     // Named by their paths below the folders train and val.
     let (mut train_files, mut val_files) = (Vec::new(), Vec::new());

@@ -3,7 +3,7 @@
 use super::names::names_in;
 use crate::decode::Decoder;
 use crate::decode::pixels::Pixels;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::manifest::Class;
 use crate::prepare::report::{Action, ReportLine};
 use crate::progress::{OnProgress, Progress, Stage};
@@ -21,7 +21,7 @@ pub(super) struct Format {
 }
 
 /// Lists an input and, where it is elsewhere, its val tree; returns the classes.
-type List = fn(&Path, Option<&Path>, &mut Scan<'_>) -> Result<Vec<Class>, Error>;
+type List = fn(&Path, Option<&Path>, &mut Scan<'_>) -> Result<Vec<Class>>;
 
 /// The images of one split, numbered from 0, before they are read.
 pub(in crate::prepare) trait Images: Sync {
@@ -90,7 +90,7 @@ pub(super) struct Candidate<'a> {
 }
 
 impl<'a> Candidate<'a> {
-    pub(super) fn read(path: &'a Path) -> Result<Self, Error> {
+    pub(super) fn read(path: &'a Path) -> Result<Self> {
         let (mut files, mut folders) = (Vec::new(), Vec::new());
         if fs::metadata(path).map_err(Error::io("read", path))?.is_file() {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();

@@ -19,7 +19,7 @@ pub(crate) mod tar;
 mod webdataset;
 pub(crate) mod zip;
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::manifest::Class;
 use listing::{Candidate, Format, Scan};
 use std::path::Path;
@@ -91,7 +91,7 @@ impl Source {
     /// # Errors
     /// [`Error::Source`] for an input that looks like none, [`Error::Io`] for one that cannot be
     /// read.
-    pub fn detect(input: &Path) -> Result<Self, Error> {
+    pub fn detect(input: &Path) -> Result<Self> {
         let candidate = Candidate::read(input)?;
         let source = Self::ALL.into_iter().find(|source| (source.format().recognise)(&candidate));
         source.ok_or_else(|| {
@@ -110,7 +110,7 @@ impl Source {
         input: &Path,
         val: Option<&Path>,
         scan: &mut Scan<'_>,
-    ) -> Result<Vec<Class>, Error> {
+    ) -> Result<Vec<Class>> {
         (self.format().list)(input, val, scan)
     }
 }

@@ -1,6 +1,6 @@
 //! The names of files and of classes, and what they say.
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::manifest::Class;
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -33,16 +33,13 @@ pub(super) fn file_name(path: &str) -> &str {
 }
 
 /// The names in a folder, in no order.
-pub(in crate::prepare) fn names_in(dir: &Path) -> Result<Vec<OsString>, Error> {
+pub(in crate::prepare) fn names_in(dir: &Path) -> Result<Vec<OsString>> {
     let entries = fs::read_dir(dir).map_err(Error::io("read", dir))?;
     entries.map(|e| e.map(|e| e.file_name()).map_err(Error::io("read", dir))).collect()
 }
 
 /// The classes whose names are the lines of a file; so many of them, all different.
-pub(super) fn named_classes(
-    path: &Path,
-    count: RangeInclusive<usize>,
-) -> Result<Vec<Class>, Error> {
+pub(super) fn named_classes(path: &Path, count: RangeInclusive<usize>) -> Result<Vec<Class>> {
     let bytes = fs::read(path).map_err(Error::io("read", path))?;
     let text = String::from_utf8_lossy(&bytes);
     let names: Vec<_> = text.lines().map(str::trim).filter(|name| !name.is_empty()).collect();

@@ -1,7 +1,7 @@
 //! Tar archives read in place, also when they are inside another one.
 
 use super::files::{Archive, Location, check_length};
-use crate::error::Error;
+use crate::error::{Error, Result};
 
 /// Bytes of a block of a tar.
 const BLOCK: u64 = 512;
@@ -37,7 +37,7 @@ impl Location for Member {
 ///
 /// A tar that was cut short anywhere is an error, because the block of zeros that ends every tar
 /// must follow its last file.
-pub(crate) fn members(archive: &Archive, start: u64, length: u64) -> Result<Vec<Member>, Error> {
+pub(crate) fn members(archive: &Archive, start: u64, length: u64) -> Result<Vec<Member>> {
     let fail = |at: u64, e: &dyn std::fmt::Display| {
         let at = start + at;
         let problem = format!("is cut short or damaged near byte {at} ({e}): download it again");

@@ -4,7 +4,7 @@ use super::files::{Archive, ImageFiles};
 use super::listing::{Format, Scan};
 use super::names::{IMAGE_EXTENSIONS, file_name, named_classes, names_in};
 use super::tar::{Member, members};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::manifest::Class;
 use crate::prepare::report::Action;
 use crate::progress::Stage;
@@ -36,7 +36,7 @@ const NAMES: &str = "classnames.txt";
 /// The image and the label of a sample, where they have been found.
 type Sample = (Option<Member>, Option<Member>);
 
-fn list(input: &Path, scan: &mut Scan<'_>) -> Result<Vec<Class>, Error> {
+fn list(input: &Path, scan: &mut Scan<'_>) -> Result<Vec<Class>> {
     let (train, val) = tars(input)?;
     if train.is_empty() {
         let problem = "holds no .tar, in it or in a folder `train`, that is not validation";
@@ -62,7 +62,7 @@ fn list(input: &Path, scan: &mut Scan<'_>) -> Result<Vec<Class>, Error> {
 }
 
 /// The tars of train and of val: in folders of these names, or with `val` in their names.
-fn tars(input: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), Error> {
+fn tars(input: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     if input.is_file() {
         return Ok((vec![input.into()], Vec::new()));
     }
@@ -82,11 +82,7 @@ fn tars(input: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), Error> {
 }
 
 /// The images of a split.
-fn images(
-    stage: Stage,
-    tars: &[PathBuf],
-    scan: &mut Scan<'_>,
-) -> Result<ImageFiles<Member>, Error> {
+fn images(stage: Stage, tars: &[PathBuf], scan: &mut Scan<'_>) -> Result<ImageFiles<Member>> {
     let mut images = ImageFiles { storage: Vec::new(), files: Vec::new() };
     for (number, path) in tars.iter().enumerate() {
         let (archive, before) = (Archive::open(path)?, images.files.len());
@@ -113,7 +109,7 @@ fn images(
 }
 
 /// The samples of a tar, in the order of their keys.
-fn samples(archive: &Archive, scan: &mut Scan<'_>) -> Result<BTreeMap<String, Sample>, Error> {
+fn samples(archive: &Archive, scan: &mut Scan<'_>) -> Result<BTreeMap<String, Sample>> {
     let mut samples: BTreeMap<String, Sample> = BTreeMap::new();
     for member in members(archive, 0, archive.length)? {
         let name = file_name(&member.name);

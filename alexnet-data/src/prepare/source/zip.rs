@@ -1,7 +1,7 @@
 //! Zip archives read in place, with stored or deflated files.
 
 use super::files::{Archive, Location, check_length};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use flate2::read::DeflateDecoder;
 use std::io::{BufReader, Read};
 use zip::CompressionMethod;
@@ -29,7 +29,7 @@ pub(crate) struct ZipFile {
 ///
 /// The directory is read piece by piece, so that an archive of millions of files needs no memory
 /// for it. A size may be a lie, except that the file is inside the archive.
-pub(crate) fn walk(archive: &Archive, mut each: impl FnMut(ZipFile)) -> Result<(), Error> {
+pub(crate) fn walk(archive: &Archive, mut each: impl FnMut(ZipFile)) -> Result<()> {
     let fail = |e: &dyn std::fmt::Display| {
         let problem = format!("is cut short or damaged ({e}): download it again");
         Error::source(&archive.path, problem)
