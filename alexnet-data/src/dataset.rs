@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::manifest::{FILE, FileInfo, Manifest, SplitInfo};
 use crate::record::RAW;
-use crate::shard::{Amount, Expected, Shard};
+use crate::shard::{Amount, Shard};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
@@ -71,12 +71,8 @@ impl Dataset {
     pub fn open(dir: &Path) -> Result<Self> {
         let manifest = Manifest::read(dir)?;
         check_report(dir, &manifest)?;
-        let expected = Expected::of(&manifest);
-        let splits = manifest
-            .splits
-            .iter()
-            .map(|info| Split::open(dir, info, expected))
-            .collect::<Result<_, _>>()?;
+        let splits = manifest.splits.iter().map(|info| Split::open(dir, info, &manifest));
+        let splits = splits.collect::<Result<_>>()?;
         Ok(Self { dir: dir.into(), manifest, splits })
     }
 
@@ -109,14 +105,15 @@ impl Dataset {
 }
 
 impl Split {
-    fn open(dir: &Path, info: &SplitInfo, expected: Expected) -> Result<Self> {
+    fn open(dir: &Path, info: &SplitInfo, manifest: &Manifest) -> Result<Self> {
         let mut shards = Vec::new();
         let mut starts = Vec::new();
         let mut len = 0usize;
         let mut amounts = [Amount::default(); 2];
-        let mut counts = vec![0u64; expected.classes];
+        let (size, classes) = ([manifest.height, manifest.width], manifest.classes.len());
+        let mut counts = vec![0u64; classes];
         for shard in &info.shards {
-            let opened = Shard::open(&dir.join(&shard.file), shard, expected)?;
+            let opened = Shard::open(&dir.join(&shard.file), shard, size, classes)?;
             // In range, because `Shard::open` has compared every label with the number of classes.
             (0..opened.len()).for_each(|i| counts[opened.entry(i).label as usize] += 1);
             amounts.iter_mut().zip(opened.amounts()).for_each(|(sum, part)| *sum += part);
@@ -129,7 +126,7 @@ impl Split {
             let expected = "those of the shards' labels";
             return Err(Error::damaged(dir.join(FILE), "images_per_class", expected, got));
         }
-        let (height, width) = (expected.height, expected.width);
+        let [height, width] = size;
         Ok(Self { info: info.clone(), height, width, shards, starts, len, amounts })
     }
 

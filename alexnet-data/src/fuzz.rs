@@ -10,7 +10,7 @@ use crate::header::{ENTRY, HEADER, Header, checksum_of, seal};
 use crate::manifest::{Manifest, ShardInfo, first_line};
 use crate::prepare::source::files::{Archive, Location};
 use crate::prepare::source::{mat::synsets, tar::members, zip::walk};
-use crate::shard::{Expected, Shard};
+use crate::shard::Shard;
 use std::io::Write;
 use std::path::Path;
 
@@ -72,9 +72,8 @@ pub fn record(bytes: &[u8]) {
         bytes: file.len() as u64,
         checksum: checksum_of(&header),
     };
-    let expected = Expected { height: SIDE, width: SIDE, classes: 10 };
     as_file(&file, |path| {
-        if let Ok(shard) = Shard::open(path, &info, expected) {
+        if let Ok(shard) = Shard::open(path, &info, [SIDE; 2], 10) {
             let mut pixels = Vec::new();
             for i in 0..shard.len() {
                 if let Ok((_, bytes)) = shard.stored(i) {

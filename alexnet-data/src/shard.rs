@@ -3,7 +3,7 @@
 use crate::checksum::Checksum;
 use crate::error::{Error, Result};
 use crate::header::{ENTRY, Entry, HEADER, Header};
-use crate::manifest::{Manifest, ShardInfo};
+use crate::manifest::ShardInfo;
 use crate::mmap::{map, prefetch};
 use crate::record::{self, JPEG, RAW};
 use memmap2::Mmap;
@@ -27,14 +27,6 @@ pub(crate) struct Shard {
     checked: Box<[AtomicU64]>,
 }
 
-/// What the manifest demands of every shard of its dataset.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Expected {
-    pub(crate) height: usize,
-    pub(crate) width: usize,
-    pub(crate) classes: usize,
-}
-
 /// How many records there are of a kind, and the bytes they take.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Amount {
@@ -51,17 +43,16 @@ impl AddAssign for Amount {
     }
 }
 
-impl Expected {
-    /// What this manifest demands.
-    pub(crate) fn of(manifest: &Manifest) -> Self {
-        Self { height: manifest.height, width: manifest.width, classes: manifest.classes.len() }
-    }
-}
-
 impl Shard {
-    /// Opens `path`, checks its length, header and index, and compares them with `info`. A number
-    /// is compared with the length of the file before memory is allocated in proportion to it.
-    pub(crate) fn open(path: &Path, info: &ShardInfo, expected: Expected) -> Result<Self> {
+    /// Opens `path`, checks its length, header and index, and compares them with what the manifest
+    /// says of the shard and with the size of its images and its number of classes. A number is
+    /// compared with the length of the file before memory is allocated in proportion to it.
+    pub(crate) fn open(
+        path: &Path,
+        info: &ShardInfo,
+        size: [usize; 2],
+        classes: usize,
+    ) -> Result<Self> {
         let bad = |what, want: &dyn ToString, got: &dyn ToString| {
             Err(Error::damaged(path, what, want.to_string(), got.to_string()))
         };
@@ -75,10 +66,10 @@ impl Shard {
             let named = "the header's checksum (manifest.json names the shard it belongs to)";
             return bad(named, &info.checksum, &checksum);
         }
-        let dims = (header.height as usize, header.width as usize);
-        if dims != (expected.height, expected.width) {
-            let want = format!("{}×{}", expected.height, expected.width);
-            return bad("the image size", &want, &format!("{}×{}", dims.0, dims.1));
+        let found = [header.height as usize, header.width as usize];
+        if found != size {
+            let [want, got] = [size, found].map(|[height, width]| format!("{height}×{width}"));
+            return bad("the image size", &want, &got);
         }
         if header.records != info.records {
             return bad("the number of records", &info.records, &header.records);
@@ -89,7 +80,7 @@ impl Shard {
         if got != want {
             return bad("the index's checksum", &want, &got);
         }
-        let raw_length = (expected.height * expected.width * 3) as u64;
+        let raw_length = (size[0] * size[1] * 3) as u64;
         let (mut end, mut amounts) = (HEADER as u64, [Amount::default(); 2]);
         for entry in map[index..].chunks_exact(ENTRY).map(Entry::parse) {
             let length = u64::from(entry.length);
@@ -104,9 +95,8 @@ impl Shard {
             }
             end += length; // below 2⁶⁴, with fewer than 2⁴⁰ entries of less than 2³² bytes each
             amounts[entry.encoding as usize] += Amount { records: 1, bytes: length };
-            if entry.label as usize >= expected.classes {
-                let want = format!("less than {}", expected.classes);
-                return bad("a label", &want, &entry.label);
+            if entry.label as usize >= classes {
+                return bad("a label", &format!("less than {classes}"), &entry.label);
             }
         }
         if end != index as u64 {
@@ -114,7 +104,6 @@ impl Shard {
             return bad("the record area", &want, &(index - HEADER));
         }
         let checked = (0..records.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-        let size = [expected.height, expected.width];
         Ok(Self { path: path.into(), map, records, index, size, amounts, checked })
     }
 

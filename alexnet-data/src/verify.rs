@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::manifest::{Manifest, ShardInfo};
 use crate::parallel::{for_each, thread_count};
 use crate::record::RAW;
-use crate::shard::{Expected, Shard};
+use crate::shard::Shard;
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -80,7 +80,8 @@ fn check_shard(
     report: &dyn Fn(u64),
 ) -> Vec<Fault> {
     let file = info.file.clone();
-    let shard = match Shard::open(&dir.join(&file), info, Expected::of(manifest)) {
+    let (size, classes) = ([manifest.height, manifest.width], manifest.classes.len());
+    let shard = match Shard::open(&dir.join(&file), info, size, classes) {
         Ok(shard) => shard,
         Err(error) => {
             report(info.records);

@@ -123,23 +123,18 @@ fn class_of(class: usize) -> (Shape, Texture) {
 /// Reads the marker of the folder. A missing or empty folder has none; one with other files is an
 /// error.
 fn read_marker(dir: &Path) -> Result<Option<Marker>> {
-    let bytes = match std::fs::read(dir.join(MARKER)) {
-        Ok(bytes) => bytes,
-        Err(_) if !dir.exists() => return Ok(None),
-        Err(_) => {
-            let entries = std::fs::read_dir(dir).map_err(Error::io("read", dir))?;
-            return match entries.filter_map(|e| Some(e.ok()?.file_name())).min() {
-                None => Ok(None),
-                Some(name) => {
-                    let entry = name.to_string_lossy().into_owned();
-                    Err(Error::NotEmpty { path: dir.into(), entry })
-                }
-            };
-        }
-    };
-    let not_ours = |_| Error::NotEmpty { path: dir.into(), entry: MARKER.into() };
-    let marker: Marker = serde_json::from_slice(&bytes).map_err(not_ours)?;
-    Ok(Some(marker))
+    let not_ours = |entry: String| Error::NotEmpty { path: dir.into(), entry };
+    if let Ok(bytes) = std::fs::read(dir.join(MARKER)) {
+        return serde_json::from_slice(&bytes).map(Some).map_err(|_| not_ours(MARKER.into()));
+    }
+    if !dir.exists() {
+        return Ok(None);
+    }
+    let entries = std::fs::read_dir(dir).map_err(Error::io("read", dir))?;
+    match entries.filter_map(|e| Some(e.ok()?.file_name())).min() {
+        None => Ok(None),
+        Some(name) => Err(not_ours(name.to_string_lossy().into())),
+    }
 }
 
 fn mark(dir: &Path, options: &DemoOptions, complete: bool) -> Result<()> {

@@ -13,19 +13,12 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Locks the file `path`, which is created if necessary; `None` where another process has any
-    /// lock on it.
-    pub(super) fn exclusive(path: PathBuf) -> Result<Option<Self>> {
-        Self::take(path, File::try_lock)
-    }
-
-    /// The same for a lock that several processes can have; `None` where another process has an
-    /// exclusive one.
-    pub(super) fn shared(path: PathBuf) -> Result<Option<Self>> {
-        Self::take(path, File::try_lock_shared)
-    }
-
-    fn take(path: PathBuf, lock: fn(&File) -> Result<(), TryLockError>) -> Result<Option<Self>> {
+    /// Locks the file `path`, which is created if necessary, by `File::try_lock` or
+    /// `File::try_lock_shared`; `None` where the lock of another process forbids it.
+    pub(super) fn take(
+        path: PathBuf,
+        lock: fn(&File) -> Result<(), TryLockError>,
+    ) -> Result<Option<Self>> {
         loop {
             // Opened for reading too, which shared locks on network file systems need.
             let file = OpenOptions::new()

@@ -100,12 +100,7 @@ fn missing_shards(
 
 /// Puts a finished file into the output, as a hard link or, on another file system, as a copy.
 fn link_or_copy(from: &Path, to: &Path) -> Result<()> {
-    match fs::remove_file(to) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            return Err(Error::io("replace", to)(e));
-        }
-        _ => {}
-    }
+    let _ = fs::remove_file(to); // an interrupted merge may have left it
     if fs::hard_link(from, to).is_ok() {
         return Ok(());
     }

@@ -10,7 +10,7 @@ use super::shard_plan::{PLAN, ShardPlan};
 use super::source::names::names_in;
 use crate::error::{Error, Result};
 use crate::manifest::{FILE, Manifest};
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 /// The file whose lock means that a process is at work.
@@ -66,17 +66,17 @@ impl Output {
         }
         let created = create(dir)?;
         let busy = || Error::Busy(dir.into());
-        let lock = Lock::shared(dir.join(LOCK))?.ok_or_else(busy)?;
+        let lock = Lock::take(dir.join(LOCK), File::try_lock_shared)?.ok_or_else(busy)?;
         let busy = || Error::PartBusy { path: dir.into(), part: part.to_string() };
-        let part_lock = Lock::exclusive(dir.join(part_lock_name(part)))?.ok_or_else(busy)?;
+        let part_lock = Lock::take(dir.join(part_lock_name(part)), File::try_lock)?;
+        let part_lock = Some(part_lock.ok_or_else(busy)?);
         let has_shards = entries(dir)?.iter().any(|name| is_shard(name));
         // Checked after the shards were listed, because a part writes the plan before its shards.
         let resumed = dir.join(PLAN).exists();
         if has_shards && !resumed {
             return Err(Error::Unfinished(dir.into()));
         }
-        let (dir, part_lock) = (dir.into(), Some(part_lock));
-        Ok(Self { dir, created, resumed, replace: false, lock, part_lock })
+        Ok(Self { dir: dir.into(), created, resumed, replace: false, lock, part_lock })
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -178,7 +178,7 @@ impl Output {
 
 /// Takes the lock of a folder exclusively.
 pub(super) fn take_lock(dir: &Path) -> Result<Lock> {
-    Lock::exclusive(dir.join(LOCK))?.ok_or_else(|| Error::Busy(dir.into()))
+    Lock::take(dir.join(LOCK), File::try_lock)?.ok_or_else(|| Error::Busy(dir.into()))
 }
 
 /// Creates the folder with those above it, which are returned, outermost first. A folder that holds

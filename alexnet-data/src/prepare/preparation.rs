@@ -31,7 +31,8 @@ impl<'a> Preparation<'a> {
         stop: &'a AtomicBool,
     ) -> Result<Self> {
         let mut scan = Scan::new(progress);
-        let classes = options.source.list(&options.input, options.val.as_deref(), &mut scan)?;
+        let list = options.source.format().list;
+        let classes = list(&options.input, options.val.as_deref(), &mut scan)?;
         let plan = ShardPlan::new(options, classes, &scan);
         let threads = thread_count(options.threads);
         Ok(Self { plan, splits: scan.splits, dir, threads, progress, stop })

@@ -65,10 +65,6 @@ const Y2010: Year = Year {
 /// The images of a split.
 type TarImages = ImageFiles<Member>;
 
-/// A tar with the images of one synset: its WordNet id, the number of the archive that it is or
-/// that holds it, its offset there and its length.
-type SynsetTar = (String, usize, u64, u64);
-
 fn list(input: &Path, year: &Year, scan: &mut Scan<'_>) -> Result<Vec<Class>> {
     let find = |name: &str| {
         let path = input.join(name);
@@ -130,38 +126,40 @@ fn synsets(
     scan: &mut Scan<'_>,
 ) -> Result<(Vec<String>, TarImages)> {
     let mut images = TarImages { storage: Vec::new(), files: Vec::new() };
-    let mut tars: Vec<SynsetTar> = Vec::new();
+    // Named by their WordNet ids; each is an archive or inside one.
+    let mut tars: Vec<Member> = Vec::new();
     for path in paths {
         let (archive, number) = (Archive::open(path)?, images.storage.len());
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         if is_wnid(&name) {
-            tars.push((name, number, 0, archive.length));
+            let (name, length) = (name.into(), archive.length);
+            tars.push(Member { name, archive: number, offset: 0, length });
         } else {
             for member in members(&archive, 0, archive.length)? {
                 match wnid_of_tar(file_name(&member.name)) {
-                    Some(id) => tars.push((id.into(), number, member.offset, member.length)),
+                    Some(id) => tars.push(Member { name: id.into(), archive: number, ..member }),
                     None => scan.ignored += 1,
                 }
             }
         }
         images.storage.push(archive);
     }
-    tars.sort();
-    let wrong = |tar: &SynsetTar, problem: &str| {
-        Error::source(&images.storage[tar.1].path, format!("holds {}.tar{problem}", tar.0))
+    tars.sort_by(|a, b| a.name.cmp(&b.name));
+    let wrong = |tar: &Member, problem: &str| {
+        Error::source(&images.storage[tar.archive].path, format!("holds {}.tar{problem}", tar.name))
     };
-    if let Some(twice) = tars.windows(2).find(|w| w[0].0 == w[1].0) {
+    if let Some(twice) = tars.windows(2).find(|w| w[0].name == w[1].name) {
         return Err(wrong(&twice[1], " a second time"));
     }
     if let Some(labels) = labels {
-        if let Some(tar) = tars.iter().find(|tar| !labels.contains_key(tar.0.as_str())) {
+        if let Some(tar) = tars.iter().find(|tar| !labels.contains_key(&*tar.name)) {
             return Err(wrong(tar, ", which is no class of the development kit"));
         }
         note_missing(&tars, labels, scan);
     }
-    for (rank, (id, archive, start, length)) in (0..).zip(&tars) {
-        let label = labels.map_or(rank, |labels| labels[id.as_str()]);
-        let mut files = members(&images.storage[*archive], *start, *length)?;
+    for (rank, Member { name: id, archive, offset, length }) in (0..).zip(&tars) {
+        let label = labels.map_or(rank, |labels| labels[&**id]);
+        let mut files = members(&images.storage[*archive], *offset, *length)?;
         files.sort_by(|a, b| a.name.cmp(&b.name));
         scan.found(files.len());
         images.files.extend(files.into_iter().map(|file| {
@@ -169,12 +167,12 @@ fn synsets(
             (label, Member { name, archive: *archive, ..file })
         }));
     }
-    Ok((tars.into_iter().map(|tar| tar.0).collect(), images))
+    Ok((tars.into_iter().map(|tar| tar.name.into()).collect(), images))
 }
 
 /// Notes the classes that have no tar.
-fn note_missing(tars: &[SynsetTar], labels: &HashMap<&str, u32>, scan: &mut Scan<'_>) {
-    let has_tar = |id: &str| tars.binary_search_by(|tar| tar.0.as_str().cmp(id)).is_ok();
+fn note_missing(tars: &[Member], labels: &HashMap<&str, u32>, scan: &mut Scan<'_>) {
+    let has_tar = |id: &str| tars.binary_search_by(|tar| (*tar.name).cmp(id)).is_ok();
     let mut missing: Vec<_> = labels.keys().filter(|id| !has_tar(id)).collect();
     missing.sort();
     for id in missing {

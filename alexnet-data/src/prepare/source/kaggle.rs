@@ -34,14 +34,11 @@ fn list(input: &Path, scan: &mut Scan<'_>) -> Result<Vec<Class>> {
     kaggle_zip::check_unpacked(input)?;
     let tables = Tables::read(input, |name| {
         let path = input.join(name);
-        match fs::read(&path) {
-            Ok(bytes) => Ok(bytes),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                let expected = format!("expected it beside the folder {IMAGES}, as unpacked");
-                Err(Error::source(input, format!("holds no {name}; {expected}")))
-            }
-            Err(e) => Err(Error::io("read", path)(e)),
+        if !path.exists() {
+            let expected = format!("expected it beside the folder {IMAGES}, as unpacked");
+            return Err(Error::source(input, format!("holds no {name}; {expected}")));
         }
+        fs::read(&path).map_err(Error::io("read", path))
     })?;
     let (train, val) = (input.join(IMAGES).join("train"), input.join(IMAGES).join("val"));
     let folders = class_folders(&train, scan)?;

@@ -11,13 +11,13 @@ use std::fs;
 use std::path::Path;
 
 /// A kind of input: its name, the usual side of its images, and how it is recognised and listed.
-pub(super) struct Format {
+pub(in crate::prepare) struct Format {
     /// The name in the manifest and on command lines.
     pub(super) name: &'static str,
     pub(super) default_size: usize,
     /// Whether an input looks like this source, by the names of its files.
     pub(super) recognise: fn(&Candidate) -> bool,
-    pub(super) list: List,
+    pub(in crate::prepare) list: List,
 }
 
 /// Lists an input and, where it is elsewhere, its val tree; returns the classes.

@@ -20,8 +20,7 @@ mod webdataset;
 pub(crate) mod zip;
 
 use crate::error::{Error, Result};
-use crate::manifest::Class;
-use listing::{Candidate, Format, Scan};
+use listing::{Candidate, Format};
 use std::path::Path;
 
 /// A kind of input.
@@ -62,7 +61,7 @@ impl Source {
         Self::Demo,
     ];
 
-    fn format(self) -> Format {
+    pub(super) fn format(self) -> Format {
         match self {
             Self::Folder => folder::FORMAT,
             Self::Ilsvrc2012 => ilsvrc::FORMAT_2012,
@@ -102,15 +101,5 @@ impl Source {
             );
             Error::source(input, problem)
         })
-    }
-
-    /// Lists an input and, where it is elsewhere, its val tree; returns the classes.
-    pub(super) fn list(
-        self,
-        input: &Path,
-        val: Option<&Path>,
-        scan: &mut Scan<'_>,
-    ) -> Result<Vec<Class>> {
-        (self.format().list)(input, val, scan)
     }
 }
