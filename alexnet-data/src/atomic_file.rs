@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Result};
 use std::fs::File;
-use std::io::Write;
+use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 use tempfile::{Builder, NamedTempFile};
 
@@ -17,7 +17,7 @@ use tempfile::{Builder, NamedTempFile};
 /// [`Error::Io`] with the path, for errors of `write` and of the file system.
 ///
 /// ```
-/// # use std::io::Write;
+/// # use std::io::{Seek, Write};
 /// # let dir = tempfile::tempdir()?;
 /// let path = dir.path().join("note.txt");
 /// alexnet_data::write_atomic(&path, |file| file.write_all(b"whole"))?;
@@ -65,8 +65,9 @@ impl AtomicFile {
         self.file.write_all(bytes).map_err(|e| Error::io("write", &self.path)(e))
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+    /// Goes back to the start, to write there.
+    pub(crate) fn rewind(&mut self) -> Result<()> {
+        self.file.rewind().map_err(|e| Error::io("write", &self.path)(e))
     }
 
     pub(crate) fn commit(self) -> Result<()> {

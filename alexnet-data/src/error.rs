@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+/// How many names an error has at most.
+const NAMED: usize = 8;
+
 /// A result, by default with an [`Error`] of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -315,6 +318,12 @@ impl Error {
     pub(crate) fn source(path: impl Into<PathBuf>, problem: impl Into<String>) -> Self {
         Self::Source { path: path.into(), problem: problem.into() }
     }
+}
+
+/// The first few of these names, for an error.
+pub(crate) fn few(names: &[String]) -> String {
+    let more = if names.len() > NAMED { ", …" } else { "" };
+    names[..names.len().min(NAMED)].join(", ") + more
 }
 
 /// A number of bytes in the unit that suits it: `2.50 GB`.

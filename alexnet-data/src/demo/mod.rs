@@ -13,7 +13,7 @@ use picture::draw;
 use serde::{Deserialize, Serialize};
 use shape::{SHAPES, Shape, TEXTURES, Texture};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The JPEG quality of the demo images.
@@ -86,20 +86,15 @@ pub fn draw_demo(
         }
     }
     let (done, total) = (AtomicU64::new(0), jobs.len() as u64);
-    for_each(
-        thread_count(0),
-        &jobs,
-        || (),
-        |_, (split, class, i, path)| {
-            let drawn = encode(options, *split, *class, *i);
-            drawn
-                .and_then(|bytes| std::fs::write(path, bytes))
-                .map_err(Error::io("write", path))?;
-            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-            progress(Progress::of(Stage::Drawing, done, total));
-            Ok(())
-        },
-    )?;
+    let job = |_: &mut (), (split, class, i, path): &(usize, usize, usize, PathBuf)| {
+        let drawn = encode(options, *split, *class, *i);
+        let written = drawn.and_then(|bytes| std::fs::write(path, bytes));
+        written.map_err(Error::io("write", path))?;
+        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+        progress(Progress::of(Stage::Drawing, done, total));
+        Ok(())
+    };
+    for_each(thread_count(0), &jobs, || (), job)?;
     mark(dir, options, true)
 }
 

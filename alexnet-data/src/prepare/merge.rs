@@ -8,13 +8,10 @@ use super::shard_result::{ShardResult, path};
 use super::source::names::names_in;
 use super::summary::Summary;
 use crate::atomic_file::AtomicFile;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, few};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-
-/// How many missing shards or parts an error names.
-const NAMED: usize = 8;
 
 /// Merges the parts in the folders `parts` and in `output` itself into the dataset that an
 /// undivided run would have made, to the byte, in `output`.
@@ -77,10 +74,6 @@ fn missing_shards(
     missing: &[(usize, String)],
     shards: usize,
 ) -> Error {
-    let list = |names: Vec<String>| {
-        let more = if names.len() > NAMED { ", …" } else { "" };
-        names[..names.len().min(NAMED)].join(", ") + more
-    };
     let numbers_of_parts: BTreeSet<usize> = dirs
         .iter()
         .flat_map(|dir| names_in(dir).unwrap_or_default())
@@ -90,11 +83,13 @@ fn missing_shards(
     let advice = match (numbers_of_parts.first(), numbers_of_parts.len()) {
         (Some(&of), 1) => {
             let parts: BTreeSet<_> = missing.iter().map(|(n, _)| Part::of_shard(*n, of)).collect();
-            list(parts.iter().map(|part| format!("`--part {part}`")).collect())
+            let parts: Vec<_> = parts.iter().map(|part| format!("`--part {part}`")).collect();
+            few(&parts)
         }
         _ => "`--part`, or the same command without it into this folder".into(),
     };
-    let names = list(missing.iter().map(|(_, name)| name.clone()).collect());
+    let names: Vec<_> = missing.iter().map(|(_, name)| name.clone()).collect();
+    let names = few(&names);
     Error::MissingShards { path: path.into(), missing: missing.len(), shards, names, advice }
 }
 

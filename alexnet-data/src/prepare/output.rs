@@ -98,7 +98,7 @@ impl Output {
     /// The same for a part with these `shards`, while another one may be writing the plan. Removes
     /// the unfinished files that an earlier run of this part has left.
     pub(super) fn begin_part(&self, plan: &ShardPlan, shards: &[&String]) -> Result<()> {
-        plan.write_new(&self.dir)?;
+        plan.write(&self.dir)?;
         let path = || self.dir.clone();
         let begun = ShardPlan::read(&self.dir).ok_or_else(|| Error::Unfinished(path()))?;
         if let Some(difference) = plan.difference(&begun) {

@@ -7,7 +7,7 @@
 use super::options::PrepareOptions;
 use super::report::ReportLine;
 use super::source::listing::{ListedSplit, Scan};
-use crate::atomic_file::{AtomicFile, write_atomic};
+use crate::atomic_file::AtomicFile;
 use crate::checksum::Checksum;
 use crate::decode::exif::Exif;
 use crate::draws::{Purpose, draws, shuffle};
@@ -16,7 +16,6 @@ use crate::error::Result;
 use crate::manifest::{Class, StoredOrder};
 use crate::progress::Stage;
 use serde::{Deserialize, Serialize};
-use std::io::Write;
 use std::ops::Range;
 use std::path::Path;
 
@@ -95,19 +94,11 @@ impl ShardPlan {
         serde_json::from_slice(&std::fs::read(dir.join(PLAN)).ok()?).ok()
     }
 
-    pub(super) fn write(&self, dir: &Path) -> Result<()> {
-        write_atomic(&dir.join(PLAN), |file| file.write_all(&self.to_json()))
-    }
-
     /// Writes the plan unless the folder has one, which another process may be writing now.
-    pub(super) fn write_new(&self, dir: &Path) -> Result<()> {
+    pub(super) fn write(&self, dir: &Path) -> Result<()> {
         let mut file = AtomicFile::create(&dir.join(PLAN))?;
-        file.write(&self.to_json())?;
+        file.write(&serde_json::to_vec(self).expect("plain data is always JSON"))?;
         file.commit_new()
-    }
-
-    fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("plain data is always JSON")
     }
 
     /// The first difference from an earlier plan, in words.

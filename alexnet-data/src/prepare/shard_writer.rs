@@ -2,10 +2,9 @@
 
 use crate::atomic_file::AtomicFile;
 use crate::checksum::Checksum;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::header::{Entry, HEADER, Header, checksum_of};
 use crate::manifest::ShardInfo;
-use std::io::{Seek, SeekFrom};
 use std::path::Path;
 
 /// One record, encoded and ready to be written.
@@ -61,9 +60,8 @@ impl ShardWriter {
             records_length: self.length,
             index_crc: crc32fast::hash(&self.index),
         };
-        let (path, bytes) = (self.file.path().to_path_buf(), self.bytes());
-        self.file.file().seek(SeekFrom::Start(0)).map_err(Error::io("write", path))?;
-        let header = header.to_bytes();
+        let (header, bytes) = (header.to_bytes(), self.bytes());
+        self.file.rewind()?;
         self.file.write(&header)?;
         self.file.commit()?;
         let checksum = checksum_of(&header);

@@ -3,7 +3,7 @@
 use super::files::ImageFiles;
 use super::listing::{Format, Scan};
 use super::names::{is_image, names_in};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, few};
 use crate::manifest::Class;
 use crate::prepare::report::Action;
 use crate::progress::Stage;
@@ -40,17 +40,14 @@ pub(super) fn list(input: &Path, val: Option<&Path>, scan: &mut Scan<'_>) -> Res
     scan.add(Stage::Train, train);
     if let Some(root) = val_root {
         let folders = class_folders(&root, scan)?;
-        let unknown: Vec<_> = folders.iter().filter(|name| !labels.contains_key(name)).collect();
+        let unknown = folders.iter().filter(|name| !labels.contains_key(name));
+        let unknown: Vec<_> = unknown.map(|name| name.to_string_lossy().into_owned()).collect();
         if !unknown.is_empty() {
-            let first: Vec<_> = unknown.iter().take(5).map(|n| n.to_string_lossy()).collect();
+            let (n, of, train) = (unknown.len(), labels.len(), train_root.display());
             let problem = format!(
-                "{} class folders are not among the {} of {}: {}{}; remove them, or add them to \
-                 train",
-                unknown.len(),
-                labels.len(),
-                train_root.display(),
-                first.join(", "),
-                if unknown.len() > first.len() { ", …" } else { "" },
+                "{n} class folders are not among the {of} of {train}: {}; remove them, or add \
+                 them to train",
+                few(&unknown)
             );
             return Err(Error::source(root, problem));
         }
