@@ -115,10 +115,10 @@ impl Split {
         for shard in &info.shards {
             let opened = Shard::open(&dir.join(&shard.file), shard, size, classes)?;
             // In range, because `Shard::open` has compared every label with the number of classes.
-            (0..opened.len()).for_each(|i| counts[opened.entry(i).label as usize] += 1);
-            amounts.iter_mut().zip(opened.amounts()).for_each(|(sum, part)| *sum += part);
+            (0..opened.records).for_each(|i| counts[opened.entry(i).label as usize] += 1);
+            amounts.iter_mut().zip(opened.amounts).for_each(|(sum, part)| *sum += part);
             starts.push(len);
-            len += opened.len();
+            len += opened.records;
             shards.push(opened);
         }
         if counts != info.images_per_class {

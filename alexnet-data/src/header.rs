@@ -102,14 +102,10 @@ impl Header {
 }
 
 impl Entry {
-    pub(crate) fn to_bytes(self) -> [u8; ENTRY] {
-        let mut out = [0; ENTRY];
-        out[..4].copy_from_slice(&self.label.to_le_bytes());
-        out[4..8].copy_from_slice(&self.crc.to_le_bytes());
-        out[8..16].copy_from_slice(&self.offset.to_le_bytes());
-        out[16..20].copy_from_slice(&self.length.to_le_bytes());
-        out[20..].copy_from_slice(&self.encoding.to_le_bytes());
-        out
+    pub(crate) fn to_bytes(self) -> Vec<u8> {
+        let words = [self.label, self.crc, self.length, self.encoding];
+        let [label, crc, length, encoding] = words.map(u32::to_le_bytes);
+        [&label[..], &crc, &self.offset.to_le_bytes(), &length, &encoding].concat()
     }
 
     /// Reads the entry at the start of `bytes`, which has at least [`ENTRY`] bytes.

@@ -142,16 +142,12 @@ struct AnyVersion {
 }
 
 impl Manifest {
-    /// The bytes of the file: a first line with the checksum of all bytes after it.
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+    /// Writes the manifest into the folder `dir`, with the checksum of all other lines in the first.
+    pub(crate) fn write(&self, dir: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self).expect("plain data is always JSON");
         let rest = text.strip_prefix("{\n").expect("a struct is an object").to_owned() + "\n";
-        [first_line(rest.as_bytes()).as_bytes(), rest.as_bytes()].concat()
-    }
-
-    /// Writes the manifest into the folder `dir`.
-    pub(crate) fn write(&self, dir: &Path) -> Result<()> {
-        write_atomic(&dir.join(FILE), |file| file.write_all(&self.to_bytes()))
+        let text = first_line(rest.as_bytes()) + &rest;
+        write_atomic(&dir.join(FILE), |file| file.write_all(text.as_bytes()))
     }
 
     /// Reads and checks the manifest of the folder `dir`.

@@ -16,11 +16,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) struct Shard {
     path: Box<Path>,
     map: Mmap,
-    records: usize,
+    pub(crate) records: usize,
     index: usize,
     size: [usize; 2],
     /// Raw records and JPEG records.
-    amounts: [Amount; 2],
+    pub(crate) amounts: [Amount; 2],
     /// One bit for each record: whether its checksum was compared in this mapping. To compare it
     /// again would find nothing, because no one may change a mapped file, and it takes longer than
     /// the crop: it would halve the rate of the loader.
@@ -107,18 +107,9 @@ impl Shard {
         Ok(Self { path: path.into(), map, records, index, size, amounts, checked })
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.records
-    }
-
-    /// The index entry of record `i` < `len`.
+    /// The index entry of record `i` < `records`.
     pub(crate) fn entry(&self, i: usize) -> Entry {
         Entry::parse(&self.map[self.index + i * ENTRY..])
-    }
-
-    /// Its raw records and its JPEG records.
-    pub(crate) fn amounts(&self) -> [Amount; 2] {
-        self.amounts
     }
 
     /// Decodes the JPEG record `i`, which has these `bytes`, into `buffer`.
@@ -129,7 +120,7 @@ impl Shard {
         })
     }
 
-    /// Asks the system to begin reading record `i` < `len` from disk. A record that was read before
+    /// Asks the system to begin reading record `i` < `records` from disk. A record that was read before
     /// is usually still in memory, so for such a one the system is called only with `again`.
     pub(crate) fn prefetch(&self, i: usize, again: bool) {
         let read = self.checked[i / 64].load(Ordering::Relaxed) & 1 << (i % 64) != 0;
@@ -139,7 +130,7 @@ impl Shard {
         }
     }
 
-    /// The index entry and the bytes of record `i` < `len`; the first time, their checksum is
+    /// The index entry and the bytes of record `i` < `records`; the first time, their checksum is
     /// compared.
     pub(crate) fn stored(&self, i: usize) -> Result<(Entry, &[u8])> {
         let entry = self.entry(i);

@@ -89,7 +89,7 @@ fn check_shard(
         }
     };
     let (mut faults, mut buffer) = (Vec::new(), Vec::new());
-    for i in 0..shard.len() {
+    for i in 0..shard.records {
         let checked = shard.stored(i).and_then(|(entry, bytes)| match entry.encoding {
             RAW => Ok(()),
             _ => shard.decode(i, bytes, &mut buffer),

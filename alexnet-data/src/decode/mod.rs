@@ -59,11 +59,6 @@ impl Decoder {
         Self { size, exif, buffer: Vec::new(), squarer: Squarer::new() }
     }
 
-    /// The side of the images it makes.
-    pub fn size(&self) -> usize {
-        self.size
-    }
-
     /// Decodes the bytes of one file.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use std::path::Path;
 /// Finishes the dataset in `output`, which has every shard of the plan. `input` is named where no
 /// image of it could be read. Only one shard's result is in memory at a time.
 pub(super) fn finish(plan: ShardPlan, strict: bool, output: &Output, input: &Path) -> Result<()> {
-    let dir = output.dir();
+    let dir = &output.dir;
     let mut report = Report::create(dir)?;
     plan.report.iter().try_for_each(|line| report.add(line))?;
     let mut sums = Sums::new(plan.size * plan.size * 3);

@@ -33,7 +33,7 @@ pub fn merge(parts: &[PathBuf], output: &Path, strict: bool) -> Result<Summary> 
 }
 
 fn merge_into(output: &Output, parts: &[PathBuf], strict: bool) -> Result<()> {
-    let own = output.dir();
+    let own = &*output.dir;
     let mut dirs: Vec<&Path> = parts.iter().map(PathBuf::as_path).collect();
     if ShardPlan::read(own).is_some() || parts.is_empty() {
         dirs.insert(0, own);
@@ -78,7 +78,7 @@ fn missing_shards(
         .iter()
         .flat_map(|dir| names_in(dir).unwrap_or_default())
         .filter_map(|name| part_of(&name.to_string_lossy()))
-        .map(Part::of)
+        .map(|part| part.of)
         .collect();
     let advice = match (numbers_of_parts.first(), numbers_of_parts.len()) {
         (Some(&of), 1) => {

@@ -71,7 +71,7 @@ pub fn prepare_until(
         return Summary::read(&options.output);
     };
     let made = (|| {
-        let mut preparation = Preparation::new(options, output.dir(), progress, stop)?;
+        let mut preparation = Preparation::new(options, &output.dir, progress, stop)?;
         preparation.choose_mixture()?;
         output.begin(&preparation.plan)?;
         preparation.write_shards(|_| true)?;
@@ -102,7 +102,7 @@ pub fn prepare_part(
     }
     let output = Output::open_part(&options.output, part)?;
     let made = (|| {
-        let mut preparation = Preparation::new(options, output.dir(), progress, stop)?;
+        let mut preparation = Preparation::new(options, &output.dir, progress, stop)?;
         preparation.choose_mixture()?;
         let all: Vec<String> = preparation.plan.shard_names().collect();
         let own: Vec<&String> =
@@ -111,7 +111,7 @@ pub fn prepare_part(
         preparation.write_shards(|shard| part.makes(shard))?;
         let (mut images, mut faults) = (0, Faults::default());
         for name in &own {
-            let result = ShardResult::load(output.dir(), name).ok_or(Error::Worker)?;
+            let result = ShardResult::load(&output.dir, name).ok_or(Error::Worker)?;
             images += result.shard.records;
             result.report.iter().for_each(|line| faults.add(line));
         }

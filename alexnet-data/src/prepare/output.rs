@@ -20,7 +20,7 @@ const SPLITS: [&str; 3] = ["train-", "val-", "test-"];
 
 /// An output folder that this process may fill.
 pub(super) struct Output {
-    dir: PathBuf,
+    pub(super) dir: PathBuf,
     /// The folders that were created for it, outermost first.
     created: Vec<PathBuf>,
     /// Whether an earlier run has left its plan here.
@@ -77,10 +77,6 @@ impl Output {
             return Err(Error::Unfinished(dir.into()));
         }
         Ok(Self { dir: dir.into(), created, resumed, replace: false, lock, part_lock })
-    }
-
-    pub(super) fn dir(&self) -> &Path {
-        &self.dir
     }
 
     /// Writes the plan, unless the folder has the same; refuses a folder that has another one.

@@ -19,7 +19,8 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Part {
     number: usize,
-    of: usize,
+    /// The number of parts.
+    pub(super) of: usize,
 }
 
 /// What the preparation of a part wrote.
@@ -53,11 +54,6 @@ impl Part {
     /// Whether this part makes shard number `shard` of all.
     pub(super) fn makes(self, shard: usize) -> bool {
         Self::of_shard(shard, self.of) == self
-    }
-
-    /// The number of parts.
-    pub(super) fn of(self) -> usize {
-        self.of
     }
 }
 

@@ -11,13 +11,13 @@ use crate::error::{Error, Result};
 use crate::manifest::Class;
 use crate::progress::Stage;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+const SIZE: usize = 4;
 
 /// Twenty images; reading number `dies_at` panics.
 struct Fragile {
     dies_at: usize,
-    calls: Arc<AtomicUsize>,
 }
 
 impl Images for Fragile {
@@ -33,28 +33,24 @@ impl Images for Fragile {
         i.to_string()
     }
 
-    fn load(&self, i: usize, decoder: &mut Decoder) -> Result<Pixels, String> {
-        self.calls.fetch_add(1, Ordering::Relaxed);
+    fn load(&self, i: usize, _: &mut Decoder) -> Result<Pixels, String> {
         assert_ne!(i, self.dies_at, "the panic this test is about");
-        let size = decoder.size();
-        let data = (0..size * size * 3).map(|v| (v / size + i * 13) as u8).collect();
-        Ok(Pixels::new(size, size, data))
+        let data = (0..SIZE * SIZE * 3).map(|v| (v / SIZE + i * 13) as u8).collect();
+        Ok(Pixels::new(SIZE, SIZE, data))
     }
 }
 
-/// Makes the shards that are not finished yet; returns how many images were read for them.
+/// Makes the shards that are not finished yet; returns how many images were written to them.
 fn run(dir: &Path, dies_at: usize, threads: usize) -> (Result<()>, usize) {
-    let calls = Arc::new(AtomicUsize::new(0));
     let mut scan = Scan::new(&|_| ());
-    scan.add(Stage::Train, Fragile { dies_at, calls: calls.clone() });
+    scan.add(Stage::Train, Fragile { dies_at });
     let options = PrepareOptions::new(Source::Folder, "in", dir);
-    let options = PrepareOptions { size: 4, shard_records: Some(5), ..options };
+    let options = PrepareOptions { size: SIZE, shard_records: Some(5), ..options };
     let plan = ShardPlan::new(&options, ["a", "b"].map(Class::named).into(), &scan);
-    let stop = &AtomicBool::new(false);
-    let preparation =
-        Preparation { plan, splits: scan.splits, dir, threads, progress: &|_| (), stop };
-    let result = preparation.write_shards(|_| true);
-    (result, calls.load(Ordering::Relaxed))
+    let (stop, images) = (&AtomicBool::new(false), AtomicUsize::new(0));
+    let progress = &|_| _ = images.fetch_add(1, Ordering::Relaxed);
+    let preparation = Preparation { plan, splits: scan.splits, dir, threads, progress, stop };
+    (preparation.write_shards(|_| true), images.load(Ordering::Relaxed))
 }
 
 fn contents(dir: &Path) -> Vec<(std::ffi::OsString, Vec<u8>)> {
@@ -83,9 +79,9 @@ fn a_worker_that_panics() {
             let left = contents(out.path());
             assert!(left.len() < 8 && left.iter().all(|file| want.contains(file)));
             kept += left.len();
-            let (result, read) = run(out.path(), usize::MAX, 4 - threads);
+            let (result, images) = run(out.path(), usize::MAX, 4 - threads);
             assert!(result.is_ok());
-            assert_eq!(read, 20 - left.len() / 2 * 5, "whole shards are not read again");
+            assert_eq!(images, 20 - left.len() / 2 * 5, "whole shards are not made again");
             assert_eq!(contents(out.path()), want);
         }
     }

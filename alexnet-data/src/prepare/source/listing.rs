@@ -50,7 +50,7 @@ pub(in crate::prepare) struct Scan<'a> {
     pub(in crate::prepare) ignored: u64,
     pub(in crate::prepare) report: Vec<ReportLine>,
     found: u64,
-    progress: OnProgress<'a>,
+    pub(super) progress: OnProgress<'a>,
 }
 
 impl<'a> Scan<'a> {
@@ -72,11 +72,6 @@ impl<'a> Scan<'a> {
     pub(super) fn found(&mut self, images: usize) {
         self.found += images as u64;
         (self.progress)(Progress::of(Stage::Scanning, self.found, 0));
-    }
-
-    /// Who gets the progress.
-    pub(super) fn progress(&self) -> OnProgress<'a> {
-        self.progress
     }
 }
 
