@@ -48,10 +48,7 @@ impl AtomicFile {
         builder.prefix(&prefix).suffix(".partial");
         // tempfile makes private files; a dataset may be read by those whom the umask allows to.
         #[cfg(unix)]
-        let readable =
-            <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o666);
-        #[cfg(unix)]
-        builder.permissions(readable);
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let file = builder.tempfile_in(folder(path)).map_err(Error::io("create", path))?;
         Ok(Self { file, path: path.into() })
     }

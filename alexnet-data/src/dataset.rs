@@ -47,7 +47,6 @@ pub struct Split {
     shards: Vec<Shard>,
     /// The number of the first record of each shard.
     starts: Vec<usize>,
-    len: usize,
     amounts: [Amount; 2],
 }
 
@@ -127,7 +126,7 @@ impl Split {
             return Err(Error::damaged(dir.join(FILE), "images_per_class", expected, got));
         }
         let [height, width] = size;
-        Ok(Self { info: info.clone(), height, width, shards, starts, len, amounts })
+        Ok(Self { info: info.clone(), height, width, shards, starts, amounts })
     }
 
     /// The name: `train`, `val` or `test`.
@@ -137,12 +136,12 @@ impl Split {
 
     /// The number of records.
     pub fn len(&self) -> usize {
-        self.len
+        self.info.records as usize
     }
 
     /// Whether there are no records.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.info.records == 0
     }
 
     /// Rows of every image.
@@ -220,8 +219,8 @@ impl Split {
 
     /// The shard that holds record `i`, and the number of the record in it.
     fn find(&self, i: usize) -> Result<(&Shard, usize)> {
-        if i >= self.len {
-            let (split, records) = (self.info.name.clone(), self.len);
+        if i >= self.len() {
+            let (split, records) = (self.info.name.clone(), self.len());
             return Err(Error::NoSuchRecord { split, record: i, records });
         }
         // The first shard starts at 0 ≤ i, so at least one shard is before the partition point.

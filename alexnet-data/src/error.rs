@@ -314,6 +314,16 @@ impl Error {
         Self::Damaged { path: path.into(), what, expected, got }
     }
 
+    /// Refuses a setting that is not `ok`.
+    pub(crate) fn check(
+        ok: bool,
+        name: &'static str,
+        expected: &'static str,
+        got: &dyn ToString,
+    ) -> Result<()> {
+        if ok { Ok(()) } else { Err(Self::Setting { name, expected, got: got.to_string() }) }
+    }
+
     /// The input of a preparation is not as its source should be.
     pub(crate) fn source(path: impl Into<PathBuf>, problem: impl Into<String>) -> Self {
         Self::Source { path: path.into(), problem: problem.into() }

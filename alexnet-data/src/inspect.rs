@@ -25,10 +25,9 @@ pub fn contact_sheet(split: &Split, count: usize) -> Result<Pixels> {
     let columns = (1..=count).find(|c| c * c >= count).unwrap_or(0);
     let (height, width) = (split.height(), split.width());
     let rows = count.div_ceil(columns.max(1));
-    if !(1..=MAX_SHEET).contains(&count) || columns * width.max(height) > MAX_SIDE {
-        let expected = "1 to 1024 images, on a sheet of up to 16384 pixels a side";
-        return Err(Error::Setting { name: "sheet", expected, got: count.to_string() });
-    }
+    let fits = (1..=MAX_SHEET).contains(&count) && columns * width.max(height) <= MAX_SIDE;
+    let expected = "1 to 1024 images, on a sheet of up to 16384 pixels a side";
+    Error::check(fits, "sheet", expected, &count)?;
     let mut data = vec![0; rows * height * columns * width * 3];
     for n in 0..count {
         let record = split.record(n * split.len() / count)?;

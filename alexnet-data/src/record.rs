@@ -60,7 +60,7 @@ pub(crate) fn decode(
         if decoder.input_colorspace() != Some(ColorSpace::YCbCr) {
             return Err("its colours are not Y Cb Cr".into());
         }
-        if has_separate_scans(bytes) {
+        if has_separate_scans(bytes) == Some(true) {
             return Err("its components are in separate scans".into());
         }
         decoder.decode_into(out).map_err(fail)

@@ -93,7 +93,7 @@ fn attempt(
     {
         return Ok(Picture { pixels, sides: [height, width], factor });
     }
-    let pixels = if scalable && has_separate_scans(bytes) {
+    let pixels = if scalable && has_separate_scans(bytes) == Some(true) {
         scaled::decode(bytes, height, width, 1).map_err(Failure::Final)?
     } else if colours == Some(ColorSpace::Luma) {
         // The conversion from grey to RGB in zune-jpeg is several times slower than this one.

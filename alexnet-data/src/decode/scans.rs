@@ -4,12 +4,9 @@
 //! encoders write such files. From those in 4:2:0, zune-jpeg 0.5 makes a wrong image without an
 //! error.
 
-/// Whether these bytes are a sequential JPEG with its components in several scans.
-pub(crate) fn has_separate_scans(bytes: &[u8]) -> bool {
-    find(bytes).unwrap_or(false)
-}
-
-fn find(bytes: &[u8]) -> Option<bool> {
+/// Whether these bytes are a sequential JPEG with its components in several scans; `None` where
+/// they are no such JPEG.
+pub(crate) fn has_separate_scans(bytes: &[u8]) -> Option<bool> {
     let mut rest = bytes.strip_prefix(b"\xff\xd8")?;
     let mut components = None; // the number in a sequential frame
     loop {

@@ -66,10 +66,8 @@ pub fn draw_demo(
     options: &DemoOptions,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<()> {
-    if !(MIN_SIDE..=MAX_SIDE).contains(&options.image_size) {
-        let (expected, got) = ("32 to 1024", options.image_size.to_string());
-        return Err(Error::Setting { name: "image_size", expected, got });
-    }
+    let size = options.image_size;
+    Error::check((MIN_SIDE..=MAX_SIDE).contains(&size), "image_size", "32 to 1024", &size)?;
     if read_marker(dir)? == Some(Marker { options: *options, complete: true }) {
         return Ok(());
     }

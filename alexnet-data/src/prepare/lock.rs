@@ -2,9 +2,9 @@
 
 use crate::error::{Error, Result};
 use same_file::Handle;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A locked file. The lock ends with this value, but the file stays until it is removed.
 pub(super) struct Lock {
@@ -21,13 +21,9 @@ impl Lock {
     ) -> Result<Option<Self>> {
         loop {
             // Opened for reading too, which shared locks on network file systems need.
-            let file = OpenOptions::new()
-                .create(true)
-                .truncate(false)
-                .read(true)
-                .write(true)
-                .open(&path)
-                .map_err(Error::io("create", &path))?;
+            let mut options = File::options();
+            options.create(true).truncate(false).read(true).write(true);
+            let file = options.open(&path).map_err(Error::io("create", &path))?;
             match lock(&file) {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Ok(None),
@@ -38,7 +34,9 @@ impl Lock {
                 Err(TryLockError::Error(e)) => return Err(Error::io("lock", path)(e)),
             }
             // The previous holder may have removed the file after we opened it.
-            if is_at(&file, &path).unwrap_or(false) {
+            let ours = file.try_clone().and_then(Handle::from_file);
+            let there = Handle::from_path(&path);
+            if ours.is_ok_and(|ours| there.is_ok_and(|there| there == ours)) {
                 return Ok(Some(Self { file, path }));
             }
         }
@@ -53,9 +51,4 @@ impl Lock {
     pub(super) fn remove(&self) {
         let _ = fs::remove_file(&self.path);
     }
-}
-
-/// Whether `path` is still the name of this file.
-fn is_at(file: &File, path: &Path) -> std::io::Result<bool> {
-    Ok(Handle::from_file(file.try_clone()?)? == Handle::from_path(path)?)
 }

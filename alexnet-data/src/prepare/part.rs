@@ -8,6 +8,8 @@ use crate::error::{Error, Result};
 use std::fmt;
 use std::str::FromStr;
 
+const EXPECTED: &str = "a part and the number of parts, from 1/1, as 3/16";
+
 /// One part of several, counted from 1.
 ///
 /// ```
@@ -43,7 +45,7 @@ impl Part {
     /// [`Error::Setting`] for a number that is not among 1 to `of`.
     pub fn new(number: usize, of: usize) -> Result<Self> {
         let part = Self { number, of };
-        if (1..=of).contains(&number) { Ok(part) } else { Err(invalid(part.to_string())) }
+        Error::check((1..=of).contains(&number), "part", EXPECTED, &part).map(|()| part)
     }
 
     /// The part of `of` that makes shard number `shard` of all.
@@ -70,12 +72,9 @@ impl FromStr for Part {
         // `parse` accepts a sign, which is no part of this notation.
         let number = |t: &str| t.parse().ok().filter(|_| t.bytes().all(|b| b.is_ascii_digit()));
         let parts = text.split_once('/').and_then(|(n, of)| Some((number(n)?, number(of)?)));
-        let (number, of) = parts.ok_or_else(|| invalid(text.into()))?;
+        let Some((number, of)) = parts else {
+            return Err(Error::Setting { name: "part", expected: EXPECTED, got: text.into() });
+        };
         Self::new(number, of)
     }
-}
-
-fn invalid(got: String) -> Error {
-    let expected = "a part and the number of parts, from 1/1, as 3/16";
-    Error::Setting { name: "part", expected, got }
 }

@@ -147,16 +147,15 @@ impl Pass<'_> {
             let (start, name) = (*progress, self.plan.shard(shard));
             let mut writer = ShardWriter::create(dir, name.clone(), plan.size)?;
             let (mut images_per_class, mut report) = (vec![0; plan.classes.len()], Vec::new());
+            let mut note = |path: &str, action, reason: &str| {
+                report.push(ReportLine::new(&self.plan.name, path, action, reason));
+            };
             if self.mixture.quality != plan.encoding.quality {
                 let quality = self.mixture.quality.unwrap_or_default();
                 let reason =
                     format!("its records have JPEG quality {quality}, to keep to the budget");
-                report.push(ReportLine::new(&self.plan.name, &name, Action::Noted, &reason));
+                note(&name, Action::Noted, &reason);
             }
-            let mut note = |i, action, reason: &str| {
-                let path = self.listed.images.name(i);
-                report.push(ReportLine::new(&self.plan.name, &path, action, reason));
-            };
             for (n, &i) in self.order[plan.positions(self.plan, shard)].iter().enumerate() {
                 self.preparation.check_stop()?;
                 let Ok(Message::Image(image)) = queues[n % queues.len()].recv() else {
@@ -168,11 +167,13 @@ impl Pass<'_> {
                         writer.add(label, &record)?;
                         images_per_class[label as usize] += 1;
                         progress.bytes += record.bytes.len() as u64;
-                        damage.iter().for_each(|reason| note(i, Action::Damaged, reason));
+                        if let Some(reason) = damage {
+                            note(&self.listed.images.name(i), Action::Damaged, &reason);
+                        }
                     }
                     Err(reason) => {
                         progress.skipped += 1;
-                        note(i, Action::Skipped, &reason);
+                        note(&self.listed.images.name(i), Action::Skipped, &reason);
                     }
                 }
                 progress.done += 1;

@@ -176,10 +176,8 @@ fn class(split: &str, root: &Path, folder: &OsStr, scan: &mut Scan<'_>) -> Vec<P
             // To open a pipe would wait forever.
             Ok(entry) => (entry.into_path(), "not a regular file".to_owned()),
             Err(error) => {
-                let reason = match error.io_error() {
-                    Some(io) => io.to_string(),
-                    None => "a link that leads back to a folder above it".to_owned(),
-                };
+                let circle = || "a link that leads back to a folder above it".to_owned();
+                let reason = error.io_error().map_or_else(circle, ToString::to_string);
                 (error.path().unwrap_or(root).to_path_buf(), reason)
             }
         };

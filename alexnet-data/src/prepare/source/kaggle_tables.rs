@@ -82,13 +82,8 @@ fn val(text: &str, labels: &HashMap<String, u32>, path: &Path) -> Result<HashMap
     for (n, line) in text.lines().enumerate().skip(1).filter(|(_, l)| !l.trim().is_empty()) {
         let (image, prediction) = line.split_once(',').unwrap_or((line, ""));
         let id = prediction.split_whitespace().next().unwrap_or_default();
-        let label = labels.get(id).ok_or_else(|| {
-            let n = n + 1;
-            Error::source(
-                path,
-                format!("line {n} names no class of {CLASSES}: expected image,id …"),
-            )
-        })?;
+        let wrong = || format!("line {} names no class of {CLASSES}: expected image,id …", n + 1);
+        let label = labels.get(id).ok_or_else(|| Error::source(path, wrong()))?;
         val.insert(image.trim().to_owned(), *label);
     }
     Ok(val)

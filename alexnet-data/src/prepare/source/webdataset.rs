@@ -15,15 +15,10 @@ pub(super) const FORMAT: Format = Format {
     name: "webdataset",
     default_size: 256,
     recognise: |candidate| {
-        let is_tar = |name: &str| name.ends_with(".tar");
-        let train = || names_in(&candidate.path.join("train")).unwrap_or_default();
-        match &candidate.single {
-            Some(name) => is_tar(name),
-            None => {
-                candidate.files.iter().any(|name| is_tar(name))
-                    || train().iter().any(|name| is_tar(&name.to_string_lossy()))
-            }
-        }
+        let names = candidate.single.iter().chain(&candidate.files);
+        let train = names_in(&candidate.path.join("train")).unwrap_or_default();
+        let train: Vec<_> = train.iter().map(|name| name.to_string_lossy().into()).collect();
+        names.chain(&train).any(|name| name.ends_with(".tar"))
     },
     list: |input, _, scan| list(input, scan),
 };
