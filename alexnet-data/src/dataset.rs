@@ -105,9 +105,7 @@ impl Dataset {
 
 impl Split {
     fn open(dir: &Path, info: &SplitInfo, manifest: &Manifest) -> Result<Self> {
-        let mut shards = Vec::new();
-        let mut starts = Vec::new();
-        let mut len = 0usize;
+        let (mut shards, mut starts, mut len) = (Vec::new(), Vec::new(), 0);
         let mut amounts = [Amount::default(); 2];
         let (size, classes) = ([manifest.height, manifest.width], manifest.classes.len());
         let mut counts = vec![0u64; classes];

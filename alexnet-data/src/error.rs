@@ -2,9 +2,6 @@
 
 use std::path::PathBuf;
 
-/// How many names an error has at most.
-const NAMED: usize = 8;
-
 /// A result, by default with an [`Error`] of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -332,8 +329,8 @@ impl Error {
 
 /// The first few of these names, for an error.
 pub(crate) fn few(names: &[String]) -> String {
-    let more = if names.len() > NAMED { ", …" } else { "" };
-    names[..names.len().min(NAMED)].join(", ") + more
+    let named = names.len().min(8);
+    names[..named].join(", ") + if named < names.len() { ", …" } else { "" }
 }
 
 /// A number of bytes in the unit that suits it: `2.50 GB`.

@@ -10,7 +10,7 @@ use crate::mmap::map;
 use crate::statistics::Statistics;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 /// The manifest's file name.
@@ -153,13 +153,10 @@ impl Manifest {
     /// Reads and checks the manifest of the folder `dir`.
     pub(crate) fn read(dir: &Path) -> Result<Self> {
         let path = dir.join(FILE);
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound && dir.is_dir() => {
-                return Err(Error::NotADataset(dir.into()));
-            }
-            Err(e) => return Err(Error::io("read", path)(e)),
-        };
+        let bytes = std::fs::read(&path).map_err(|e| match e.kind() {
+            ErrorKind::NotFound if dir.is_dir() => Error::NotADataset(dir.into()),
+            _ => Error::io("read", &path)(e),
+        })?;
         Self::parse(&bytes, &path)
     }
 

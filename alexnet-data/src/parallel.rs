@@ -31,9 +31,7 @@ pub(crate) fn for_each<T: Sync, S>(
     thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         // All threads are joined, also after an error.
-        workers
-            .into_iter()
-            .map(|w| w.join().unwrap_or(Err(Error::Worker)))
-            .fold(Ok(()), Result::and)
+        let joined = workers.into_iter().map(|w| w.join().unwrap_or(Err(Error::Worker)));
+        joined.fold(Ok(()), Result::and)
     })
 }

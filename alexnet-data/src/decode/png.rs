@@ -14,8 +14,7 @@ pub(super) fn decode(bytes: &[u8], exif: Exif) -> Result<Pixels> {
     // Enough for the largest image in 16-bit RGBA; it also stops text chunks that inflate forever.
     limits.max_alloc = Some(MAX_PIXELS as u64 * 8);
     let mut decoder = PngDecoder::with_limits(Cursor::new(bytes), limits).map_err(fail)?;
-    let (width, height) = decoder.dimensions();
-    let (width, height) = (width as usize, height as usize);
+    let [width, height] = <[u32; 2]>::from(decoder.dimensions()).map(|side| side as usize);
     check_size(height, width)?;
     let chunk = if exif == Exif::Apply { decoder.exif_metadata().map_err(fail)? } else { None };
     let image = DynamicImage::from_decoder(decoder).map_err(fail)?;

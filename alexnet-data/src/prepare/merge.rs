@@ -88,8 +88,7 @@ fn missing_shards(
         }
         _ => "`--part`, or the same command without it into this folder".into(),
     };
-    let names: Vec<_> = missing.iter().map(|(_, name)| name.clone()).collect();
-    let names = few(&names);
+    let names = few(&missing.iter().map(|(_, name)| name.clone()).collect::<Vec<_>>());
     Error::MissingShards { path: path.into(), missing: missing.len(), shards, names, advice }
 }
 

@@ -96,10 +96,8 @@ pub fn prepare_part(
     stop: &AtomicBool,
 ) -> Result<PartSummary> {
     options.check()?;
-    if options.source == Source::Demo {
-        let expected = "none for the demo, which is small and is drawn first";
-        return Err(Error::Setting { name: "part", expected, got: part.to_string() });
-    }
+    let expected = "none for the demo, which is small and is drawn first";
+    Error::check(options.source != Source::Demo, "part", expected, &part)?;
     let output = Output::open_part(&options.output, part)?;
     let made = (|| {
         let mut preparation = Preparation::new(options, &output.dir, progress, stop)?;

@@ -15,8 +15,6 @@ use std::path::{Path, PathBuf};
 
 /// The file whose lock means that a process is at work.
 const LOCK: &str = ".prepare.lock";
-/// The beginnings of the names of shards.
-const SPLITS: [&str; 3] = ["train-", "val-", "test-"];
 
 /// An output folder that this process may fill.
 pub(super) struct Output {
@@ -95,10 +93,10 @@ impl Output {
     /// the unfinished files that an earlier run of this part has left.
     pub(super) fn begin_part(&self, plan: &ShardPlan, shards: &[&String]) -> Result<()> {
         plan.write(&self.dir)?;
-        let path = || self.dir.clone();
-        let begun = ShardPlan::read(&self.dir).ok_or_else(|| Error::Unfinished(path()))?;
+        let path = self.dir.clone();
+        let Some(begun) = ShardPlan::read(&path) else { return Err(Error::Unfinished(path)) };
         if let Some(difference) = plan.difference(&begun) {
-            return Err(Error::OtherPreparation { path: path(), difference });
+            return Err(Error::OtherPreparation { path, difference });
         }
         self.remove(|name| {
             let bare = name.trim_start_matches('.');
@@ -210,7 +208,8 @@ fn entries(dir: &Path) -> Result<Vec<String>> {
 }
 
 fn is_shard(name: &str) -> bool {
-    name.ends_with(".shard") && SPLITS.iter().any(|split| name.starts_with(split))
+    let splits = ["train-", "val-", "test-"];
+    name.ends_with(".shard") && splits.iter().any(|split| name.starts_with(split))
 }
 
 fn is_result(name: &str) -> bool {

@@ -9,9 +9,7 @@ use std::path::Path;
 
 /// One record, encoded and ready to be written.
 pub(super) struct Record {
-    /// The bytes to store.
     pub(super) bytes: Vec<u8>,
-    /// The checksum of `bytes`.
     pub(super) checksum: Checksum,
     /// The number of the encoding.
     pub(super) encoding: u32,

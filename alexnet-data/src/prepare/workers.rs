@@ -49,10 +49,8 @@ impl Preparation<'_> {
     }
 
     /// Makes the shards `todo` of split `number`; its progress begins at `done` of `total` images.
-    ///
-    /// A shard that exceeds its share of a budget is made again, in a smaller mixture, before the
-    /// next one begins. No file records that it was too large, so a preparation that is interrupted
-    /// repeats the attempts for one shard at most.
+    /// No file records that a shard was too large for its share of a budget: a preparation that is
+    /// interrupted repeats the attempts for one shard at most.
     pub(super) fn write_split(
         &self,
         number: usize,

@@ -20,9 +20,6 @@ pub(super) const FORMAT: Format = Format {
     list,
 };
 
-/// The images of a tree, with their paths below its root.
-pub(super) type Tree = ImageFiles<PathBuf>;
-
 /// Lists the train tree and the val tree.
 pub(super) fn list(input: &Path, val: Option<&Path>, scan: &mut Scan<'_>) -> Result<Vec<Class>> {
     let (train_root, val_root) = roots(input, val)?;
@@ -122,14 +119,14 @@ pub(super) fn class_folders(root: &Path, scan: &mut Scan<'_>) -> Result<Vec<OsSt
     Ok(folders)
 }
 
-/// The images of one tree.
+/// The images of one tree, with their paths below its root.
 pub(super) fn tree(
     split: &str,
     root: &Path,
     folders: &[OsString],
     labels: &HashMap<&OsString, u32>,
     scan: &mut Scan<'_>,
-) -> Result<Tree> {
+) -> Result<ImageFiles<PathBuf>> {
     let mut files = Vec::new();
     for folder in folders {
         let images = class(split, root, folder, scan);
@@ -144,7 +141,7 @@ pub(super) fn tree(
         let problem = "holds no .jpg, .jpeg or .png file in its class folders";
         return Err(Error::source(root, problem));
     }
-    Ok(Tree { storage: root.into(), files })
+    Ok(ImageFiles { storage: root.into(), files })
 }
 
 /// The images of one class folder, as paths below `root`, in sorted order.

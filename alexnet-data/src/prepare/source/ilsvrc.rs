@@ -62,9 +62,6 @@ const Y2010: Year = Year {
     test_labels: "ILSVRC2010_test_ground_truth.txt",
 };
 
-/// The images of a split.
-type TarImages = ImageFiles<Member>;
-
 fn list(input: &Path, year: &Year, scan: &mut Scan<'_>) -> Result<Vec<Class>> {
     let find = |name: &str| {
         let path = input.join(name);
@@ -124,8 +121,8 @@ fn synsets(
     paths: &[PathBuf],
     labels: Option<&HashMap<&str, u32>>,
     scan: &mut Scan<'_>,
-) -> Result<(Vec<String>, TarImages)> {
-    let mut images = TarImages { storage: Vec::new(), files: Vec::new() };
+) -> Result<(Vec<String>, ImageFiles<Member>)> {
+    let mut images = ImageFiles::<Member> { storage: Vec::new(), files: Vec::new() };
     // Named by their WordNet ids; each is an archive or inside one.
     let mut tars: Vec<Member> = Vec::new();
     for path in paths {
@@ -155,7 +152,13 @@ fn synsets(
         if let Some(tar) = tars.iter().find(|tar| !labels.contains_key(&*tar.name)) {
             return Err(wrong(tar, ", which is no class of the development kit"));
         }
-        note_missing(&tars, labels, scan);
+        let has_tar = |id: &str| tars.binary_search_by(|tar| (*tar.name).cmp(id)).is_ok();
+        let mut missing: Vec<_> = labels.keys().filter(|id| !has_tar(id)).collect();
+        missing.sort();
+        for id in missing {
+            let reason = "a class without a tar in the train archive";
+            scan.note("train", &format!("{id}.tar"), Action::Noted, reason);
+        }
     }
     for (rank, Member { name: id, archive, offset, length }) in (0..).zip(&tars) {
         let label = labels.map_or(rank, |labels| labels[&**id]);
@@ -168,17 +171,6 @@ fn synsets(
         }));
     }
     Ok((tars.into_iter().map(|tar| tar.name.into()).collect(), images))
-}
-
-/// Notes the classes that have no tar.
-fn note_missing(tars: &[Member], labels: &HashMap<&str, u32>, scan: &mut Scan<'_>) {
-    let has_tar = |id: &str| tars.binary_search_by(|tar| (*tar.name).cmp(id)).is_ok();
-    let mut missing: Vec<_> = labels.keys().filter(|id| !has_tar(id)).collect();
-    missing.sort();
-    for id in missing {
-        let reason = "a class without a tar in the train archive";
-        scan.note("train", &format!("{id}.tar"), Action::Noted, reason);
-    }
 }
 
 /// Adds the images of a flat tar. Each has a number in its name, which is its place in `labels`,
@@ -204,7 +196,7 @@ fn add_flat(stage: Stage, path: &Path, labels: &[u32], scan: &mut Scan<'_>) -> R
     }
     files.sort_by(|a, b| a.1.name.cmp(&b.1.name));
     scan.found(files.len());
-    scan.add(stage, TarImages { storage: vec![archive], files });
+    scan.add(stage, ImageFiles { storage: vec![archive], files });
     Ok(())
 }
 

@@ -17,11 +17,9 @@ pub(in crate::prepare) struct Format {
     pub(super) default_size: usize,
     /// Whether an input looks like this source, by the names of its files.
     pub(super) recognise: fn(&Candidate) -> bool,
-    pub(in crate::prepare) list: List,
+    /// Lists an input and, where it is elsewhere, its val tree; returns the classes.
+    pub(in crate::prepare) list: fn(&Path, Option<&Path>, &mut Scan<'_>) -> Result<Vec<Class>>,
 }
-
-/// Lists an input and, where it is elsewhere, its val tree; returns the classes.
-type List = fn(&Path, Option<&Path>, &mut Scan<'_>) -> Result<Vec<Class>>;
 
 /// The images of one split, numbered from 0, before they are read.
 pub(in crate::prepare) trait Images: Sync {

@@ -30,9 +30,9 @@ pub(crate) struct ZipFile {
 /// The directory is read piece by piece, so that an archive of millions of files needs no memory
 /// for it. A size may be a lie, except that the file is inside the archive.
 pub(crate) fn walk(archive: &Archive, mut each: impl FnMut(ZipFile)) -> Result<()> {
+    let wrong = |problem: String| Error::source(&archive.path, problem);
     let fail = |e: &dyn std::fmt::Display| {
-        let problem = format!("is cut short or damaged ({e}): download it again");
-        Error::source(&archive.path, problem)
+        wrong(format!("is cut short or damaged ({e}): download it again"))
     };
     // The buffer is little longer than an entry, because the reader seeks to each entry.
     let input = BufReader::with_capacity(256, archive.window(0, archive.length)?);
@@ -44,16 +44,14 @@ pub(crate) fn walk(archive: &Archive, mut each: impl FnMut(ZipFile)) -> Result<(
         }
         let name = String::from_utf8_lossy(entry.name_raw()).into_owned();
         if entry.encrypted() {
-            let problem = format!("has the encrypted file {name}");
-            return Err(Error::source(&archive.path, problem));
+            return Err(wrong(format!("has the encrypted file {name}")));
         }
         let deflated = match entry.compression() {
             CompressionMethod::Stored => false,
             CompressionMethod::DEFLATE => true,
             other => {
                 let expected = "expected stored or deflated files";
-                let problem = format!("has {name} compressed by {other:?}; {expected}");
-                return Err(Error::source(&archive.path, problem));
+                return Err(wrong(format!("has {name} compressed by {other:?}; {expected}")));
             }
         };
         let (header, stored, length) =
