@@ -3,6 +3,8 @@
 use crate::augment::{View, check_crop};
 use crate::dataset::Split;
 use crate::decode::pixels::Pixels;
+#[cfg(doc)]
+use crate::error::Error;
 use crate::error::Result;
 use std::ops::Range;
 use std::time::{Duration, Instant};

@@ -10,8 +10,10 @@ use image::ExtendedColorType::{L8, Rgb8};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A target, and its folder in the corpus.
-const TARGETS: [(&str, fn(&[u8])); 7] = [
+/// A folder of the corpus, and its target.
+type Target = (&'static str, fn(&[u8]));
+
+const TARGETS: [Target; 7] = [
     ("header", fuzz::header),
     ("manifest", fuzz::manifest),
     ("record", fuzz::record),
