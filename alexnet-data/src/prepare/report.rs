@@ -86,7 +86,6 @@ impl Report {
         Ok(Self { file: AtomicFile::create(&dir.join(REPORT))?, faults: Faults::default() })
     }
 
-    /// Adds one line.
     pub(super) fn add(&mut self, line: &ReportLine) -> Result<()> {
         self.faults.add(line);
         self.file.write(line.to_json().as_bytes())

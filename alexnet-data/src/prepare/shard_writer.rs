@@ -11,7 +11,6 @@ use std::path::Path;
 pub(super) struct Record {
     pub(super) bytes: Vec<u8>,
     pub(super) checksum: Checksum,
-    /// The number of the encoding.
     pub(super) encoding: u32,
 }
 

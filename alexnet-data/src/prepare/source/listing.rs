@@ -56,12 +56,10 @@ impl<'a> Scan<'a> {
         Self { splits: Vec::new(), ignored: 0, report: Vec::new(), found: 0, progress }
     }
 
-    /// Adds a split.
     pub(in crate::prepare) fn add(&mut self, stage: Stage, images: impl Images + 'static) {
         self.splits.push(ListedSplit { stage, images: Box::new(images) });
     }
 
-    /// Adds a line to the report.
     pub(super) fn note(&mut self, split: &str, path: &str, action: Action, reason: &str) {
         self.report.push(ReportLine::new(split, path, action, reason));
     }
