@@ -6,7 +6,8 @@
 
 use alexnet_data::{Dataset, DemoOptions, PrepareOptions, Source, draw_demo, prepare};
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// Makes the dataset and reads from it.
+pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Thirty images of ten classes, in one folder for each class.
     let temporary = tempfile::tempdir()?;
     let (images, output) = (temporary.path().join("images"), temporary.path().join("dataset"));
@@ -23,9 +24,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for split in dataset.splits() {
         println!("{}: {} images in {} classes", split.name(), split.len(), manifest.classes.len());
     }
-    let record = dataset.split("train")?.record(0)?;
+    let train = dataset.split("train")?;
+    assert_eq!((train.len(), train.images_per_class()), (20, &[2; 10][..]));
+    let record = train.record(0)?;
     let class = &manifest.classes[record.label as usize].name;
     let [r, g, b] = [record.pixels[0], record.pixels[1], record.pixels[2]];
+    assert!(class.starts_with("dotted-") || class.starts_with("striped-"));
     println!("the first train image is a {class}; its first pixel is ({r}, {g}, {b})");
     let [r, g, b] = manifest.statistics.channel_mean;
     println!("the mean of all train pixels is ({r:.1}, {g:.1}, {b:.1})");

@@ -11,11 +11,19 @@ use alexnet_data::{
 use std::path::PathBuf;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let temporary = tempfile::tempdir()?;
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
-    let (input, output) = match (arguments.next(), arguments.next()) {
-        (Some(input), Some(output)) => (input, output),
-        _ => {
+    lesson(arguments.next().zip(arguments.next()))
+}
+
+/// Prepares the images of a folder into another one; by default, drawn images.
+pub(crate) fn lesson(
+    folders: Option<(PathBuf, PathBuf)>,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let temporary = tempfile::tempdir()?;
+    let drawn = folders.is_none();
+    let (input, output) = match folders {
+        Some(folders) => folders,
+        None => {
             let images = temporary.path().join("images");
             let demo =
                 DemoOptions { train_per_class: 20, val_per_class: 5, ..DemoOptions::STANDARD };
@@ -37,11 +45,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     };
     let summary = prepare(&options, &show)?;
+    assert!(!drawn || summary.splits == [("train".into(), 200), ("val".into(), 50)]);
     println!("{} images, {} could not be read", summary.images, summary.skipped);
     println!("the report is {}", summary.report.display());
 
     // Every byte is under a checksum; `repair` would make damaged shards again.
     let faults = verify(&options.output, &|_done, _total| ())?;
     println!("{} faults", faults.len());
+    assert!(faults.is_empty());
     Ok(())
 }

@@ -14,14 +14,23 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let temporary = tempfile::tempdir()?;
     let mut arguments = std::env::args_os().skip(1);
-    let dir = arguments.next().map_or(temporary.path().into(), PathBuf::from);
-    if dir == temporary.path() {
+    let folder = arguments.next().map(PathBuf::from);
+    lesson(folder, arguments.next().and_then(|a| a.to_str()?.parse().ok()).unwrap_or(5))
+}
+
+/// Decodes the images of a folder in so many rounds; by default, drawn images.
+pub(crate) fn lesson(
+    folder: Option<PathBuf>,
+    rounds: usize,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let temporary = tempfile::tempdir()?;
+    let drawn = folder.is_none();
+    let dir = folder.unwrap_or(temporary.path().into());
+    if drawn {
         let demo = DemoOptions { image_size: 400, train_per_class: 2, val_per_class: 1, seed: 1 };
         draw_demo(&dir, &demo, &|_| ())?;
     }
-    let rounds = arguments.next().and_then(|a| a.to_str()?.parse().ok()).unwrap_or(5);
     let mut files = Vec::new();
     read(&dir, &mut files)?;
     let mut decoder = Decoder::new(256, Exif::Ignore);
@@ -34,6 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 values += pixels.data.len();
             }
         }
+        assert!(!drawn || (good, values) == (30, 30 * 256 * 256 * 3));
         let time = cpu.and_then(|before| cpu_time()?.checked_sub(before));
         let rate = f64::from(good) / time.unwrap_or(start.elapsed()).as_secs_f64();
         println!("round {round}: {rate:.1} images/s ({good} images, {values} values)");

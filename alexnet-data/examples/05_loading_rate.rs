@@ -17,21 +17,29 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let temporary = tempfile::tempdir()?;
     let mut arguments = std::env::args_os().skip(1);
+    let dataset = arguments.next().map(PathBuf::from);
+    lesson(dataset, arguments.next().and_then(|a| a.to_str()?.parse().ok()).unwrap_or(224))
+}
+
+/// Fills batches of crops of `crop` × `crop` from a dataset; by default, of drawn images.
+pub(crate) fn lesson(
+    dataset: Option<PathBuf>,
+    crop: usize,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let temporary = tempfile::tempdir()?;
     // With drawn images, the rounds are short.
-    let (dir, seconds) = match arguments.next() {
-        Some(dir) => (PathBuf::from(dir), 5),
+    let (dir, time) = match dataset {
+        Some(dir) => (dir, Duration::from_secs(5)),
         None => {
             let (images, dir) = (temporary.path().join("images"), temporary.path().join("dataset"));
             let demo =
                 DemoOptions { image_size: 256, train_per_class: 6, val_per_class: 1, seed: 1 };
             draw_demo(&images, &demo, &|_| ())?;
             prepare(&PrepareOptions::new(Source::Folder, images, &dir), &|_| ())?;
-            (dir, 1)
+            (dir, Duration::from_millis(200))
         }
     };
-    let crop = arguments.next().and_then(|a| a.to_str()?.parse().ok()).unwrap_or(224);
     let dataset = Dataset::open(&dir)?;
     let (train, statistics) = (dataset.split("train")?, &dataset.manifest().statistics);
     let augmentation = Augmentation {
@@ -46,7 +54,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for round in 0..6 {
         // Small datasets are loaded again and again until there is something to measure.
         let (start, mut images, mut epochs) = (Instant::now(), 0, 0);
-        let enough = |images| images >= 20_000 || start.elapsed() > Duration::from_secs(seconds);
+        let enough = |images| images >= 20_000 || start.elapsed() > time;
         while epochs == 0 || round > 0 && !enough(images) {
             for step in 0..plan.steps_per_epoch() {
                 plan.fill(train, statistics, round, step, &mut batch)?;
@@ -54,6 +62,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
             epochs += 1;
         }
+        assert_eq!(images, epochs * train.len());
         println!("round {round}: {:.0} images/s", images as f64 / start.elapsed().as_secs_f64());
     }
     Ok(())

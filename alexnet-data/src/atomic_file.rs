@@ -1,9 +1,9 @@
 //! Atomic writes: a file is either whole or not there. It is written under another name in the same
 //! folder, synced and renamed; then the folder is synced.
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 use std::fs::File;
-use std::io::Write;
+use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 use tempfile::{Builder, NamedTempFile};
 
@@ -17,7 +17,7 @@ use tempfile::{Builder, NamedTempFile};
 /// [`Error::Io`] with the path, for errors of `write` and of the file system.
 ///
 /// ```
-/// # use std::io::Write;
+/// # use std::io::{Seek, Write};
 /// # let dir = tempfile::tempdir()?;
 /// let path = dir.path().join("note.txt");
 /// alexnet_data::write_atomic(&path, |file| file.write_all(b"whole"))?;
@@ -27,7 +27,7 @@ use tempfile::{Builder, NamedTempFile};
 pub fn write_atomic<T>(
     path: &Path,
     write: impl FnOnce(&mut File) -> std::io::Result<T>,
-) -> Result<T, Error> {
+) -> Result<T> {
     let mut file = AtomicFile::create(path)?;
     let value = write(file.file()).map_err(Error::io("write", path))?;
     file.commit()?;
@@ -42,16 +42,13 @@ pub(crate) struct AtomicFile {
 }
 
 impl AtomicFile {
-    pub(crate) fn create(path: &Path) -> Result<Self, Error> {
+    pub(crate) fn create(path: &Path) -> Result<Self> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let (prefix, mut builder) = (format!(".{name}."), Builder::new());
         builder.prefix(&prefix).suffix(".partial");
         // tempfile makes private files; a dataset may be read by those whom the umask allows to.
         #[cfg(unix)]
-        let readable =
-            <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o666);
-        #[cfg(unix)]
-        builder.permissions(readable);
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let file = builder.tempfile_in(folder(path)).map_err(Error::io("create", path))?;
         Ok(Self { file, path: path.into() })
     }
@@ -61,15 +58,16 @@ impl AtomicFile {
     }
 
     /// Writes bytes at the current position.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.file.write_all(bytes).map_err(|e| Error::io("write", &self.path)(e))
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+    /// Goes back to the start, to write there.
+    pub(crate) fn rewind(&mut self) -> Result<()> {
+        self.file.rewind().map_err(|e| Error::io("write", &self.path)(e))
     }
 
-    pub(crate) fn commit(self) -> Result<(), Error> {
+    pub(crate) fn commit(self) -> Result<()> {
         let Self { file, path } = self;
         file.as_file().sync_all().map_err(Error::io("write", &path))?;
         file.persist(&path).map_err(|e| Error::io("write", &path)(e.error))?;
@@ -77,7 +75,7 @@ impl AtomicFile {
     }
 
     /// As `commit`, but an existing file `path` stays as it is.
-    pub(crate) fn commit_new(self) -> Result<(), Error> {
+    pub(crate) fn commit_new(self) -> Result<()> {
         let Self { file, path } = self;
         file.as_file().sync_all().map_err(Error::io("write", &path))?;
         match file.persist_noclobber(&path) {
@@ -94,7 +92,7 @@ fn folder(path: &Path) -> &Path {
 }
 
 /// Makes a rename survive a power failure. Windows has no such call and needs none.
-fn sync_folder(path: &Path) -> Result<(), Error> {
+fn sync_folder(path: &Path) -> Result<()> {
     if cfg!(unix) {
         File::open(path).and_then(|d| d.sync_all()).map_err(Error::io("sync", path))?;
     }

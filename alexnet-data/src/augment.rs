@@ -1,6 +1,6 @@
 //! Data augmentation: the random crops of training, and the fixed crops of testing.
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// One crop of one record, perhaps mirrored.
@@ -103,7 +103,7 @@ impl Offsets {
 /// assert_eq!(views.iter().filter(|v| v.flip).count(), 5);
 /// # Ok::<(), alexnet_data::Error>(())
 /// ```
-pub fn test_views(stored: [usize; 2], crop: [usize; 2], views: Views) -> Result<Vec<View>, Error> {
+pub fn test_views(stored: [usize; 2], crop: [usize; 2], views: Views) -> Result<Vec<View>> {
     check_crop(stored, crop, 0, 0)?;
     let (down, right) = (stored[0] - crop[0], stored[1] - crop[1]);
     let centre = (down / 2, right / 2);
@@ -123,7 +123,7 @@ pub(crate) fn check_crop(
     crop: [usize; 2],
     top: usize,
     left: usize,
-) -> Result<(), Error> {
+) -> Result<()> {
     let fits = |offset: usize, crop, stored| {
         crop > 0 && offset.checked_add(crop).is_some_and(|end| end <= stored)
     };

@@ -3,7 +3,9 @@
 use crate::augment::{View, check_crop};
 use crate::dataset::Split;
 use crate::decode::pixels::Pixels;
+#[cfg(doc)]
 use crate::error::Error;
+use crate::error::Result;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -84,7 +86,7 @@ impl Batch {
         records: Range<usize>,
         crop: [usize; 2],
         view: View,
-    ) -> Result<(), Error> {
+    ) -> Result<()> {
         // The range may have any length, so it is checked before memory is allocated.
         if !records.is_empty() {
             split.label(records.end - 1)?;
@@ -99,12 +101,7 @@ impl Batch {
     ///
     /// # Errors
     /// [`Error::Crop`] for a view that does not lie inside the image.
-    pub fn fill_image(
-        &mut self,
-        image: &Pixels,
-        crop: [usize; 2],
-        views: &[View],
-    ) -> Result<(), Error> {
+    pub fn fill_image(&mut self, image: &Pixels, crop: [usize; 2], views: &[View]) -> Result<()> {
         let size = crop[0].saturating_mul(crop[1]).saturating_mul(3);
         [self.height, self.width] = crop;
         for view in views {
@@ -126,7 +123,7 @@ impl Batch {
         split: &Split,
         crop: [usize; 2],
         views: impl ExactSizeIterator<Item = (View, [f32; 3])>,
-    ) -> Result<(), Error> {
+    ) -> Result<()> {
         let stored = [split.height(), split.width()];
         check_crop(stored, crop, 0, 0)?;
         let size = crop[0] * crop[1] * 3;

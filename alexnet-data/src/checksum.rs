@@ -1,11 +1,7 @@
-//! CRC-32 checksums of bytes and files, and how a manifest writes them.
+//! CRC-32 checksums, and how a manifest writes them.
 
-use crate::error::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
 
 /// A CRC-32 (IEEE 802.3, the one of zlib), written as `crc32:` and eight hexadecimal digits.
 ///
@@ -20,20 +16,6 @@ impl Checksum {
     /// The checksum of these bytes.
     pub fn of(bytes: &[u8]) -> Self {
         Self(crc32fast::hash(bytes))
-    }
-
-    /// The checksum of the file at `path`, which is read in pieces.
-    pub(crate) fn of_file(path: &Path) -> Result<Self, Error> {
-        let mut file = File::open(path).map_err(Error::io("open", path))?;
-        // A short file needs no long buffer; a long one, or one of unknown length, 64 KiB at most.
-        let length = file.metadata().map_or(u64::MAX, |m| m.len()).clamp(1, 1 << 16) as usize;
-        let (mut hasher, mut buffer) = (crc32fast::Hasher::new(), vec![0; length]);
-        loop {
-            match file.read(&mut buffer).map_err(Error::io("read", path))? {
-                0 => return Ok(Self(hasher.finalize())),
-                n => hasher.update(&buffer[..n]),
-            }
-        }
     }
 }
 

@@ -1,10 +1,9 @@
 //! Opens a dataset and reads its records.
 
-use crate::checksum::Checksum;
-use crate::error::Error;
-use crate::manifest::{FILE, Manifest, SplitInfo};
+use crate::error::{Error, Result};
+use crate::manifest::{FILE, FileInfo, Manifest, SplitInfo};
 use crate::record::RAW;
-use crate::shard::{Amount, Expected, Shard};
+use crate::shard::{Amount, Shard};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
@@ -48,7 +47,6 @@ pub struct Split {
     shards: Vec<Shard>,
     /// The number of the first record of each shard.
     starts: Vec<usize>,
-    len: usize,
     amounts: [Amount; 2],
 }
 
@@ -69,15 +67,11 @@ impl Dataset {
     /// # Errors
     /// [`Error::NotADataset`] without a manifest, [`Error::Version`] for another format,
     /// [`Error::Damaged`] where a file is not what was written, [`Error::Io`] for the rest.
-    pub fn open(dir: &Path) -> Result<Self, Error> {
+    pub fn open(dir: &Path) -> Result<Self> {
         let manifest = Manifest::read(dir)?;
         check_report(dir, &manifest)?;
-        let expected = Expected::of(&manifest);
-        let splits = manifest
-            .splits
-            .iter()
-            .map(|info| Split::open(dir, info, expected))
-            .collect::<Result<_, _>>()?;
+        let splits = manifest.splits.iter().map(|info| Split::open(dir, info, &manifest));
+        let splits = splits.collect::<Result<_>>()?;
         Ok(Self { dir: dir.into(), manifest, splits })
     }
 
@@ -95,7 +89,7 @@ impl Dataset {
     ///
     /// # Errors
     /// [`Error::UnknownSplit`], which lists the names that exist.
-    pub fn split(&self, name: &str) -> Result<&Split, Error> {
+    pub fn split(&self, name: &str) -> Result<&Split> {
         self.splits.iter().find(|s| s.name() == name).ok_or_else(|| Error::UnknownSplit {
             name: name.into(),
             path: self.dir.clone(),
@@ -110,19 +104,18 @@ impl Dataset {
 }
 
 impl Split {
-    fn open(dir: &Path, info: &SplitInfo, expected: Expected) -> Result<Self, Error> {
-        let mut shards = Vec::new();
-        let mut starts = Vec::new();
-        let mut len = 0usize;
+    fn open(dir: &Path, info: &SplitInfo, manifest: &Manifest) -> Result<Self> {
+        let (mut shards, mut starts, mut len) = (Vec::new(), Vec::new(), 0);
         let mut amounts = [Amount::default(); 2];
-        let mut counts = vec![0u64; expected.classes];
+        let (size, classes) = ([manifest.height, manifest.width], manifest.classes.len());
+        let mut counts = vec![0u64; classes];
         for shard in &info.shards {
-            let opened = Shard::open(&dir.join(&shard.file), shard, expected)?;
+            let opened = Shard::open(&dir.join(&shard.file), shard, size, classes)?;
             // In range, because `Shard::open` has compared every label with the number of classes.
-            (0..opened.len()).for_each(|i| counts[opened.entry(i).label as usize] += 1);
-            amounts.iter_mut().zip(opened.amounts()).for_each(|(sum, part)| *sum += part);
+            (0..opened.records).for_each(|i| counts[opened.entry(i).label as usize] += 1);
+            amounts.iter_mut().zip(opened.amounts).for_each(|(sum, part)| *sum += part);
             starts.push(len);
-            len += opened.len();
+            len += opened.records;
             shards.push(opened);
         }
         if counts != info.images_per_class {
@@ -130,8 +123,8 @@ impl Split {
             let expected = "those of the shards' labels";
             return Err(Error::damaged(dir.join(FILE), "images_per_class", expected, got));
         }
-        let (height, width) = (expected.height, expected.width);
-        Ok(Self { info: info.clone(), height, width, shards, starts, len, amounts })
+        let [height, width] = size;
+        Ok(Self { info: info.clone(), height, width, shards, starts, amounts })
     }
 
     /// The name: `train`, `val` or `test`.
@@ -141,12 +134,12 @@ impl Split {
 
     /// The number of records.
     pub fn len(&self) -> usize {
-        self.len
+        self.info.records as usize
     }
 
     /// Whether there are no records.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.info.records == 0
     }
 
     /// Rows of every image.
@@ -178,7 +171,7 @@ impl Split {
     ///
     /// # Errors
     /// [`Error::NoSuchRecord`] beyond the end.
-    pub fn label(&self, i: usize) -> Result<u32, Error> {
+    pub fn label(&self, i: usize) -> Result<u32> {
         let (shard, i) = self.find(i)?;
         Ok(shard.entry(i).label)
     }
@@ -188,7 +181,7 @@ impl Split {
     /// # Errors
     /// [`Error::NoSuchRecord`] beyond the end, [`Error::DamagedRecord`] for a wrong checksum,
     /// [`Error::BadRecord`] for a right checksum of bytes that are no JPEG of the stored size.
-    pub fn record(&self, i: usize) -> Result<Record<'_>, Error> {
+    pub fn record(&self, i: usize) -> Result<Record<'_>> {
         let mut buffer = Vec::new();
         let (label, raw) = self.read(i, &mut buffer)?;
         Ok(Record { label, pixels: raw.map_or(Cow::Owned(buffer), Cow::Borrowed) })
@@ -199,17 +192,13 @@ impl Split {
     ///
     /// # Errors
     /// Those of [`record`](Self::record).
-    pub fn record_with<'a>(
-        &'a self,
-        i: usize,
-        buffer: &'a mut Vec<u8>,
-    ) -> Result<Record<'a>, Error> {
+    pub fn record_with<'a>(&'a self, i: usize, buffer: &'a mut Vec<u8>) -> Result<Record<'a>> {
         let (label, raw) = self.read(i, buffer)?;
         Ok(Record { label, pixels: Cow::Borrowed(raw.unwrap_or(buffer)) })
     }
 
     /// The label of record `i` and its raw pixels; a JPEG record is decoded into `buffer` instead.
-    fn read(&self, i: usize, buffer: &mut Vec<u8>) -> Result<(u32, Option<&[u8]>), Error> {
+    fn read(&self, i: usize, buffer: &mut Vec<u8>) -> Result<(u32, Option<&[u8]>)> {
         let (shard, i) = self.find(i)?;
         let (entry, bytes) = shard.stored(i)?;
         if entry.encoding == RAW {
@@ -227,9 +216,9 @@ impl Split {
     }
 
     /// The shard that holds record `i`, and the number of the record in it.
-    fn find(&self, i: usize) -> Result<(&Shard, usize), Error> {
-        if i >= self.len {
-            let (split, records) = (self.info.name.clone(), self.len);
+    fn find(&self, i: usize) -> Result<(&Shard, usize)> {
+        if i >= self.len() {
+            let (split, records) = (self.info.name.clone(), self.len());
             return Err(Error::NoSuchRecord { split, record: i, records });
         }
         // The first shard starts at 0 ≤ i, so at least one shard is before the partition point.
@@ -240,17 +229,12 @@ impl Split {
 
 /// Compares the report with the manifest. Training does not read it, but a dataset without it, or
 /// with another one, is not whole.
-pub(crate) fn check_report(dir: &Path, manifest: &Manifest) -> Result<(), Error> {
+pub(crate) fn check_report(dir: &Path, manifest: &Manifest) -> Result<()> {
     let info = &manifest.report;
-    let path = dir.join(&info.file);
-    let length = std::fs::metadata(&path).map_err(Error::io("read", &path))?.len();
-    if length != info.bytes {
-        let (expected, got) = (format!("{} bytes", info.bytes), format!("{length} bytes"));
-        return Err(Error::damaged(path, "its length", expected, got));
-    }
-    let got = Checksum::of_file(&path)?;
-    if got != info.checksum {
-        return Err(Error::damaged(path, "its checksum", info.checksum, got));
+    let found = FileInfo::of(dir, &info.file)?;
+    if found != *info {
+        let text = |info: &FileInfo| format!("{} bytes with {}", info.bytes, info.checksum);
+        return Err(Error::damaged(dir.join(&info.file), "its content", text(info), text(&found)));
     }
     Ok(())
 }

@@ -46,15 +46,12 @@ impl Mixture {
     /// The mixture for a request; with a budget, the preparation has yet to choose how many records
     /// are raw.
     pub(crate) fn requested(encoding: Encoding) -> Self {
-        match encoding {
-            Encoding::Raw => Self::RAW,
-            Encoding::Jpeg { quality } => {
-                Self { raw_per_million: 0, quality: Some(quality), budget: None }
-            }
-            Encoding::Budget { bytes, quality } => {
-                Self { raw_per_million: 0, quality: Some(quality), budget: Some(bytes) }
-            }
-        }
+        let (quality, budget) = match encoding {
+            Encoding::Raw => return Self::RAW,
+            Encoding::Jpeg { quality } => (quality, None),
+            Encoding::Budget { bytes, quality } => (quality, Some(bytes)),
+        };
+        Self { raw_per_million: 0, quality: Some(quality), budget }
     }
 
     /// The quality of the record at `position` of a split's stored order; `None` for a raw one.
@@ -80,35 +77,3 @@ impl Default for Mixture {
 
 /// The [`Mixture::raw_per_million`] of a dataset without JPEG.
 pub(crate) const MILLION: u32 = 1_000_000;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        /// In any stretch of the order, the number of raw records differs from its share by less
-        /// than one.
-        #[test]
-        fn raw_records_are_evenly_spread(
-            share in 0u32..=MILLION,
-            start in 0usize..1 << 40,
-            n in 1usize..300,
-        ) {
-            let mixture = Mixture { raw_per_million: share, quality: Some(90), budget: Some(1) };
-            let raw = (start..start + n).filter(|&p| mixture.quality_at(p).is_none()).count();
-            let want = n as f64 * f64::from(share) / 1e6;
-            prop_assert!((raw as f64 - want).abs() <= 1.0, "{raw} of {n}, not {want}");
-        }
-    }
-
-    #[test]
-    fn mixtures_of_manifests() {
-        assert!(Mixture::RAW.is_valid() && Mixture::RAW.quality_at(7).is_none());
-        let jpeg = Mixture::requested(Encoding::Jpeg { quality: 95 });
-        assert!(jpeg.is_valid() && jpeg.quality_at(7) == Some(95));
-        assert!(!Mixture { quality: Some(0), ..jpeg }.is_valid());
-        assert!(!Mixture { quality: None, ..jpeg }.is_valid());
-        assert!(!Mixture { raw_per_million: MILLION + 1, ..jpeg }.is_valid());
-    }
-}

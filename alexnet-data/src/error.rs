@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+/// A result, by default with an [`Error`] of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
 /// An error of this crate. Its text is one line: what is wrong, what was expected, what to do.
 ///
 /// ```
@@ -23,13 +26,10 @@ pub enum Error {
     },
     /// The folder is not a finished dataset.
     #[error(
-        "{path} is not a dataset: it holds no manifest.json; \
+        "{0} is not a dataset: it holds no manifest.json; \
          give a folder that a finished preparation wrote"
     )]
-    NotADataset {
-        /// The folder.
-        path: PathBuf,
-    },
+    NotADataset(PathBuf),
     /// The file is of another format version.
     #[error(
         "{path} has format version {got}, this program reads version {expected}: \
@@ -178,22 +178,16 @@ pub enum Error {
     },
     /// The output folder holds a finished dataset.
     #[error(
-        "{path} already holds a finished dataset: \
+        "{0} already holds a finished dataset: \
          use it, remove it, or give another output folder"
     )]
-    AlreadyPrepared {
-        /// The folder.
-        path: PathBuf,
-    },
+    AlreadyPrepared(PathBuf),
     /// The output folder holds shards of an interrupted preparation that cannot be continued.
     #[error(
-        "{path} holds an unfinished preparation (shards, but neither manifest.json nor what is \
+        "{0} holds an unfinished preparation (shards, but neither manifest.json nor what is \
          needed to continue): remove it, or give another output folder"
     )]
-    Unfinished {
-        /// The folder.
-        path: PathBuf,
-    },
+    Unfinished(PathBuf),
     /// The output folder holds something else.
     #[error("{path} is not empty (it holds {entry}): give an empty or a new folder")]
     NotEmpty {
@@ -215,13 +209,10 @@ pub enum Error {
     },
     /// Another process is preparing into the output folder.
     #[error(
-        "another process is preparing into {path}: \
+        "another process is preparing into {0}: \
          wait for its end, or give another output folder"
     )]
-    Busy {
-        /// The folder.
-        path: PathBuf,
-    },
+    Busy(PathBuf),
     /// Another process is preparing the same part.
     #[error("another process is preparing part {part} into {path}: wait for its end")]
     PartBusy {
@@ -232,13 +223,10 @@ pub enum Error {
     },
     /// A folder to be merged holds no part of a dataset.
     #[error(
-        "{path} holds no part of a dataset: \
+        "{0} holds no part of a dataset: \
          give the output folders of preparations with `--part`"
     )]
-    NotAPart {
-        /// The folder.
-        path: PathBuf,
-    },
+    NotAPart(PathBuf),
     /// Two parts do not belong together.
     #[error(
         "{first} and {path} hold parts of different datasets ({difference}): \
@@ -270,11 +258,8 @@ pub enum Error {
         advice: String,
     },
     /// The caller stopped the preparation.
-    #[error("interrupted; the same command continues after the last whole shard in {path}")]
-    Interrupted {
-        /// The output folder.
-        path: PathBuf,
-    },
+    #[error("interrupted; the same command continues after the last whole shard in {0}")]
+    Interrupted(PathBuf),
     /// The dataset cannot be as small as the budget says.
     #[error(
         "a budget of {} is too small: with every record a JPEG of quality {quality} the dataset \
@@ -293,13 +278,10 @@ pub enum Error {
     },
     /// The images of one shard need far more bytes than the sample that the budget relied on.
     #[error(
-        "{shard} does not keep to its share of the budget even at the lowest quality: \
+        "{0} does not keep to its share of the budget even at the lowest quality: \
          give a larger budget, or put images that take so many bytes elsewhere"
     )]
-    Share {
-        /// The shard's file name.
-        shard: String,
-    },
+    Share(String),
     /// A thread of the preparation ended without a result.
     #[error(
         "a worker thread of the preparation panicked; please report this \
@@ -329,10 +311,26 @@ impl Error {
         Self::Damaged { path: path.into(), what, expected, got }
     }
 
+    /// Refuses a setting that is not `ok`.
+    pub(crate) fn check(
+        ok: bool,
+        name: &'static str,
+        expected: &'static str,
+        got: &dyn ToString,
+    ) -> Result<()> {
+        if ok { Ok(()) } else { Err(Self::Setting { name, expected, got: got.to_string() }) }
+    }
+
     /// The input of a preparation is not as its source should be.
     pub(crate) fn source(path: impl Into<PathBuf>, problem: impl Into<String>) -> Self {
         Self::Source { path: path.into(), problem: problem.into() }
     }
+}
+
+/// The first few of these names, for an error.
+pub(crate) fn few(names: &[String]) -> String {
+    let named = names.len().min(8);
+    names[..named].join(", ") + if named < names.len() { ", …" } else { "" }
 }
 
 /// A number of bytes in the unit that suits it: `2.50 GB`.

@@ -8,34 +8,19 @@ use crate::checksum::Checksum;
 use crate::decode::decode;
 use crate::header::{ENTRY, HEADER, Header, checksum_of, seal};
 use crate::manifest::{Manifest, ShardInfo, first_line};
-use crate::prepare::source::files::Archive;
+use crate::prepare::source::files::{Archive, Location};
 use crate::prepare::source::{mat::synsets, tar::members, zip::walk};
-use crate::shard::{Expected, Shard};
+use crate::shard::Shard;
 use std::io::Write;
 use std::path::Path;
-
-/// The name of a target, and its function.
-pub type Target = (&'static str, fn(&[u8]));
-
-/// Every target.
-pub const TARGETS: [Target; 7] = [
-    ("header", header),
-    ("manifest", manifest),
-    ("record", record),
-    ("image", image),
-    ("tar", tar),
-    ("mat", mat),
-    ("zip", zip),
-];
 
 /// The side of the images in the shards of [`record`].
 const SIDE: usize = 8;
 
 /// Calls `with` with the path of a temporary file that holds `bytes`.
 fn as_file(bytes: &[u8], with: impl FnOnce(&Path)) {
-    let file = tempfile::NamedTempFile::new()
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.flush()).map(|()| file));
-    if let Ok(file) = file {
+    let Ok(mut file) = tempfile::NamedTempFile::new() else { return };
+    if file.write_all(bytes).is_ok() {
         with(file.path());
     }
 }
@@ -50,7 +35,7 @@ fn as_archive(bytes: &[u8], with: impl FnOnce(&Archive)) {
 }
 
 /// The header of a shard, with its checksum as it is and corrected.
-fn header(bytes: &[u8]) {
+pub fn header(bytes: &[u8]) {
     let _ = Header::parse(bytes, Path::new("shard"));
     let mut bytes = bytes.to_vec();
     if bytes.len() >= HEADER {
@@ -60,14 +45,14 @@ fn header(bytes: &[u8]) {
 }
 
 /// A manifest as it is, and after a first line with the right checksum.
-fn manifest(bytes: &[u8]) {
+pub fn manifest(bytes: &[u8]) {
     let path = Path::new("manifest.json");
     let _ = Manifest::parse(bytes, path);
     let _ = Manifest::parse(&[first_line(bytes).as_bytes(), bytes].concat(), path);
 }
 
 /// A shard: the number of records in one byte, then their index and their bytes.
-fn record(bytes: &[u8]) {
+pub fn record(bytes: &[u8]) {
     let Some((&records, rest)) = bytes.split_first() else { return };
     let Some((index, records_area)) = rest.split_at_checked(usize::from(records) * ENTRY) else {
         return;
@@ -87,11 +72,10 @@ fn record(bytes: &[u8]) {
         bytes: file.len() as u64,
         checksum: checksum_of(&header),
     };
-    let expected = Expected { height: SIDE, width: SIDE, classes: 10 };
     as_file(&file, |path| {
-        if let Ok(shard) = Shard::open(path, &info, expected) {
+        if let Ok(shard) = Shard::open(path, &info, [SIDE; 2], 10) {
             let mut pixels = Vec::new();
-            for i in 0..shard.len() {
+            for i in 0..shard.records {
                 if let Ok((_, bytes)) = shard.stored(i) {
                     let _ = shard.decode(i, bytes, &mut pixels);
                 }
@@ -101,14 +85,14 @@ fn record(bytes: &[u8]) {
 }
 
 /// An image file, made smaller and larger, through the decoders and the resampler.
-fn image(bytes: &[u8]) {
+pub fn image(bytes: &[u8]) {
     for size in [8, 37] {
         let _ = decode(bytes, size);
     }
 }
 
 /// A tar, and its files as tars.
-fn tar(bytes: &[u8]) {
+pub fn tar(bytes: &[u8]) {
     as_archive(bytes, |archive| {
         for member in members(archive, 0, archive.length).unwrap_or_default() {
             let _ = members(archive, member.offset, member.length);
@@ -117,25 +101,13 @@ fn tar(bytes: &[u8]) {
 }
 
 /// The `meta.mat` of a development kit.
-fn mat(bytes: &[u8]) {
+pub fn mat(bytes: &[u8]) {
     let _ = synsets(bytes);
 }
 
 /// A zip, with each of its files.
-fn zip(bytes: &[u8]) {
+pub fn zip(bytes: &[u8]) {
     as_archive(bytes, |archive| {
-        let _ = walk(archive, |_, file| {
-            let _ = file.read(archive, 1 << 16);
-            Ok(())
-        });
+        let _ = walk(archive, |file| drop(file.read(archive, 1 << 16)));
     });
-}
-
-/// The target of that name.
-///
-/// # Panics
-/// Where there is none, because a fuzzer of `fuzz/` has a wrong name.
-pub fn target(name: &str) -> fn(&[u8]) {
-    let target = TARGETS.iter().find(|(n, _)| *n == name);
-    target.unwrap_or_else(|| panic!("no fuzz target `{name}`")).1
 }

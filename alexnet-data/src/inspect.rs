@@ -3,7 +3,7 @@
 use crate::atomic_file::write_atomic;
 use crate::dataset::Split;
 use crate::decode::pixels::Pixels;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::manifest::Manifest;
 use image::ExtendedColorType::Rgb8;
 use image::ImageEncoder;
@@ -20,15 +20,14 @@ const MAX_SIDE: usize = 16384;
 ///
 /// # Errors
 /// [`Error::Setting`] for no image or too many, and those of [`Split::record`].
-pub fn contact_sheet(split: &Split, count: usize) -> Result<Pixels, Error> {
+pub fn contact_sheet(split: &Split, count: usize) -> Result<Pixels> {
     let count = count.min(split.len());
     let columns = (1..=count).find(|c| c * c >= count).unwrap_or(0);
     let (height, width) = (split.height(), split.width());
     let rows = count.div_ceil(columns.max(1));
-    if !(1..=MAX_SHEET).contains(&count) || columns * width.max(height) > MAX_SIDE {
-        let expected = "1 to 1024 images, on a sheet of up to 16384 pixels a side";
-        return Err(Error::Setting { name: "sheet", expected, got: count.to_string() });
-    }
+    let fits = (1..=MAX_SHEET).contains(&count) && columns * width.max(height) <= MAX_SIDE;
+    let expected = "1 to 1024 images, on a sheet of up to 16384 pixels a side";
+    Error::check(fits, "sheet", expected, &count)?;
     let mut data = vec![0; rows * height * columns * width * 3];
     for n in 0..count {
         let record = split.record(n * split.len() / count)?;
@@ -51,7 +50,7 @@ pub fn mean_picture(manifest: &Manifest) -> Pixels {
 ///
 /// # Errors
 /// [`Error::Io`] with the path.
-pub fn write_png(path: &Path, image: &Pixels) -> Result<(), Error> {
+pub fn write_png(path: &Path, image: &Pixels) -> Result<()> {
     let mut bytes = Vec::new();
     PngEncoder::new(&mut bytes)
         .write_image(&image.data, image.width as u32, image.height as u32, Rgb8)

@@ -47,7 +47,7 @@ pub use decode::pixels::{MAX_PIXELS, Pixels};
 pub use decode::{Decoder, decode};
 pub use demo::{DemoOptions, draw_demo};
 pub use encoding::{Encoding, Mixture};
-pub use error::Error;
+pub use error::{Error, Result};
 pub use inspect::{contact_sheet, mean_picture, write_png};
 pub use manifest::{Class, FileInfo, Manifest, ShardInfo, SplitInfo, StoredOrder};
 pub use plan::{Order, Plan};

@@ -4,12 +4,13 @@ use crate::atomic_file::write_atomic;
 use crate::checksum::Checksum;
 use crate::decode::exif::Exif;
 use crate::encoding::Mixture;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::header::{MAX_SIDE, VERSION};
+use crate::mmap::map;
 use crate::statistics::Statistics;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 /// The manifest's file name.
@@ -126,6 +127,14 @@ pub struct FileInfo {
     pub checksum: Checksum,
 }
 
+impl FileInfo {
+    /// What a manifest says of the file `name` as it now is in the folder `dir`.
+    pub(crate) fn of(dir: &Path, name: &str) -> Result<Self> {
+        let bytes = map(&dir.join(name))?;
+        Ok(Self { file: name.into(), bytes: bytes.len() as u64, checksum: Checksum::of(&bytes) })
+    }
+}
+
 /// The part of a manifest that every version has.
 #[derive(Deserialize)]
 struct AnyVersion {
@@ -133,32 +142,25 @@ struct AnyVersion {
 }
 
 impl Manifest {
-    /// The bytes of the file: a first line with the checksum of all bytes after it.
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+    /// Writes the manifest into the folder `dir`, with the checksum of all other lines in the first.
+    pub(crate) fn write(&self, dir: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self).expect("plain data is always JSON");
         let rest = text.strip_prefix("{\n").expect("a struct is an object").to_owned() + "\n";
-        [first_line(rest.as_bytes()).as_bytes(), rest.as_bytes()].concat()
-    }
-
-    /// Writes the manifest into the folder `dir`.
-    pub(crate) fn write(&self, dir: &Path) -> Result<(), Error> {
-        write_atomic(&dir.join(FILE), |file| file.write_all(&self.to_bytes()))
+        let text = first_line(rest.as_bytes()) + &rest;
+        write_atomic(&dir.join(FILE), |file| file.write_all(text.as_bytes()))
     }
 
     /// Reads and checks the manifest of the folder `dir`.
-    pub(crate) fn read(dir: &Path) -> Result<Self, Error> {
+    pub(crate) fn read(dir: &Path) -> Result<Self> {
         let path = dir.join(FILE);
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound && dir.is_dir() => {
-                return Err(Error::NotADataset { path: dir.into() });
-            }
-            Err(e) => return Err(Error::io("read", path)(e)),
-        };
+        let bytes = std::fs::read(&path).map_err(|e| match e.kind() {
+            ErrorKind::NotFound if dir.is_dir() => Error::NotADataset(dir.into()),
+            _ => Error::io("read", &path)(e),
+        })?;
         Self::parse(&bytes, &path)
     }
 
-    pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Self, Error> {
+    pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
         // The version is compared before the checksum, which another version may have elsewhere.
         if let Ok(AnyVersion { version }) = serde_json::from_slice(bytes)
             && version != u64::from(VERSION)
@@ -183,7 +185,7 @@ impl Manifest {
     }
 
     /// Checks what readers rely on. This crate writes no manifest that fails here.
-    fn check(&self, path: &Path) -> Result<(), Error> {
+    fn check(&self, path: &Path) -> Result<()> {
         let bad =
             |what, expected: &str, got: String| Err(Error::damaged(path, what, expected, got));
         let (height, width) = (self.height, self.width);

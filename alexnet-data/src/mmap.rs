@@ -1,13 +1,13 @@
 //! Memory-mapped files, and reading parts of them ahead: the only `unsafe` of this crate.
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 use memmap2::Mmap;
 use std::fs::File;
 use std::path::Path;
 
 /// Maps a whole file for reading.
 #[allow(unsafe_code)] // a mapping is the reason the format exists: pixels without a copy
-pub(crate) fn map(path: &Path) -> Result<Mmap, Error> {
+pub(crate) fn map(path: &Path) -> Result<Mmap> {
     let file = File::open(path).map_err(Error::io("open", path))?;
     if !file.metadata().map_err(Error::io("read", path))?.is_file() {
         let kind = std::io::Error::other("it is not a regular file");

@@ -1,6 +1,6 @@
 //! A list of independent jobs, shared out among threads.
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -20,8 +20,8 @@ pub(crate) fn for_each<T: Sync, S>(
     threads: usize,
     items: &[T],
     state: impl Fn() -> S + Sync,
-    job: impl Fn(&mut S, &T) -> Result<(), Error> + Sync,
-) -> Result<(), Error> {
+    job: impl Fn(&mut S, &T) -> Result<()> + Sync,
+) -> Result<()> {
     let next = AtomicUsize::new(0);
     let work = || {
         let mut state = state();
@@ -31,9 +31,7 @@ pub(crate) fn for_each<T: Sync, S>(
     thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         // All threads are joined, also after an error.
-        workers
-            .into_iter()
-            .map(|w| w.join().unwrap_or(Err(Error::Worker)))
-            .fold(Ok(()), Result::and)
+        let joined = workers.into_iter().map(|w| w.join().unwrap_or(Err(Error::Worker)));
+        joined.fold(Ok(()), Result::and)
     })
 }

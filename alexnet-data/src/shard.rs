@@ -1,9 +1,9 @@
 //! One memory-mapped shard, checked when it is opened and when a record is first read.
 
 use crate::checksum::Checksum;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::header::{ENTRY, Entry, HEADER, Header};
-use crate::manifest::{Manifest, ShardInfo};
+use crate::manifest::ShardInfo;
 use crate::mmap::{map, prefetch};
 use crate::record::{self, JPEG, RAW};
 use memmap2::Mmap;
@@ -16,23 +16,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) struct Shard {
     path: Box<Path>,
     map: Mmap,
-    records: usize,
+    pub(crate) records: usize,
     index: usize,
     size: [usize; 2],
     /// Raw records and JPEG records.
-    amounts: [Amount; 2],
+    pub(crate) amounts: [Amount; 2],
     /// One bit for each record: whether its checksum was compared in this mapping. To compare it
     /// again would find nothing, because no one may change a mapped file, and it takes longer than
     /// the crop: it would halve the rate of the loader.
     checked: Box<[AtomicU64]>,
-}
-
-/// What the manifest demands of every shard of its dataset.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Expected {
-    pub(crate) height: usize,
-    pub(crate) width: usize,
-    pub(crate) classes: usize,
 }
 
 /// How many records there are of a kind, and the bytes they take.
@@ -51,17 +43,16 @@ impl AddAssign for Amount {
     }
 }
 
-impl Expected {
-    /// What this manifest demands.
-    pub(crate) fn of(manifest: &Manifest) -> Self {
-        Self { height: manifest.height, width: manifest.width, classes: manifest.classes.len() }
-    }
-}
-
 impl Shard {
-    /// Opens `path`, checks its length, header and index, and compares them with `info`. A number
-    /// is compared with the length of the file before memory is allocated in proportion to it.
-    pub(crate) fn open(path: &Path, info: &ShardInfo, expected: Expected) -> Result<Self, Error> {
+    /// Opens `path`, checks its length, header and index, and compares them with what the manifest
+    /// says of the shard and with the size of its images and its number of classes. A number is
+    /// compared with the length of the file before memory is allocated in proportion to it.
+    pub(crate) fn open(
+        path: &Path,
+        info: &ShardInfo,
+        size: [usize; 2],
+        classes: usize,
+    ) -> Result<Self> {
         let bad = |what, want: &dyn ToString, got: &dyn ToString| {
             Err(Error::damaged(path, what, want.to_string(), got.to_string()))
         };
@@ -75,10 +66,10 @@ impl Shard {
             let named = "the header's checksum (manifest.json names the shard it belongs to)";
             return bad(named, &info.checksum, &checksum);
         }
-        let dims = (header.height as usize, header.width as usize);
-        if dims != (expected.height, expected.width) {
-            let want = format!("{}×{}", expected.height, expected.width);
-            return bad("the image size", &want, &format!("{}×{}", dims.0, dims.1));
+        let found = [header.height as usize, header.width as usize];
+        if found != size {
+            let [want, got] = [size, found].map(|[height, width]| format!("{height}×{width}"));
+            return bad("the image size", &want, &got);
         }
         if header.records != info.records {
             return bad("the number of records", &info.records, &header.records);
@@ -89,7 +80,7 @@ impl Shard {
         if got != want {
             return bad("the index's checksum", &want, &got);
         }
-        let raw_length = (expected.height * expected.width * 3) as u64;
+        let raw_length = (size[0] * size[1] * 3) as u64;
         let (mut end, mut amounts) = (HEADER as u64, [Amount::default(); 2]);
         for entry in map[index..].chunks_exact(ENTRY).map(Entry::parse) {
             let length = u64::from(entry.length);
@@ -104,9 +95,8 @@ impl Shard {
             }
             end += length; // below 2⁶⁴, with fewer than 2⁴⁰ entries of less than 2³² bytes each
             amounts[entry.encoding as usize] += Amount { records: 1, bytes: length };
-            if entry.label as usize >= expected.classes {
-                let want = format!("less than {}", expected.classes);
-                return bad("a label", &want, &entry.label);
+            if entry.label as usize >= classes {
+                return bad("a label", &format!("less than {classes}"), &entry.label);
             }
         }
         if end != index as u64 {
@@ -114,33 +104,23 @@ impl Shard {
             return bad("the record area", &want, &(index - HEADER));
         }
         let checked = (0..records.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-        let size = [expected.height, expected.width];
         Ok(Self { path: path.into(), map, records, index, size, amounts, checked })
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.records
-    }
-
-    /// The index entry of record `i` < `len`.
+    /// The index entry of record `i` < `records`.
     pub(crate) fn entry(&self, i: usize) -> Entry {
         Entry::parse(&self.map[self.index + i * ENTRY..])
     }
 
-    /// Its raw records and its JPEG records.
-    pub(crate) fn amounts(&self) -> [Amount; 2] {
-        self.amounts
-    }
-
     /// Decodes the JPEG record `i`, which has these `bytes`, into `buffer`.
-    pub(crate) fn decode(&self, i: usize, bytes: &[u8], buffer: &mut Vec<u8>) -> Result<(), Error> {
+    pub(crate) fn decode(&self, i: usize, bytes: &[u8], buffer: &mut Vec<u8>) -> Result<()> {
         record::decode(bytes, self.size, buffer).map_err(|reason| {
             let (path, [height, width]) = (self.path.to_path_buf(), self.size);
             Error::BadRecord { path, record: i, height, width, reason }
         })
     }
 
-    /// Asks the system to begin reading record `i` < `len` from disk. A record that was read before
+    /// Asks the system to begin reading record `i` < `records` from disk. A record that was read before
     /// is usually still in memory, so for such a one the system is called only with `again`.
     pub(crate) fn prefetch(&self, i: usize, again: bool) {
         let read = self.checked[i / 64].load(Ordering::Relaxed) & 1 << (i % 64) != 0;
@@ -150,9 +130,9 @@ impl Shard {
         }
     }
 
-    /// The index entry and the bytes of record `i` < `len`; the first time, their checksum is
+    /// The index entry and the bytes of record `i` < `records`; the first time, their checksum is
     /// compared.
-    pub(crate) fn stored(&self, i: usize) -> Result<(Entry, &[u8]), Error> {
+    pub(crate) fn stored(&self, i: usize) -> Result<(Entry, &[u8])> {
         let entry = self.entry(i);
         let start = entry.offset as usize;
         let bytes = &self.map[start..start + entry.length as usize];

@@ -1,11 +1,11 @@
 //! Checks every byte of a dataset, with all cores, and lists the faults.
 
 use crate::dataset::check_report;
-use crate::error::Error;
+use crate::error::Result;
 use crate::manifest::{Manifest, ShardInfo};
 use crate::parallel::{for_each, thread_count};
 use crate::record::RAW;
-use crate::shard::{Expected, Shard};
+use crate::shard::Shard;
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,7 +41,7 @@ impl fmt::Display for Fault {
 /// # Errors
 /// Those of [`Dataset::open`](crate::Dataset::open) about the manifest, without which nothing can
 /// be compared.
-pub fn verify(dir: &Path, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Vec<Fault>, Error> {
+pub fn verify(dir: &Path, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Vec<Fault>> {
     let manifest = Manifest::read(dir)?;
     let total = manifest.splits.iter().map(|s| s.records).sum();
     let mut shards: Vec<(&ShardInfo, u64)> = Vec::new();
@@ -80,7 +80,8 @@ fn check_shard(
     report: &dyn Fn(u64),
 ) -> Vec<Fault> {
     let file = info.file.clone();
-    let shard = match Shard::open(&dir.join(&file), info, Expected::of(manifest)) {
+    let (size, classes) = ([manifest.height, manifest.width], manifest.classes.len());
+    let shard = match Shard::open(&dir.join(&file), info, size, classes) {
         Ok(shard) => shard,
         Err(error) => {
             report(info.records);
@@ -88,7 +89,7 @@ fn check_shard(
         }
     };
     let (mut faults, mut buffer) = (Vec::new(), Vec::new());
-    for i in 0..shard.len() {
+    for i in 0..shard.records {
         let checked = shard.stored(i).and_then(|(entry, bytes)| match entry.encoding {
             RAW => Ok(()),
             _ => shard.decode(i, bytes, &mut buffer),

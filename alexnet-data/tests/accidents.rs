@@ -4,12 +4,15 @@
 
 mod common;
 
-use alexnet_data::{Error, PrepareOptions, Progress, Source, prepare_until};
+use alexnet_data::{
+    Encoding, Error, PrepareOptions, Progress, Source, Stage, prepare, prepare_until,
+};
 use common::archives::tar_of;
-use common::{contents, jpeg, options, picture, put, run, tree};
+use common::{contents, jpeg, options, picture, png, put, run, tree};
+use image::ExtendedColorType::Rgb8;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use tempfile::TempDir;
 
 /// 26 train and 6 val images, four of them no images; in shards of 5.
@@ -30,10 +33,10 @@ fn five(input: &Path, output: &Path) -> PrepareOptions {
 
 /// Interrupts a preparation after `done` of its images in all stages.
 fn interrupted(options: &PrepareOptions, done: usize) -> Result<(), Error> {
-    let (stop, seen) = (AtomicBool::new(false), std::sync::atomic::AtomicUsize::new(0));
+    let (stop, seen) = (AtomicBool::new(false), AtomicUsize::new(0));
     let count = |p: Progress| {
-        if p.total > 0 && seen.fetch_add(1, Ordering::Relaxed) + 1 == done {
-            stop.store(true, Ordering::Relaxed);
+        if p.total > 0 && seen.fetch_add(1, Relaxed) + 1 == done {
+            stop.store(true, Relaxed);
         }
     };
     prepare_until(options, &count, &stop).map(|_| ())
@@ -65,6 +68,48 @@ fn an_interrupted_preparation_continues() {
     assert!(interrupted(&five(&input, &output), 2).is_err() && !output.exists());
     let summary = run(&five(&input, &output)).unwrap();
     assert_eq!((summary.images, summary.skipped), (want_summary.images, want_summary.skipped));
+}
+
+/// The shards of val, of four hard images each, are too large for their share of a budget at first,
+/// and are made several times. A preparation that is interrupted whenever a shard and two images
+/// are made finishes one more shard each time.
+#[test]
+fn interrupted_again_and_again_within_a_budget() {
+    let dir = tempfile::tempdir().unwrap();
+    let (input, whole) = (dir.path().join("in"), dir.path().join("whole"));
+    tree(&input, "train", &["a"], 12, 40);
+    for i in 0..12 {
+        let noise = |p: usize| ((p * 7919 + i * 104_729) ^ (p * p * 31 + i)) as u8;
+        let pixels: Vec<u8> = (0..40 * 40 * 3).map(noise).collect();
+        put(&input, &format!("val/a/{i:03}.png"), &png(&pixels, 40, 40, Rgb8));
+    }
+    let encoding = Encoding::Budget { bytes: 110_000, quality: 95 };
+    let with = |output: &Path, threads| {
+        let options = options(&input, output, 40);
+        PrepareOptions { encoding, threads, shard_records: Some(4), ..options }
+    };
+    let seen = AtomicUsize::new(0);
+    prepare(&with(&whole, 2), &|p: Progress| {
+        seen.fetch_add(usize::from(p.stage == Stage::Val), Relaxed);
+    })
+    .unwrap();
+    let images = seen.into_inner();
+    assert!(images >= 2 * 12 && images.is_multiple_of(12), "{images}");
+    let want = contents(&whole);
+    for threads in 1..4 {
+        let output = dir.path().join(format!("out{threads}"));
+        let options = with(&output, threads);
+        interrupted(&options, 12).unwrap_err();
+        for shards in 1..3 {
+            let error = interrupted(&options, images / 3 + 2).unwrap_err();
+            assert!(matches!(error, Error::Interrupted { .. }), "{error}");
+            let left = contents(&output);
+            let done = left.iter().filter(|(name, _)| name.starts_with(".val"));
+            assert_eq!(done.count(), shards);
+        }
+        interrupted(&options, usize::MAX).unwrap();
+        assert!(contents(&output) == want);
+    }
 }
 
 /// The files that a killed run leaves are checked: a damaged or missing one is made again, and
@@ -151,7 +196,7 @@ fn one_at_a_time() {
             second.get_or_init(|| run(&five(&input, &output)).unwrap_err().to_string());
         }
     };
-    alexnet_data::prepare(&five(&input, &output), &on_first).unwrap();
+    prepare(&five(&input, &output), &on_first).unwrap();
     assert!(second.get().unwrap().contains("another process"), "{second:?}");
     assert!(!output.join(".prepare.lock").exists());
 }

@@ -1,39 +1,29 @@
-//! The lessons in `examples/` run without arguments.
+//! Every lesson of `examples/` runs; what it computes it checks itself.
 
-use std::process::Command;
+macro_rules! lessons {
+    ($($lesson:ident in $path:literal: $call:expr),* $(,)?) => {$(
+        #[path = $path]
+        #[allow(dead_code)] // `main` where it only reads arguments
+        mod $lesson;
 
-/// What an example prints. `cargo test` has built the examples beside the tests.
-fn run(example: &str) -> String {
-    let test = std::env::current_exe().unwrap();
-    let folder = test.ancestors().nth(2).unwrap().join("examples");
-    let program = folder.join(example).with_extension(std::env::consts::EXE_EXTENSION);
-    let output = Command::new(&program).output();
-    let output = output.unwrap_or_else(|e| panic!("{}: {e}", program.display()));
-    assert!(output.status.success(), "{example}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+        #[test]
+        fn $lesson() -> Result<(), Box<dyn std::error::Error>> {
+            $call
+        }
+    )*
+
+    /// No lesson is forgotten.
+    #[test]
+    fn all_lessons_are_run() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+        assert_eq!(std::fs::read_dir(folder).unwrap().count(), [$($path),*].len());
+    }};
 }
 
-#[test]
-fn read() {
-    let text = run("01_read");
-    assert!(text.starts_with("train: 20 images in 10 classes\nval: 10 images"), "{text}");
-    assert!(text.contains("the first train image is a "), "{text}");
-}
-
-#[test]
-fn prepare() {
-    let text = run("02_prepare");
-    assert!(text.contains("Train: 200 images\nVal: 50 images\n250 images, 0 could not"), "{text}");
-    assert!(text.ends_with("\n0 faults\n"), "{text}");
-}
-
-#[test]
-fn batches() {
-    let text = run("03_batches");
-    assert!(text.contains("step 2: 4 images") && text.contains("10 images at (2, 2)"), "{text}");
-}
-
-#[test]
-fn decoding_rate() {
-    assert!(run("04_decoding_rate").contains("(30 images, 5898240 values)"));
+lessons! {
+    read in "../examples/01_read.rs": read::main(),
+    prepare in "../examples/02_prepare.rs": prepare::lesson(None),
+    batches in "../examples/03_batches.rs": batches::main(),
+    decoding_rate in "../examples/04_decoding_rate.rs": decoding_rate::lesson(None, 5),
+    loading_rate in "../examples/05_loading_rate.rs": loading_rate::lesson(None, 224),
 }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use alexnet_data::{Dataset, Error, PrepareOptions};
+use alexnet_data::{Dataset, Encoding, Error, PrepareOptions};
 use common::{contents, options, png, put, run, small_dataset};
 use image::ExtendedColorType::Rgb8;
 use std::fs;
@@ -134,6 +134,25 @@ fn swapped_shards_are_found() {
     assert!(matches!(read_all(&dir), Err(Error::Damaged { .. })));
 }
 
+/// A header that contradicts itself, the manifest or its file is refused, though every checksum is
+/// right.
+#[test]
+fn contradictory_headers_are_refused() {
+    let (_guard, dir) = tiny_dataset();
+    let good = fs::read(dir.join("train-00000.shard")).unwrap();
+    for i in (0..128).chain((128..4092).step_by(31)) {
+        for mask in [1 << (i % 8), 0xff] {
+            let mut bytes = good.clone();
+            bytes[i] ^= mask;
+            common::put_shard(&dir, "train-00000.shard", bytes);
+            let error = Dataset::open(&dir).expect_err(&format!("byte {i} ^ {mask:02x}"));
+            assert!(error.to_string().contains("train-00000.shard"), "{error}");
+        }
+    }
+    common::put_shard(&dir, "train-00000.shard", good);
+    assert_eq!(read_all(&dir).unwrap(), 6);
+}
+
 /// Another version is named before any checksum is compared.
 #[test]
 fn other_versions_are_named() {
@@ -174,14 +193,16 @@ fn hostile_manifests_are_refused() {
         ("\"ignored\": 0", "\"ignored\": 0, \"unheard_of\": 1"),
         ("\"eigenvalues\": [", "\"eigenvalues\": [1e999,"),
         ("\"mean_image\": \"", "\"mean_image\": \"AAAA"),
+        ("\"raw_per_million\": 1000000", "\"raw_per_million\": 1000001"),
+        ("\"raw_per_million\": 1000000", "\"raw_per_million\": 0"),
+        ("\"raw_per_million\": 1000000", "\"raw_per_million\": 0, \"quality\": 0"),
+        ("\"raw_per_million\": 1000000", "\"raw_per_million\": 1000001, \"quality\": 9"),
         ("\"order\": \"sorted\"", "\"order\": \"random\""),
         ("crc32:", "crc32:+"),
     ];
     for (truth, lie) in lies {
         assert!(rest.contains(truth), "{truth}");
-        let rest = rest.replacen(truth, lie, 1);
-        let first = format!("{{\"checksum\":\"crc32:{:08x}\",\n", crc32fast::hash(rest.as_bytes()));
-        fs::write(&path, first + &rest).unwrap();
+        common::put_manifest(&dir, &rest.replacen(truth, lie, 1));
         let error = read_all(&dir).expect_err(lie);
         assert!(matches!(error, Error::Damaged { .. }), "{lie}: {error}");
     }
@@ -210,4 +231,32 @@ fn the_first_line_is_the_checksum_of_the_rest() {
     let want = format!("{{\"checksum\":\"crc32:{:08x}\",", crc32fast::hash(&bytes[end + 1..]));
     assert_eq!(bytes[..end], *want.as_bytes());
     serde_json::from_slice::<serde_json::Value>(&bytes).unwrap();
+}
+
+/// A seed and an input mean the same bytes in later versions: the shards of a small tree, raw, as
+/// JPEG and as both, in their shuffled and their sorted order.
+#[test]
+fn the_bytes_of_shards_do_not_change() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = dir.path().join("in");
+    for (split, class, n) in [("train", "a", 7), ("train", "b", 6), ("val", "b", 3)] {
+        for i in 0..n {
+            let value = |v: usize| (v / 3 * (v % 3 + 1) + v / 120 * 5 + i * 31) as u8;
+            let pixels: Vec<u8> = (0..40 * 40 * 3).map(value).collect();
+            put(&input, &format!("{split}/{class}/{i}.png"), &png(&pixels, 40, 40, Rgb8));
+        }
+    }
+    let golden = [
+        (Encoding::Raw, [0x2d4f7025, 0xb1dbbd67, 0x3cf32c3d]),
+        (Encoding::Jpeg { quality: 90 }, [0xae602685, 0xee6a0aca, 0x55047647]),
+        (Encoding::Budget { bytes: 110_000, quality: 90 }, [0xafeaad9a, 0x1b26261d, 0x856c5483]),
+    ];
+    for (encoding, want) in golden {
+        let output = dir.path().join(format!("{encoding:?}"));
+        let options = options(&input, &output, 40);
+        run(&PrepareOptions { encoding, shard_records: Some(8), ..options }).unwrap();
+        let files = contents(&output).into_iter().filter(|(name, _)| name.ends_with(".shard"));
+        let got: Vec<_> = files.map(|(_, bytes)| crc32fast::hash(&bytes)).collect();
+        assert_eq!(got, want, "{encoding:?}");
+    }
 }

@@ -2,13 +2,26 @@
 
 mod common;
 
-use alexnet_data::fuzz::TARGETS;
+use alexnet_data::fuzz;
 use common::archives::{meta_mat, tar_of};
 use common::zips::{deflated, encrypted, stored, zip_of};
 use common::{contents, jpeg, picture, png, put, small_dataset};
 use image::ExtendedColorType::{L8, Rgb8};
 use std::fs;
 use std::path::{Path, PathBuf};
+
+/// A folder of the corpus, and its target.
+type Target = (&'static str, fn(&[u8]));
+
+const TARGETS: [Target; 7] = [
+    ("header", fuzz::header),
+    ("manifest", fuzz::manifest),
+    ("record", fuzz::record),
+    ("image", fuzz::image),
+    ("tar", fuzz::tar),
+    ("mat", fuzz::mat),
+    ("zip", fuzz::zip),
+];
 
 fn corpus() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus")

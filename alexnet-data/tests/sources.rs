@@ -219,6 +219,34 @@ fn fall2011() {
     assert_eq!(records(&dataset, "train"), [(0, 1), (1, 2), (2, 0)]);
 }
 
+/// A tar of tars that is cut anywhere is an error that names it. With any byte flipped it is one, or
+/// lacks an image, or gives other pixels; there is no panic.
+#[test]
+fn damaged_tars() {
+    let dir = tempfile::tempdir().unwrap();
+    let long = "d/".repeat(80) + "n01000000_1.JPEG";
+    let inner = [named("n01000000_0.JPEG", flat(1)), named(&long, b"no image".into())];
+    let whole = tar_of(&[named("n01000000.tar", tar_of(&inner)), named("other", Vec::new())]);
+    let attempt = |bytes: &[u8]| {
+        let output = dir.path().join("out");
+        let _ = fs::remove_dir_all(&output);
+        detected(&put(dir.path(), "fall11.tar", bytes), &output)
+    };
+    let dataset = attempt(&whole).unwrap();
+    assert_eq!(records(&dataset, "train"), [(0, 1)]);
+    let report = fs::read_to_string(dataset.dir().join("report.jsonl")).unwrap();
+    assert!(report.contains("\"n01000000/n01000000_1.JPEG\""), "long names are complete: {report}");
+    for cut in (0..whole.len() - 512).step_by(101) {
+        let text = attempt(&whole[..cut]).unwrap_err().to_string();
+        assert!(text.contains("fall11.tar") && text.contains("cut short"), "{cut}: {text}");
+    }
+    for i in (0..whole.len()).step_by(37) {
+        let mut bytes = whole.clone();
+        bytes[i] ^= 0xff;
+        let _ = attempt(&bytes);
+    }
+}
+
 #[test]
 fn webdataset() {
     let dir = tempfile::tempdir().unwrap();

@@ -68,7 +68,9 @@ fn nonsense_is_refused() {
         ("augmentation.shared_by", "0"),
         ("augmentation.color.divisor", "0.0"),
         ("batch.size", "3"),
-        ("schedule", r#"{ kind = "plateau", factor = 2.0, patience = 3, drops = 1 }"#),
+        ("schedule", r#"{ kind = "plateau", factor = 1.0, patience = 3, drops = 1 }"#),
+        ("schedule", r#"{ kind = "plateau", factor = 0.0, patience = 3, drops = 1 }"#),
+        ("schedule", r#"{ kind = "plateau", factor = 0.5, patience = 0, drops = 1 }"#),
         ("", "3"),
     ] {
         let error = change(key, value).unwrap_err();

@@ -2,7 +2,6 @@
 
 #![no_main]
 
-use alexnet_data::fuzz::target;
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|bytes: &[u8]| target("image")(bytes));
+fuzz_target!(|bytes: &[u8]| alexnet_data::fuzz::image(bytes));

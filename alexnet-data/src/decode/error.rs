@@ -1,5 +1,8 @@
 //! Why an image file cannot be used.
 
+/// A result of decoding.
+pub(super) type Result<T, E = DecodeError> = std::result::Result<T, E>;
+
 /// Why the bytes of one image file cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -21,14 +21,12 @@ pub(super) fn upright(pixels: Pixels, exif: Exif, chunk: Option<&[u8]>) -> Pixel
     let chunk = chunk.filter(|_| exif == Exif::Apply);
     let Some(orientation) = chunk.and_then(Orientation::from_exif_chunk) else { return pixels };
     let Pixels { height, width, data, damage } = pixels;
-    match RgbImage::from_raw(width as u32, height as u32, data) {
-        Some(image) => {
-            let mut image = DynamicImage::ImageRgb8(image);
-            image.apply_orientation(orientation);
-            let (height, width) = (image.height() as usize, image.width() as usize);
-            Pixels { height, width, data: image.into_rgb8().into_raw(), damage }
-        }
+    let Some(image) = RgbImage::from_raw(width as u32, height as u32, data) else {
         // The number of pixels is not the header's, which `Squarer` reports.
-        None => Pixels { height, width, data: Vec::new(), damage },
-    }
+        return Pixels { height, width, data: Vec::new(), damage };
+    };
+    let mut image = DynamicImage::ImageRgb8(image);
+    image.apply_orientation(orientation);
+    let (height, width) = (image.height() as usize, image.width() as usize);
+    Pixels { height, width, data: image.into_rgb8().into_raw(), damage }
 }

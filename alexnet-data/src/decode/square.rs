@@ -1,6 +1,6 @@
 //! Resizes the shorter side of an image and crops the central square.
 
-use super::error::DecodeError;
+use super::error::{DecodeError, Result};
 use super::pixels::Pixels;
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8x3;
@@ -47,11 +47,7 @@ impl Squarer {
     /// In full, a strip of 1 × 65,500 would become 256 × 16.8 million.
     ///
     /// Of an image that was decoded at a fraction of its size, the crop is that of the image file.
-    pub(super) fn square(
-        &mut self,
-        picture: &Picture,
-        size: usize,
-    ) -> Result<Vec<u8>, DecodeError> {
+    pub(super) fn square(&mut self, picture: &Picture, size: usize) -> Result<Vec<u8>> {
         let Picture { pixels: Pixels { height, width, data, .. }, sides, factor } = picture;
         if data.len() != height * width * 3 {
             let reason = "the decoder returned another number of pixels than its header says";
@@ -100,25 +96,17 @@ impl Squarer {
         mut to: TypedImage<'_, U8x3>,
         down: Span,
         across: Span,
-    ) -> Result<(), DecodeError> {
+    ) -> Result<()> {
         let options = options.crop(across.0, down.0, across.1, down.1);
         self.resizer.resize_typed(from, &mut to, &options).map_err(fail)
     }
 }
 
-fn source(
-    data: &[u8],
-    height: usize,
-    width: usize,
-) -> Result<TypedImageRef<'_, U8x3>, DecodeError> {
+fn source(data: &[u8], height: usize, width: usize) -> Result<TypedImageRef<'_, U8x3>> {
     TypedImageRef::from_buffer(width as u32, height as u32, data).map_err(fail)
 }
 
-fn target(
-    data: &mut [u8],
-    height: usize,
-    width: usize,
-) -> Result<TypedImage<'_, U8x3>, DecodeError> {
+fn target(data: &mut [u8], height: usize, width: usize) -> Result<TypedImage<'_, U8x3>> {
     TypedImage::from_buffer(width as u32, height as u32, data).map_err(fail)
 }
 

@@ -4,7 +4,7 @@ mod picture;
 mod shape;
 
 use crate::atomic_file::write_atomic;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::parallel::{for_each, thread_count};
 use crate::progress::{Progress, Stage};
 use image::ExtendedColorType::Rgb8;
@@ -13,7 +13,7 @@ use picture::draw;
 use serde::{Deserialize, Serialize};
 use shape::{SHAPES, Shape, TEXTURES, Texture};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The JPEG quality of the demo images.
@@ -65,11 +65,9 @@ pub fn draw_demo(
     dir: &Path,
     options: &DemoOptions,
     progress: &(dyn Fn(Progress) + Sync),
-) -> Result<(), Error> {
-    if !(MIN_SIDE..=MAX_SIDE).contains(&options.image_size) {
-        let (expected, got) = ("32 to 1024", options.image_size.to_string());
-        return Err(Error::Setting { name: "image_size", expected, got });
-    }
+) -> Result<()> {
+    let size = options.image_size;
+    Error::check((MIN_SIDE..=MAX_SIDE).contains(&size), "image_size", "32 to 1024", &size)?;
     if read_marker(dir)? == Some(Marker { options: *options, complete: true }) {
         return Ok(());
     }
@@ -86,20 +84,15 @@ pub fn draw_demo(
         }
     }
     let (done, total) = (AtomicU64::new(0), jobs.len() as u64);
-    for_each(
-        thread_count(0),
-        &jobs,
-        || (),
-        |_, (split, class, i, path)| {
-            let drawn = encode(options, *split, *class, *i);
-            drawn
-                .and_then(|bytes| std::fs::write(path, bytes))
-                .map_err(Error::io("write", path))?;
-            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-            progress(Progress::of(Stage::Drawing, done, total));
-            Ok(())
-        },
-    )?;
+    let job = |_: &mut (), (split, class, i, path): &(usize, usize, usize, PathBuf)| {
+        let drawn = encode(options, *split, *class, *i);
+        let written = drawn.and_then(|bytes| std::fs::write(path, bytes));
+        written.map_err(Error::io("write", path))?;
+        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+        progress(Progress::of(Stage::Drawing, done, total));
+        Ok(())
+    };
+    for_each(thread_count(0), &jobs, || (), job)?;
     mark(dir, options, true)
 }
 
@@ -122,27 +115,22 @@ fn class_of(class: usize) -> (Shape, Texture) {
 
 /// Reads the marker of the folder. A missing or empty folder has none; one with other files is an
 /// error.
-fn read_marker(dir: &Path) -> Result<Option<Marker>, Error> {
-    let bytes = match std::fs::read(dir.join(MARKER)) {
-        Ok(bytes) => bytes,
-        Err(_) if !dir.exists() => return Ok(None),
-        Err(_) => {
-            let entries = std::fs::read_dir(dir).map_err(Error::io("read", dir))?;
-            return match entries.filter_map(|e| Some(e.ok()?.file_name())).min() {
-                None => Ok(None),
-                Some(name) => {
-                    let entry = name.to_string_lossy().into_owned();
-                    Err(Error::NotEmpty { path: dir.into(), entry })
-                }
-            };
-        }
-    };
-    let not_ours = |_| Error::NotEmpty { path: dir.into(), entry: MARKER.into() };
-    let marker: Marker = serde_json::from_slice(&bytes).map_err(not_ours)?;
-    Ok(Some(marker))
+fn read_marker(dir: &Path) -> Result<Option<Marker>> {
+    let not_ours = |entry: String| Error::NotEmpty { path: dir.into(), entry };
+    if let Ok(bytes) = std::fs::read(dir.join(MARKER)) {
+        return serde_json::from_slice(&bytes).map(Some).map_err(|_| not_ours(MARKER.into()));
+    }
+    if !dir.exists() {
+        return Ok(None);
+    }
+    let entries = std::fs::read_dir(dir).map_err(Error::io("read", dir))?;
+    match entries.filter_map(|e| Some(e.ok()?.file_name())).min() {
+        None => Ok(None),
+        Some(name) => Err(not_ours(name.to_string_lossy().into())),
+    }
 }
 
-fn mark(dir: &Path, options: &DemoOptions, complete: bool) -> Result<(), Error> {
+fn mark(dir: &Path, options: &DemoOptions, complete: bool) -> Result<()> {
     let marker = Marker { options: *options, complete };
     let text = serde_json::to_string(&marker).expect("plain numbers are always JSON");
     write_atomic(&dir.join(MARKER), |file| writeln!(file, "{text}"))

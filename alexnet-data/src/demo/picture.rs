@@ -37,7 +37,7 @@ fn background(rng: &mut ChaCha8Rng, canvas: &mut Canvas) {
     let (gx, gy) = (gradient.cos() / side, gradient.sin() / side);
     let (wx, wy) = (TAU * wave.cos() / side / length, TAU * wave.sin() / side / length);
     let (cx, cy) = (canvas.width as f32 / 2.0, canvas.height as f32 / 2.0);
-    canvas.paint(|x, y, pixel| {
+    canvas.paint_near([0.0; 2], f32::INFINITY, |x, y, pixel| {
         let t = 0.5 + (x - cx) * gx + (y - cy) * gy + depth * (x * wx + y * wy).sin();
         *pixel = blend(from, to, t.clamp(0.0, 1.0));
     });
@@ -99,12 +99,8 @@ fn with_noise(rng: &mut ChaCha8Rng, canvas: &Canvas) -> Vec<u8> {
 }
 
 impl Canvas {
-    /// Calls `paint(x, y, pixel)` with the centre of every pixel.
-    fn paint(&mut self, paint: impl FnMut(f32, f32, &mut Color)) {
-        self.paint_near([0.0; 2], f32::INFINITY, paint);
-    }
-
-    /// The same for the pixels within `reach` columns and rows of (x, y).
+    /// Calls `paint(x, y, pixel)` with the centre of every pixel within `reach` columns and rows of
+    /// (x, y).
     fn paint_near(
         &mut self,
         [x, y]: [f32; 2],

@@ -12,7 +12,7 @@ use super::report::ReportLine;
 use super::shard_plan::{ShardPlan, SplitPlan};
 use crate::decode::Decoder;
 use crate::encoding::{MILLION, Mixture};
-use crate::error::{Error, byte_count};
+use crate::error::{Error, Result, byte_count};
 use crate::header::{ENTRY, HEADER};
 use crate::parallel::for_each;
 use crate::record;
@@ -31,20 +31,13 @@ struct JpegSize {
     bound: f64,
 }
 
-/// The number, the sum and the sum of squares of the sizes in a sample.
-#[derive(Default)]
-struct Sizes {
-    count: u64,
-    sum: u64,
-    squares: u128,
-}
-
-impl Sizes {
-    fn finish(&self) -> JpegSize {
-        let count = self.count.max(1) as f64;
-        let mean = self.sum as f64 / count;
-        let variance = (self.squares as f64 / count - mean * mean).max(0.0);
-        JpegSize { mean, bound: mean + (0.03 * mean).max(4.0 * (variance / count).sqrt()) }
+impl JpegSize {
+    fn of(sizes: &[u64]) -> Self {
+        let count = sizes.len().max(1) as f64;
+        let mean = sizes.iter().sum::<u64>() as f64 / count;
+        let squares: u128 = sizes.iter().map(|&bytes| u128::from(bytes).pow(2)).sum();
+        let variance = (squares as f64 / count - mean * mean).max(0.0);
+        Self { mean, bound: mean + (0.03 * mean).max(4.0 * (variance / count).sqrt()) }
     }
 }
 
@@ -94,7 +87,7 @@ pub(super) fn attempts(mixture: Mixture) -> Vec<Mixture> {
 impl Preparation<'_> {
     /// With a budget, chooses how many records may be raw. An interrupted run of the same
     /// preparation has chosen already.
-    pub(super) fn choose_mixture(&mut self) -> Result<(), Error> {
+    pub(super) fn choose_mixture(&mut self) -> Result<()> {
         let Mixture { budget: Some(budget), quality: Some(quality), .. } = self.plan.encoding
         else {
             return Ok(());
@@ -112,7 +105,7 @@ impl Preparation<'_> {
     }
 
     /// How many of a million records may be raw within `budget`.
-    fn raw_per_million(&self, budget: u64, quality: u8) -> Result<u32, Error> {
+    fn raw_per_million(&self, budget: u64, quality: u8) -> Result<u32> {
         let (overhead, images) = (overhead(&self.plan), self.plan.images());
         let raw = (self.plan.size * self.plan.size * 3) as f64;
         let room = budget.saturating_sub(overhead) as f64 / images.max(1) as f64 - ENTRY as f64;
@@ -137,32 +130,27 @@ impl Preparation<'_> {
 
     /// Measures the size of JPEG records on the first `count` images of train in the stored order.
     /// Images that cannot be read have no record, and are left out.
-    fn measure(&self, count: usize, quality: u8) -> Result<JpegSize, Error> {
+    fn measure(&self, count: usize, quality: u8) -> Result<JpegSize> {
         let (Some(plan), Some(listed)) = (self.plan.splits.first(), self.splits.first()) else {
-            return Ok(Sizes::default().finish());
+            return Ok(JpegSize::of(&[]));
         };
         let order = self.plan.order(plan);
-        let sizes = Mutex::new(Sizes::default());
+        let sizes = Mutex::new(Vec::new());
         let decoder = || Decoder::new(self.plan.size, self.plan.exif);
         for_each(self.threads, &order[..count.min(order.len())], decoder, |decoder, &i| {
             self.check_stop()?;
             let Ok(pixels) = listed.images.load(i, decoder) else { return Ok(()) };
-            let Ok(jpeg) = record::encode(&pixels.data, pixels.height, quality) else {
-                return Ok(());
-            };
-            let bytes = jpeg.len() as u64;
-            let mut sizes = sizes.lock().unwrap_or_else(PoisonError::into_inner);
-            sizes.count += 1;
-            sizes.sum += bytes;
-            sizes.squares += u128::from(bytes) * u128::from(bytes);
+            if let Ok(jpeg) = record::encode(&pixels.data, pixels.height, quality) {
+                sizes.lock().unwrap_or_else(PoisonError::into_inner).push(jpeg.len() as u64);
+            }
             Ok(())
         })?;
-        Ok(sizes.into_inner().unwrap_or_else(PoisonError::into_inner).finish())
+        Ok(JpegSize::of(&sizes.into_inner().unwrap_or_else(PoisonError::into_inner)))
     }
 
     /// The highest quality below `quality` that would do, in words. `needed` gets the ratio of its
     /// bytes to those of `quality`, and returns the bytes of the dataset if they are within budget.
-    fn advice(&self, quality: u8, needed: &dyn Fn(f64) -> Option<u64>) -> Result<String, Error> {
+    fn advice(&self, quality: u8, needed: &dyn Fn(f64) -> Option<u64>) -> Result<String> {
         let requested = self.measure(ADVICE, quality)?.mean;
         for lower in [95, 90, 85, 80, 70, 60, 50, 30].into_iter().filter(|&q| q < quality) {
             if let Some(bytes) = needed(self.measure(ADVICE, lower)?.mean / requested) {

@@ -4,7 +4,7 @@ use super::output::Output;
 use super::report::Report;
 use super::shard_plan::ShardPlan;
 use super::shard_result::ShardResult;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::header::VERSION;
 use crate::manifest::{Manifest, SplitInfo};
 use crate::statistics::Sums;
@@ -12,13 +12,8 @@ use std::path::Path;
 
 /// Finishes the dataset in `output`, which has every shard of the plan. `input` is named where no
 /// image of it could be read. Only one shard's result is in memory at a time.
-pub(super) fn finish(
-    plan: ShardPlan,
-    strict: bool,
-    output: &Output,
-    input: &Path,
-) -> Result<(), Error> {
-    let dir = output.dir();
+pub(super) fn finish(plan: ShardPlan, strict: bool, output: &Output, input: &Path) -> Result<()> {
+    let dir = &output.dir;
     let mut report = Report::create(dir)?;
     plan.report.iter().try_for_each(|line| report.add(line))?;
     let mut sums = Sums::new(plan.size * plan.size * 3);
@@ -35,7 +30,7 @@ pub(super) fn finish(
         for shard in 0..plan.shards(split_plan) {
             let result = ShardResult::load(dir, &split_plan.shard(shard))
                 .filter(|result| result.images_per_class.len() == plan.classes.len())
-                .ok_or_else(|| Error::Unfinished { path: dir.into() })?;
+                .ok_or_else(|| Error::Unfinished(dir.into()))?;
             result.report.iter().try_for_each(|line| report.add(line))?;
             result.sums.iter().for_each(|shard_sums| sums.merge(shard_sums));
             split.records += result.shard.records;
@@ -61,7 +56,7 @@ pub(super) fn finish(
         classes: plan.classes,
         splits,
         statistics: sums.finish().ok_or_else(no_images)?,
-        report: report.finish()?,
+        report: report.finish(dir)?,
     };
     // Written last, because a folder with a manifest is a finished dataset.
     manifest.write(dir)

@@ -1,10 +1,10 @@
 //! Locks on files, by which processes notice each other. A killed process loses its locks.
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 use same_file::Handle;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A locked file. The lock ends with this value, but the file stays until it is removed.
 pub(super) struct Lock {
@@ -13,31 +13,17 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Locks the file `path`, which is created if necessary; `None` where another process has any
-    /// lock on it.
-    pub(super) fn exclusive(path: PathBuf) -> Result<Option<Self>, Error> {
-        Self::take(path, File::try_lock)
-    }
-
-    /// The same for a lock that several processes can have; `None` where another process has an
-    /// exclusive one.
-    pub(super) fn shared(path: PathBuf) -> Result<Option<Self>, Error> {
-        Self::take(path, File::try_lock_shared)
-    }
-
-    fn take(
+    /// Locks the file `path`, which is created if necessary, by `File::try_lock` or
+    /// `File::try_lock_shared`; `None` where the lock of another process forbids it.
+    pub(super) fn take(
         path: PathBuf,
         lock: fn(&File) -> Result<(), TryLockError>,
-    ) -> Result<Option<Self>, Error> {
+    ) -> Result<Option<Self>> {
         loop {
             // Opened for reading too, which shared locks on network file systems need.
-            let file = OpenOptions::new()
-                .create(true)
-                .truncate(false)
-                .read(true)
-                .write(true)
-                .open(&path)
-                .map_err(Error::io("create", &path))?;
+            let mut options = File::options();
+            options.create(true).truncate(false).read(true).write(true);
+            let file = options.open(&path).map_err(Error::io("create", &path))?;
             match lock(&file) {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Ok(None),
@@ -48,7 +34,9 @@ impl Lock {
                 Err(TryLockError::Error(e)) => return Err(Error::io("lock", path)(e)),
             }
             // The previous holder may have removed the file after we opened it.
-            if is_at(&file, &path).unwrap_or(false) {
+            let ours = file.try_clone().and_then(Handle::from_file);
+            let there = Handle::from_path(&path);
+            if ours.is_ok_and(|ours| there.is_ok_and(|there| there == ours)) {
                 return Ok(Some(Self { file, path }));
             }
         }
@@ -63,9 +51,4 @@ impl Lock {
     pub(super) fn remove(&self) {
         let _ = fs::remove_file(&self.path);
     }
-}
-
-/// Whether `path` is still the name of this file.
-fn is_at(file: &File, path: &Path) -> std::io::Result<bool> {
-    Ok(Handle::from_file(file.try_clone()?)? == Handle::from_path(path)?)
 }

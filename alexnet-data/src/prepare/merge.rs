@@ -5,15 +5,13 @@ use super::output::{Output, part_of};
 use super::part::Part;
 use super::shard_plan::ShardPlan;
 use super::shard_result::{ShardResult, path};
+use super::source::names::names_in;
 use super::summary::Summary;
 use crate::atomic_file::AtomicFile;
-use crate::error::Error;
+use crate::error::{Error, Result, few};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-
-/// How many missing shards or parts an error names.
-const NAMED: usize = 8;
 
 /// Merges the parts in the folders `parts` and in `output` itself into the dataset that an
 /// undivided run would have made, to the byte, in `output`.
@@ -26,7 +24,7 @@ const NAMED: usize = 8;
 /// [`Error::NotAPart`], [`Error::OtherPart`] for parts that do not belong together,
 /// [`Error::MissingShards`], which names the parts that are to be made, and those of
 /// [`prepare`](super::prepare()) about the output.
-pub fn merge(parts: &[PathBuf], output: &Path, strict: bool) -> Result<Summary, Error> {
+pub fn merge(parts: &[PathBuf], output: &Path, strict: bool) -> Result<Summary> {
     if let Some(output) = Output::open(output, false)? {
         let merged = merge_into(&output, parts, strict);
         output.close_merge(merged)?;
@@ -34,14 +32,13 @@ pub fn merge(parts: &[PathBuf], output: &Path, strict: bool) -> Result<Summary, 
     Summary::read(output)
 }
 
-fn merge_into(output: &Output, parts: &[PathBuf], strict: bool) -> Result<(), Error> {
-    let own = output.dir();
+fn merge_into(output: &Output, parts: &[PathBuf], strict: bool) -> Result<()> {
+    let own = &*output.dir;
     let mut dirs: Vec<&Path> = parts.iter().map(PathBuf::as_path).collect();
     if ShardPlan::read(own).is_some() || parts.is_empty() {
         dirs.insert(0, own);
     }
-    let read =
-        |dir: &Path| ShardPlan::read(dir).ok_or_else(|| Error::NotAPart { path: dir.into() });
+    let read = |dir: &Path| ShardPlan::read(dir).ok_or_else(|| Error::NotAPart(dir.into()));
     let plan = read(dirs[0])?;
     for dir in &dirs[1..] {
         if let Some(difference) = read(dir)?.difference(&plan) {
@@ -77,36 +74,27 @@ fn missing_shards(
     missing: &[(usize, String)],
     shards: usize,
 ) -> Error {
-    let list = |names: Vec<String>| {
-        let more = if names.len() > NAMED { ", …" } else { "" };
-        names[..names.len().min(NAMED)].join(", ") + more
-    };
     let numbers_of_parts: BTreeSet<usize> = dirs
         .iter()
-        .filter_map(|dir| fs::read_dir(dir).ok())
-        .flatten()
-        .filter_map(|entry| part_of(&entry.ok()?.file_name().to_string_lossy()))
-        .map(Part::of)
+        .flat_map(|dir| names_in(dir).unwrap_or_default())
+        .filter_map(|name| part_of(&name.to_string_lossy()))
+        .map(|part| part.of)
         .collect();
     let advice = match (numbers_of_parts.first(), numbers_of_parts.len()) {
         (Some(&of), 1) => {
             let parts: BTreeSet<_> = missing.iter().map(|(n, _)| Part::of_shard(*n, of)).collect();
-            list(parts.iter().map(|part| format!("`--part {part}`")).collect())
+            let parts: Vec<_> = parts.iter().map(|part| format!("`--part {part}`")).collect();
+            few(&parts)
         }
         _ => "`--part`, or the same command without it into this folder".into(),
     };
-    let names = list(missing.iter().map(|(_, name)| name.clone()).collect());
+    let names = few(&missing.iter().map(|(_, name)| name.clone()).collect::<Vec<_>>());
     Error::MissingShards { path: path.into(), missing: missing.len(), shards, names, advice }
 }
 
 /// Puts a finished file into the output, as a hard link or, on another file system, as a copy.
-fn link_or_copy(from: &Path, to: &Path) -> Result<(), Error> {
-    match fs::remove_file(to) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            return Err(Error::io("replace", to)(e));
-        }
-        _ => {}
-    }
+fn link_or_copy(from: &Path, to: &Path) -> Result<()> {
+    let _ = fs::remove_file(to); // an interrupted merge may have left it
     if fs::hard_link(from, to).is_ok() {
         return Ok(());
     }

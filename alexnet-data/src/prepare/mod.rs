@@ -24,7 +24,7 @@ mod workers;
 #[cfg(test)]
 mod workers_tests;
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::progress::Progress;
 use finish::finish;
 use options::PrepareOptions;
@@ -48,10 +48,7 @@ use summary::Summary;
 /// # Errors
 /// Every [`Error`] but those of reading a dataset: a missing or empty input, an output that is in
 /// use, unreadable images under [`PrepareOptions::strict`], a full disk.
-pub fn prepare(
-    options: &PrepareOptions,
-    progress: &(dyn Fn(Progress) + Sync),
-) -> Result<Summary, Error> {
+pub fn prepare(options: &PrepareOptions, progress: &(dyn Fn(Progress) + Sync)) -> Result<Summary> {
     prepare_until(options, progress, &AtomicBool::new(false))
 }
 
@@ -64,7 +61,7 @@ pub fn prepare_until(
     options: &PrepareOptions,
     progress: &(dyn Fn(Progress) + Sync),
     stop: &AtomicBool,
-) -> Result<Summary, Error> {
+) -> Result<Summary> {
     options.check()?;
     // The demo can be made again in seconds; any other unfinished preparation is for people to
     // remove.
@@ -74,7 +71,7 @@ pub fn prepare_until(
         return Summary::read(&options.output);
     };
     let made = (|| {
-        let mut preparation = Preparation::new(options, output.dir(), progress, stop)?;
+        let mut preparation = Preparation::new(options, &output.dir, progress, stop)?;
         preparation.choose_mixture()?;
         output.begin(&preparation.plan)?;
         preparation.write_shards(|_| true)?;
@@ -97,15 +94,13 @@ pub fn prepare_part(
     part: Part,
     progress: &(dyn Fn(Progress) + Sync),
     stop: &AtomicBool,
-) -> Result<PartSummary, Error> {
+) -> Result<PartSummary> {
     options.check()?;
-    if options.source == Source::Demo {
-        let expected = "none for the demo, which is small and is drawn first";
-        return Err(Error::Setting { name: "part", expected, got: part.to_string() });
-    }
+    let expected = "none for the demo, which is small and is drawn first";
+    Error::check(options.source != Source::Demo, "part", expected, &part)?;
     let output = Output::open_part(&options.output, part)?;
     let made = (|| {
-        let mut preparation = Preparation::new(options, output.dir(), progress, stop)?;
+        let mut preparation = Preparation::new(options, &output.dir, progress, stop)?;
         preparation.choose_mixture()?;
         let all: Vec<String> = preparation.plan.shard_names().collect();
         let own: Vec<&String> =
@@ -114,7 +109,7 @@ pub fn prepare_part(
         preparation.write_shards(|shard| part.makes(shard))?;
         let (mut images, mut faults) = (0, Faults::default());
         for name in &own {
-            let result = ShardResult::load(output.dir(), name).ok_or(Error::Worker)?;
+            let result = ShardResult::load(&output.dir, name).ok_or(Error::Worker)?;
             images += result.shard.records;
             result.report.iter().for_each(|line| faults.add(line));
         }

@@ -3,7 +3,7 @@
 use super::source::Source;
 use crate::decode::exif::Exif;
 use crate::encoding::Encoding;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::header::MAX_SIDE;
 use std::path::PathBuf;
 
@@ -56,28 +56,20 @@ impl PrepareOptions {
     }
 
     /// Refuses what no preparation could do.
-    pub(super) fn check(&self) -> Result<(), Error> {
-        let setting = |name, expected, got: String| Err(Error::Setting { name, expected, got });
-        if self.size == 0 || self.size > MAX_SIDE {
-            return setting("size", "1 to 4096", self.size.to_string());
+    pub(super) fn check(&self) -> Result<()> {
+        let (size, cifar) = (self.size, [Source::Cifar10, Source::Cifar100].contains(&self.source));
+        Error::check((1..=MAX_SIDE).contains(&size), "size", "1 to 4096", &size)?;
+        let right = !cifar || size == self.source.default_size();
+        Error::check(right, "size", "32, the size of CIFAR's images", &size)?;
+        let records = self.shard_records.unwrap_or(1);
+        let right = (1..=MAX_SHARD_RECORDS).contains(&records);
+        Error::check(right, "shard_records", "1 to 16777216", &records)?;
+        if let Encoding::Jpeg { quality } | Encoding::Budget { quality, .. } = self.encoding {
+            Error::check((1..=100).contains(&quality), "quality", "1 to 100", &quality)?;
         }
-        let cifar = matches!(self.source, Source::Cifar10 | Source::Cifar100);
-        if cifar && self.size != self.source.default_size() {
-            return setting("size", "32, the size of CIFAR's images", self.size.to_string());
-        }
-        if let Some(n) = self.shard_records
-            && !(1..=MAX_SHARD_RECORDS).contains(&n)
-        {
-            return setting("shard_records", "1 to 16777216", n.to_string());
-        }
-        if let Encoding::Jpeg { quality } | Encoding::Budget { quality, .. } = self.encoding
-            && !(1..=100).contains(&quality)
-        {
-            return setting("quality", "1 to 100", quality.to_string());
-        }
-        if let (false, Some(val)) = (self.source == Source::Folder, &self.val) {
+        if let Some(val) = &self.val {
             let expected = "nothing: this source has its own val split";
-            return setting("val", expected, val.display().to_string());
+            Error::check(self.source == Source::Folder, "val", expected, &val.display())?;
         }
         Ok(())
     }

@@ -7,19 +7,18 @@ use super::lock::Lock;
 use super::part::Part;
 use super::report::REPORT;
 use super::shard_plan::{PLAN, ShardPlan};
-use crate::error::Error;
+use super::source::names::names_in;
+use crate::error::{Error, Result};
 use crate::manifest::{FILE, Manifest};
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 /// The file whose lock means that a process is at work.
 const LOCK: &str = ".prepare.lock";
-/// The beginnings of the names of shards.
-const SPLITS: [&str; 3] = ["train-", "val-", "test-"];
 
 /// An output folder that this process may fill.
 pub(super) struct Output {
-    dir: PathBuf,
+    pub(super) dir: PathBuf,
     /// The folders that were created for it, outermost first.
     created: Vec<PathBuf>,
     /// Whether an earlier run has left its plan here.
@@ -34,10 +33,10 @@ impl Output {
     /// Takes the folder, which is created if necessary. `None` means that the dataset was finished
     /// already, and only its unfinished files had to be removed. With `replace`, an unfinished
     /// other preparation is removed: it is no dataset, but it may have taken a day.
-    pub(super) fn open(dir: &Path, replace: bool) -> Result<Option<Self>, Error> {
+    pub(super) fn open(dir: &Path, replace: bool) -> Result<Option<Self>> {
         // Checked before anything is written, as the dataset's folder may be read-only.
         if dir.join(FILE).exists() && !entries(dir)?.iter().any(|name| is_unfinished(name)) {
-            return Err(Error::AlreadyPrepared { path: dir.into() });
+            return Err(Error::AlreadyPrepared(dir.into()));
         }
         let created = create(dir)?;
         let lock = take_lock(dir)?;
@@ -52,38 +51,34 @@ impl Output {
         if names.iter().any(|name| is_shard(name)) && !resumed && !replace {
             // Without the plan, the content of the shards is unknown.
             output.lock.remove();
-            return Err(Error::Unfinished { path: dir.into() });
+            return Err(Error::Unfinished(dir.into()));
         }
         output.remove(|name| name.ends_with(".partial"))?;
         Ok(Some(output))
     }
 
     /// Takes the folder for one part, while other processes may make other parts in it.
-    pub(super) fn open_part(dir: &Path, part: Part) -> Result<Self, Error> {
+    pub(super) fn open_part(dir: &Path, part: Part) -> Result<Self> {
         if dir.join(FILE).exists() {
-            return Err(Error::AlreadyPrepared { path: dir.into() });
+            return Err(Error::AlreadyPrepared(dir.into()));
         }
         let created = create(dir)?;
-        let busy = || Error::Busy { path: dir.into() };
-        let lock = Lock::shared(dir.join(LOCK))?.ok_or_else(busy)?;
+        let busy = || Error::Busy(dir.into());
+        let lock = Lock::take(dir.join(LOCK), File::try_lock_shared)?.ok_or_else(busy)?;
         let busy = || Error::PartBusy { path: dir.into(), part: part.to_string() };
-        let part_lock = Lock::exclusive(dir.join(part_lock_name(part)))?.ok_or_else(busy)?;
+        let part_lock = Lock::take(dir.join(part_lock_name(part)), File::try_lock)?;
+        let part_lock = Some(part_lock.ok_or_else(busy)?);
         let has_shards = entries(dir)?.iter().any(|name| is_shard(name));
         // Checked after the shards were listed, because a part writes the plan before its shards.
         let resumed = dir.join(PLAN).exists();
         if has_shards && !resumed {
-            return Err(Error::Unfinished { path: dir.into() });
+            return Err(Error::Unfinished(dir.into()));
         }
-        let (dir, part_lock) = (dir.into(), Some(part_lock));
-        Ok(Self { dir, created, resumed, replace: false, lock, part_lock })
-    }
-
-    pub(super) fn dir(&self) -> &Path {
-        &self.dir
+        Ok(Self { dir: dir.into(), created, resumed, replace: false, lock, part_lock })
     }
 
     /// Writes the plan, unless the folder has the same; refuses a folder that has another one.
-    pub(super) fn begin(&self, plan: &ShardPlan) -> Result<(), Error> {
+    pub(super) fn begin(&self, plan: &ShardPlan) -> Result<()> {
         if let Some(begun) = ShardPlan::read(&self.dir) {
             let Some(difference) = plan.difference(&begun) else { return Ok(()) };
             if !self.replace {
@@ -96,12 +91,12 @@ impl Output {
 
     /// The same for a part with these `shards`, while another one may be writing the plan. Removes
     /// the unfinished files that an earlier run of this part has left.
-    pub(super) fn begin_part(&self, plan: &ShardPlan, shards: &[&String]) -> Result<(), Error> {
-        plan.write_new(&self.dir)?;
-        let path = || self.dir.clone();
-        let begun = ShardPlan::read(&self.dir).ok_or_else(|| Error::Unfinished { path: path() })?;
+    pub(super) fn begin_part(&self, plan: &ShardPlan, shards: &[&String]) -> Result<()> {
+        plan.write(&self.dir)?;
+        let path = self.dir.clone();
+        let Some(begun) = ShardPlan::read(&path) else { return Err(Error::Unfinished(path)) };
         if let Some(difference) = plan.difference(&begun) {
-            return Err(Error::OtherPreparation { path: path(), difference });
+            return Err(Error::OtherPreparation { path, difference });
         }
         self.remove(|name| {
             let bare = name.trim_start_matches('.');
@@ -112,7 +107,7 @@ impl Output {
 
     /// Ends a preparation. After success only the dataset stays. After an error whole shards stay
     /// for the next run, unless that would meet the same error.
-    pub(super) fn close(self, made: Result<(), Error>) -> Result<(), Error> {
+    pub(super) fn close(self, made: Result<()>) -> Result<()> {
         let Err(error) = &made else { return self.tidy() };
         let accident =
             matches!(error, Error::Io { .. } | Error::Interrupted { .. } | Error::Worker);
@@ -131,7 +126,7 @@ impl Output {
     }
 
     /// Ends a merge. After an error the parts stay, whatever it was.
-    pub(super) fn close_merge(self, merged: Result<(), Error>) -> Result<(), Error> {
+    pub(super) fn close_merge(self, merged: Result<()>) -> Result<()> {
         if merged.is_err() && self.dir.join(PLAN).exists() {
             self.lock.remove();
             return merged;
@@ -153,7 +148,7 @@ impl Output {
     }
 
     /// Removes everything but the dataset.
-    fn tidy(&self) -> Result<(), Error> {
+    fn tidy(&self) -> Result<()> {
         self.remove(|name| is_unfinished(name) && name != LOCK && name != PLAN)?;
         // The plan goes after the others: a run that finds it knows that this was interrupted.
         self.remove(|name| name == PLAN)?;
@@ -162,7 +157,7 @@ impl Output {
     }
 
     /// Removes those files of a preparation whose name `which` accepts.
-    fn remove(&self, which: impl Fn(&str) -> bool) -> Result<(), Error> {
+    fn remove(&self, which: impl Fn(&str) -> bool) -> Result<()> {
         for name in entries(&self.dir)?.iter().filter(|name| is_ours(name) && which(name)) {
             let path = self.dir.join(name);
             fs::remove_file(&path).map_err(Error::io("remove", path))?;
@@ -176,13 +171,13 @@ impl Output {
 }
 
 /// Takes the lock of a folder exclusively.
-pub(super) fn take_lock(dir: &Path) -> Result<Lock, Error> {
-    Lock::exclusive(dir.join(LOCK))?.ok_or_else(|| Error::Busy { path: dir.into() })
+pub(super) fn take_lock(dir: &Path) -> Result<Lock> {
+    Lock::take(dir.join(LOCK), File::try_lock)?.ok_or_else(|| Error::Busy(dir.into()))
 }
 
 /// Creates the folder with those above it, which are returned, outermost first. A folder that holds
 /// what no preparation writes is refused.
-fn create(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+fn create(dir: &Path) -> Result<Vec<PathBuf>> {
     if dir.exists() {
         let foreign = |name: &String| !is_ours(name) && name != FILE;
         if let Some(entry) = entries(dir)?.into_iter().filter(foreign).min() {
@@ -208,14 +203,13 @@ pub(super) fn part_of(name: &str) -> Option<Part> {
     part.replace("-of-", "/").parse().ok()
 }
 
-fn entries(dir: &Path) -> Result<Vec<String>, Error> {
-    let entries = fs::read_dir(dir).map_err(Error::io("read", dir))?;
-    let name = |e: fs::DirEntry| e.file_name().to_string_lossy().into_owned();
-    entries.map(|e| e.map(name).map_err(Error::io("read", dir))).collect()
+fn entries(dir: &Path) -> Result<Vec<String>> {
+    Ok(names_in(dir)?.iter().map(|name| name.to_string_lossy().into_owned()).collect())
 }
 
 fn is_shard(name: &str) -> bool {
-    name.ends_with(".shard") && SPLITS.iter().any(|split| name.starts_with(split))
+    let splits = ["train-", "val-", "test-"];
+    name.ends_with(".shard") && splits.iter().any(|split| name.starts_with(split))
 }
 
 fn is_result(name: &str) -> bool {

@@ -4,9 +4,11 @@
 //! shard of an undivided run, and the statistics beside it are sums of integers, so the merged
 //! parts are the very dataset of an undivided run.
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 use std::fmt;
 use std::str::FromStr;
+
+const EXPECTED: &str = "a part and the number of parts, from 1/1, as 3/16";
 
 /// One part of several, counted from 1.
 ///
@@ -19,7 +21,8 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Part {
     number: usize,
-    of: usize,
+    /// The number of parts.
+    pub(super) of: usize,
 }
 
 /// What the preparation of a part wrote.
@@ -40,9 +43,9 @@ impl Part {
     ///
     /// # Errors
     /// [`Error::Setting`] for a number that is not among 1 to `of`.
-    pub fn new(number: usize, of: usize) -> Result<Self, Error> {
+    pub fn new(number: usize, of: usize) -> Result<Self> {
         let part = Self { number, of };
-        if (1..=of).contains(&number) { Ok(part) } else { Err(invalid(part.to_string())) }
+        Error::check((1..=of).contains(&number), "part", EXPECTED, &part).map(|()| part)
     }
 
     /// The part of `of` that makes shard number `shard` of all.
@@ -53,11 +56,6 @@ impl Part {
     /// Whether this part makes shard number `shard` of all.
     pub(super) fn makes(self, shard: usize) -> bool {
         Self::of_shard(shard, self.of) == self
-    }
-
-    /// The number of parts.
-    pub(super) fn of(self) -> usize {
-        self.of
     }
 }
 
@@ -70,16 +68,13 @@ impl fmt::Display for Part {
 impl FromStr for Part {
     type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, Error> {
+    fn from_str(text: &str) -> Result<Self> {
         // `parse` accepts a sign, which is no part of this notation.
         let number = |t: &str| t.parse().ok().filter(|_| t.bytes().all(|b| b.is_ascii_digit()));
         let parts = text.split_once('/').and_then(|(n, of)| Some((number(n)?, number(of)?)));
-        let (number, of) = parts.ok_or_else(|| invalid(text.into()))?;
+        let Some((number, of)) = parts else {
+            return Err(Error::Setting { name: "part", expected: EXPECTED, got: text.into() });
+        };
         Self::new(number, of)
     }
-}
-
-fn invalid(got: String) -> Error {
-    let expected = "a part and the number of parts, from 1/1, as 3/16";
-    Error::Setting { name: "part", expected, got }
 }

@@ -2,8 +2,8 @@
 
 use super::options::PrepareOptions;
 use super::shard_plan::ShardPlan;
-use super::source::listing::ListedSplit;
-use crate::error::Error;
+use super::source::listing::{ListedSplit, Scan};
+use crate::error::{Error, Result};
 use crate::parallel::thread_count;
 use crate::progress::OnProgress;
 use std::path::Path;
@@ -29,18 +29,18 @@ impl<'a> Preparation<'a> {
         dir: &'a Path,
         progress: OnProgress<'a>,
         stop: &'a AtomicBool,
-    ) -> Result<Self, Error> {
-        let listing = options.source.list(&options.input, options.val.as_deref(), progress)?;
-        let plan = ShardPlan::new(options, &listing);
+    ) -> Result<Self> {
+        let mut scan = Scan::new(progress);
+        let list = options.source.format().list;
+        let classes = list(&options.input, options.val.as_deref(), &mut scan)?;
+        let plan = ShardPlan::new(options, classes, &scan);
         let threads = thread_count(options.threads);
-        Ok(Self { plan, splits: listing.splits, dir, threads, progress, stop })
+        Ok(Self { plan, splits: scan.splits, dir, threads, progress, stop })
     }
 
     /// An error if the preparation should stop.
-    pub(super) fn check_stop(&self) -> Result<(), Error> {
-        match self.stop.load(Ordering::Relaxed) {
-            true => Err(Error::Interrupted { path: self.dir.into() }),
-            false => Ok(()),
-        }
+    pub(super) fn check_stop(&self) -> Result<()> {
+        let stop = self.stop.load(Ordering::Relaxed);
+        if stop { Err(Error::Interrupted(self.dir.into())) } else { Ok(()) }
     }
 }

@@ -3,9 +3,9 @@
 use super::options::PrepareOptions;
 use super::output::take_lock;
 use super::preparation::Preparation;
-use super::shard_result::{ShardResult, path};
+use super::shard_result::ShardResult;
 use super::source::Source;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::manifest::{FILE, Manifest, ShardInfo};
 use crate::progress::Progress;
 use crate::verify::verify;
@@ -30,7 +30,7 @@ pub fn repair(
     input: &Path,
     val: Option<&Path>,
     progress: &(dyn Fn(Progress) + Sync),
-) -> Result<Vec<String>, Error> {
+) -> Result<Vec<String>> {
     let faults = verify(dir, &|_, _| ())?;
     let manifest = Manifest::read(dir)?;
     let Some(source) = Source::ALL.into_iter().find(|s| s.name() == manifest.source) else {
@@ -60,35 +60,22 @@ pub fn repair(
     let damaged = |info: &ShardInfo| faults.iter().any(|fault| fault.file == info.file);
     let mut repaired = Vec::new();
     let result = manifest.splits.iter().enumerate().try_for_each(|(split, split_info)| {
+        let images = plan.splits[split].images as u64;
         let shards = split_info.shards.iter().enumerate();
         shards.filter(|(_, info)| damaged(info)).try_for_each(|(shard, info)| {
-            let made = remake(&preparation, split, shard, info, &dir.join(&info.file), input);
-            let _ = fs::remove_file(path(&scratch, &info.file));
-            let _ = fs::remove_file(scratch.join(&info.file));
-            repaired.extend(made.is_ok().then(|| info.file.clone()));
-            made
+            preparation.write_split(split, &[shard], 0, images)?;
+            let made = ShardResult::load(&scratch, &info.file);
+            if made.is_none_or(|made| made.shard != *info) {
+                let problem = format!("gives another {}: it has changed since", info.file);
+                return Err(Error::source(input, problem));
+            }
+            let to = dir.join(&info.file);
+            fs::rename(scratch.join(&info.file), &to).map_err(Error::io("replace", to))?;
+            repaired.push(info.file.clone());
+            Ok(())
         })
     });
-    let _ = fs::remove_dir(&scratch);
+    let _ = fs::remove_dir_all(&scratch);
     lock.remove();
     result.map(|()| repaired)
-}
-
-/// Makes one shard again and moves it to its place, unless it is another than the manifest's.
-fn remake(
-    preparation: &Preparation<'_>,
-    split: usize,
-    shard: usize,
-    info: &ShardInfo,
-    to: &Path,
-    input: &Path,
-) -> Result<(), Error> {
-    let images = preparation.plan.splits[split].images as u64;
-    preparation.write_split(split, &[shard], 0, images)?;
-    let made = ShardResult::load(preparation.dir, &info.file);
-    if made.is_none_or(|made| made.shard != *info) {
-        let problem = format!("gives another {}: it has changed since", info.file);
-        return Err(Error::source(input, problem));
-    }
-    fs::rename(preparation.dir.join(&info.file), to).map_err(Error::io("replace", to))
 }

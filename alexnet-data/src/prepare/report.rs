@@ -1,8 +1,7 @@
 //! `report.jsonl`: every file of the input that was skipped, is damaged or deserves a note.
 
 use crate::atomic_file::AtomicFile;
-use crate::checksum::Checksum;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::manifest::FileInfo;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -66,7 +65,7 @@ impl Faults {
     }
 
     /// Under `strict`, the error for the faults among `readable` images and those skipped.
-    pub(super) fn check(&self, strict: bool, readable: u64) -> Result<(), Error> {
+    pub(super) fn check(&self, strict: bool, readable: u64) -> Result<()> {
         let count = self.skipped + self.damaged;
         if !strict || count == 0 {
             return Ok(());
@@ -79,36 +78,28 @@ impl Faults {
 /// An unfinished report, which is written line by line, as it may have a line for every image.
 pub(super) struct Report {
     file: AtomicFile,
-    hasher: crc32fast::Hasher,
-    bytes: u64,
     pub(super) faults: Faults,
 }
 
 impl Report {
-    pub(super) fn create(dir: &Path) -> Result<Self, Error> {
-        let file = AtomicFile::create(&dir.join(REPORT))?;
-        Ok(Self { file, hasher: crc32fast::Hasher::new(), bytes: 0, faults: Faults::default() })
+    pub(super) fn create(dir: &Path) -> Result<Self> {
+        Ok(Self { file: AtomicFile::create(&dir.join(REPORT))?, faults: Faults::default() })
     }
 
-    /// Adds one line.
-    pub(super) fn add(&mut self, line: &ReportLine) -> Result<(), Error> {
+    pub(super) fn add(&mut self, line: &ReportLine) -> Result<()> {
         self.faults.add(line);
-        let text = line.to_json();
-        self.hasher.update(text.as_bytes());
-        self.bytes += text.len() as u64;
-        self.file.write(text.as_bytes())
+        self.file.write(line.to_json().as_bytes())
     }
 
-    /// Puts the report into its folder.
-    pub(super) fn finish(self) -> Result<FileInfo, Error> {
+    /// Puts the report into its folder `dir`.
+    pub(super) fn finish(self, dir: &Path) -> Result<FileInfo> {
         self.file.commit()?;
-        let checksum = Checksum(self.hasher.finalize());
-        Ok(FileInfo { file: REPORT.into(), bytes: self.bytes, checksum })
+        FileInfo::of(dir, REPORT)
     }
 }
 
 /// The faults in a finished report.
-pub(super) fn read_faults(dir: &Path) -> Result<Faults, Error> {
+pub(super) fn read_faults(dir: &Path) -> Result<Faults> {
     let path = dir.join(REPORT);
     let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
     let mut faults = Faults::default();

@@ -6,17 +6,16 @@
 
 use super::options::PrepareOptions;
 use super::report::ReportLine;
-use super::source::listing::{ListedSplit, Listing};
-use crate::atomic_file::{AtomicFile, write_atomic};
+use super::source::listing::{ListedSplit, Scan};
+use crate::atomic_file::AtomicFile;
 use crate::checksum::Checksum;
 use crate::decode::exif::Exif;
 use crate::draws::{Purpose, draws, shuffle};
 use crate::encoding::Mixture;
-use crate::error::Error;
+use crate::error::Result;
 use crate::manifest::{Class, StoredOrder};
 use crate::progress::Stage;
 use serde::{Deserialize, Serialize};
-use std::io::Write;
 use std::ops::Range;
 use std::path::Path;
 
@@ -59,7 +58,7 @@ pub(super) struct SplitPlan {
 
 impl ShardPlan {
     /// The plan for a listed input; with a budget, the share of raw records is yet to be chosen.
-    pub(super) fn new(options: &PrepareOptions, listing: &Listing) -> Self {
+    pub(super) fn new(options: &PrepareOptions, classes: Vec<Class>, scan: &Scan<'_>) -> Self {
         let raw_record = options.size * options.size * 3;
         let split = |ListedSplit { stage, images }: &ListedSplit| {
             let mut hasher = crc32fast::Hasher::new();
@@ -83,10 +82,10 @@ impl ShardPlan {
             shard_records: options.shard_records.unwrap_or(SHARD_BYTES / raw_record).max(1),
             exif: options.exif,
             encoding: Mixture::requested(options.encoding),
-            ignored: listing.ignored,
-            classes: listing.classes.clone(),
-            splits: listing.splits.iter().map(split).collect(),
-            report: listing.report.clone(),
+            ignored: scan.ignored,
+            classes,
+            splits: scan.splits.iter().map(split).collect(),
+            report: scan.report.clone(),
         }
     }
 
@@ -95,19 +94,11 @@ impl ShardPlan {
         serde_json::from_slice(&std::fs::read(dir.join(PLAN)).ok()?).ok()
     }
 
-    pub(super) fn write(&self, dir: &Path) -> Result<(), Error> {
-        write_atomic(&dir.join(PLAN), |file| file.write_all(&self.to_json()))
-    }
-
     /// Writes the plan unless the folder has one, which another process may be writing now.
-    pub(super) fn write_new(&self, dir: &Path) -> Result<(), Error> {
+    pub(super) fn write(&self, dir: &Path) -> Result<()> {
         let mut file = AtomicFile::create(&dir.join(PLAN))?;
-        file.write(&self.to_json())?;
+        file.write(&serde_json::to_vec(self).expect("plain data is always JSON"))?;
         file.commit_new()
-    }
-
-    fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("plain data is always JSON")
     }
 
     /// The first difference from an earlier plan, in words.

@@ -5,7 +5,7 @@
 
 use super::report::ReportLine;
 use crate::atomic_file::write_atomic;
-use crate::error::Error;
+use crate::error::Result;
 use crate::header::{HEADER, Header};
 use crate::manifest::ShardInfo;
 use crate::statistics::Sums;
@@ -33,7 +33,7 @@ pub(super) fn path(dir: &Path, shard: &str) -> PathBuf {
 }
 
 impl ShardResult {
-    pub(super) fn write(&self, dir: &Path) -> Result<(), Error> {
+    pub(super) fn write(&self, dir: &Path) -> Result<()> {
         let mut bytes = serde_json::to_vec(self).expect("plain data is always JSON");
         bytes.push(b'\n');
         bytes.extend(self.sums.iter().flat_map(Sums::to_bytes));

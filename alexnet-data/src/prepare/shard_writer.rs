@@ -2,19 +2,15 @@
 
 use crate::atomic_file::AtomicFile;
 use crate::checksum::Checksum;
-use crate::error::Error;
+use crate::error::Result;
 use crate::header::{Entry, HEADER, Header, checksum_of};
 use crate::manifest::ShardInfo;
-use std::io::{Seek, SeekFrom};
 use std::path::Path;
 
 /// One record, encoded and ready to be written.
 pub(super) struct Record {
-    /// The bytes to store.
     pub(super) bytes: Vec<u8>,
-    /// The checksum of `bytes`.
     pub(super) checksum: Checksum,
-    /// The number of the encoding.
     pub(super) encoding: u32,
 }
 
@@ -29,14 +25,14 @@ pub(super) struct ShardWriter {
 }
 
 impl ShardWriter {
-    pub(super) fn create(dir: &Path, name: String, size: usize) -> Result<Self, Error> {
+    pub(super) fn create(dir: &Path, name: String, size: usize) -> Result<Self> {
         let mut file = AtomicFile::create(&dir.join(&name))?;
         file.write(&[0; HEADER])?; // room for the header, which is known at the end
         Ok(Self { name, size, file, records: 0, length: 0, index: Vec::new() })
     }
 
     /// Adds one record.
-    pub(super) fn add(&mut self, label: u32, record: &Record) -> Result<(), Error> {
+    pub(super) fn add(&mut self, label: u32, record: &Record) -> Result<()> {
         let Record { bytes, checksum: Checksum(crc), encoding } = record;
         let (offset, length) = (HEADER as u64 + self.length, bytes.len() as u32);
         let entry = Entry { label, crc: *crc, offset, length, encoding: *encoding };
@@ -52,7 +48,7 @@ impl ShardWriter {
     }
 
     /// Writes index and header, and puts the shard into its folder.
-    pub(super) fn finish(mut self) -> Result<ShardInfo, Error> {
+    pub(super) fn finish(mut self) -> Result<ShardInfo> {
         self.file.write(&self.index)?;
         let header = Header {
             records: self.records,
@@ -61,9 +57,8 @@ impl ShardWriter {
             records_length: self.length,
             index_crc: crc32fast::hash(&self.index),
         };
-        let (path, bytes) = (self.file.path().to_path_buf(), self.bytes());
-        self.file.file().seek(SeekFrom::Start(0)).map_err(Error::io("write", path))?;
-        let header = header.to_bytes();
+        let (header, bytes) = (header.to_bytes(), self.bytes());
+        self.file.rewind()?;
         self.file.write(&header)?;
         self.file.commit()?;
         let checksum = checksum_of(&header);

@@ -1,7 +1,7 @@
 //! What a finished preparation wrote.
 
 use super::report::{REPORT, read_faults};
-use crate::error::Error;
+use crate::error::Result;
 use crate::manifest::Manifest;
 use std::path::{Path, PathBuf};
 
@@ -26,7 +26,7 @@ pub struct Summary {
 
 impl Summary {
     /// The summary of the finished dataset in `dir`.
-    pub(super) fn read(dir: &Path) -> Result<Self, Error> {
+    pub(super) fn read(dir: &Path) -> Result<Self> {
         let (manifest, faults) = (Manifest::read(dir)?, read_faults(dir)?);
         Ok(Self {
             images: manifest.splits.iter().map(|split| split.records).sum(),

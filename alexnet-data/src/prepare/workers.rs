@@ -11,7 +11,7 @@ use crate::checksum::Checksum;
 use crate::decode::Decoder;
 use crate::decode::pixels::Pixels;
 use crate::encoding::Mixture;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::progress::{Progress, Stage};
 use crate::record::{self, JPEG, RAW};
 use crate::statistics::Sums;
@@ -32,7 +32,7 @@ enum Message {
 impl Preparation<'_> {
     /// Makes the shards that are `mine`, by their number among the shards of all splits, and are
     /// not finished yet.
-    pub(super) fn write_shards(&self, mine: impl Fn(usize) -> bool) -> Result<(), Error> {
+    pub(super) fn write_shards(&self, mine: impl Fn(usize) -> bool) -> Result<()> {
         let mut first = 0;
         for (number, split) in self.plan.splits.iter().enumerate() {
             let shards = self.plan.shards(split);
@@ -49,17 +49,15 @@ impl Preparation<'_> {
     }
 
     /// Makes the shards `todo` of split `number`; its progress begins at `done` of `total` images.
-    ///
-    /// A shard that exceeds its share of a budget is made again, in a smaller mixture, before the
-    /// next one begins. No file records that it was too large, so a preparation that is interrupted
-    /// repeats the attempts for one shard at most.
+    /// No file records that a shard was too large for its share of a budget: a preparation that is
+    /// interrupted repeats the attempts for one shard at most.
     pub(super) fn write_split(
         &self,
         number: usize,
         todo: &[usize],
         done: u64,
         total: u64,
-    ) -> Result<(), Error> {
+    ) -> Result<()> {
         let (plan, listed) = (&self.plan.splits[number], &self.splits[number]);
         let order = &self.plan.order(plan);
         let mut progress = Progress::of(listed.stage, done, total);
@@ -73,7 +71,7 @@ impl Preparation<'_> {
                 shards = pass.run(&mut progress)?;
             }
             if let Some(&shard) = shards.first() {
-                return Err(Error::Share { shard: plan.shard(shard) });
+                return Err(Error::Share(plan.shard(shard)));
             }
         }
         Ok(())
@@ -96,7 +94,7 @@ impl Pass<'_> {
     /// Thread t of T decodes the images t, t + T, t + 2T … of each shard and sends them, in that
     /// order, through its own bounded queue; the writer takes one from each queue in turn. So
     /// records are in order without sorting, and at most T × [`AHEAD`] images wait.
-    fn run(&self, progress: &mut Progress) -> Result<Vec<usize>, Error> {
+    fn run(&self, progress: &mut Progress) -> Result<Vec<usize>> {
         if self.shards.is_empty() {
             return Ok(Vec::new());
         }
@@ -140,27 +138,22 @@ impl Pass<'_> {
     }
 
     /// Writes what the threads send, shard after shard.
-    fn write(
-        &self,
-        queues: &[Receiver<Message>],
-        progress: &mut Progress,
-    ) -> Result<Vec<usize>, Error> {
+    fn write(&self, queues: &[Receiver<Message>], progress: &mut Progress) -> Result<Vec<usize>> {
         let Preparation { plan, dir, progress: report_progress, .. } = self.preparation;
         let mut too_large = Vec::new();
         for &shard in &self.shards {
             let (start, name) = (*progress, self.plan.shard(shard));
             let mut writer = ShardWriter::create(dir, name.clone(), plan.size)?;
             let (mut images_per_class, mut report) = (vec![0; plan.classes.len()], Vec::new());
+            let mut note = |path: &str, action, reason: &str| {
+                report.push(ReportLine::new(&self.plan.name, path, action, reason));
+            };
             if self.mixture.quality != plan.encoding.quality {
                 let quality = self.mixture.quality.unwrap_or_default();
                 let reason =
                     format!("its records have JPEG quality {quality}, to keep to the budget");
-                report.push(ReportLine::new(&self.plan.name, &name, Action::Noted, &reason));
+                note(&name, Action::Noted, &reason);
             }
-            let mut note = |i, action, reason: &str| {
-                let path = self.listed.images.name(i);
-                report.push(ReportLine::new(&self.plan.name, &path, action, reason));
-            };
             for (n, &i) in self.order[plan.positions(self.plan, shard)].iter().enumerate() {
                 self.preparation.check_stop()?;
                 let Ok(Message::Image(image)) = queues[n % queues.len()].recv() else {
@@ -172,11 +165,13 @@ impl Pass<'_> {
                         writer.add(label, &record)?;
                         images_per_class[label as usize] += 1;
                         progress.bytes += record.bytes.len() as u64;
-                        damage.iter().for_each(|reason| note(i, Action::Damaged, reason));
+                        if let Some(reason) = damage {
+                            note(&self.listed.images.name(i), Action::Damaged, &reason);
+                        }
                     }
                     Err(reason) => {
                         progress.skipped += 1;
-                        note(i, Action::Skipped, &reason);
+                        note(&self.listed.images.name(i), Action::Skipped, &reason);
                     }
                 }
                 progress.done += 1;

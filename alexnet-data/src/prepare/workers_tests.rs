@@ -1,20 +1,16 @@
-//! Workers that panic, and preparations that are interrupted again and again: whole shards stay,
-//! and the bytes are the same in the end.
+//! Workers that panic: whole shards stay, and the bytes are the same in the end.
 
-use super::budget::overhead;
 use super::options::PrepareOptions;
 use super::preparation::Preparation;
 use super::shard_plan::ShardPlan;
 use super::source::Source;
-use super::source::listing::{Images, ListedSplit, Listing};
+use super::source::listing::{Images, Scan};
 use crate::decode::Decoder;
 use crate::decode::pixels::Pixels;
-use crate::encoding::Mixture;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::manifest::Class;
 use crate::progress::Stage;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 const SIZE: usize = 4;
@@ -22,7 +18,6 @@ const SIZE: usize = 4;
 /// Twenty images; reading number `dies_at` panics.
 struct Fragile {
     dies_at: usize,
-    calls: Arc<AtomicUsize>,
 }
 
 impl Images for Fragile {
@@ -38,52 +33,24 @@ impl Images for Fragile {
         i.to_string()
     }
 
-    fn load(&self, i: usize, decoder: &mut Decoder) -> Result<Pixels, String> {
-        self.calls.fetch_add(1, Ordering::Relaxed);
+    fn load(&self, i: usize, _: &mut Decoder) -> Result<Pixels, String> {
         assert_ne!(i, self.dies_at, "the panic this test is about");
-        let size = decoder.size();
-        let data = (0..size * size * 3).map(|v| (v / size + i * 13) as u8).collect();
-        Ok(Pixels::new(size, size, data))
+        let data = (0..SIZE * SIZE * 3).map(|v| (v / SIZE + i * 13) as u8).collect();
+        Ok(Pixels::new(SIZE, SIZE, data))
     }
 }
 
-/// Makes the shards that are not finished yet; returns how many images were read for them.
-fn run(dir: &Path, dies_at: usize, threads: usize) -> (Result<(), Error>, usize) {
-    write(dir, dies_at, threads, (SIZE, Mixture::RAW), usize::MAX)
-}
-
-/// The same with images of a size and records of a mixture, interrupted after so many of them.
-fn write(
-    dir: &Path,
-    dies_at: usize,
-    threads: usize,
-    (size, encoding): (usize, Mixture),
-    stops_after: usize,
-) -> (Result<(), Error>, usize) {
-    let calls = Arc::new(AtomicUsize::new(0));
-    let images = Box::new(Fragile { dies_at, calls: calls.clone() });
-    let listing = Listing {
-        classes: ["a", "b"].map(Class::named).into(),
-        splits: vec![ListedSplit { stage: Stage::Train, images }],
-        ignored: 0,
-        report: Vec::new(),
-    };
+/// Makes the shards that are not finished yet; returns how many images were written to them.
+fn run(dir: &Path, dies_at: usize, threads: usize) -> (Result<()>, usize) {
+    let mut scan = Scan::new(&|_| ());
+    scan.add(Stage::Train, Fragile { dies_at });
     let options = PrepareOptions::new(Source::Folder, "in", dir);
-    let options = PrepareOptions { size, shard_records: Some(5), ..options };
-    let mut plan = ShardPlan::new(&options, &listing);
-    plan.encoding = encoding;
-    if let Some(records) = encoding.budget {
-        plan.encoding.budget = Some(overhead(&plan) + records);
-    }
-    let (stop, written) = (AtomicBool::new(false), AtomicUsize::new(0));
-    let progress = |_| {
-        let now = written.fetch_add(1, Ordering::Relaxed) + 1;
-        stop.fetch_or(now == stops_after, Ordering::Relaxed);
-    };
-    let splits = listing.splits;
-    let preparation = Preparation { plan, splits, dir, threads, progress: &progress, stop: &stop };
-    let result = preparation.write_shards(|_| true);
-    (result, calls.load(Ordering::Relaxed))
+    let options = PrepareOptions { size: SIZE, shard_records: Some(5), ..options };
+    let plan = ShardPlan::new(&options, ["a", "b"].map(Class::named).into(), &scan);
+    let (stop, images) = (&AtomicBool::new(false), AtomicUsize::new(0));
+    let progress = &|_| _ = images.fetch_add(1, Ordering::Relaxed);
+    let preparation = Preparation { plan, splits: scan.splits, dir, threads, progress, stop };
+    (preparation.write_shards(|_| true), images.load(Ordering::Relaxed))
 }
 
 fn contents(dir: &Path) -> Vec<(std::ffi::OsString, Vec<u8>)> {
@@ -112,38 +79,11 @@ fn a_worker_that_panics() {
             let left = contents(out.path());
             assert!(left.len() < 8 && left.iter().all(|file| want.contains(file)));
             kept += left.len();
-            let (result, read) = run(out.path(), usize::MAX, 4 - threads);
+            let (result, images) = run(out.path(), usize::MAX, 4 - threads);
             assert!(result.is_ok());
-            assert_eq!(read, 20 - left.len() / 2 * 5, "whole shards are not read again");
+            assert_eq!(images, 20 - left.len() / 2 * 5, "whole shards are not made again");
             assert_eq!(contents(out.path()), want);
         }
     }
     assert!(kept > 0);
-}
-
-/// All shards are too large for their share at first: each has 15,480 bytes of raw records where
-/// 14,000 are allowed, and is made twice, of 10 images in all. A preparation that is interrupted
-/// after every 12 images finishes one more shard each time.
-#[test]
-fn interrupted_again_and_again_within_a_budget() {
-    let budget = Some(4 * 14_000);
-    let mixture = (32, Mixture { quality: Some(90), budget, ..Mixture::RAW });
-    let dir = tempfile::tempdir().unwrap();
-    let whole = dir.path().join("whole");
-    std::fs::create_dir(&whole).unwrap();
-    let (result, read) = write(&whole, usize::MAX, 2, mixture, usize::MAX);
-    assert!(result.is_ok(), "{result:?}");
-    assert_eq!(read, 2 * 20, "each shard is made twice");
-    let want = contents(&whole);
-    assert_eq!(want.len(), 8);
-    for threads in 1..4 {
-        let out = tempfile::tempdir_in(dir.path()).unwrap();
-        for shards in 1..4 {
-            let (result, _) = write(out.path(), usize::MAX, threads, mixture, 12);
-            assert!(matches!(result, Err(Error::Interrupted { .. })), "{result:?}");
-            assert_eq!(contents(out.path()).len(), 2 * shards);
-        }
-        assert!(write(out.path(), usize::MAX, threads, mixture, 12).0.is_ok());
-        assert!(contents(out.path()) == want);
-    }
 }

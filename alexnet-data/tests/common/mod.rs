@@ -84,3 +84,22 @@ pub(crate) fn contents(dir: &Path) -> Vec<(String, Vec<u8>)> {
     files.sort();
     files
 }
+
+/// Writes a shard into a dataset, with the checksums of its header and of the manifest made right.
+pub(crate) fn put_shard(dir: &Path, name: &str, mut bytes: Vec<u8>) {
+    let (path, manifest) = (dir.join(name), dir.join("manifest.json"));
+    let old = fs::read(&path).unwrap();
+    let old = u32::from_le_bytes(old[4092..4096].try_into().unwrap());
+    let new = crc32fast::hash(&bytes[..4092]);
+    bytes[4092..4096].copy_from_slice(&new.to_le_bytes());
+    fs::write(path, bytes).unwrap();
+    let text = fs::read_to_string(&manifest).unwrap();
+    let rest = text.split_once('\n').unwrap().1;
+    put_manifest(dir, &rest.replace(&format!("crc32:{old:08x}"), &format!("crc32:{new:08x}")));
+}
+
+/// Writes a manifest with these lines after the first one, which is the right one.
+pub(crate) fn put_manifest(dir: &Path, rest: &str) {
+    let first = format!("{{\"checksum\":\"crc32:{:08x}\",\n", crc32fast::hash(rest.as_bytes()));
+    fs::write(dir.join("manifest.json"), first + rest).unwrap();
+}

@@ -4,9 +4,10 @@
 //! the green and the blue plane of a 32 × 32 image, row by row.
 
 use super::listing::{Format, Images, Scan};
+use super::names::named_classes;
 use crate::decode::Decoder;
 use crate::decode::pixels::Pixels;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::manifest::Class;
 use crate::mmap::map;
 use crate::progress::Stage;
@@ -121,17 +122,21 @@ impl Images for Batches {
 }
 
 /// Lists the files in `input`, or in the archive's folder inside it.
-fn list(input: &Path, kind: &'static Kind, scan: &mut Scan<'_>) -> Result<Vec<Class>, Error> {
+fn list(input: &Path, kind: &'static Kind, scan: &mut Scan<'_>) -> Result<Vec<Class>> {
     std::fs::metadata(input).map_err(Error::io("read", input))?;
     let inner = input.join(kind.folder);
     let dir = if inner.is_dir() { inner } else { input.to_path_buf() };
-    let classes = classes(&dir, kind)?;
+    let names = dir.join(kind.names);
+    let classes = match names.exists() || kind.known_names.is_empty() {
+        true => named_classes(&names, kind.classes..=kind.classes)?,
+        false => kind.known_names.split(' ').map(Class::named).collect(),
+    };
     scan.add(Stage::Train, open(&dir, kind, kind.train)?);
     scan.add(Stage::Val, open(&dir, kind, kind.val)?);
     Ok(classes)
 }
 
-fn open(dir: &Path, kind: &'static Kind, names: &str) -> Result<Batches, Error> {
+fn open(dir: &Path, kind: &'static Kind, names: &str) -> Result<Batches> {
     let mut batches = Batches { kind, files: Vec::new(), locations: Vec::new() };
     for (file, name) in names.split(' ').enumerate() {
         let path = dir.join(name);
@@ -152,24 +157,4 @@ fn open(dir: &Path, kind: &'static Kind, names: &str) -> Result<Batches, Error> 
         batches.files.push((name.to_owned(), map));
     }
     Ok(batches)
-}
-
-/// The names of the classes, from the archive's own file if there is one.
-fn classes(dir: &Path, kind: &Kind) -> Result<Vec<Class>, Error> {
-    let path = dir.join(kind.names);
-    if !path.exists() && !kind.known_names.is_empty() {
-        return Ok(kind.known_names.split(' ').map(Class::named).collect());
-    }
-    let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
-    let text = String::from_utf8_lossy(&bytes);
-    let names: Vec<_> = text.lines().map(str::trim).filter(|name| !name.is_empty()).collect();
-    let mut unique = names.clone();
-    unique.sort();
-    unique.dedup();
-    let (got, want) = (names.len(), kind.classes);
-    if unique.len() != want || got != want {
-        let problem = format!("lists {got} class names; expected {want} different ones");
-        return Err(Error::source(path, problem));
-    }
-    Ok(names.into_iter().map(Class::named).collect())
 }

@@ -9,7 +9,7 @@ pub(super) const FORMAT: Format = Format {
     default_size: 72,
     recognise: |_| false, // it is a folder like any other, and has to be named
     list: |input, val, scan| {
-        draw_demo(input, &DemoOptions::STANDARD, scan.progress())?;
+        draw_demo(input, &DemoOptions::STANDARD, scan.progress)?;
         folder::list(input, val, scan)
     },
 };

@@ -2,7 +2,7 @@
 
 use super::mat::{Synset, synsets};
 use super::names::file_name;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::manifest::Class;
 use flate2::read::GzDecoder;
 use std::collections::{HashMap, HashSet};
@@ -28,7 +28,7 @@ pub(super) struct Devkit {
 }
 
 impl Devkit {
-    pub(super) fn read(path: &Path) -> Result<Self, Error> {
+    pub(super) fn read(path: &Path) -> Result<Self> {
         let wrong = |problem: &str| Error::source(path, problem);
         let file = BufReader::new(File::open(path).map_err(Error::io("open", path))?);
         let broken =
@@ -70,14 +70,14 @@ impl Devkit {
     }
 
     /// The labels of the validation images, in the order of their numbers.
-    pub(super) fn val_labels(&self) -> Result<Vec<u32>, Error> {
+    pub(super) fn val_labels(&self) -> Result<Vec<u32>> {
         let missing = "holds no …validation_ground_truth.txt: download it again";
         let truth = self.val.as_ref().ok_or_else(|| Error::source(&self.path, missing))?;
         self.labels(truth, &self.path)
     }
 
     /// The labels of the test images, if the kit or the file `beside` it has them.
-    pub(super) fn test_labels(&self, beside: &Path) -> Result<Option<Vec<u32>>, Error> {
+    pub(super) fn test_labels(&self, beside: &Path) -> Result<Option<Vec<u32>>> {
         match &self.test {
             Some(truth) => self.labels(truth, &self.path).map(Some),
             None if beside.is_file() => {
@@ -89,7 +89,7 @@ impl Devkit {
     }
 
     /// Parses a ground truth, which is in the file `path`.
-    fn labels(&self, truth: &[u8], path: &Path) -> Result<Vec<u32>, Error> {
+    fn labels(&self, truth: &[u8], path: &Path) -> Result<Vec<u32>> {
         let text = String::from_utf8_lossy(truth);
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
         let label = |(n, line): (usize, &str)| {

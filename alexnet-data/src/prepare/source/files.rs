@@ -3,16 +3,16 @@
 use super::listing::Images;
 use crate::decode::Decoder;
 use crate::decode::pixels::Pixels;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Take};
 use std::path::{Path, PathBuf};
 
 /// Longer images are not read: no image of 100 million pixels needs as many bytes.
 const MAX_BYTES: u64 = 1 << 28;
 
 /// Where one image file is: a path, or a range of an archive.
-pub(super) trait Location: Sync {
+pub(crate) trait Location: Sync {
     /// What the images of a split are in: the root of a tree, or open archives.
     type Storage: Sync;
     /// The name of the image in the report.
@@ -48,10 +48,8 @@ impl<L: Location> Images for ImageFiles<L> {
 
 /// Refuses a file of more than `limit` bytes.
 pub(super) fn check_length(length: u64, limit: u64) -> Result<(), String> {
-    match length > limit {
-        true => Err(format!("{length} bytes, more than the limit of {limit}")),
-        false => Ok(()),
-    }
+    let error = || format!("{length} bytes, more than the limit of {limit}");
+    if length > limit { Err(error()) } else { Ok(()) }
 }
 
 /// A path below the root of a tree.
@@ -82,7 +80,7 @@ pub(crate) struct Archive {
 }
 
 impl Archive {
-    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(Error::io("open", path))?;
         let metadata = file.metadata().map_err(Error::io("read", path))?;
         if !metadata.is_file() {
@@ -104,40 +102,11 @@ impl Archive {
         }
     }
 
-    /// The range `start .. start + length` as a file.
-    pub(super) fn window(&self, start: u64, length: u64) -> Window<'_> {
-        Window { archive: self, start, length, position: 0 }
-    }
-}
-
-/// A range of an archive as a file.
-pub(super) struct Window<'a> {
-    archive: &'a Archive,
-    start: u64,
-    length: u64,
-    position: u64,
-}
-
-impl Read for Window<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.length.saturating_sub(self.position).min(buffer.len() as u64) as usize;
-        self.archive.read_at(&mut buffer[..left], self.start + self.position)?;
-        self.position += left as u64;
-        Ok(left)
-    }
-}
-
-impl Seek for Window<'_> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let position = match to {
-            SeekFrom::Start(n) => Some(n),
-            SeekFrom::Current(n) => self.position.checked_add_signed(n),
-            SeekFrom::End(n) => self.length.checked_add_signed(n),
-        };
-        // As in any file, a position may be past the end; but sums with it must not overflow.
-        let fits = |p: &u64| *p <= i64::MAX as u64;
-        let invalid = || io::Error::new(io::ErrorKind::InvalidInput, "a position out of range");
-        self.position = position.filter(fits).ok_or_else(invalid)?;
-        Ok(self.position)
+    /// The range `start .. start + length` as a file. Only one thread at a time may list an archive,
+    /// because all ranges share the position of the one file.
+    pub(super) fn window(&self, start: u64, length: u64) -> Result<Take<&File>> {
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(start)).map_err(Error::io("read", &self.path))?;
+        Ok(file.take(length))
     }
 }

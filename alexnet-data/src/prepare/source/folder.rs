@@ -2,8 +2,8 @@
 
 use super::files::ImageFiles;
 use super::listing::{Format, Scan};
-use super::names::is_image;
-use crate::error::Error;
+use super::names::{is_image, names_in};
+use crate::error::{Error, Result, few};
 use crate::manifest::Class;
 use crate::prepare::report::Action;
 use crate::progress::Stage;
@@ -20,15 +20,8 @@ pub(super) const FORMAT: Format = Format {
     list,
 };
 
-/// The images of a tree, with their paths below its root.
-pub(super) type Tree = ImageFiles<PathBuf>;
-
 /// Lists the train tree and the val tree.
-pub(super) fn list(
-    input: &Path,
-    val: Option<&Path>,
-    scan: &mut Scan<'_>,
-) -> Result<Vec<Class>, Error> {
+pub(super) fn list(input: &Path, val: Option<&Path>, scan: &mut Scan<'_>) -> Result<Vec<Class>> {
     let (train_root, val_root) = roots(input, val)?;
     let folders = class_folders(&train_root, scan)?;
     let classes: Vec<_> = folders.iter().map(|name| Class::named(name.to_string_lossy())).collect();
@@ -44,17 +37,14 @@ pub(super) fn list(
     scan.add(Stage::Train, train);
     if let Some(root) = val_root {
         let folders = class_folders(&root, scan)?;
-        let unknown: Vec<_> = folders.iter().filter(|name| !labels.contains_key(name)).collect();
+        let unknown = folders.iter().filter(|name| !labels.contains_key(name));
+        let unknown: Vec<_> = unknown.map(|name| name.to_string_lossy().into_owned()).collect();
         if !unknown.is_empty() {
-            let first: Vec<_> = unknown.iter().take(5).map(|n| n.to_string_lossy()).collect();
+            let (n, of, train) = (unknown.len(), labels.len(), train_root.display());
             let problem = format!(
-                "{} class folders are not among the {} of {}: {}{}; remove them, or add them to \
-                 train",
-                unknown.len(),
-                labels.len(),
-                train_root.display(),
-                first.join(", "),
-                if unknown.len() > first.len() { ", …" } else { "" },
+                "{n} class folders are not among the {of} of {train}: {}; remove them, or add \
+                 them to train",
+                few(&unknown)
             );
             return Err(Error::source(root, problem));
         }
@@ -65,7 +55,7 @@ pub(super) fn list(
 }
 
 /// The roots of the train tree and of the val tree.
-fn roots(input: &Path, val: Option<&Path>) -> Result<(PathBuf, Option<PathBuf>), Error> {
+fn roots(input: &Path, val: Option<&Path>) -> Result<(PathBuf, Option<PathBuf>)> {
     must_be_folder(input)?;
     if let Some(val) = val {
         must_be_folder(val)?;
@@ -91,20 +81,18 @@ fn roots(input: &Path, val: Option<&Path>) -> Result<(PathBuf, Option<PathBuf>),
     }
 }
 
-fn must_be_folder(path: &Path) -> Result<(), Error> {
-    match fs::metadata(path).map_err(Error::io("read", path))?.is_dir() {
-        true => Ok(()),
-        false => {
-            let problem = "is no folder; expected one that holds a folder for each class";
-            Err(Error::source(path, problem))
-        }
+fn must_be_folder(path: &Path) -> Result<()> {
+    if !fs::metadata(path).map_err(Error::io("read", path))?.is_dir() {
+        let problem = "is no folder; expected one that holds a folder for each class";
+        return Err(Error::source(path, problem));
     }
+    Ok(())
 }
 
 /// Whether a folder named `train` is a tree of classes, and not a class of images of trains.
 fn is_tree(path: &Path) -> bool {
-    let entries = || fs::read_dir(path).into_iter().flatten().flatten();
-    entries().any(|e| e.path().is_dir()) && !entries().any(|e| is_image(&e.path()))
+    let names = names_in(path).unwrap_or_default();
+    names.iter().any(|name| path.join(name).is_dir()) && !names.iter().any(|n| is_image(n.as_ref()))
 }
 
 fn is_hidden(name: &OsStr) -> bool {
@@ -112,13 +100,11 @@ fn is_hidden(name: &OsStr) -> bool {
 }
 
 /// The names of the class folders under `root`, sorted by their bytes.
-pub(super) fn class_folders(root: &Path, scan: &mut Scan<'_>) -> Result<Vec<OsString>, Error> {
+pub(super) fn class_folders(root: &Path, scan: &mut Scan<'_>) -> Result<Vec<OsString>> {
     let mut folders = Vec::new();
-    for entry in fs::read_dir(root).map_err(Error::io("read", root))? {
-        let entry = entry.map_err(Error::io("read", root))?;
-        let name = entry.file_name();
+    for name in names_in(root)? {
         // A link to a folder counts as one, because people make trees of such links.
-        if entry.path().is_dir() && !is_hidden(&name) {
+        if root.join(&name).is_dir() && !is_hidden(&name) {
             folders.push(name);
         } else {
             scan.ignored += 1;
@@ -133,14 +119,14 @@ pub(super) fn class_folders(root: &Path, scan: &mut Scan<'_>) -> Result<Vec<OsSt
     Ok(folders)
 }
 
-/// The images of one tree.
+/// The images of one tree, with their paths below its root.
 pub(super) fn tree(
     split: &str,
     root: &Path,
     folders: &[OsString],
     labels: &HashMap<&OsString, u32>,
     scan: &mut Scan<'_>,
-) -> Result<Tree, Error> {
+) -> Result<ImageFiles<PathBuf>> {
     let mut files = Vec::new();
     for folder in folders {
         let images = class(split, root, folder, scan);
@@ -155,7 +141,7 @@ pub(super) fn tree(
         let problem = "holds no .jpg, .jpeg or .png file in its class folders";
         return Err(Error::source(root, problem));
     }
-    Ok(Tree { storage: root.into(), files })
+    Ok(ImageFiles { storage: root.into(), files })
 }
 
 /// The images of one class folder, as paths below `root`, in sorted order.
@@ -187,10 +173,8 @@ fn class(split: &str, root: &Path, folder: &OsStr, scan: &mut Scan<'_>) -> Vec<P
             // To open a pipe would wait forever.
             Ok(entry) => (entry.into_path(), "not a regular file".to_owned()),
             Err(error) => {
-                let reason = match error.io_error() {
-                    Some(io) => io.to_string(),
-                    None => "a link that leads back to a folder above it".to_owned(),
-                };
+                let circle = || "a link that leads back to a folder above it".to_owned();
+                let reason = error.io_error().map_or_else(circle, ToString::to_string);
                 (error.path().unwrap_or(root).to_path_buf(), reason)
             }
         };

@@ -3,14 +3,13 @@
 use super::devkit::Devkit;
 use super::files::{Archive, ImageFiles};
 use super::listing::{Format, Scan};
-use super::names::{file_name, is_wnid, wnid_of_tar};
-use super::tar::{Member, TarImage, members};
-use crate::error::Error;
+use super::names::{file_name, is_wnid, names_in, wnid_of_tar};
+use super::tar::{Member, members};
+use crate::error::{Error, Result};
 use crate::manifest::Class;
 use crate::prepare::report::Action;
 use crate::progress::Stage;
 use std::collections::HashMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 pub(super) const FORMAT_2012: Format = Format {
@@ -63,14 +62,7 @@ const Y2010: Year = Year {
     test_labels: "ILSVRC2010_test_ground_truth.txt",
 };
 
-/// The images of a split.
-type TarImages = ImageFiles<TarImage>;
-
-/// A tar with the images of one synset: its WordNet id, the number of the archive that it is or
-/// that holds it, its offset there and its length.
-type SynsetTar = (String, usize, u64, u64);
-
-fn list(input: &Path, year: &Year, scan: &mut Scan<'_>) -> Result<Vec<Class>, Error> {
+fn list(input: &Path, year: &Year, scan: &mut Scan<'_>) -> Result<Vec<Class>> {
     let find = |name: &str| {
         let path = input.join(name);
         if path.is_file() {
@@ -80,7 +72,7 @@ fn list(input: &Path, year: &Year, scan: &mut Scan<'_>) -> Result<Vec<Class>, Er
         let expected = format!("expected {train}, {val} and {devkit}, as downloaded");
         Err(Error::source(input, format!("holds no {name}; {expected}")))
     };
-    fs::read_dir(input).map_err(Error::io("read", input))?;
+    names_in(input)?;
     let (train, val) = (find(year.train)?, find(year.val)?);
     let kit = Devkit::read(&find(year.devkit)?)?;
     let labels = (0..).zip(&kit.classes).map(|(l, c)| (c.name.as_str(), l)).collect();
@@ -101,13 +93,14 @@ fn list(input: &Path, year: &Year, scan: &mut Scan<'_>) -> Result<Vec<Class>, Er
 }
 
 /// Lists a folder of tars, one for each WordNet id, or a tar of such tars.
-fn list_synsets(input: &Path, scan: &mut Scan<'_>) -> Result<Vec<Class>, Error> {
+fn list_synsets(input: &Path, scan: &mut Scan<'_>) -> Result<Vec<Class>> {
     let mut tars = Vec::new();
     if input.is_dir() {
-        for entry in fs::read_dir(input).map_err(Error::io("read", input))? {
-            let path = entry.map_err(Error::io("read", input))?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if wnid_of_tar(&name).is_some() { tars.push(path) } else { scan.ignored += 1 }
+        for name in names_in(input)? {
+            match wnid_of_tar(&name.to_string_lossy()) {
+                Some(_) => tars.push(input.join(name)),
+                None => scan.ignored += 1,
+            }
         }
         tars.sort();
     } else {
@@ -128,68 +121,65 @@ fn synsets(
     paths: &[PathBuf],
     labels: Option<&HashMap<&str, u32>>,
     scan: &mut Scan<'_>,
-) -> Result<(Vec<String>, TarImages), Error> {
-    let mut images = TarImages { storage: Vec::new(), files: Vec::new() };
-    let mut tars: Vec<SynsetTar> = Vec::new();
+) -> Result<(Vec<String>, ImageFiles<Member>)> {
+    let mut images = ImageFiles::<Member> { storage: Vec::new(), files: Vec::new() };
+    // Named by their WordNet ids; each is an archive or inside one.
+    let mut tars: Vec<Member> = Vec::new();
     for path in paths {
         let (archive, number) = (Archive::open(path)?, images.storage.len());
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         if is_wnid(&name) {
-            tars.push((name, number, 0, archive.length));
+            let (name, length) = (name.into(), archive.length);
+            tars.push(Member { name, archive: number, offset: 0, length });
         } else {
             for member in members(&archive, 0, archive.length)? {
-                match wnid_of_tar(file_name(&member.path)) {
-                    Some(id) => tars.push((id.into(), number, member.offset, member.length)),
+                match wnid_of_tar(file_name(&member.name)) {
+                    Some(id) => tars.push(Member { name: id.into(), archive: number, ..member }),
                     None => scan.ignored += 1,
                 }
             }
         }
         images.storage.push(archive);
     }
-    tars.sort();
-    let wrong = |tar: &SynsetTar, problem: &str| {
-        Error::source(&images.storage[tar.1].path, format!("holds {}.tar{problem}", tar.0))
+    tars.sort_by(|a, b| a.name.cmp(&b.name));
+    let wrong = |tar: &Member, problem: &str| {
+        Error::source(&images.storage[tar.archive].path, format!("holds {}.tar{problem}", tar.name))
     };
-    if let Some(twice) = tars.windows(2).find(|w| w[0].0 == w[1].0) {
+    if let Some(twice) = tars.windows(2).find(|w| w[0].name == w[1].name) {
         return Err(wrong(&twice[1], " a second time"));
     }
     if let Some(labels) = labels {
-        if let Some(tar) = tars.iter().find(|tar| !labels.contains_key(tar.0.as_str())) {
+        if let Some(tar) = tars.iter().find(|tar| !labels.contains_key(&*tar.name)) {
             return Err(wrong(tar, ", which is no class of the development kit"));
         }
-        note_missing(&tars, labels, scan);
+        let has_tar = |id: &str| tars.binary_search_by(|tar| (*tar.name).cmp(id)).is_ok();
+        let mut missing: Vec<_> = labels.keys().filter(|id| !has_tar(id)).collect();
+        missing.sort();
+        for id in missing {
+            let reason = "a class without a tar in the train archive";
+            scan.note("train", &format!("{id}.tar"), Action::Noted, reason);
+        }
     }
-    for (rank, (id, archive, start, length)) in (0..).zip(&tars) {
-        let label = labels.map_or(rank, |labels| labels[id.as_str()]);
-        let mut files = members(&images.storage[*archive], *start, *length)?;
-        files.sort_by(|a, b| a.path.cmp(&b.path));
+    for (rank, Member { name: id, archive, offset, length }) in (0..).zip(&tars) {
+        let label = labels.map_or(rank, |labels| labels[&**id]);
+        let mut files = members(&images.storage[*archive], *offset, *length)?;
+        files.sort_by(|a, b| a.name.cmp(&b.name));
         scan.found(files.len());
-        images.files.extend(files.into_iter().map(|Member { path, offset, length }| {
-            let name = format!("{id}/{}", file_name(&path)).into();
-            (label, TarImage { archive: *archive, offset, length, name })
+        images.files.extend(files.into_iter().map(|file| {
+            let name = format!("{id}/{}", file_name(&file.name)).into();
+            (label, Member { name, archive: *archive, ..file })
         }));
     }
-    Ok((tars.into_iter().map(|tar| tar.0).collect(), images))
-}
-
-/// Notes the classes that have no tar.
-fn note_missing(tars: &[SynsetTar], labels: &HashMap<&str, u32>, scan: &mut Scan<'_>) {
-    let has_tar = |id: &str| tars.binary_search_by(|tar| tar.0.as_str().cmp(id)).is_ok();
-    let mut missing: Vec<_> = labels.keys().filter(|id| !has_tar(id)).collect();
-    missing.sort();
-    for id in missing {
-        let reason = "a class without a tar in the train archive";
-        scan.note("train", &format!("{id}.tar"), Action::Noted, reason);
-    }
+    Ok((tars.into_iter().map(|tar| tar.name.into()).collect(), images))
 }
 
 /// Adds the images of a flat tar. Each has a number in its name, which is its place in `labels`,
 /// from 1.
-fn add_flat(stage: Stage, path: &Path, labels: &[u32], scan: &mut Scan<'_>) -> Result<(), Error> {
+fn add_flat(stage: Stage, path: &Path, labels: &[u32], scan: &mut Scan<'_>) -> Result<()> {
     let archive = Archive::open(path)?;
     let mut files = Vec::new();
-    for Member { path: member, offset, length } in members(&archive, 0, archive.length)? {
-        let name = file_name(&member);
+    for member in members(&archive, 0, archive.length)? {
+        let name = file_name(&member.name);
         let Some(number) = number(name) else {
             scan.ignored += 1;
             continue;
@@ -198,7 +188,7 @@ fn add_flat(stage: Stage, path: &Path, labels: &[u32], scan: &mut Scan<'_>) -> R
             let problem = format!("holds {name}, but there are only {} labels", labels.len());
             return Err(Error::source(path, problem));
         };
-        files.push((label, TarImage { archive: 0, offset, length, name: name.into() }));
+        files.push((label, Member { name: name.into(), ..member }));
     }
     if files.is_empty() {
         let problem = format!("holds no images named …_{}_00000001.JPEG", stage.split());
@@ -206,7 +196,7 @@ fn add_flat(stage: Stage, path: &Path, labels: &[u32], scan: &mut Scan<'_>) -> R
     }
     files.sort_by(|a, b| a.1.name.cmp(&b.1.name));
     scan.found(files.len());
-    scan.add(stage, TarImages { storage: vec![archive], files });
+    scan.add(stage, ImageFiles { storage: vec![archive], files });
     Ok(())
 }
 

@@ -5,7 +5,8 @@ use super::folder::{class_folders, tree};
 use super::kaggle_tables::{CLASSES, IMAGES, SOLUTION, Tables};
 use super::kaggle_zip;
 use super::listing::{Format, Scan};
-use crate::error::Error;
+use super::names::names_in;
+use crate::error::{Error, Result};
 use crate::manifest::Class;
 use crate::progress::Stage;
 use std::collections::HashMap;
@@ -26,21 +27,18 @@ pub(super) const FORMAT: Format = Format {
     list: |input, _, scan| list(input, scan),
 };
 
-fn list(input: &Path, scan: &mut Scan<'_>) -> Result<Vec<Class>, Error> {
+fn list(input: &Path, scan: &mut Scan<'_>) -> Result<Vec<Class>> {
     if let Some(zip) = kaggle_zip::find(input) {
         return kaggle_zip::list(&zip, scan);
     }
     kaggle_zip::check_unpacked(input)?;
     let tables = Tables::read(input, |name| {
         let path = input.join(name);
-        match fs::read(&path) {
-            Ok(bytes) => Ok(bytes),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                let expected = format!("expected it beside the folder {IMAGES}, as unpacked");
-                Err(Error::source(input, format!("holds no {name}; {expected}")))
-            }
-            Err(e) => Err(Error::io("read", path)(e)),
+        if !path.exists() {
+            let expected = format!("expected it beside the folder {IMAGES}, as unpacked");
+            return Err(Error::source(input, format!("holds no {name}; {expected}")));
         }
+        fs::read(&path).map_err(Error::io("read", path))
     })?;
     let (train, val) = (input.join(IMAGES).join("train"), input.join(IMAGES).join("val"));
     let folders = class_folders(&train, scan)?;
@@ -51,8 +49,7 @@ fn list(input: &Path, scan: &mut Scan<'_>) -> Result<Vec<Class>, Error> {
     let train = tree("train", &train, &folders, &labels, scan)?;
     scan.add(Stage::Train, train);
     let mut files = Vec::new();
-    for entry in fs::read_dir(&val).map_err(Error::io("read", &val))? {
-        let name = PathBuf::from(entry.map_err(Error::io("read", &val))?.file_name());
+    for name in names_in(&val)?.into_iter().map(PathBuf::from) {
         match tables.label_of_val(&name) {
             Some(label) => files.push((label, name)),
             None => scan.ignored += 1,

@@ -2,7 +2,7 @@
 
 use super::listing::Scan;
 use super::names::is_wnid;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::manifest::Class;
 use crate::prepare::report::Action;
 use std::collections::HashMap;
@@ -26,10 +26,7 @@ pub(super) struct Tables {
 
 impl Tables {
     /// Parses the tables, whose bytes `read` gets by their names; `path` is the input.
-    pub(super) fn read(
-        path: &Path,
-        read: impl Fn(&str) -> Result<Vec<u8>, Error>,
-    ) -> Result<Self, Error> {
+    pub(super) fn read(path: &Path, read: impl Fn(&str) -> Result<Vec<u8>>) -> Result<Self> {
         let classes = classes(&String::from_utf8_lossy(&read(CLASSES)?), &path.join(CLASSES))?;
         let labels: HashMap<_, _> = classes.iter().map(|c| c.name.clone()).zip(0u32..).collect();
         let solution = read(SOLUTION)?;
@@ -38,7 +35,7 @@ impl Tables {
     }
 
     /// The label of a folder of the train tree `path`.
-    pub(super) fn label_of_folder(&self, folder: &str, path: &Path) -> Result<u32, Error> {
+    pub(super) fn label_of_folder(&self, folder: &str, path: &Path) -> Result<u32> {
         self.labels.get(folder).copied().ok_or_else(|| {
             let problem = format!("holds the folder {folder:?}, which {CLASSES} does not list");
             Error::source(path, problem)
@@ -60,7 +57,7 @@ impl Tables {
 }
 
 /// Parses lines of a WordNet id and its words; returns the classes with ids ascending.
-fn classes(text: &str, path: &Path) -> Result<Vec<Class>, Error> {
+fn classes(text: &str, path: &Path) -> Result<Vec<Class>> {
     let mut classes = Vec::new();
     for (n, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
         let (id, words) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
@@ -80,22 +77,13 @@ fn classes(text: &str, path: &Path) -> Result<Vec<Class>, Error> {
 }
 
 /// Parses lines `ILSVRC2012_val_00048981,n03995372 85 1 499 272 …`: an image, its class, its boxes.
-fn val(
-    text: &str,
-    labels: &HashMap<String, u32>,
-    path: &Path,
-) -> Result<HashMap<String, u32>, Error> {
+fn val(text: &str, labels: &HashMap<String, u32>, path: &Path) -> Result<HashMap<String, u32>> {
     let mut val = HashMap::new();
     for (n, line) in text.lines().enumerate().skip(1).filter(|(_, l)| !l.trim().is_empty()) {
         let (image, prediction) = line.split_once(',').unwrap_or((line, ""));
         let id = prediction.split_whitespace().next().unwrap_or_default();
-        let label = labels.get(id).ok_or_else(|| {
-            let n = n + 1;
-            Error::source(
-                path,
-                format!("line {n} names no class of {CLASSES}: expected image,id …"),
-            )
-        })?;
+        let wrong = || format!("line {} names no class of {CLASSES}: expected image,id …", n + 1);
+        let label = labels.get(id).ok_or_else(|| Error::source(path, wrong()))?;
         val.insert(image.trim().to_owned(), *label);
     }
     Ok(val)

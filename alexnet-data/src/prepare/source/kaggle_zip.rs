@@ -1,11 +1,11 @@
 //! Kaggle's zip as downloaded, whose files are read in place.
 
-use super::files::{Archive, ImageFiles};
+use super::files::{Archive, ImageFiles, Location};
 use super::kaggle_tables::{CLASSES, IMAGES, SOLUTION, Tables};
 use super::listing::Scan;
 use super::names::is_image;
-use super::zip::{ZipFile, ZipImage, walk};
-use crate::error::Error;
+use super::zip::{ZipFile, walk};
+use crate::error::{Error, Result};
 use crate::manifest::Class;
 use crate::progress::Stage;
 use std::collections::HashMap;
@@ -27,11 +27,11 @@ pub(super) fn find(input: &Path) -> Option<PathBuf> {
 }
 
 /// Refuses a folder whose images are one tar.gz, and says how to unpack it.
-pub(super) fn check_unpacked(input: &Path) -> Result<(), Error> {
-    match input.join(TAR_GZ).is_file() && !input.join(IMAGES).is_dir() {
-        true => Err(unpack(input, &format!("cd {} && tar xzf {TAR_GZ}", input.display()))),
-        false => Ok(()),
+pub(super) fn check_unpacked(input: &Path) -> Result<()> {
+    if input.join(TAR_GZ).is_file() && !input.join(IMAGES).is_dir() {
+        return Err(unpack(input, &format!("cd {} && tar xzf {TAR_GZ}", input.display())));
     }
+    Ok(())
 }
 
 fn unpack(path: &Path, how: &str) -> Error {
@@ -42,20 +42,22 @@ fn unpack(path: &Path, how: &str) -> Error {
     Error::source(path, problem)
 }
 
-pub(super) fn list(zip: &Path, scan: &mut Scan<'_>) -> Result<Vec<Class>, Error> {
+pub(super) fn list(zip: &Path, scan: &mut Scan<'_>) -> Result<Vec<Class>> {
     let archive = Archive::open(zip)?;
-    // The paths below the folders train and val, and the files.
-    let (mut train_files, mut val_files) = (Vec::<(String, ZipFile)>::new(), Vec::new());
+    // Named by their paths below the folders train and val.
+    let (mut train_files, mut val_files) = (Vec::new(), Vec::new());
     let (mut tables, mut has_tar_gz, mut reported) = (HashMap::new(), false, 0);
-    walk(&archive, |name, file| {
-        let name = name.replace('\\', "/");
+    walk(&archive, |mut file| {
+        let name = file.name.replace('\\', "/");
         if let Some(path) = below(&name, &format!("{IMAGES}/train/")) {
+            file.name = path.into();
             match is_image(Path::new(path)) && path.contains('/') {
-                true => train_files.push((path.into(), file)),
+                true => train_files.push(file),
                 false => scan.ignored += 1,
             }
         } else if let Some(path) = below(&name, &format!("{IMAGES}/val/")) {
-            val_files.push((path.to_owned(), file));
+            file.name = path.into();
+            val_files.push(file);
         } else if let Some(table) = [CLASSES, SOLUTION].into_iter().find(|t| name.ends_with(t)) {
             tables.insert(table, file);
         }
@@ -64,7 +66,6 @@ pub(super) fn list(zip: &Path, scan: &mut Scan<'_>) -> Result<Vec<Class>, Error>
             reported += 10_000;
             scan.found(10_000);
         }
-        Ok(())
     })?;
     if has_tar_gz && train_files.is_empty() && val_files.is_empty() {
         return Err(unpack(zip, &format!("unzip {} && tar xzf {TAR_GZ}", zip.display())));
@@ -75,14 +76,14 @@ pub(super) fn list(zip: &Path, scan: &mut Scan<'_>) -> Result<Vec<Class>, Error>
         file.read(&archive, MAX_TABLE).map_err(|e| Error::source(zip.join(name), e))
     })?;
     let (mut train, mut val) = (Vec::new(), Vec::new());
-    for (path, file) in train_files {
-        let folder = path.split('/').next().unwrap_or_default();
+    for file in train_files {
+        let folder = file.name.split('/').next().unwrap_or_default();
         let label = tables.label_of_folder(folder, &zip.join(IMAGES).join("train"))?;
-        train.push((label, ZipImage { name: path.into(), file }));
+        train.push((label, file));
     }
-    for (path, file) in val_files {
-        match tables.label_of_val(Path::new(&path)) {
-            Some(label) => val.push((label, ZipImage { name: path.into(), file })),
+    for file in val_files {
+        match tables.label_of_val(Path::new(&*file.name)) {
+            Some(label) => val.push((label, file)),
             None => scan.ignored += 1,
         }
     }

@@ -1,8 +1,9 @@
 //! What every source provides: the classes, splits and images of an input.
 
+use super::names::names_in;
 use crate::decode::Decoder;
 use crate::decode::pixels::Pixels;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::manifest::Class;
 use crate::prepare::report::{Action, ReportLine};
 use crate::progress::{OnProgress, Progress, Stage};
@@ -10,17 +11,15 @@ use std::fs;
 use std::path::Path;
 
 /// A kind of input: its name, the usual side of its images, and how it is recognised and listed.
-pub(super) struct Format {
+pub(in crate::prepare) struct Format {
     /// The name in the manifest and on command lines.
     pub(super) name: &'static str,
     pub(super) default_size: usize,
     /// Whether an input looks like this source, by the names of its files.
     pub(super) recognise: fn(&Candidate) -> bool,
-    pub(super) list: List,
+    /// Lists an input and, where it is elsewhere, its val tree; returns the classes.
+    pub(in crate::prepare) list: fn(&Path, Option<&Path>, &mut Scan<'_>) -> Result<Vec<Class>>,
 }
-
-/// Lists an input and, where it is elsewhere, its val tree; returns the classes.
-type List = fn(&Path, Option<&Path>, &mut Scan<'_>) -> Result<Vec<Class>, Error>;
 
 /// The images of one split, numbered from 0, before they are read.
 pub(in crate::prepare) trait Images: Sync {
@@ -41,36 +40,26 @@ pub(in crate::prepare) struct ListedSplit {
     pub(in crate::prepare) images: Box<dyn Images>,
 }
 
-/// A listed input.
-pub(in crate::prepare) struct Listing {
-    pub(in crate::prepare) classes: Vec<Class>,
+/// What has been listed of an input.
+pub(in crate::prepare) struct Scan<'a> {
     /// The splits, beginning with train.
     pub(in crate::prepare) splits: Vec<ListedSplit>,
     /// How many files were not images, by their names.
     pub(in crate::prepare) ignored: u64,
     pub(in crate::prepare) report: Vec<ReportLine>,
-}
-
-/// An input while it is being listed.
-pub(super) struct Scan<'a> {
-    pub(super) splits: Vec<ListedSplit>,
-    pub(super) ignored: u64,
-    pub(super) report: Vec<ReportLine>,
     found: u64,
-    progress: OnProgress<'a>,
+    pub(super) progress: OnProgress<'a>,
 }
 
 impl<'a> Scan<'a> {
-    pub(super) fn new(progress: OnProgress<'a>) -> Self {
+    pub(in crate::prepare) fn new(progress: OnProgress<'a>) -> Self {
         Self { splits: Vec::new(), ignored: 0, report: Vec::new(), found: 0, progress }
     }
 
-    /// Adds a split.
-    pub(super) fn add(&mut self, stage: Stage, images: impl Images + 'static) {
+    pub(in crate::prepare) fn add(&mut self, stage: Stage, images: impl Images + 'static) {
         self.splits.push(ListedSplit { stage, images: Box::new(images) });
     }
 
-    /// Adds a line to the report.
     pub(super) fn note(&mut self, split: &str, path: &str, action: Action, reason: &str) {
         self.report.push(ReportLine::new(split, path, action, reason));
     }
@@ -79,11 +68,6 @@ impl<'a> Scan<'a> {
     pub(super) fn found(&mut self, images: usize) {
         self.found += images as u64;
         (self.progress)(Progress::of(Stage::Scanning, self.found, 0));
-    }
-
-    /// Who gets the progress.
-    pub(super) fn progress(&self) -> OnProgress<'a> {
-        self.progress
     }
 }
 
@@ -97,17 +81,15 @@ pub(super) struct Candidate<'a> {
 }
 
 impl<'a> Candidate<'a> {
-    pub(super) fn read(path: &'a Path) -> Result<Self, Error> {
-        let fail = || Error::io("read", path);
+    pub(super) fn read(path: &'a Path) -> Result<Self> {
         let (mut files, mut folders) = (Vec::new(), Vec::new());
-        if fs::metadata(path).map_err(fail())?.is_file() {
+        if fs::metadata(path).map_err(Error::io("read", path))?.is_file() {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             return Ok(Self { path, single: Some(name), files, folders });
         }
-        for entry in fs::read_dir(path).map_err(fail())? {
-            let entry = entry.map_err(fail())?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if entry.path().is_dir() { folders.push(name) } else { files.push(name) }
+        for name in names_in(path)? {
+            let names = if path.join(&name).is_dir() { &mut folders } else { &mut files };
+            names.push(name.to_string_lossy().into_owned());
         }
         Ok(Self { path, single: None, files, folders })
     }

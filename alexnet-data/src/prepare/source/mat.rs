@@ -139,10 +139,8 @@ pub(crate) fn synsets(bytes: &[u8]) -> Result<Vec<Synset>, String> {
         let mut inflated = Vec::new();
         let matrix = match kind {
             COMPRESSED => {
-                let mut limited = ZlibDecoder::new(element).take(MAX_INFLATED);
-                limited
-                    .read_to_end(&mut inflated)
-                    .map_err(|e| format!("cannot be inflated: {e}"))?;
+                let read = ZlibDecoder::new(element).take(MAX_INFLATED).read_to_end(&mut inflated);
+                read.map_err(|e| format!("cannot be inflated: {e}"))?;
                 Input(&inflated).matrix()?
             }
             MATRIX => Matrix::parse(element)?,

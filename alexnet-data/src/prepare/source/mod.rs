@@ -14,14 +14,13 @@ mod kaggle_tables;
 mod kaggle_zip;
 pub(in crate::prepare) mod listing;
 pub(crate) mod mat;
-mod names;
+pub(in crate::prepare) mod names;
 pub(crate) mod tar;
 mod webdataset;
 pub(crate) mod zip;
 
-use crate::error::Error;
-use crate::progress::OnProgress;
-use listing::{Candidate, Format, Listing, Scan};
+use crate::error::{Error, Result};
+use listing::{Candidate, Format};
 use std::path::Path;
 
 /// A kind of input.
@@ -62,7 +61,7 @@ impl Source {
         Self::Demo,
     ];
 
-    fn format(self) -> Format {
+    pub(super) fn format(self) -> Format {
         match self {
             Self::Folder => folder::FORMAT,
             Self::Ilsvrc2012 => ilsvrc::FORMAT_2012,
@@ -91,7 +90,7 @@ impl Source {
     /// # Errors
     /// [`Error::Source`] for an input that looks like none, [`Error::Io`] for one that cannot be
     /// read.
-    pub fn detect(input: &Path) -> Result<Self, Error> {
+    pub fn detect(input: &Path) -> Result<Self> {
         let candidate = Candidate::read(input)?;
         let source = Self::ALL.into_iter().find(|source| (source.format().recognise)(&candidate));
         source.ok_or_else(|| {
@@ -102,18 +101,5 @@ impl Source {
             );
             Error::source(input, problem)
         })
-    }
-
-    /// Lists an input and, where it is elsewhere, its val tree.
-    pub(super) fn list(
-        self,
-        input: &Path,
-        val: Option<&Path>,
-        progress: OnProgress<'_>,
-    ) -> Result<Listing, Error> {
-        let mut scan = Scan::new(progress);
-        let classes = (self.format().list)(input, val, &mut scan)?;
-        let Scan { splits, ignored, report, .. } = scan;
-        Ok(Listing { classes, splits, ignored, report })
     }
 }

@@ -1,5 +1,11 @@
-//! What the names of files say.
+//! The names of files and of classes, and what they say.
 
+use crate::error::{Error, Result};
+use crate::manifest::Class;
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::fs;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 /// The extensions of files that are worth opening; their content decides what they are.
@@ -24,4 +30,24 @@ pub(super) fn wnid_of_tar(name: &str) -> Option<&str> {
 /// The last component of a path inside an archive.
 pub(super) fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
+}
+
+/// The names in a folder, in no order.
+pub(in crate::prepare) fn names_in(dir: &Path) -> Result<Vec<OsString>> {
+    let entries = fs::read_dir(dir).map_err(Error::io("read", dir))?;
+    entries.map(|e| e.map(|e| e.file_name()).map_err(Error::io("read", dir))).collect()
+}
+
+/// The classes whose names are the lines of a file; so many of them, all different.
+pub(super) fn named_classes(path: &Path, count: RangeInclusive<usize>) -> Result<Vec<Class>> {
+    let bytes = fs::read(path).map_err(Error::io("read", path))?;
+    let text = String::from_utf8_lossy(&bytes);
+    let names: Vec<_> = text.lines().map(str::trim).filter(|name| !name.is_empty()).collect();
+    let different = names.iter().collect::<HashSet<_>>().len();
+    if !count.contains(&names.len()) || different < names.len() {
+        let (got, want) = (names.len(), count.start());
+        let problem = format!("lists {got} names of classes; expected {want} different ones");
+        return Err(Error::source(path, problem));
+    }
+    Ok(names.into_iter().map(Class::named).collect())
 }

@@ -2,49 +2,43 @@
 
 use super::files::{Archive, ImageFiles};
 use super::listing::{Format, Scan};
-use super::names::{IMAGE_EXTENSIONS, file_name};
-use super::tar::{Member, TarImage, members};
-use crate::error::Error;
+use super::names::{IMAGE_EXTENSIONS, file_name, named_classes, names_in};
+use super::tar::{Member, members};
+use crate::error::{Error, Result};
 use crate::manifest::Class;
 use crate::prepare::report::Action;
 use crate::progress::Stage;
-use std::collections::{BTreeMap, HashSet};
-use std::fs;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub(super) const FORMAT: Format = Format {
     name: "webdataset",
     default_size: 256,
     recognise: |candidate| {
-        let is_tar = |name: &str| name.ends_with(".tar");
-        let train = || fs::read_dir(candidate.path.join("train")).into_iter().flatten().flatten();
-        match &candidate.single {
-            Some(name) => is_tar(name),
-            None => {
-                candidate.files.iter().any(|name| is_tar(name))
-                    || train().any(|entry| is_tar(&entry.file_name().to_string_lossy()))
-            }
-        }
+        let names = candidate.single.iter().chain(&candidate.files);
+        let train = names_in(&candidate.path.join("train")).unwrap_or_default();
+        let train: Vec<_> = train.iter().map(|name| name.to_string_lossy().into()).collect();
+        names.chain(&train).any(|name| name.ends_with(".tar"))
     },
     list: |input, _, scan| list(input, scan),
 };
 
 /// Labels are below this number, because the manifest has a class for each.
 const MAX_LABEL: u32 = 1 << 20;
-/// The file with the names of the classes, one a line.
+/// The file with the names of the classes, one a line; without it, they are the labels.
 const NAMES: &str = "classnames.txt";
 
 /// The image and the label of a sample, where they have been found.
 type Sample = (Option<Member>, Option<Member>);
 
-fn list(input: &Path, scan: &mut Scan<'_>) -> Result<Vec<Class>, Error> {
+fn list(input: &Path, scan: &mut Scan<'_>) -> Result<Vec<Class>> {
     let (train, val) = tars(input)?;
     if train.is_empty() {
         let problem = "holds no .tar, in it or in a folder `train`, that is not validation";
         return Err(Error::source(input, problem));
     }
     let train = images(Stage::Train, &train, scan)?;
-    let highest = |images: &ImageFiles<TarImage>| images.files.iter().map(|file| file.0).max();
+    let highest = |images: &ImageFiles<Member>| images.files.iter().map(|file| file.0).max();
     let Some(mut last) = highest(&train) else {
         let problem = "holds no sample with an image (jpg, png) and a label (cls)";
         return Err(Error::source(input, problem));
@@ -55,22 +49,22 @@ fn list(input: &Path, scan: &mut Scan<'_>) -> Result<Vec<Class>, Error> {
         last = last.max(highest(&val).unwrap_or(0));
         scan.add(Stage::Val, val);
     }
-    classes(input, last as usize + 1)
+    let (names, count) = (input.join(NAMES), last as usize + 1);
+    match names.is_file() {
+        true => named_classes(&names, count..=usize::MAX),
+        false => Ok((0..count).map(|label| Class::named(label.to_string())).collect()),
+    }
 }
 
 /// The tars of train and of val: in folders of these names, or with `val` in their names.
-fn tars(input: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), Error> {
+fn tars(input: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     if input.is_file() {
         return Ok((vec![input.into()], Vec::new()));
     }
     let of = |dir: &Path| {
-        let mut tars = Vec::new();
-        for entry in fs::read_dir(dir).map_err(Error::io("read", dir))? {
-            let path = entry.map_err(Error::io("read", dir))?.path();
-            if path.extension().is_some_and(|e| e == "tar") && path.is_file() {
-                tars.push(path);
-            }
-        }
+        let paths = names_in(dir)?.into_iter().map(|name| dir.join(name));
+        let is_tar = |path: &PathBuf| path.extension().is_some_and(|e| e == "tar");
+        let mut tars: Vec<_> = paths.filter(|path| is_tar(path) && path.is_file()).collect();
         tars.sort();
         Ok::<_, Error>(tars)
     };
@@ -82,28 +76,8 @@ fn tars(input: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), Error> {
     Ok(of(input)?.into_iter().partition(|p| !is_val(p)))
 }
 
-/// The names of the classes, from `classnames.txt` if there is one, else the numbers of the labels.
-fn classes(input: &Path, count: usize) -> Result<Vec<Class>, Error> {
-    let path = input.join(NAMES);
-    if !path.is_file() {
-        return Ok((0..count).map(|label| Class::named(label.to_string())).collect());
-    }
-    let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-    let names: Vec<_> = text.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
-    let distinct: HashSet<_> = names.iter().collect();
-    if names.len() < count || distinct.len() < names.len() {
-        let problem = format!("lists {} names; expected {count} different ones", names.len());
-        return Err(Error::source(path, problem));
-    }
-    Ok(names.into_iter().map(Class::named).collect())
-}
-
 /// The images of a split.
-fn images(
-    stage: Stage,
-    tars: &[PathBuf],
-    scan: &mut Scan<'_>,
-) -> Result<ImageFiles<TarImage>, Error> {
+fn images(stage: Stage, tars: &[PathBuf], scan: &mut Scan<'_>) -> Result<ImageFiles<Member>> {
     let mut images = ImageFiles { storage: Vec::new(), files: Vec::new() };
     for (number, path) in tars.iter().enumerate() {
         let (archive, before) = (Archive::open(path)?, images.files.len());
@@ -112,10 +86,8 @@ fn images(
             let problem = match sample {
                 (Some(image), Some(label)) => match read_label(&archive, &label) {
                     Some(label) => {
-                        let Member { path, offset, length } = image;
-                        let name = format!("{tar}/{path}").into();
-                        let image = TarImage { archive: number, offset, length, name };
-                        images.files.push((label, image));
+                        let name = format!("{tar}/{}", image.name).into();
+                        images.files.push((label, Member { name, archive: number, ..image }));
                         continue;
                     }
                     None => "its .cls is no number below 1048576",
@@ -132,16 +104,16 @@ fn images(
 }
 
 /// The samples of a tar, in the order of their keys.
-fn samples(archive: &Archive, scan: &mut Scan<'_>) -> Result<BTreeMap<String, Sample>, Error> {
+fn samples(archive: &Archive, scan: &mut Scan<'_>) -> Result<BTreeMap<String, Sample>> {
     let mut samples: BTreeMap<String, Sample> = BTreeMap::new();
     for member in members(archive, 0, archive.length)? {
-        let name = file_name(&member.path);
+        let name = file_name(&member.name);
         // The key ends at the first dot of the name.
         let Some((stem, kind)) = name.split_once('.') else {
             scan.ignored += 1;
             continue;
         };
-        let folder = &member.path[..member.path.len() - name.len()];
+        let folder = &member.name[..member.name.len() - name.len()];
         let (key, kind) = (format!("{folder}{stem}"), kind.to_ascii_lowercase());
         if IMAGE_EXTENSIONS.contains(&kind.as_str()) {
             samples.entry(key).or_default().0 = Some(member);

@@ -1,7 +1,7 @@
 //! Zip archives read in place, with stored or deflated files.
 
 use super::files::{Archive, Location, check_length};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use flate2::read::DeflateDecoder;
 use std::io::{BufReader, Read};
 use zip::CompressionMethod;
@@ -12,8 +12,9 @@ use zip::unstable::read::ZipIterable;
 const LOCAL_HEADER: usize = 30;
 
 /// A file of a zip.
-#[derive(Debug, Clone)]
 pub(crate) struct ZipFile {
+    /// Its path in the zip; of an image, its name in the report.
+    pub(super) name: Box<str>,
     /// The offset of its local header.
     header: u64,
     /// Its bytes in the zip.
@@ -24,39 +25,17 @@ pub(crate) struct ZipFile {
     deflated: bool,
 }
 
-/// An image in a zip.
-pub(super) struct ZipImage {
-    pub(super) name: Box<str>,
-    pub(super) file: ZipFile,
-}
-
-impl Location for ZipImage {
-    type Storage = Archive;
-
-    fn name(&self) -> String {
-        self.name.to_string()
-    }
-
-    fn read(&self, archive: &Archive, limit: u64) -> Result<Vec<u8>, String> {
-        self.file.read(archive, limit)
-    }
-}
-
-/// Calls `each` with the name and the location of every file of a zip, in the order of its
-/// directory.
+/// Calls `each` with every file of a zip, in the order of its directory.
 ///
 /// The directory is read piece by piece, so that an archive of millions of files needs no memory
 /// for it. A size may be a lie, except that the file is inside the archive.
-pub(crate) fn walk(
-    archive: &Archive,
-    mut each: impl FnMut(&str, ZipFile) -> Result<(), Error>,
-) -> Result<(), Error> {
+pub(crate) fn walk(archive: &Archive, mut each: impl FnMut(ZipFile)) -> Result<()> {
+    let wrong = |problem: String| Error::source(&archive.path, problem);
     let fail = |e: &dyn std::fmt::Display| {
-        let problem = format!("is cut short or damaged ({e}): download it again");
-        Error::source(&archive.path, problem)
+        wrong(format!("is cut short or damaged ({e}): download it again"))
     };
     // The buffer is little longer than an entry, because the reader seeks to each entry.
-    let input = BufReader::with_capacity(256, archive.window(0, archive.length));
+    let input = BufReader::with_capacity(256, archive.window(0, archive.length)?);
     let mut zip = ZipIterable::try_new(input, Config::default()).map_err(|e| fail(&e))?;
     for entry in zip.files().map_err(|e| fail(&e))? {
         let entry = entry.map_err(|e| fail(&e))?;
@@ -65,16 +44,14 @@ pub(crate) fn walk(
         }
         let name = String::from_utf8_lossy(entry.name_raw()).into_owned();
         if entry.encrypted() {
-            let problem = format!("has the encrypted file {name}");
-            return Err(Error::source(&archive.path, problem));
+            return Err(wrong(format!("has the encrypted file {name}")));
         }
         let deflated = match entry.compression() {
             CompressionMethod::Stored => false,
             CompressionMethod::DEFLATE => true,
             other => {
                 let expected = "expected stored or deflated files";
-                let problem = format!("has {name} compressed by {other:?}; {expected}");
-                return Err(Error::source(&archive.path, problem));
+                return Err(wrong(format!("has {name} compressed by {other:?}; {expected}")));
             }
         };
         let (header, stored, length) =
@@ -83,15 +60,21 @@ pub(crate) fn walk(
         if end.is_none_or(|end| end > archive.length) {
             return Err(fail(&format!("{name} reaches beyond its end")));
         }
-        each(&name, ZipFile { header, stored, length, crc: entry.crc32(), deflated })?;
+        let (name, crc) = (name.into(), entry.crc32());
+        each(ZipFile { name, header, stored, length, crc, deflated });
     }
     Ok(())
 }
 
-impl ZipFile {
-    /// The bytes of the file, if they are at most `limit`; no more memory is used, whatever the zip
-    /// says of them.
-    pub(crate) fn read(&self, archive: &Archive, limit: u64) -> Result<Vec<u8>, String> {
+impl Location for ZipFile {
+    type Storage = Archive;
+
+    fn name(&self) -> String {
+        self.name.to_string()
+    }
+
+    /// Uses no more memory than `limit`, whatever the zip says of the file.
+    fn read(&self, archive: &Archive, limit: u64) -> Result<Vec<u8>, String> {
         check_length(self.length.max(self.stored), limit)?;
         let io = |e: std::io::Error| e.to_string();
         let mut local = [0; LOCAL_HEADER];
