@@ -4,7 +4,7 @@ use crate::augment::{Augmentation, ColorScale, View, check_crop};
 use crate::batch::Batch;
 use crate::dataset::Split;
 use crate::draws::{Purpose, below, draws, shuffle};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::statistics::Statistics;
 use rand_chacha::rand_core::RngCore;
 use rand_distr::{Distribution, StandardNormal};
@@ -80,10 +80,8 @@ impl Plan {
         order: Order,
         seed: u64,
         augmentation: Augmentation,
-    ) -> Result<Self, Error> {
-        let check = |ok: bool, name, expected, got: &dyn ToString| {
-            if ok { Ok(()) } else { Err(Error::Setting { name, expected, got: got.to_string() }) }
-        };
+    ) -> Result<Self> {
+        let check = Error::check;
         let fits = u32::try_from(records).is_ok();
         check(records > 0 && fits, "records", "1 to 4294967295", &records)?;
         check(batch > 0, "batch", "at least 1", &batch)?;
@@ -104,11 +102,6 @@ impl Plan {
         self.records.div_ceil(self.batch)
     }
 
-    /// The augmentation of its batches.
-    pub fn augmentation(&self) -> &Augmentation {
-        &self.augmentation
-    }
-
     /// Fills `batch` with the images of one step, augmented; `statistics` are those of the train
     /// split.
     ///
@@ -123,7 +116,7 @@ impl Plan {
         epoch: usize,
         step: usize,
         batch: &mut Batch,
-    ) -> Result<(), Error> {
+    ) -> Result<()> {
         if split.len() != self.records {
             let (split, planned, records) = (split.name().into(), self.records, split.len());
             return Err(Error::PlanLength { split, planned, records });
