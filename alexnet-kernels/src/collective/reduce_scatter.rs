@@ -123,10 +123,7 @@ impl InplaceOp2 for Add {
             return Err(candle_core::Error::RequiresContiguous { op: "add" }.bt());
         };
         sum[start..end].par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(sum, x)| {
-            vectorized(
-                #[inline(always)]
-                || sum.iter_mut().zip(x).for_each(|(sum, x)| *sum += x),
-            );
+            vectorized!(sum.iter_mut().zip(x).for_each(|(sum, x)| *sum += x));
         });
         Ok(())
     }

@@ -4,7 +4,6 @@
 //! transposed one: a row-major (n, m) in memory is cuBLASLt's column-major (m, n).
 
 use std::ffi::c_void;
-use std::sync::Arc;
 
 use candle_core::cuda::WrapErr;
 use candle_core::cuda::cudarc::cublas::sys::cublasOperation_t;
@@ -102,14 +101,7 @@ pub(crate) fn matmul(
     let addresses = [a.address, b.address, c.address, bias.map_or(0, |bias| bias.address)];
     let key = (*matmul, addresses.map(alignment));
     context::with(gpu, |context| {
-        let plan = match context.plans::<MatmulKey, MatmulPlan>().get(&key) {
-            Some(plan) => plan.clone(),
-            None => {
-                let plan = Arc::new(choose(gpu, context, &key, [a, b, c], bias)?);
-                context.plans().insert(key, plan.clone());
-                plan
-            }
-        };
+        let plan = context.plan(key, |context, key| choose(gpu, context, key, [a, b, c], bias))?;
         let workspace = context.workspace(gpu, plan.workspace)?;
         // SAFETY: the spans have the sizes of the matmul, and the caller keeps their memory alive.
         unsafe { plan.run(gpu, context.blas, [a, b, c], bias, workspace) }

@@ -4,6 +4,9 @@
 //! host with every access checked, where a wrong order of arguments or a grid that is too small
 //! shows without a GPU. Each operation describes its launches in its `launch.rs`; its kernels are
 //! in the `.cu` file beside that. Tensors are row-major `(B, H, W, C)`.
+//!
+//! An operation describes no launch over buffers whose sizes do not fit each other, or whose
+//! elements are more than the 2³² that kernels count: all functions give an error then.
 
 use candle_core::{DType, Result, bail};
 
@@ -32,10 +35,7 @@ impl Storage {
 
     /// Bytes of an element.
     pub fn bytes(self) -> usize {
-        match self {
-            Self::F32 => 4,
-            Self::Bf16 => 2,
-        }
+        DType::from(self).size_in_bytes()
     }
 
     /// The type's name in the names of kernels.
@@ -52,8 +52,17 @@ impl Storage {
     }
 }
 
-/// A buffer: its address and its length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+impl From<Storage> for DType {
+    fn from(storage: Storage) -> Self {
+        match storage {
+            Storage::F32 => Self::F32,
+            Storage::Bf16 => Self::BF16,
+        }
+    }
+}
+
+/// A buffer: its address and its length; none where both are 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[repr(C)]
 pub struct Span {
     /// Address of the first element.

@@ -37,16 +37,11 @@ pub fn normals(seed: u64, stream: u64, std: f32, n: usize) -> Vec<f32> {
     const CHUNK: usize = 64 * 4 * BLOCKS;
     let mut values = vec![0.0; n];
     values.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, values)| {
-        vectorized(
-            #[inline(always)]
-            || {
-                for (i, values) in values.chunks_mut(4 * BLOCKS).enumerate() {
-                    let first = (chunk * (CHUNK / 4) + i * BLOCKS) as u32;
-                    let drawn = draw(seed, stream, f64::from(std), first);
-                    values.copy_from_slice(&drawn.as_flattened()[..values.len()]);
-                }
-            },
-        );
+        vectorized!(for (i, values) in values.chunks_mut(4 * BLOCKS).enumerate() {
+            let first = (chunk * (CHUNK / 4) + i * BLOCKS) as u32;
+            let drawn = draw(seed, stream, f64::from(std), first);
+            values.copy_from_slice(&drawn.as_flattened()[..values.len()]);
+        });
     });
     values
 }

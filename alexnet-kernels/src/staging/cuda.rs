@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use candle_core::cuda::cudarc::driver::{
-    CudaEvent, CudaStream, DevicePtr, DeviceRepr, PinnedHostSlice, ValidAsZeroBits, result,
+    CudaEvent, CudaStream, DeviceRepr, PinnedHostSlice, ValidAsZeroBits, result,
 };
-use candle_core::cuda::{CudaDType, CudaDevice, WrapErr};
+use candle_core::cuda::{CudaDevice, WrapErr};
 use candle_core::op::BackpropOp;
-use candle_core::{CudaStorage, Result, Storage, Tensor, bail};
+use candle_core::{Result, Storage, Tensor, WithDType, bail};
 use rayon::prelude::*;
 
 use super::batch::{DeviceBatch, HostBatch};
@@ -60,10 +60,9 @@ impl Drop for PinnedStaging {
 
 impl PinnedStaging {
     pub(crate) fn new(device: &CudaDevice) -> Result<Self> {
-        let (device, stream) = (device.clone(), device.cuda_stream());
-        let copies = stream.context().new_stream().w()?;
-        let slots = [Slot::default(), Slot::default()];
-        Ok(Self { gpu: Gpu { device, stream }, copies, slots, next: 0 })
+        let gpu = Gpu::new(device);
+        let copies = gpu.stream.context().new_stream().w()?;
+        Ok(Self { gpu, copies, slots: [Slot::default(), Slot::default()], next: 0 })
     }
 
     pub(crate) fn send(&mut self, batch: &HostBatch<'_>) -> Result<DeviceBatch> {
@@ -122,7 +121,7 @@ impl PinnedStaging {
 /// Makes room for `n` elements; `true` if there was room already.
 fn grow<T>(gpu: &Gpu, part: &mut Option<Part<T>>, n: usize) -> Result<bool>
 where
-    T: DeviceRepr + ValidAsZeroBits + CudaDType,
+    T: DeviceRepr + ValidAsZeroBits + WithDType,
 {
     if part.as_ref().is_some_and(|part| part.host.len() >= n) {
         return Ok(true);
@@ -130,11 +129,9 @@ where
     *part = None;
     // SAFETY: only elements that `fill` has written are copied and read.
     let host = unsafe { gpu.stream.context().alloc_pinned::<T>(n) }.w()?;
-    let device = gpu.uninit_as::<T>(n)?;
-    let (address, until) = device.device_ptr(&gpu.stream);
-    drop(until);
-    let storage = Storage::Cuda(CudaStorage::wrap_cuda_slice(device, gpu.device.clone()));
-    let device = Tensor::from_storage(storage, n, BackpropOp::none(), false);
+    let device = gpu.uninit(T::DTYPE, n)?;
+    let (address, (storage, shape)) = (device.span.address, device.output());
+    let device = Tensor::from_storage(Storage::Cuda(storage), shape, BackpropOp::none(), false);
     *part = Some(Part { host, device, address });
     Ok(false)
 }

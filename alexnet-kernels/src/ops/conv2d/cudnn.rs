@@ -4,8 +4,6 @@
 //! the same in every run, it is the first deterministic one of cuDNN's heuristic list, which does
 //! not depend on measurements.
 
-use std::sync::Arc;
-
 use candle_core::cuda::cudarc::cudnn::sys;
 use candle_core::{Result, bail};
 
@@ -52,14 +50,7 @@ pub(super) fn convolve(
 ) -> Result<()> {
     context::with(gpu, |context| {
         let key = ConvKey { size, storage, pass };
-        let plan = match context.plans::<ConvKey, ConvPlan>().get(&key) {
-            Some(plan) => plan.clone(),
-            None => {
-                let plan = Arc::new(choose(gpu, context, &key, spans)?);
-                context.plans().insert(key, plan.clone());
-                plan
-            }
-        };
+        let plan = context.plan(key, |context, key| choose(gpu, context, key, spans))?;
         let workspace = context.workspace(gpu, plan.workspace)?;
         // SAFETY: the spans have the sizes of the descriptors, the caller keeps their memory alive,
         // and the workspace is as large as the algorithm asked for.

@@ -19,19 +19,16 @@ pub(super) enum Epilogue<'a> {
 impl Epilogue<'_> {
     /// Applies it to `y`, whole pixels of the result from element `first` on.
     pub(super) fn apply(self, first: usize, y: &mut [f32]) {
-        vectorized(
-            #[inline(always)]
-            || match self {
-                Self::None => {}
-                Self::Bias(bias) => rows(y, bias, |y, bias| *y += bias),
-                Self::BiasRelu(bias) => rows(y, bias, |y, bias| *y = relu(*y + bias)),
-                Self::ThroughRelu(x) => {
-                    for (y, &x) in y.iter_mut().zip(&x[first..]) {
-                        *y = if x > 0.0 { *y } else { 0.0 };
-                    }
+        vectorized!(match self {
+            Self::None => {}
+            Self::Bias(bias) => rows(y, bias, |y, bias| *y += bias),
+            Self::BiasRelu(bias) => rows(y, bias, |y, bias| *y = relu(*y + bias)),
+            Self::ThroughRelu(x) => {
+                for (y, &x) in y.iter_mut().zip(&x[first..]) {
+                    *y = if x > 0.0 { *y } else { 0.0 };
                 }
-            },
-        );
+            }
+        });
     }
 }
 

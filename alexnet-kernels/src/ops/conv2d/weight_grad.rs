@@ -240,16 +240,11 @@ fn bias_gradient(g: &Geometry, dy: &[f32], db: &mut [f32]) {
     let sums: Vec<Vec<f32>> = images
         .map(|dy| {
             let mut sums = vec![0.0; g.out_channels];
-            vectorized(
-                #[inline(always)]
-                || {
-                    for row in dy.chunks_exact(g.out_channels) {
-                        for (sum, dy) in sums.iter_mut().zip(row) {
-                            *sum += dy;
-                        }
-                    }
-                },
-            );
+            vectorized!(for row in dy.chunks_exact(g.out_channels) {
+                for (sum, dy) in sums.iter_mut().zip(row) {
+                    *sum += dy;
+                }
+            });
             sums
         })
         .collect();

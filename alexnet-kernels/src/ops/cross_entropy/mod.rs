@@ -127,8 +127,8 @@ impl Op<2> for Mean {
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda(&self, [logits, labels]: [Input<'_, CudaStorage>; 2]) -> Result<Outputs<CudaStorage>> {
-        cuda::mean_loss(&logits, &labels)
+    fn cuda(&self, inputs: [Input<'_, CudaStorage>; 2]) -> Result<Outputs<CudaStorage>> {
+        cuda::mean_loss(inputs)
     }
 
     fn gradients(
@@ -156,16 +156,13 @@ impl Op<2> for LossAndGrad {
         let gradient = new_output((batch, k), |gradient| {
             let rows = gradient.par_chunks_exact_mut(k).zip(logits.par_chunks_exact(k));
             rows.zip(&mut losses).zip(labels).for_each(|(((dz, logits), loss), &label)| {
-                vectorized(
-                    #[inline(always)]
-                    || {
-                        let (row, sum) = row_loss(logits, label, dz);
-                        let scale = (1.0 / (sum * batch as f64)) as f32;
-                        dz.iter_mut().for_each(|dz| *dz *= scale);
-                        dz[label as usize] -= 1.0 / batch as f32;
-                        *loss = row;
-                    },
-                );
+                vectorized!({
+                    let (row, sum) = row_loss(logits, label, dz);
+                    let scale = (1.0 / (sum * batch as f64)) as f32;
+                    dz.iter_mut().for_each(|dz| *dz *= scale);
+                    dz[label as usize] -= 1.0 / batch as f32;
+                    *loss = row;
+                });
             });
             Ok(())
         })?;
@@ -173,7 +170,7 @@ impl Op<2> for LossAndGrad {
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda(&self, [logits, labels]: [Input<'_, CudaStorage>; 2]) -> Result<Outputs<CudaStorage>> {
-        cuda::loss_and_grad(&logits, &labels)
+    fn cuda(&self, inputs: [Input<'_, CudaStorage>; 2]) -> Result<Outputs<CudaStorage>> {
+        cuda::loss_and_grad(inputs)
     }
 }

@@ -204,15 +204,12 @@ impl Dropout {
         some(&words(first)[first % 4..], x_ahead, y_ahead);
         let chunks = y.par_chunks_mut(4 * BLOCKS).zip(x.par_chunks(4 * BLOCKS)).enumerate();
         chunks.for_each(|(chunk, (y, x))| {
-            vectorized(
-                #[inline(always)]
-                || {
-                    let first = first + ahead + 4 * chunk * BLOCKS;
-                    for (block, (y, x)) in y.chunks_mut(4).zip(x.chunks(4)).enumerate() {
-                        some(&words(first + 4 * block), x, y);
-                    }
-                },
-            );
+            vectorized!({
+                let first = first + ahead + 4 * chunk * BLOCKS;
+                for (block, (y, x)) in y.chunks_mut(4).zip(x.chunks(4)).enumerate() {
+                    some(&words(first + 4 * block), x, y);
+                }
+            });
         });
     }
 }

@@ -5,7 +5,7 @@ use candle_core::{Device, Result};
 use candle_core::{Tensor, bail};
 
 /// Where in its image a crop was cut out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Window {
     /// Rows above the crop.
     pub top: usize,

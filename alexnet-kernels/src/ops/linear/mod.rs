@@ -252,7 +252,7 @@ impl Op<2> for WeightGrad {
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda(&self, [x, dy]: [Input<'_, CudaStorage>; 2]) -> Result<Outputs<CudaStorage>> {
-        cuda::weight_gradient(&x, &dy)
+    fn cuda(&self, inputs: [Input<'_, CudaStorage>; 2]) -> Result<Outputs<CudaStorage>> {
+        cuda::weight_gradient(inputs)
     }
 }

@@ -1,6 +1,7 @@
 //! Launches of max-pooling.
+#![allow(clippy::missing_errors_doc)] // `cuda/launch.rs` says what is refused
 
-use candle_core::{Result, Shape};
+use candle_core::{DType, Result, Shape};
 
 use crate::cuda::launch::{Launch, Span, Storage, width};
 
@@ -34,17 +35,17 @@ impl PoolSize {
 
     /// Elements of the input.
     pub fn inputs(&self) -> usize {
-        self.batch * self.input.0 * self.input.1 * self.channels
+        self.input_shape().elem_count()
     }
 
     /// Elements of the output.
     pub fn outputs(&self) -> usize {
-        self.batch * self.output.0 * self.output.1 * self.channels
+        self.output_shape().elem_count()
     }
 
-    /// Bytes of an argmax: 1, or 4 for kernels with more pixels than a byte can number.
-    pub fn argmax_bytes(&self) -> usize {
-        if self.kernel <= 15 { 1 } else { 4 }
+    /// The type of an argmax: u8, or u32 for kernels with more pixels than a byte can number.
+    pub fn argmax_dtype(&self) -> DType {
+        if self.kernel < 16 { DType::U8 } else { DType::U32 }
     }
 
     fn launch(
@@ -54,7 +55,7 @@ impl PoolSize {
         (spans, activations): (&[Span], &[Span]),
         (argmax, elements): (Span, usize),
     ) -> Result<Launch> {
-        let bytes = self.argmax_bytes();
+        let bytes = self.argmax_dtype().size_in_bytes();
         let mut sized: Vec<_> = activations.iter().map(|&s| (s, storage.bytes())).collect();
         sized.push((argmax, bytes));
         let vector = if bytes == 1 { width(storage.vector(), self.channels, &sized) } else { 1 };
@@ -68,13 +69,8 @@ impl PoolSize {
     }
 }
 
-/// `x` to `y` and the argmax of each element of `y`, of [`argmax_bytes`](PoolSize::argmax_bytes)
-/// each. With `relu`, which stands for a ReLU directly before or after the pool, a maximum of 0 or
-/// less becomes 0 and passes no gradient on.
-///
-/// # Errors
-///
-/// Buffers of other sizes, or of more elements than the kernels count.
+/// `x` to `y` and the argmax of each element of `y`. With `relu`, which stands for a ReLU directly
+/// before or after the pool, a maximum of 0 or less becomes 0 and passes no gradient on.
 pub fn max_pool(
     storage: Storage,
     size: &PoolSize,
@@ -90,10 +86,6 @@ pub fn max_pool(
 }
 
 /// `(argmax, dy) → dx`.
-///
-/// # Errors
-///
-/// As [`max_pool`].
 pub fn max_pool_backward(
     storage: Storage,
     size: &PoolSize,

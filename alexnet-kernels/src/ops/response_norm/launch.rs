@@ -1,4 +1,5 @@
 //! Launches of both response norms.
+#![allow(clippy::missing_errors_doc)] // `cuda/launch.rs` says what is refused
 
 use candle_core::Result;
 
@@ -38,19 +39,11 @@ impl LrnConstants {
 }
 
 /// `x → y`.
-///
-/// # Errors
-///
-/// Buffers of different sizes, or of more elements than the kernels count.
 pub fn lrn(storage: Storage, constants: &LrnConstants, x: Span, y: Span) -> Result<Launch> {
     constants.launch(storage, "forward", &[x, y])
 }
 
 /// `(x, dy) → dx`; with `through_relu`, `dx` is 0 where `x` is not above 0.
-///
-/// # Errors
-///
-/// As [`lrn`].
 pub fn lrn_backward(
     storage: Storage,
     constants: &LrnConstants,
@@ -95,10 +88,6 @@ fn over_maps(
 }
 
 /// `x → y`.
-///
-/// # Errors
-///
-/// Buffers of different sizes, or of more elements than the kernels count.
 pub fn map_norm(
     storage: Storage,
     size: MapSize,
@@ -110,10 +99,6 @@ pub fn map_norm(
 
 /// First half of the gradient: `(x, dy)` to dy·s^−β and the share dy·x·s^(−β−1) of each pixel, both
 /// f32.
-///
-/// # Errors
-///
-/// As [`map_norm`].
 pub fn map_norm_shares(
     storage: Storage,
     size: MapSize,
@@ -126,10 +111,6 @@ pub fn map_norm_shares(
 
 /// Second half of the gradient: `x` and the results of the first half to `dx`; with `through_relu`,
 /// 0 where `x` is not above 0.
-///
-/// # Errors
-///
-/// As [`map_norm`].
 pub fn map_norm_backward(
     storage: Storage,
     size: MapSize,

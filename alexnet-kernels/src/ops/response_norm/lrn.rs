@@ -199,22 +199,19 @@ impl ImageKernel for RowKernel {
     fn forward(&self, x: &[f32], y: &mut [f32]) {
         let (row, power) = (self.constants.row, Power::new(self.constants.beta));
         let (mut squares, mut p) = (self.rows.padded(), self.rows.plain());
-        vectorized(
-            #[inline(always)]
-            || {
-                let together = self.rows.floats();
-                for (x, y) in x.chunks(together).zip(y.chunks_mut(together)) {
-                    self.scales(x, &mut squares, &mut p);
-                    power.apply(&mut p);
-                    let rows = x.chunks_exact(row).zip(y.chunks_exact_mut(row));
-                    for ((x, y), p) in rows.zip(self.rows.of_plain(&mut p)) {
-                        for ((y, x), p) in y.iter_mut().zip(x).zip(p) {
-                            *y = x * *p;
-                        }
+        vectorized!({
+            let together = self.rows.floats();
+            for (x, y) in x.chunks(together).zip(y.chunks_mut(together)) {
+                self.scales(x, &mut squares, &mut p);
+                power.apply(&mut p);
+                let rows = x.chunks_exact(row).zip(y.chunks_exact_mut(row));
+                for ((x, y), p) in rows.zip(self.rows.of_plain(&mut p)) {
+                    for ((y, x), p) in y.iter_mut().zip(x).zip(p) {
+                        *y = x * *p;
                     }
                 }
-            },
-        );
+            }
+        });
     }
 
     /// Computes `s` again, which costs less than reading it from memory would.
@@ -224,36 +221,33 @@ impl ImageKernel for RowKernel {
         let (power, factor) = (Power::new(beta), 2.0 * a * beta);
         let [mut squares, mut shares] = [(); 2].map(|()| self.rows.padded());
         let (mut s, mut p) = (self.rows.plain(), self.rows.plain()); // `s` holds 1/s, then sums
-        vectorized(
-            #[inline(always)]
-            || {
-                let together = self.rows.floats();
-                let chunks = x.chunks(together).zip(dy.chunks(together));
-                for ((x, dy), dx) in chunks.zip(dx.chunks_mut(together)) {
-                    self.scales(x, &mut squares, &mut p);
-                    power.apply_with_inverse(&mut p, &mut s);
-                    // `p` becomes dy·s^−β, and `shares` the terms dy·x·s^(−β−1) of the sums in dx.
-                    let rows = x.chunks_exact(row).zip(dy.chunks_exact(row));
-                    let scales = self.rows.of_plain(&mut p).zip(self.rows.of_plain(&mut s));
-                    let scales = scales.zip(self.rows.of_padded(&mut shares));
-                    for ((x, dy), ((p, s), shares)) in rows.zip(scales) {
-                        let scales = p.iter_mut().zip(s).zip(shares);
-                        for ((x, dy), ((p, s), share)) in x.iter().zip(dy).zip(scales) {
-                            *p *= dy;
-                            *share = *p * x * *s;
-                        }
-                    }
-                    window_sums(2 * radius + 1, 1, &shares, &mut s);
-                    let rows = x.chunks_exact(row).zip(dx.chunks_exact_mut(row));
-                    let scales = self.rows.of_plain(&mut p).zip(self.rows.of_plain(&mut s));
-                    for ((x, dx), (p, sums)) in rows.zip(scales) {
-                        for ((dx, &x), (p, sum)) in dx.iter_mut().zip(x).zip(p.iter().zip(sums)) {
-                            let gradient = *p - factor * x * *sum;
-                            *dx = if x <= least { 0.0 } else { gradient };
-                        }
+        vectorized!({
+            let together = self.rows.floats();
+            let chunks = x.chunks(together).zip(dy.chunks(together));
+            for ((x, dy), dx) in chunks.zip(dx.chunks_mut(together)) {
+                self.scales(x, &mut squares, &mut p);
+                power.apply_with_inverse(&mut p, &mut s);
+                // `p` becomes dy·s^−β, and `shares` the terms dy·x·s^(−β−1) of the sums in dx.
+                let rows = x.chunks_exact(row).zip(dy.chunks_exact(row));
+                let scales = self.rows.of_plain(&mut p).zip(self.rows.of_plain(&mut s));
+                let scales = scales.zip(self.rows.of_padded(&mut shares));
+                for ((x, dy), ((p, s), shares)) in rows.zip(scales) {
+                    let scales = p.iter_mut().zip(s).zip(shares);
+                    for ((x, dy), ((p, s), share)) in x.iter().zip(dy).zip(scales) {
+                        *p *= dy;
+                        *share = *p * x * *s;
                     }
                 }
-            },
-        );
+                window_sums(2 * radius + 1, 1, &shares, &mut s);
+                let rows = x.chunks_exact(row).zip(dx.chunks_exact_mut(row));
+                let scales = self.rows.of_plain(&mut p).zip(self.rows.of_plain(&mut s));
+                for ((x, dx), (p, sums)) in rows.zip(scales) {
+                    for ((dx, &x), (p, sum)) in dx.iter_mut().zip(x).zip(p.iter().zip(sums)) {
+                        let gradient = *p - factor * x * *sum;
+                        *dx = if x <= least { 0.0 } else { gradient };
+                    }
+                }
+            }
+        });
     }
 }

@@ -14,7 +14,7 @@
 //! not mention it. The divisor stays n² at the borders, where the window has fewer pixels.
 
 #[cfg(feature = "cuda")]
-use candle_core::CudaStorage;
+use candle_core::{CudaStorage, DType};
 use candle_core::{Module, Result, Tensor, bail};
 
 #[cfg(feature = "cuda")]
@@ -117,9 +117,7 @@ impl ResponseNorm for MapNorm {
         let (gpu, shape, constants) = (Gpu::of(x.storage), x.shape(), &self.constants(size));
         let (x, dy) = (gpu.read(x)?, gpu.read(dy)?);
         let storage = same("the gradient", x.storage, dy.storage)?;
-        let n = shape.elem_count();
-        let (mut scaled, mut share) = (gpu.uninit_as::<f32>(n)?, gpu.uninit_as::<f32>(n)?);
-        let (scaled, share) = (gpu.write(&mut scaled), gpu.write(&mut share));
+        let (scaled, share) = (gpu.uninit(DType::F32, shape)?, gpu.uninit(DType::F32, shape)?);
         let spans = [x.span, dy.span, scaled.span, share.span];
         gpu.run(&launch::map_norm_shares(storage, size, constants, spans)?)?;
         gpu.produce(storage, shape, |dx| {
@@ -141,18 +139,13 @@ impl ImageKernel for MapKernel {
     fn forward(&self, x: &[f32], y: &mut [f32]) {
         let power = Power::new(self.constants.beta);
         let (mut padded, mut p) = (self.padded(), vec![0.0; self.w * self.c]);
-        vectorized(
-            #[inline(always)]
-            || {
-                for (h, y) in y.chunks_exact_mut(self.w * self.c).enumerate() {
-                    self.scales(x, h, &mut padded, &mut p);
-                    power.apply(&mut p);
-                    for ((y, x), p) in y.iter_mut().zip(self.row(x, h)).zip(&p) {
-                        *y = x * p;
-                    }
-                }
-            },
-        );
+        vectorized!(for (h, y) in y.chunks_exact_mut(self.w * self.c).enumerate() {
+            self.scales(x, h, &mut padded, &mut p);
+            power.apply(&mut p);
+            for ((y, x), p) in y.iter_mut().zip(self.row(x, h)).zip(&p) {
+                *y = x * p;
+            }
+        });
     }
 
     fn backward(&self, x: &[f32], dy: &[f32], through_relu: bool, dx: &mut [f32]) {
@@ -170,29 +163,26 @@ impl MapKernel {
             (Power::new(self.constants.beta), 2.0 * self.constants.a * self.constants.beta);
         let mut padded = self.padded();
         let (mut s, mut p) = (vec![0.0; self.w * self.c], vec![0.0; self.w * self.c]);
-        vectorized(
-            #[inline(always)]
-            || {
-                // `dx` becomes dy·s^−β, and `shares` the terms dy·x·s^(−β−1) of the sums in dx.
-                for (h, dx) in dx.chunks_exact_mut(self.w * self.c).enumerate() {
-                    self.scales(x, h, &mut padded, &mut s);
-                    p.copy_from_slice(&s);
-                    power.apply(&mut p);
-                    let shares = &mut shares[h * self.w * self.c..][..self.w * self.c];
-                    let inputs = self.row(x, h).iter().zip(self.row(dy, h)).zip(s.iter().zip(&p));
-                    for ((dx, share), ((x, dy), (s, p))) in dx.iter_mut().zip(shares).zip(inputs) {
-                        *dx = dy * p;
-                        *share = *dx * x / s;
-                    }
+        vectorized!({
+            // `dx` becomes dy·s^−β, and `shares` the terms dy·x·s^(−β−1) of the sums in dx.
+            for (h, dx) in dx.chunks_exact_mut(self.w * self.c).enumerate() {
+                self.scales(x, h, &mut padded, &mut s);
+                p.copy_from_slice(&s);
+                power.apply(&mut p);
+                let shares = &mut shares[h * self.w * self.c..][..self.w * self.c];
+                let inputs = self.row(x, h).iter().zip(self.row(dy, h)).zip(s.iter().zip(&p));
+                for ((dx, share), ((x, dy), (s, p))) in dx.iter_mut().zip(shares).zip(inputs) {
+                    *dx = dy * p;
+                    *share = *dx * x / s;
                 }
-                for (h, dx) in dx.chunks_exact_mut(self.w * self.c).enumerate() {
-                    self.sums(shares, h, |share| share, &mut padded, &mut s);
-                    for ((dx, x), sum) in dx.iter_mut().zip(self.row(x, h)).zip(&s) {
-                        *dx -= factor * x * sum;
-                    }
+            }
+            for (h, dx) in dx.chunks_exact_mut(self.w * self.c).enumerate() {
+                self.sums(shares, h, |share| share, &mut padded, &mut s);
+                for ((dx, x), sum) in dx.iter_mut().zip(self.row(x, h)).zip(&s) {
+                    *dx -= factor * x * sum;
                 }
-            },
-        );
+            }
+        });
     }
 
     /// `s` of the pixels of row `h`.

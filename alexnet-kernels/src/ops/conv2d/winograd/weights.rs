@@ -33,10 +33,7 @@ fn row(i: usize, taps: usize) -> Vec<f64> {
 /// `sum += factor · x`
 fn add(sum: &mut Lanes, factor: f64, x: &Lanes) {
     if factor != 0.0 {
-        vectorized(
-            #[inline(always)]
-            || sum.iter_mut().zip(x).for_each(|(sum, x)| *sum += factor * x),
-        );
+        vectorized!(sum.iter_mut().zip(x).for_each(|(sum, x)| *sum += factor * x));
     }
 }
 
