@@ -1,8 +1,10 @@
 //! Names of devices and precisions, and what is said where there is no such device.
 
 use alexnet_kernels::{
-    DeviceName, DeviceNames, DeviceOptions, Precision, UnknownDevice, UnknownPrecision,
+    ComputeDevice, DeviceName, DeviceNames, DeviceOptions, Precision, UnknownDevice,
+    UnknownPrecision, is_out_of_memory,
 };
+use candle_core::DType;
 
 #[test]
 fn names() {
@@ -67,4 +69,30 @@ fn without_the_feature_a_gpu_is_refused_by_name() {
     let error = error.expect_err("built without CUDA").to_string();
     assert!(error.starts_with("cuda:3: ") && error.contains("--features cuda"), "{error}");
     assert_eq!(error.lines().count(), 1);
+}
+
+#[test]
+fn the_cpu_needs_no_opening() {
+    let cpu = ComputeDevice::cpu();
+    assert_eq!((cpu.activations(), cpu.is_async(), cpu.memory()), (DType::F32, false, None));
+    assert_eq!((cpu.model(), cpu.peak_memory()), ("cpu".to_owned(), None));
+}
+
+#[test]
+fn devices_of_different_kinds_do_not_work_together() {
+    let names = [DeviceName::Cpu, DeviceName::Cpu, DeviceName::Cuda(1)];
+    let open = |names| ComputeDevice::open_all(names, DeviceOptions::default());
+    assert_eq!(
+        open(&names).unwrap_err().to_string(),
+        "cpu and cuda:1 are of different kinds (cpu, cuda:1): give devices of one kind"
+    );
+    assert_eq!(open(&names[..2]).unwrap().len(), 2);
+}
+
+#[test]
+fn memory_that_ran_out_is_known_by_its_name() {
+    let says = |text: &str| is_out_of_memory(&candle_core::Error::Msg(text.to_owned()));
+    assert!(says(r#"DriverError(CUDA_ERROR_OUT_OF_MEMORY, "out of memory")"#));
+    assert!(says("cuDNN: convolving: CUDNN_STATUS_ALLOC_FAILED"));
+    assert!(!says("CUDA_ERROR_ILLEGAL_ADDRESS"));
 }

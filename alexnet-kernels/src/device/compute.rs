@@ -172,34 +172,3 @@ fn alike<T>(
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_cpu_needs_no_opening() {
-        let cpu = ComputeDevice::cpu();
-        assert_eq!((cpu.activations(), cpu.is_async(), cpu.memory()), (DType::F32, false, None));
-        assert_eq!((cpu.model(), cpu.peak_memory()), ("cpu".to_owned(), None));
-        assert!(cpu.wait().is_ok());
-    }
-
-    #[test]
-    fn devices_of_different_kinds_do_not_work_together() {
-        let names = [DeviceName::Cpu, DeviceName::Cpu, DeviceName::Cuda(1)];
-        let error =
-            ComputeDevice::open_all(&names, DeviceOptions::default()).unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "cpu and cuda:1 are of different kinds (cpu, cuda:1): give devices of one kind"
-        );
-        assert_eq!(
-            ComputeDevice::open_all(&names[..2], DeviceOptions::default()).unwrap().len(),
-            2
-        );
-        let gpus = [(DeviceName::Cuda(0), "H200"), (DeviceName::Cuda(1), "A100")];
-        let error = alike(&gpus, |a, b| a.1 == b.1, |gpu| (gpu.0, gpu.1.to_owned())).unwrap_err();
-        assert!(error.to_string().contains("(H200, A100)"), "{error}");
-    }
-}

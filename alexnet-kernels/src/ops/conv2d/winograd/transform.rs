@@ -65,25 +65,25 @@ fn mul_add<S: Simd>(s: S, factor: f32, x: S::f32s, y: S::f32s) -> S::f32s {
 
 /// Applies a line's transform to the rows and then the columns of an N × N tile, which becomes P ×
 /// P.
-// Only inlined code is compiled for the machine's vectors, so these are loops, and callers mark
-// their closures.
+// Only inlined code is compiled for the machine's vectors, so these are loops, and `line` is a
+// function that is inlined.
 #[inline(always)]
 fn rows_and_columns<S: Simd, const N: usize, const P: usize>(
     simd: S,
     tile: [[S::f32s; N]; N],
-    line: impl Fn([S::f32s; N]) -> [S::f32s; P],
+    line: impl Fn(S, [S::f32s; N]) -> [S::f32s; P],
 ) -> [[S::f32s; P]; P] {
     let zero = simd.splat_f32s(0.0);
     let mut columns = [[zero; N]; P]; // the columns of the tile with transformed rows
     for i in 0..N {
-        let row = line(tile[i]);
+        let row = line(simd, tile[i]);
         for j in 0..P {
             columns[j][i] = row[j];
         }
     }
     let mut out = [[zero; P]; P];
     for j in 0..P {
-        let column = line(columns[j]);
+        let column = line(simd, columns[j]);
         for i in 0..P {
             out[i][j] = column[i];
         }
@@ -137,13 +137,7 @@ pub(super) unsafe fn input_transform<S: Simd>(
 ) {
     // SAFETY: the caller's promise.
     unsafe {
-        let tile = load_tile(simd, from, channel);
-        let tile = rows_and_columns(
-            simd,
-            tile,
-            #[inline(always)]
-            |line| input_line(simd, line),
-        );
+        let tile = rows_and_columns(simd, load_tile(simd, from, channel), input_line);
         store_positions::<S>(tile, to.add(channel), step);
     }
 }
@@ -162,13 +156,7 @@ pub(super) unsafe fn output_grad_transform<S: Simd, const M: usize>(
 ) {
     // SAFETY: the caller's promise.
     unsafe {
-        let tile = load_tile(simd, from, channel);
-        let tile = rows_and_columns(
-            simd,
-            tile,
-            #[inline(always)]
-            |line| output_grad_line(simd, line),
-        );
+        let tile = rows_and_columns(simd, load_tile(simd, from, channel), output_grad_line);
         store_positions::<S>(tile, to.add(channel), step);
     }
 }
@@ -188,12 +176,7 @@ pub(super) unsafe fn output_transform<S: Simd, const M: usize>(
         // SAFETY: the caller's promise.
         [*vector] = unsafe { load(from.add(position * step)) };
     }
-    rows_and_columns(
-        simd,
-        tile,
-        #[inline(always)]
-        |line| output_line(simd, line),
-    )
+    rows_and_columns(simd, tile, output_line)
 }
 
 /// Loads a vector `channel` floats after each of `from`.
