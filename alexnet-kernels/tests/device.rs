@@ -1,7 +1,7 @@
 //! Names of devices and precisions, and what is said where there is no such device.
 
 use alexnet_kernels::{
-    ComputeDevice, DeviceName, DeviceNames, DeviceOptions, Precision, UnknownDevice,
+    ComputeDevice, DeviceError, DeviceName, DeviceNames, DeviceOptions, Precision, UnknownDevice,
     UnknownPrecision, is_out_of_memory,
 };
 use candle_core::DType;
@@ -95,4 +95,27 @@ fn memory_that_ran_out_is_known_by_its_name() {
     assert!(says(r#"DriverError(CUDA_ERROR_OUT_OF_MEMORY, "out of memory")"#));
     assert!(says("cuDNN: convolving: CUDNN_STATUS_ALLOC_FAILED"));
     assert!(!says("CUDA_ERROR_ILLEGAL_ADDRESS"));
+}
+
+#[test]
+fn a_gpu_that_the_build_does_not_serve_gets_advice() {
+    let says = |has, built| {
+        let (name, gpu) = (DeviceName::Cuda(1), "Some Gpu".to_owned());
+        DeviceError::OtherGpu { name, gpu, has, built }.to_string()
+    };
+    assert_eq!(
+        says(75, 80),
+        "cuda:1: Some Gpu has compute capability 7.5; GPUs before 8.0 (Ampere) are not supported: \
+         use --device cpu"
+    );
+    assert_eq!(
+        says(86, 90),
+        "cuda:1: Some Gpu has compute capability 8.6, the kernels were built for 9.0 and newer; \
+         build with CUDA_COMPUTE_CAP=86"
+    );
+    assert_eq!(
+        says(120, 90),
+        "cuda:1: Some Gpu has compute capability 12.0, and this program was built for 9.0 alone; \
+         build it for all GPUs with CUDA_COMPUTE_CAP=80"
+    );
 }

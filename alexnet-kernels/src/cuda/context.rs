@@ -4,7 +4,7 @@
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use candle_core::cuda::cudarc::{cublaslt, cudnn};
 use candle_core::cuda::{CudaDevice, DeviceId, WrapErr};
@@ -40,11 +40,8 @@ impl Drop for CudaContext {
     }
 }
 
-static ALL: Mutex<Option<HashMap<DeviceId, Arc<Mutex<CudaContext>>>>> = Mutex::new(None);
-
-fn all() -> MutexGuard<'static, Option<HashMap<DeviceId, Arc<Mutex<CudaContext>>>>> {
-    ALL.lock().unwrap_or_else(PoisonError::into_inner)
-}
+static ALL: LazyLock<Mutex<HashMap<DeviceId, Arc<Mutex<CudaContext>>>>> =
+    LazyLock::new(Mutex::default);
 
 /// Creates the context of a GPU that was just opened.
 pub(crate) fn register(
@@ -66,22 +63,24 @@ pub(crate) fn register(
     // tensor holds.
     unsafe { cudnn::result::set_stream(cudnn, stream.cu_stream().cast()) }
         .map_err(|e| library("cuDNN (libcudnn.so.9)", format!("{:?}", e.0)))?;
-    all().get_or_insert_default().insert(gpu.id(), Arc::new(Mutex::new(context)));
+    lock(&ALL).insert(gpu.id(), Arc::new(Mutex::new(context)));
     Ok(())
 }
 
 /// Runs `f` with the context of a GPU.
 pub(crate) fn with<R>(gpu: &Gpu, f: impl FnOnce(&mut CudaContext) -> Result<R>) -> Result<R> {
-    let found = all().as_ref().and_then(|all| all.get(&gpu.device.id()).cloned());
-    let Some(context) = found else {
+    let Some(context) = lock(&ALL).get(&gpu.device.id()).cloned() else {
         bail!(
             "convolutions and dense layers need a device that was opened by \
              alexnet_kernels::DeviceName::open"
         )
     };
     gpu.stream.context().bind_to_thread().w()?;
-    let mut context = context.lock().unwrap_or_else(PoisonError::into_inner);
-    f(&mut context)
+    f(&mut lock(&context))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl CudaContext {

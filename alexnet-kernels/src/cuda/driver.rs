@@ -49,9 +49,9 @@ fn check_driver(name: DeviceName, ordinal: usize) -> Result<(), DeviceError> {
     use sys::CUdevice_attribute as Attribute;
     let major = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
     let minor = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
-    let has = (u32::try_from(major).unwrap_or(0), u32::try_from(minor).unwrap_or(0));
+    let has = u32::try_from(10 * major + minor).unwrap_or(0);
     let model = result::device::get_name(gpu).map_err(says)?;
-    check_capability(name, &model, has, CAPABILITY.parse().unwrap_or(80))
+    check_capability(name, model, has, CAPABILITY.parse().unwrap_or(80))
 }
 
 /// The libraries that are called, each with the files that may provide it.
@@ -76,13 +76,8 @@ fn check_libraries(name: DeviceName) -> Result<(), DeviceError> {
         if !files.iter().any(opens) {
             // SAFETY: after a failure this is null or a text that lives until the thread's next
             // call.
-            let reason = unsafe { libc::dlerror() };
-            let reason = if reason.is_null() {
-                "it is not there".to_owned()
-            } else {
-                // SAFETY: it is not null.
-                unsafe { CStr::from_ptr(reason) }.to_string_lossy().into_owned()
-            };
+            let reason = unsafe { libc::dlerror().as_ref().map(|text| CStr::from_ptr(text)) };
+            let reason = reason.unwrap_or(c"it is not there").to_string_lossy().into_owned();
             return Err(DeviceError::Library { name, library, reason });
         }
     }

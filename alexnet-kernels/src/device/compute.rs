@@ -1,6 +1,6 @@
 //! An open device and its precision: all that the layers above need to know of devices.
 
-use candle_core::{DType, Device, Result};
+use candle_core::{DType, Device};
 
 use super::error::DeviceError;
 use super::memory::GpuMemory;
@@ -36,10 +36,7 @@ impl ComputeDevice {
     /// # Errors
     ///
     /// Those of [`DeviceName::open`].
-    pub fn open(
-        name: DeviceName,
-        options: DeviceOptions,
-    ) -> std::result::Result<Self, DeviceError> {
+    pub fn open(name: DeviceName, options: DeviceOptions) -> Result<Self, DeviceError> {
         Ok(Self { name, device: name.open(options)?, options })
     }
 
@@ -52,12 +49,12 @@ impl ComputeDevice {
     pub fn open_all(
         names: &[DeviceName],
         options: DeviceOptions,
-    ) -> std::result::Result<Vec<Self>, DeviceError> {
+    ) -> Result<Vec<Self>, DeviceError> {
         let kind = |name: DeviceName| std::mem::discriminant(&name);
         alike(names, |&a, &b| kind(a) == kind(b), |name| (*name, name.to_string()))?;
         // A GPU that is named twice is opened twice and gets two streams, as two GPUs would.
         let open = |name: &DeviceName| Self::open(*name, options);
-        let all = names.iter().map(open).collect::<std::result::Result<Vec<_>, _>>()?;
+        let all = names.iter().map(open).collect::<Result<Vec<_>, _>>()?;
         alike(&all, |a, b| a.model() == b.model(), |one| (one.name, one.model()))?;
         Ok(all)
     }
@@ -77,8 +74,8 @@ impl ComputeDevice {
         self.options
     }
 
-    /// The dtype of activations and their gradients. Master weights, biases, losses and all sums
-    /// are f32 at any precision.
+    /// The dtype of activations, their gradients, and the weights that matmuls and convolutions
+    /// read. Master weights, biases, losses and all sums are f32 at any precision.
     pub fn activations(&self) -> DType {
         match self.options.precision {
             Precision::F32 | Precision::Tf32 => DType::F32,
@@ -86,24 +83,10 @@ impl ComputeDevice {
         }
     }
 
-    /// The dtype of the weights that matmuls and convolutions read: that of the activations.
-    pub fn weights(&self) -> DType {
-        self.activations()
-    }
-
     /// Whether operations are queued and return before they are done, as on a GPU. Then reading a
     /// result waits.
     pub fn is_async(&self) -> bool {
         !self.device.is_cpu()
-    }
-
-    /// Waits until all queued operations are done.
-    ///
-    /// # Errors
-    ///
-    /// What went wrong in one of them.
-    pub fn wait(&self) -> Result<()> {
-        self.device.synchronize()
     }
 
     /// The name that the maker gave the device; `cpu` for the CPU.
@@ -143,7 +126,7 @@ impl DeviceName {
     ///
     /// A build without CUDA, no driver, no such GPU, one that is too old, a library that is
     /// missing; a precision that the device does not have.
-    pub fn open(self, options: DeviceOptions) -> std::result::Result<Device, DeviceError> {
+    pub fn open(self, options: DeviceOptions) -> Result<Device, DeviceError> {
         match self {
             Self::Cpu => match options.precision {
                 Precision::F32 => Ok(Device::Cpu),
@@ -162,7 +145,7 @@ fn alike<T>(
     all: &[T],
     same: impl Fn(&T, &T) -> bool,
     called: impl Fn(&T) -> (DeviceName, String),
-) -> std::result::Result<(), DeviceError> {
+) -> Result<(), DeviceError> {
     let Some(first) = all.first() else { return Ok(()) };
     match all.iter().find(|other| !same(first, other)) {
         None => Ok(()),

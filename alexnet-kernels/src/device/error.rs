@@ -25,21 +25,6 @@ pub enum DeviceError {
         /// How many there are.
         count: usize,
     },
-    /// The GPU is older than those the kernels were compiled for.
-    #[error(
-        "{name}: {gpu} has compute capability {has}, the kernels were built for {needs} and newer; \
-         build with CUDA_COMPUTE_CAP={}", has.replace('.', "")
-    )]
-    TooOld {
-        /// The name that was asked for.
-        name: DeviceName,
-        /// The GPU's model.
-        gpu: String,
-        /// Its compute capability.
-        has: String,
-        /// The compute capability that the kernels need.
-        needs: String,
-    },
     /// A library is missing.
     #[error("{name}: {library} cannot be used ({reason}); put its folder in LD_LIBRARY_PATH")]
     Library {
@@ -50,33 +35,17 @@ pub enum DeviceError {
         /// What the loader or the driver said.
         reason: String,
     },
-    /// The build has machine code for GPUs of another compute capability only.
-    #[error(
-        "{name}: {gpu} has compute capability {has}, and this program was built for {built} alone; \
-         build it for all GPUs with CUDA_COMPUTE_CAP=80"
-    )]
+    /// The kernels were compiled for other GPUs.
+    #[error("{name}: {gpu} has compute capability {}{}", dotted(*.has), advice(*.has, *.built))]
     OtherGpu {
         /// The name that was asked for.
         name: DeviceName,
         /// The GPU's model.
         gpu: String,
-        /// Its compute capability.
-        has: String,
+        /// Its compute capability in two digits: 90 is 9.0.
+        has: u32,
         /// The compute capability of the build.
-        built: String,
-    },
-    /// The GPU is older than all whose tensor cores take bf16.
-    #[error(
-        "{name}: {gpu} has compute capability {has}; GPUs before 8.0 (Ampere) are not supported: \
-         use --device cpu"
-    )]
-    NotSupported {
-        /// The name that was asked for.
-        name: DeviceName,
-        /// The GPU's model.
-        gpu: String,
-        /// Its compute capability.
-        has: String,
+        built: u32,
     },
     /// The driver cannot load the kernels.
     #[error(
@@ -107,6 +76,26 @@ pub enum DeviceError {
         /// What the loader or the driver said.
         reason: String,
     },
+}
+
+/// The compute capability of the oldest GPUs whose tensor cores take bf16 (Ampere).
+pub(super) const OLDEST: u32 = 80;
+
+fn dotted(capability: u32) -> String {
+    format!("{}.{}", capability / 10, capability % 10)
+}
+
+/// What to do with a GPU of capability `has`, on which a build for `built` does not run.
+fn advice(has: u32, built: u32) -> String {
+    let needs = dotted(built);
+    if has < OLDEST {
+        "; GPUs before 8.0 (Ampere) are not supported: use --device cpu".to_owned()
+    } else if has < built {
+        format!(", the kernels were built for {needs} and newer; build with CUDA_COMPUTE_CAP={has}")
+    } else {
+        let how = "build it for all GPUs with CUDA_COMPUTE_CAP=80";
+        format!(", and this program was built for {needs} alone; {how}")
+    }
 }
 
 /// Whether `error` says that a GPU has too little memory.

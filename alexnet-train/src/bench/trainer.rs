@@ -30,7 +30,7 @@ impl Trainer {
     ) -> Result<Self, Error> {
         let network = Network::new(spec, 1, &Device::Cpu)?;
         let mut network = network.to_devices(&candle_devices(devices), DType::F32)?;
-        let optimizer = Optimizer::new(&mut network, &HashMap::new(), devices[0].weights())?;
+        let optimizer = Optimizer::new(&mut network, &HashMap::new(), devices[0].activations())?;
         // The rate is that of a late epoch: small enough for random labels to do no harm.
         let decay = |role| if role == Role::Weight { 5e-4 } else { 0.0 };
         let rule = |role| Sgd { rate: 1e-6, momentum: 0.9, decay: decay(role) };

@@ -89,7 +89,7 @@ type State = [Vec<f64>; 2];
 fn stepped(network: &Network, devices: &[ComputeDevice]) -> Result<(Vec<f64>, Vec<State>)> {
     let (images, labels) = random_batch(network.spec(), BATCH, devices)?;
     let mut stepped = network.to_devices(&candle_devices(devices), DType::F32)?;
-    let optimizer = Optimizer::new(&mut stepped, &HashMap::new(), devices[0].weights())?;
+    let optimizer = Optimizer::new(&mut stepped, &HashMap::new(), devices[0].activations())?;
     let rates = vec![RULE; stepped.parameters().count()];
     let tape = stepped.forward_tape(&images[..], MODE)?;
     let (losses, gradient) = cross_entropy_with_grad(tape.logits(), &labels)?;

@@ -3,16 +3,15 @@
 //! cuDNN pads opposite sides alike. A convolution with other padding runs over a copy of the input
 //! that has its padding already.
 
-use candle_core::{CudaStorage, DType, Result};
+use candle_core::{DType, Result};
 
 use super::config::Padding;
 use super::cudnn::{Pass, convolve};
 use super::geometry::Geometry;
 use super::launch;
-use crate::cuda::cudnn::ConvSize;
 use crate::cuda::gpu::{Gpu, Reading, Uninit, same};
 use crate::cuda::launch::{MapSize, Span, Storage};
-use crate::op::{Input, Outputs};
+use crate::op;
 use crate::ops::bias::cuda::column_sums;
 use crate::ops::bias::launch::add_bias;
 use crate::ops::fusion::Epilogue;
@@ -22,16 +21,16 @@ use crate::ops::relu::launch::relu_backward;
 /// (B, H', W', O) with its epilogue.
 pub(super) fn forward(
     g: &Geometry,
-    [x, w, bias]: [Input<'_, CudaStorage>; 3],
+    [x, w, bias]: op::CudaInputs<'_, 3>,
     epilogue: Epilogue,
-) -> Result<Outputs<CudaStorage>> {
+) -> Result<op::CudaOutputs> {
     let gpu = Gpu::of(x.storage);
     let (x, w, bias) = (gpu.read(&x)?, gpu.read(&w)?, gpu.read_as(DType::F32, &bias)?);
     let storage = same("the weights", x.storage, w.storage)?;
-    let (size, padded) = padded_input(&gpu, g, &x)?;
+    let (over, padded) = padded_input(&gpu, g, &x)?;
     let input = padded.as_ref().map_or(x.span, |padded| padded.span);
     gpu.produce(storage, g.output_shape(), |y| {
-        convolve(&gpu, size, storage, Pass::Forward, [input, w.span, y])?;
+        convolve(&gpu, &over, storage, Pass::Forward, [input, w.span, y])?;
         gpu.run(&add_bias(storage, y, bias, epilogue == Epilogue::Relu)?)
     })
 }
@@ -39,9 +38,9 @@ pub(super) fn forward(
 /// `dy` (B, H', W', O) and `w` to `dx` (B, H, W, C); through a ReLU, 0 where `x` is not above 0.
 pub(super) fn input_grad(
     g: &Geometry,
-    [dy, w, x]: [Input<'_, CudaStorage>; 3],
+    [dy, w, x]: op::CudaInputs<'_, 3>,
     through_relu: bool,
-) -> Result<Outputs<CudaStorage>> {
+) -> Result<op::CudaOutputs> {
     let gpu = Gpu::of(dy.storage);
     let (dy, w, x) = (gpu.read(&dy)?, gpu.read(&w)?, gpu.read(&x)?);
     let storage = same("the weights", dy.storage, w.storage)?;
@@ -49,10 +48,10 @@ pub(super) fn input_grad(
         if let Some(over) = over_padded_input(g) {
             let padded = gpu.uninit(storage, over.input_shape())?;
             let spans = [w.span, dy.span, padded.span];
-            convolve(&gpu, conv_size(&over), storage, Pass::Data, spans)?;
+            convolve(&gpu, &over, storage, Pass::Data, spans)?;
             pad(&gpu, storage, [padded.span, dx], [&over, g], g.padding, -1)?;
         } else {
-            convolve(&gpu, conv_size(g), storage, Pass::Data, [w.span, dy.span, dx])?;
+            convolve(&gpu, g, storage, Pass::Data, [w.span, dy.span, dx])?;
         }
         if through_relu {
             same("the input", storage, x.storage)?;
@@ -63,27 +62,24 @@ pub(super) fn input_grad(
 }
 
 /// `x` and `dy` to `dw` (O, kH, kW, C/groups), stored as they are, and `db` (O), f32.
-pub(super) fn weight_grad(
-    g: &Geometry,
-    [x, dy]: [Input<'_, CudaStorage>; 2],
-) -> Result<Outputs<CudaStorage>> {
+pub(super) fn weight_grad(g: &Geometry, [x, dy]: op::CudaInputs<'_, 2>) -> Result<op::CudaOutputs> {
     let gpu = Gpu::of(x.storage);
     let (x, dy) = (gpu.read(&x)?, gpu.read(&dy)?);
     let storage = same("the gradient", x.storage, dy.storage)?;
-    let (size, padded) = padded_input(&gpu, g, &x)?;
+    let (over, padded) = padded_input(&gpu, g, &x)?;
     let input = padded.as_ref().map_or(x.span, |padded| padded.span);
     let dw = gpu.produce(storage, g.weight_shape(), |dw| {
-        convolve(&gpu, size, storage, Pass::Filter, [input, dy.span, dw])
+        convolve(&gpu, &over, storage, Pass::Filter, [input, dy.span, dw])
     })?;
     Ok(dw.and(column_sums(&gpu, &dy, g.out_channels)?))
 }
 
 /// What cuDNN convolves, and the padded copy of the input if it needs one.
-fn padded_input(gpu: &Gpu, g: &Geometry, x: &Reading) -> Result<(ConvSize, Option<Uninit>)> {
-    let Some(over) = over_padded_input(g) else { return Ok((conv_size(g), None)) };
+fn padded_input(gpu: &Gpu, g: &Geometry, x: &Reading) -> Result<(Geometry, Option<Uninit>)> {
+    let Some(over) = over_padded_input(g) else { return Ok((*g, None)) };
     let padded = gpu.uninit(x.storage, over.input_shape())?;
     pad(gpu, x.storage, [x.span, padded.span], [g, &over], g.padding, 1)?;
-    Ok((conv_size(&over), Some(padded)))
+    Ok((over, Some(padded)))
 }
 
 /// Copies the inputs of one convolution to where those of the other are: with `sign` 1 pads them,
@@ -107,15 +103,4 @@ fn over_padded_input(g: &Geometry) -> Option<Geometry> {
     let input = (g.input.0 + top + bottom, g.input.1 + left + right);
     let over = Geometry { input, padding: Padding::same(0), ..*g };
     (top != bottom || left != right).then_some(over)
-}
-
-fn conv_size(g: &Geometry) -> ConvSize {
-    ConvSize {
-        x: [g.batch, g.channels, g.input.0, g.input.1],
-        w: [g.out_channels, g.group_channels(), g.kernel.0, g.kernel.1],
-        y: [g.batch, g.out_channels, g.output.0, g.output.1],
-        padding: [g.padding.top, g.padding.left],
-        stride: g.stride,
-        groups: g.groups,
-    }
 }

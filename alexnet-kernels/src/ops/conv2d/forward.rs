@@ -1,14 +1,12 @@
 //! The forward pass of a convolution, with its bias and its epilogue.
 
-#[cfg(feature = "cuda")]
-use candle_core::CudaStorage;
-use candle_core::{CpuStorage, Result, Tensor};
+use candle_core::{Result, Tensor};
 
 use super::backward::backward;
 use super::cpu::convolve;
 use super::epilogue;
 use super::geometry::Geometry;
-use crate::op::{Input, Op, Outputs, produce};
+use crate::op::{self, Op, produce};
 use crate::ops::fusion::{Epilogue, InputGrad};
 use crate::ops::relu::through;
 
@@ -21,7 +19,7 @@ pub(super) struct Forward {
 impl Op<3> for Forward {
     const NAME: &'static str = "conv2d";
 
-    fn cpu(&self, [x, w, bias]: [Input<'_, CpuStorage>; 3]) -> Result<Outputs<CpuStorage>> {
+    fn cpu(&self, [x, w, bias]: op::CpuInputs<'_, 3>) -> Result<op::CpuOutputs> {
         let (x, w, bias) = (x.values()?, w.values::<f32>()?, bias.values()?);
         let g = &self.geometry;
         produce(g.output_shape(), |y| {
@@ -34,16 +32,11 @@ impl Op<3> for Forward {
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda(&self, inputs: [Input<'_, CudaStorage>; 3]) -> Result<Outputs<CudaStorage>> {
+    fn cuda(&self, inputs: op::CudaInputs<'_, 3>) -> Result<op::CudaOutputs> {
         super::cuda::forward(&self.geometry, inputs, self.epilogue)
     }
 
-    fn gradients(
-        &self,
-        [x, w, _]: [&Tensor; 3],
-        y: &Tensor,
-        dy: &Tensor,
-    ) -> Result<[Option<Tensor>; 3]> {
+    fn gradients(&self, [x, w, _]: [&Tensor; 3], y: &Tensor, dy: &Tensor) -> Result<op::Grads<3>> {
         let dy = through(self.epilogue, y, dy)?;
         let grads = backward(self.geometry, x, w, &dy, InputGrad::Plain)?;
         Ok([grads.input, Some(grads.weight), Some(grads.bias)])

@@ -32,6 +32,8 @@ mod cpu;
 mod cuda;
 #[cfg(feature = "cuda")]
 mod cudnn;
+#[cfg(feature = "cuda")]
+mod cudnn_descriptors;
 mod direct;
 mod epilogue;
 mod forward;
@@ -47,7 +49,7 @@ use candle_core::{Module, Result, Tensor};
 use self::config::Conv2dConfig;
 use self::forward::Forward;
 use self::geometry::Geometry;
-use crate::check::{check_shape, dims4};
+use crate::check::{check_shape, dims};
 use crate::layout::{nchw, nhwc};
 use crate::op::Apply;
 use crate::ops::bias::bias_or_zeros;
@@ -57,17 +59,15 @@ use crate::ops::fusion::{Epilogue, InputGrad, LayerGrads};
 ///
 /// ```
 /// use alexnet_kernels::{Conv2d, Conv2dConfig, Padding};
-/// use candle_core::{DType, Device, Module, Result, Tensor};
+/// use candle_core::{DType, Device, Module, Tensor};
 ///
-/// # fn main() -> Result<()> {
 /// let weight = Tensor::ones((1, 1, 2, 2), DType::F32, &Device::Cpu)?; // sums of 2 x 2 pixels
 /// let bias = Tensor::new(&[0.5f32], &Device::Cpu)?;
 /// let padding = Padding::right_bottom(1);
 /// let conv = Conv2d::new(weight, bias, Conv2dConfig { padding, ..Default::default() })?;
 /// let x = Tensor::new(&[[1f32, 2.0], [3.0, 4.0]], &Device::Cpu)?.reshape((1, 1, 2, 2))?;
 /// assert_eq!(conv.forward(&x)?.flatten_all()?.to_vec1::<f32>()?, [10.5, 6.5, 7.5, 4.5]);
-/// # Ok(())
-/// # }
+/// # Ok::<(), candle_core::Error>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct Conv2d {
@@ -83,7 +83,7 @@ impl Conv2d {
     ///
     /// Other ranks or dtypes, no elements, sizes that do not fit.
     pub fn new(weight: Tensor, bias: Tensor, config: Conv2dConfig) -> Result<Self> {
-        let (outputs, ..) = dims4("conv2d", "the weight", &weight)?;
+        let [outputs, ..] = dims::<4>("conv2d", "the weight", &weight)?;
         check_shape("conv2d", "the bias", &bias, &[outputs])?;
         Ok(Self { weight, bias, config })
     }
@@ -122,7 +122,7 @@ impl Conv2d {
     }
 
     fn geometry(&self, x: &Tensor) -> Result<Geometry> {
-        Geometry::new(&self.config, dims4("conv2d", "the input", x)?, self.weight.dims4()?)
+        Geometry::new(&self.config, dims("conv2d", "the input", x)?, self.weight.dims4()?)
     }
 }
 
@@ -138,15 +138,13 @@ impl Module for Conv2d {
 ///
 /// ```
 /// use alexnet_kernels::{Conv2dConfig, conv2d};
-/// use candle_core::{Device, Result, Tensor};
+/// use candle_core::{Device, Tensor};
 ///
-/// # fn main() -> Result<()> {
 /// let x = Tensor::arange(0f32, 9.0, &Device::Cpu)?.reshape((1, 1, 3, 3))?;
 /// let difference = Tensor::new(&[-1f32, 1.0], &Device::Cpu)?.reshape((1, 1, 2, 1))?; // rows
 /// let y = conv2d(&x, &difference, None, &Conv2dConfig::default())?;
 /// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [3f32; 6]);
-/// # Ok(())
-/// # }
+/// # Ok::<(), candle_core::Error>(())
 /// ```
 ///
 /// # Errors

@@ -17,8 +17,6 @@
 
 use std::ops::Range;
 
-#[cfg(feature = "cuda")]
-use candle_core::CudaStorage;
 use candle_core::{CpuStorage, Result, Shape};
 use pulp::Simd;
 use rayon::prelude::*;
@@ -31,7 +29,7 @@ use crate::cpu::elementwise::sum_rows;
 use crate::cpu::microkernel::{MicroTile, dispatch_tile, fma_tile, load, store};
 use crate::cpu::scratch::{Scratch, uninit, with_scratch};
 use crate::cpu::simd::vectorized;
-use crate::op::{Input, Op, Outputs, produce};
+use crate::op::{self, Op, produce};
 
 /// How many tasks there should be, on any machine. More chunks of images would mean more buffers of
 /// sums.
@@ -49,7 +47,7 @@ pub(super) struct WeightGrad(pub(super) Geometry);
 impl Op<2> for WeightGrad {
     const NAME: &'static str = "conv2d-weight-gradient";
 
-    fn cpu(&self, [x, dy]: [Input<'_, CpuStorage>; 2]) -> Result<Outputs<CpuStorage>> {
+    fn cpu(&self, [x, dy]: op::CpuInputs<'_, 2>) -> Result<op::CpuOutputs> {
         let (g, x, dy) = (&self.0, x.values()?, dy.values()?);
         // SAFETY: `bias_gradient` writes all of it.
         let mut db = unsafe { uninit::<f32>(g.out_channels)? };
@@ -63,7 +61,7 @@ impl Op<2> for WeightGrad {
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda(&self, inputs: [Input<'_, CudaStorage>; 2]) -> Result<Outputs<CudaStorage>> {
+    fn cuda(&self, inputs: op::CudaInputs<'_, 2>) -> Result<op::CudaOutputs> {
         super::cuda::weight_grad(&self.0, inputs)
     }
 }

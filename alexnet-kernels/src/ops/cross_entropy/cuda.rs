@@ -1,17 +1,15 @@
 //! Cross-entropy on GPUs.
 
-use candle_core::{CudaStorage, DType, Result};
+use candle_core::{DType, Result};
 
 use super::launch;
 use crate::cuda::gpu::Gpu;
 use crate::cuda::launch::Storage;
-use crate::op::{Input, Outputs};
+use crate::op;
 
 /// Logits (B, K) and labels (B) to losses (B), f32, and the gradient of the mean loss (B, K),
 /// stored as the logits are.
-pub(super) fn loss_and_grad(
-    [logits, labels]: [Input<'_, CudaStorage>; 2],
-) -> Result<Outputs<CudaStorage>> {
+pub(super) fn loss_and_grad([logits, labels]: op::CudaInputs<'_, 2>) -> Result<op::CudaOutputs> {
     let (sizes, gpu) = (logits.dims2()?, Gpu::of(logits.storage));
     let (labels, shape) = (gpu.read_as(DType::U32, &labels)?, logits.shape());
     let logits = gpu.read(&logits)?;
@@ -19,13 +17,11 @@ pub(super) fn loss_and_grad(
     let gradient = gpu.uninit(logits.storage, shape)?;
     let spans = [logits.span, labels, losses.span];
     gpu.run(&launch::softmax(logits.storage, spans, Some(gradient.span), sizes)?)?;
-    Ok(Outputs::from(losses.output()).and(gradient.output()))
+    Ok(op::Outputs::from(losses.output()).and(gradient.output()))
 }
 
 /// Logits and labels to the mean loss, one f32.
-pub(super) fn mean_loss(
-    [logits, labels]: [Input<'_, CudaStorage>; 2],
-) -> Result<Outputs<CudaStorage>> {
+pub(super) fn mean_loss([logits, labels]: op::CudaInputs<'_, 2>) -> Result<op::CudaOutputs> {
     let (sizes, gpu) = (logits.dims2()?, Gpu::of(logits.storage));
     let (logits, labels) = (gpu.read(&logits)?, gpu.read_as(DType::U32, &labels)?);
     let losses = gpu.uninit(DType::F32, sizes.0)?;

@@ -25,9 +25,7 @@ pub(crate) mod launch;
 pub(crate) mod reference;
 pub(crate) mod slice;
 
-#[cfg(feature = "cuda")]
-use candle_core::CudaStorage;
-use candle_core::{CpuStorage, Result, Tensor, bail};
+use candle_core::{Result, Tensor, bail};
 use rayon::prelude::*;
 
 use self::key::DropoutKey;
@@ -38,7 +36,7 @@ use crate::cpu::simd::vectorized;
 #[cfg(feature = "cuda")]
 use crate::cuda::gpu::unary;
 use crate::layout::{channels_last, in_logical_order, in_memory_order};
-use crate::op::{Apply, Input, Op, Outputs, produce};
+use crate::op::{self, Apply, Op, produce};
 use crate::ops::fusion::InputGrad;
 use crate::ops::relu::masked;
 use crate::random::philox::{halves, philox4x32, uniform};
@@ -47,16 +45,14 @@ use crate::random::philox::{halves, philox4x32, uniform};
 ///
 /// ```
 /// use alexnet_kernels::{Dropout, DropoutKey, DropoutMode, DropoutScale};
-/// use candle_core::{DType, Device, Result, Tensor};
+/// use candle_core::{DType, Device, Tensor};
 ///
-/// # fn main() -> Result<()> {
 /// let (x, dropout) = (Tensor::ones(4, DType::F32, &Device::Cpu)?, Dropout::new(0.5));
 /// let key = DropoutKey { seed: 1, step: 0, layer: 0 };
 /// let y = dropout.forward(&x, DropoutMode::Train(key))?; // nothing is scaled in training
 /// assert!(y.to_vec1::<f32>()?.iter().all(|y| [0.0, 1.0].contains(y)));
 /// assert_eq!(dropout.forward(&x, DropoutMode::Test)?.to_vec1::<f32>()?, [0.5; 4]);
-/// # Ok(())
-/// # }
+/// # Ok::<(), candle_core::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Dropout {
@@ -227,7 +223,7 @@ struct Masked {
 impl Op<1> for Masked {
     const NAME: &'static str = "dropout";
 
-    fn cpu(&self, [x]: [Input<'_, CpuStorage>; 1]) -> Result<Outputs<CpuStorage>> {
+    fn cpu(&self, [x]: op::CpuInputs<'_, 1>) -> Result<op::CpuOutputs> {
         let values = x.values::<f32>()?;
         produce(x.shape(), |y| {
             self.dropout.run(self.mode, self.rows, values, y);
@@ -236,7 +232,7 @@ impl Op<1> for Masked {
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda(&self, [x]: [Input<'_, CudaStorage>; 1]) -> Result<Outputs<CudaStorage>> {
+    fn cuda(&self, [x]: op::CudaInputs<'_, 1>) -> Result<op::CudaOutputs> {
         let factor = self.dropout.factor(self.mode);
         match self.mode {
             DropoutMode::Test => unary(&x, |storage, spans| launch::scaled(storage, spans, factor)),
@@ -253,7 +249,7 @@ impl Op<1> for Masked {
         }
     }
 
-    fn gradients(&self, _: [&Tensor; 1], _: &Tensor, dy: &Tensor) -> Result<[Option<Tensor>; 1]> {
+    fn gradients(&self, _: [&Tensor; 1], _: &Tensor, dy: &Tensor) -> Result<op::Grads<1>> {
         let Self { dropout, mode, rows } = *self;
         Self { dropout, mode, rows }.run_one([dy]).map(|dx| [Some(dx)])
     }

@@ -1,21 +1,21 @@
 //! The input layer on GPUs.
 
-use candle_core::{CudaStorage, DType, Result, bail};
+use candle_core::{DType, Result, bail};
 
 use super::Input;
 use super::launch;
 use super::window::Windows;
 use crate::cuda::gpu::Gpu;
 use crate::cuda::launch::Storage;
-use crate::op::{self, Outputs};
+use crate::op;
 
 /// Pixels (B, H, W, 3), a mean and shifts to activations; with windows the mean is that of whole
 /// images.
 pub(super) fn input(
     Input { scale, output }: Input,
     windows: Option<&Windows>,
-    [pixels, mean, shift]: [op::Input<'_, CudaStorage>; 3],
-) -> Result<Outputs<CudaStorage>> {
+    [pixels, mean, shift]: op::CudaInputs<'_, 3>,
+) -> Result<op::CudaOutputs> {
     let ((_, h, w, c), shape) = (pixels.dims4()?, pixels.shape());
     let (gpu, storage) = (Gpu::of(pixels.storage), Storage::of(output)?);
     let of_mean = mean.shape();

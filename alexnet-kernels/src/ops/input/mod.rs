@@ -22,31 +22,27 @@ pub(crate) mod launch;
 pub(crate) mod reference;
 pub(crate) mod window;
 
-#[cfg(feature = "cuda")]
-use candle_core::CudaStorage;
-use candle_core::{CpuStorage, DType, Result, Tensor, bail};
+use candle_core::{DType, Result, Tensor, bail};
 use rayon::prelude::*;
 
 use self::window::{Window, Windows};
 use crate::check::{check_shape, is_stored};
 use crate::cpu::simd::vectorized;
 use crate::layout::nchw;
-use crate::op::{self, Apply, Op, Outputs, produce};
+use crate::op::{self, Apply, Op, produce};
 
 /// The input layer.
 ///
 /// ```
 /// use alexnet_kernels::Input;
-/// use candle_core::{Device, Result, Tensor};
+/// use candle_core::{Device, Tensor};
 ///
-/// # fn main() -> Result<()> {
 /// let pixel = Tensor::new(&[[[[100u8, 150, 200]]]], &Device::Cpu)?; // one image of one pixel
 /// let mean = Tensor::new(&[110f32, 120.0, 130.0], &Device::Cpu)?;
 /// let shift = Tensor::new(&[[1f32, 2.0, 3.0]], &Device::Cpu)?;
 /// let y = Input::new([1.0; 3]).forward(&pixel, &mean, &shift)?;
 /// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [-9.0, 32.0, 73.0]);
-/// # Ok(())
-/// # }
+/// # Ok::<(), candle_core::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Input {
@@ -146,7 +142,7 @@ struct Normalize {
 impl Op<3> for Normalize {
     const NAME: &'static str = "input";
 
-    fn cpu(&self, inputs: [op::Input<'_, CpuStorage>; 3]) -> Result<Outputs<CpuStorage>> {
+    fn cpu(&self, inputs: op::CpuInputs<'_, 3>) -> Result<op::CpuOutputs> {
         let [pixels, mean, shift] = inputs;
         let (shape, (_, h, w, _)) = (pixels.shape(), pixels.dims4()?);
         // A mean of one pixel is repeated to a row of a crop, which is the mean of all rows.
@@ -184,7 +180,7 @@ impl Op<3> for Normalize {
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda(&self, inputs: [op::Input<'_, CudaStorage>; 3]) -> Result<Outputs<CudaStorage>> {
+    fn cuda(&self, inputs: op::CudaInputs<'_, 3>) -> Result<op::CudaOutputs> {
         cuda::input(self.input, self.windows.as_ref(), inputs)
     }
 }

@@ -1,11 +1,11 @@
 //! The dense layer on GPUs: three matmuls, the bias and the ReLU.
 
-use candle_core::{CudaStorage, DType, Result};
+use candle_core::{DType, Result};
 
 use crate::cuda::cublaslt::{self, Matmul};
 use crate::cuda::gpu::{Gpu, same};
 use crate::cuda::launch::Storage;
-use crate::op::{Input, Outputs};
+use crate::op;
 use crate::ops::bias::cuda::column_sums;
 use crate::ops::bias::launch::add_bias;
 use crate::ops::fusion::Epilogue;
@@ -14,9 +14,9 @@ use crate::ops::relu::launch::relu_backward;
 /// `x` (B, I) and `w` (O, I), both f32 or both bf16, and `bias` (O) f32 to `y` (B, O) with its
 /// epilogue.
 pub(super) fn forward(
-    [x, w, bias]: [Input<'_, CudaStorage>; 3],
+    [x, w, bias]: op::CudaInputs<'_, 3>,
     epilogue: Epilogue,
-) -> Result<Outputs<CudaStorage>> {
+) -> Result<op::CudaOutputs> {
     let ((n, k), (m, _), gpu) = (x.dims2()?, w.dims2()?, Gpu::of(x.storage));
     let (x, w, bias) = (gpu.read(&x)?, gpu.read(&w)?, gpu.read_as(DType::F32, &bias)?);
     let storage = same("the weight", x.storage, w.storage)?;
@@ -41,9 +41,9 @@ pub(super) fn forward(
 
 /// `dy` (B, O) and `w` (O, I) to `dx` (B, I); through a ReLU, 0 where `x` is not above 0.
 pub(super) fn input_gradient(
-    [dy, w, x]: [Input<'_, CudaStorage>; 3],
+    [dy, w, x]: op::CudaInputs<'_, 3>,
     through_relu: bool,
-) -> Result<Outputs<CudaStorage>> {
+) -> Result<op::CudaOutputs> {
     let ((n, k), (_, m), gpu) = (dy.dims2()?, w.dims2()?, Gpu::of(dy.storage));
     let (dy, w, x) = (gpu.read(&dy)?, gpu.read(&w)?, gpu.read(&x)?);
     let storage = same("the weight", dy.storage, w.storage)?;
@@ -60,9 +60,7 @@ pub(super) fn input_gradient(
 }
 
 /// `x` (B, I) and `dy` (B, O) to `dw` (O, I), of the same storage, and `db` (O), f32.
-pub(super) fn weight_gradient(
-    [x, dy]: [Input<'_, CudaStorage>; 2],
-) -> Result<Outputs<CudaStorage>> {
+pub(super) fn weight_gradient([x, dy]: op::CudaInputs<'_, 2>) -> Result<op::CudaOutputs> {
     let ((k, m), (_, n), gpu) = (x.dims2()?, dy.dims2()?, Gpu::of(x.storage));
     let (x, dy) = (gpu.read(&x)?, gpu.read(&dy)?);
     let storage = same("the gradient", x.storage, dy.storage)?;

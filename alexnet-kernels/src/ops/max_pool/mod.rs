@@ -25,16 +25,14 @@ mod cuda;
 pub(crate) mod launch;
 pub(crate) mod reference;
 
-#[cfg(feature = "cuda")]
-use candle_core::CudaStorage;
-use candle_core::{CpuStorage, DType, Module, Result, Tensor, bail};
+use candle_core::{CpuStorage, DType, Module, Result, Tensor, WithDType, bail};
 
 use self::cpu::{Argmax, Maxima};
 use self::launch::PoolSize;
-use crate::check::{check_shape, dims4};
-use crate::cpu::scratch::{Element, uninit};
+use crate::check::{check_shape, dims};
+use crate::cpu::scratch::uninit;
 use crate::layout::{nchw, nhwc};
-use crate::op::{Apply, Input, Op, Outputs, produce};
+use crate::op::{self, Apply, Op, produce};
 use crate::ops::fusion::{Epilogue, InputGrad};
 use crate::ops::relu::through;
 
@@ -42,14 +40,12 @@ use crate::ops::relu::through;
 ///
 /// ```
 /// use alexnet_kernels::MaxPool2d;
-/// use candle_core::{Device, Module, Result, Tensor};
+/// use candle_core::{Device, Module, Tensor};
 ///
-/// # fn main() -> Result<()> {
 /// let x = Tensor::arange(0f32, 25.0, &Device::Cpu)?.reshape((1, 1, 5, 5))?;
 /// let y = MaxPool2d::new(3, 2).forward(&x)?; // windows overlap by a row and a column
 /// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [12.0, 14.0, 22.0, 24.0]);
-/// # Ok(())
-/// # }
+/// # Ok::<(), candle_core::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MaxPool2d {
@@ -132,7 +128,7 @@ impl MaxPool2d {
     ///
     /// Other ranks or dtypes, shapes that do not fit.
     pub fn backward(&self, argmax: &Tensor, dy: &Tensor, size: (usize, usize)) -> Result<Tensor> {
-        let (batch, channels, _, _) = dims4("max-pool", "the gradient", dy)?;
+        let [batch, channels, ..] = dims::<4>("max-pool", "the gradient", dy)?;
         let size = self.size(batch, channels, size)?;
         let (out_h, out_w) = size.output;
         check_shape("max-pool", "the gradient", dy, &[batch, channels, out_h, out_w])?;
@@ -146,7 +142,7 @@ impl MaxPool2d {
 
     /// All sizes for an input `(B, C, H, W)`.
     fn size_for(&self, x: &Tensor) -> Result<PoolSize> {
-        let (batch, channels, h, w) = dims4("max-pool", "the input", x)?;
+        let [batch, channels, h, w] = dims("max-pool", "the input", x)?;
         self.size(batch, channels, (h, w))
     }
 
@@ -181,7 +177,7 @@ struct Forward {
 impl Op<1> for Forward {
     const NAME: &'static str = "max-pool";
 
-    fn cpu(&self, [x]: [Input<'_, CpuStorage>; 1]) -> Result<Outputs<CpuStorage>> {
+    fn cpu(&self, [x]: op::CpuInputs<'_, 1>) -> Result<op::CpuOutputs> {
         let (size, x) = (&self.size, x.values()?);
         let how = Maxima { epilogue: self.epilogue, through_relu: false };
         produce(size.output_shape(), |y| {
@@ -191,11 +187,11 @@ impl Op<1> for Forward {
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda(&self, [x]: [Input<'_, CudaStorage>; 1]) -> Result<Outputs<CudaStorage>> {
+    fn cuda(&self, [x]: op::CudaInputs<'_, 1>) -> Result<op::CudaOutputs> {
         cuda::max_pool(&self.size, &x, self.epilogue == Epilogue::Relu)
     }
 
-    fn gradients(&self, [x]: [&Tensor; 1], y: &Tensor, dy: &Tensor) -> Result<[Option<Tensor>; 1]> {
+    fn gradients(&self, [x]: [&Tensor; 1], y: &Tensor, dy: &Tensor) -> Result<op::Grads<1>> {
         let (size, how) = (self.size, Maxima { epilogue: Epilogue::None, through_relu: false });
         let (_, argmax) = ForwardArgmax { size, how }.run_two([x])?;
         let dy = through(self.epilogue, y, dy)?;
@@ -210,11 +206,11 @@ struct ForwardArgmax {
 }
 
 impl ForwardArgmax {
-    fn run_cpu<A: Argmax + Element>(
+    fn run_cpu<A: Argmax + WithDType>(
         &self,
         x: &[f32],
         storage: fn(Vec<A>) -> CpuStorage,
-    ) -> Result<Outputs<CpuStorage>> {
+    ) -> Result<op::CpuOutputs> {
         // SAFETY: `maxima` writes all of it.
         let mut argmax = unsafe { uninit::<A>(self.size.outputs())? };
         let y = produce(self.size.output_shape(), |y| {
@@ -228,7 +224,7 @@ impl ForwardArgmax {
 impl Op<1> for ForwardArgmax {
     const NAME: &'static str = "max-pool";
 
-    fn cpu(&self, [x]: [Input<'_, CpuStorage>; 1]) -> Result<Outputs<CpuStorage>> {
+    fn cpu(&self, [x]: op::CpuInputs<'_, 1>) -> Result<op::CpuOutputs> {
         match self.size.argmax_dtype() {
             DType::U8 => self.run_cpu(x.values()?, CpuStorage::U8),
             _ => self.run_cpu(x.values()?, CpuStorage::U32),
@@ -236,7 +232,7 @@ impl Op<1> for ForwardArgmax {
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda(&self, [x]: [Input<'_, CudaStorage>; 1]) -> Result<Outputs<CudaStorage>> {
+    fn cuda(&self, [x]: op::CudaInputs<'_, 1>) -> Result<op::CudaOutputs> {
         let Maxima { epilogue, through_relu } = self.how;
         cuda::max_pool(&self.size, &x, epilogue == Epilogue::Relu || through_relu)
     }
@@ -248,7 +244,7 @@ struct Backward(PoolSize);
 impl Op<2> for Backward {
     const NAME: &'static str = "max-pool-backward";
 
-    fn cpu(&self, [argmax, dy]: [Input<'_, CpuStorage>; 2]) -> Result<Outputs<CpuStorage>> {
+    fn cpu(&self, [argmax, dy]: op::CpuInputs<'_, 2>) -> Result<op::CpuOutputs> {
         let dy = dy.values()?;
         produce(self.0.input_shape(), |dx| {
             match self.0.argmax_dtype() {
@@ -260,7 +256,7 @@ impl Op<2> for Backward {
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda(&self, inputs: [Input<'_, CudaStorage>; 2]) -> Result<Outputs<CudaStorage>> {
+    fn cuda(&self, inputs: op::CudaInputs<'_, 2>) -> Result<op::CudaOutputs> {
         cuda::max_pool_backward(&self.0, inputs)
     }
 }

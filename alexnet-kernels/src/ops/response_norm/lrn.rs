@@ -32,21 +32,19 @@ use crate::cpu::simd::vectorized;
 use crate::cuda::gpu::{binary, unary};
 use crate::cuda::launch::MapSize;
 #[cfg(feature = "cuda")]
-use crate::op::{Input, Outputs};
+use crate::op::{self, Input};
 use crate::ops::fusion::InputGrad;
 
 /// Local response normalization across channels.
 ///
 /// ```
 /// use alexnet_kernels::Lrn;
-/// use candle_core::{Device, Module, Result, Tensor};
+/// use candle_core::{Device, Module, Tensor};
 ///
-/// # fn main() -> Result<()> {
 /// let x = Tensor::new(&[2f32, 2.0, 0.0], &Device::Cpu)?.reshape((1, 3, 1, 1))?;
 /// let y = Lrn::new(3).alpha(3.0).beta(1.0).k(8.0).forward(&x)?; // s = 16, 16, 12
 /// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [0.125, 0.125, 0.0]);
-/// # Ok(())
-/// # }
+/// # Ok::<(), candle_core::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Lrn {
@@ -147,7 +145,7 @@ impl ResponseNorm for Lrn {
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda(&self, size: MapSize, x: &Input<'_, CudaStorage>) -> Result<Outputs<CudaStorage>> {
+    fn cuda(&self, size: MapSize, x: &Input<'_, CudaStorage>) -> Result<op::CudaOutputs> {
         let constants = self.constants(size.channels);
         unary(x, |storage, [x, y]| launch::lrn(storage, &constants, x, y))
     }
@@ -158,7 +156,7 @@ impl ResponseNorm for Lrn {
         size: MapSize,
         inputs: [&Input<'_, CudaStorage>; 2],
         through_relu: bool,
-    ) -> Result<Outputs<CudaStorage>> {
+    ) -> Result<op::CudaOutputs> {
         let constants = self.constants(size.channels);
         binary(inputs, |storage, spans| {
             launch::lrn_backward(storage, &constants, spans, through_relu)

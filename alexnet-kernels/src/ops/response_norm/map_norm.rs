@@ -23,28 +23,27 @@ use super::launch::MapConstants;
 use super::norm::{self, ImageKernel, ResponseNorm};
 use super::power::Power;
 use super::window_sums::window_sums;
+use crate::cpu::elementwise::zero_part_where_not_positive;
 use crate::cpu::scratch::with_scratch;
 use crate::cpu::simd::vectorized;
 #[cfg(feature = "cuda")]
 use crate::cuda::gpu::{Gpu, same, unary};
 use crate::cuda::launch::MapSize;
 #[cfg(feature = "cuda")]
-use crate::op::{Input, Outputs};
+use crate::op::{self, Input};
 use crate::ops::fusion::InputGrad;
 
 /// Response normalization within a map.
 ///
 /// ```
 /// use alexnet_kernels::MapNorm;
-/// use candle_core::{Device, Module, Result, Tensor};
+/// use candle_core::{Device, Module, Tensor};
 ///
-/// # fn main() -> Result<()> {
 /// let x = Tensor::new(&[2f32, 2.0, 0.0], &Device::Cpu)?.reshape((1, 1, 1, 3))?;
 /// let norm = MapNorm { n: 3, alpha: 9.0, beta: 1.0, k: 8.0 }; // s = 16, 16, 12
 /// let y = norm.forward(&x)?;
 /// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [0.125, 0.125, 0.0]);
-/// # Ok(())
-/// # }
+/// # Ok::<(), candle_core::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MapNorm {
@@ -103,7 +102,7 @@ impl ResponseNorm for MapNorm {
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda(&self, size: MapSize, x: &Input<'_, CudaStorage>) -> Result<Outputs<CudaStorage>> {
+    fn cuda(&self, size: MapSize, x: &Input<'_, CudaStorage>) -> Result<op::CudaOutputs> {
         unary(x, |storage, spans| launch::map_norm(storage, size, &self.constants(size), spans))
     }
 
@@ -113,7 +112,7 @@ impl ResponseNorm for MapNorm {
         size: MapSize,
         [x, dy]: [&Input<'_, CudaStorage>; 2],
         through_relu: bool,
-    ) -> Result<Outputs<CudaStorage>> {
+    ) -> Result<op::CudaOutputs> {
         let (gpu, shape, constants) = (Gpu::of(x.storage), x.shape(), &self.constants(size));
         let (x, dy) = (gpu.read(x)?, gpu.read(dy)?);
         let storage = same("the gradient", x.storage, dy.storage)?;
@@ -151,7 +150,7 @@ impl ImageKernel for MapKernel {
     fn backward(&self, x: &[f32], dy: &[f32], through_relu: bool, dx: &mut [f32]) {
         with_scratch(x.len(), |shares| self.gradient(x, dy, shares, dx)); // shares (H, W, C)
         if through_relu {
-            dx.iter_mut().zip(x).for_each(|(dx, x)| *dx = if *x > 0.0 { *dx } else { 0.0 });
+            zero_part_where_not_positive(x, dx);
         }
     }
 }

@@ -38,17 +38,15 @@ impl Sgd {
     ///
     /// ```
     /// use alexnet_kernels::Sgd;
-    /// use candle_core::{Device, Result, Tensor};
+    /// use candle_core::{Device, Tensor};
     ///
-    /// # fn main() -> Result<()> {
     /// let state = Tensor::new(&[[1f32], [0.0]], &Device::Cpu)?; // one weight, with velocity 0
     /// let sgd = Sgd { rate: 0.5, momentum: 0.5, decay: 0.0 };
     /// for _ in 0..2 {
     ///     sgd.update(&state, &Tensor::new(&[1f32], &Device::Cpu)?)?;
     /// }
     /// assert_eq!(state.to_vec2::<f32>()?, [[-0.25], [-0.75]]);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), candle_core::Error>(())
     /// ```
     ///
     /// # Errors

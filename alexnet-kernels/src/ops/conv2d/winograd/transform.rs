@@ -9,7 +9,10 @@ use crate::ops::conv2d::geometry::Geometry;
 
 /// `Bᵀ d` of a line of pixels.
 #[inline(always)]
-fn input_line<S: Simd>(s: S, [d0, d1, d2, d3, d4, d5]: [S::f32s; TILE]) -> [S::f32s; TILE] {
+pub(super) fn input_line<S: Simd>(
+    s: S,
+    [d0, d1, d2, d3, d4, d5]: [S::f32s; TILE],
+) -> [S::f32s; TILE] {
     let (a, b) = (s.sub_f32s(d4, d2), s.sub_f32s(d3, d1));
     [
         mul_add(s, -1.5, b, mul_add(s, -2.0, d2, s.add_f32s(d0, d4))),
@@ -42,7 +45,7 @@ fn output_line<S: Simd, const M: usize>(
 
 /// `A dy` of a line of gradients.
 #[inline(always)]
-fn output_grad_line<S: Simd, const M: usize>(s: S, dy: [S::f32s; M]) -> [S::f32s; TILE] {
+pub(super) fn output_grad_line<S: Simd, const M: usize>(s: S, dy: [S::f32s; M]) -> [S::f32s; TILE] {
     let (one, minus_one) = (evaluate(s, dy, 1.0), evaluate(s, dy, -1.0));
     [dy[0], one, minus_one, evaluate(s, dy, 2.0), evaluate(s, dy, -0.5), dy[M - 1]]
 }
@@ -122,42 +125,29 @@ pub(super) fn corner(
     (at(row, g.padding.top), at(column, g.padding.left))
 }
 
-/// `Bᵀ d B` of a vector of channels: loads those from `channel` on of the pixels at `from`, and
-/// stores the 36 positions `step` floats apart.
+/// `Bᵀ d B` by [`input_line`], or `A dY Aᵀ` by [`output_grad_line`], of a vector of channels: loads
+/// those from `channel` on of the pixels at `from`, and stores the 36 positions `step` floats apart.
 ///
 /// # Safety
 ///
 /// A vector can be read at each of `from` and written at each position.
 #[inline(always)]
-pub(super) unsafe fn input_transform<S: Simd>(
+pub(super) unsafe fn transform_tile<S: Simd, const N: usize>(
     simd: S,
-    from: &[[*const f32; TILE]; TILE],
+    line: impl Fn(S, [S::f32s; N]) -> [S::f32s; TILE],
+    from: &[[*const f32; N]; N],
     channel: usize,
     (to, step): (*mut f32, usize),
 ) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let tile = rows_and_columns(simd, load_tile(simd, from, channel), input_line);
-        store_positions::<S>(tile, to.add(channel), step);
+    let mut tile = [[simd.splat_f32s(0.0); N]; N];
+    for (vector, at) in tile.as_flattened_mut().iter_mut().zip(from.as_flattened()) {
+        // SAFETY: the caller's promise.
+        [*vector] = unsafe { load(at.add(channel)) };
     }
-}
-
-/// `A dY Aᵀ` of a vector of channels, which are loaded and stored as in [`input_transform`].
-///
-/// # Safety
-///
-/// That of [`input_transform`].
-#[inline(always)]
-pub(super) unsafe fn output_grad_transform<S: Simd, const M: usize>(
-    simd: S,
-    from: &[[*const f32; M]; M],
-    channel: usize,
-    (to, step): (*mut f32, usize),
-) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let tile = rows_and_columns(simd, load_tile(simd, from, channel), output_grad_line);
-        store_positions::<S>(tile, to.add(channel), step);
+    let tile = rows_and_columns(simd, tile, line);
+    for (position, vector) in tile.as_flattened().iter().enumerate() {
+        // SAFETY: the caller's promise.
+        unsafe { store([*vector], to.add(channel + position * step)) };
     }
 }
 
@@ -177,28 +167,4 @@ pub(super) unsafe fn output_transform<S: Simd, const M: usize>(
         [*vector] = unsafe { load(from.add(position * step)) };
     }
     rows_and_columns(simd, tile, output_line)
-}
-
-/// Loads a vector `channel` floats after each of `from`.
-#[inline(always)]
-unsafe fn load_tile<S: Simd, const N: usize>(
-    simd: S,
-    from: &[[*const f32; N]; N],
-    channel: usize,
-) -> [[S::f32s; N]; N] {
-    let mut tile = [[simd.splat_f32s(0.0); N]; N];
-    for (vector, at) in tile.as_flattened_mut().iter_mut().zip(from.as_flattened()) {
-        // SAFETY: the caller's promise: a vector can be read there.
-        [*vector] = unsafe { load(at.add(channel)) };
-    }
-    tile
-}
-
-/// Stores the vectors of a tile at 36 positions `step` floats apart.
-#[inline(always)]
-unsafe fn store_positions<S: Simd>(tile: [[S::f32s; TILE]; TILE], to: *mut f32, step: usize) {
-    for (position, vector) in tile.as_flattened().iter().enumerate() {
-        // SAFETY: the caller's promise: a vector can be written at each position.
-        unsafe { store([*vector], to.add(position * step)) };
-    }
 }
