@@ -76,6 +76,7 @@ fn the_cpu_needs_no_opening() {
     let cpu = ComputeDevice::cpu();
     assert_eq!((cpu.activations(), cpu.is_async(), cpu.memory()), (DType::F32, false, None));
     assert_eq!((cpu.model(), cpu.peak_memory()), ("cpu".to_owned(), None));
+    assert!(cpu.wait().is_ok());
 }
 
 #[test]

@@ -89,6 +89,15 @@ impl ComputeDevice {
         !self.device.is_cpu()
     }
 
+    /// Waits until all queued operations are done.
+    ///
+    /// # Errors
+    ///
+    /// What went wrong in one of them.
+    pub fn wait(&self) -> candle_core::Result<()> {
+        self.device.synchronize()
+    }
+
     /// The name that the maker gave the device; `cpu` for the CPU.
     pub fn model(&self) -> String {
         match &self.device {
