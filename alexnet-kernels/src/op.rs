@@ -28,16 +28,6 @@ impl<S> Input<'_, S> {
         self.layout.shape()
     }
 
-    /// The dimensions of an input of rank 4, `(B, H, W, C)` for activations.
-    pub(crate) fn dims4(&self) -> Result<(usize, usize, usize, usize)> {
-        self.shape().dims4()
-    }
-
-    /// The dimensions of an input of rank 2.
-    pub(crate) fn dims2(&self) -> Result<(usize, usize)> {
-        self.shape().dims2()
-    }
-
     /// The range of the elements in the storage; an error for strided layouts.
     pub(crate) fn dense_range(&self) -> Result<(usize, usize)> {
         let strided = || candle_core::Error::RequiresContiguous { op: self.op }.bt();

@@ -51,12 +51,13 @@ fn precisions() {
 
 #[test]
 fn the_cpu_computes_in_f32_only() {
-    assert!(DeviceName::Cpu.open(DeviceOptions::default()).is_ok_and(|device| device.is_cpu()));
+    let cpu = ComputeDevice::open(DeviceName::Cpu, DeviceOptions::default());
+    assert!(cpu.is_ok_and(|cpu| cpu.device().is_cpu()));
     for precision in [Precision::Tf32, Precision::Bf16] {
         let options = DeviceOptions { precision, ..Default::default() };
-        let error = DeviceName::Cpu.open(options).map(|_| ()).expect_err("f32 only").to_string();
+        let error = ComputeDevice::open(DeviceName::Cpu, options).expect_err("f32 only");
         assert_eq!(
-            error,
+            error.to_string(),
             format!("precision {precision} needs a GPU: use --device cuda:0, or --precision f32")
         );
     }
@@ -65,7 +66,7 @@ fn the_cpu_computes_in_f32_only() {
 #[cfg(not(feature = "cuda"))]
 #[test]
 fn without_the_feature_a_gpu_is_refused_by_name() {
-    let error = DeviceName::Cuda(3).open(DeviceOptions::default()).map(|_| ());
+    let error = ComputeDevice::open(DeviceName::Cuda(3), DeviceOptions::default());
     let error = error.expect_err("built without CUDA").to_string();
     assert!(error.starts_with("cuda:3: ") && error.contains("--features cuda"), "{error}");
     assert_eq!(error.lines().count(), 1);

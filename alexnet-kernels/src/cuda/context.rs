@@ -72,7 +72,7 @@ pub(crate) fn with<R>(gpu: &Gpu, f: impl FnOnce(&mut CudaContext) -> Result<R>) 
     let Some(context) = lock(&ALL).get(&gpu.device.id()).cloned() else {
         bail!(
             "convolutions and dense layers need a device that was opened by \
-             alexnet_kernels::DeviceName::open"
+             alexnet_kernels::ComputeDevice::open"
         )
     };
     gpu.stream.context().bind_to_thread().w()?;

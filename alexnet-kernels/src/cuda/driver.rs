@@ -8,8 +8,7 @@ use candle_core::cuda::cudarc::driver::{result, sys};
 
 use super::info::Pool;
 use super::{context, gpu};
-use crate::device::capability::{check_capability, refused};
-use crate::device::error::DeviceError;
+use crate::device::error::{DeviceError, check_capability, refused};
 use crate::device::name::DeviceName;
 use crate::device::precision::DeviceOptions;
 

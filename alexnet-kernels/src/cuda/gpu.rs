@@ -89,10 +89,7 @@ impl Gpu {
 
     /// Queues a kernel in the stream.
     pub(crate) fn run(&self, launch: &Launch) -> Result<()> {
-        let Some((_, ptx)) = PTX.iter().find(|(module, _)| *module == launch.module) else {
-            bail!("there is no kernel file {}", launch.module)
-        };
-        let module = format!("alexnet-{}", launch.module);
+        let (module, ptx) = (format!("alexnet-{}", launch.module), ptx(launch.module)?);
         let kernel = self.device.get_or_load_custom_func(&launch.kernel, &module, ptx)?;
         let mut builder = kernel.builder();
         for argument in &launch.arguments {
@@ -152,10 +149,14 @@ pub(crate) fn binary(
 
 /// Loads one kernel, so that a driver that cannot load this PTX says so when the GPU is opened.
 pub(crate) fn check_kernels(device: &CudaDevice) -> Result<()> {
-    let Some((module, ptx)) = PTX.iter().find(|(module, _)| *module == "bias") else {
-        return Ok(());
-    };
-    device.get_or_load_custom_func("bias_float_v1", &format!("alexnet-{module}"), ptx).map(|_| ())
+    device.get_or_load_custom_func("bias_float_v1", "alexnet-bias", ptx("bias")?).map(|_| ())
+}
+
+fn ptx(module: &str) -> Result<&'static str> {
+    match PTX.iter().find(|(name, _)| *name == module) {
+        Some((_, ptx)) => Ok(ptx),
+        None => bail!("there is no kernel file {module}"),
+    }
 }
 
 /// The `.cu` files as `build.rs` compiled them: name and PTX.

@@ -35,9 +35,18 @@ impl ComputeDevice {
     ///
     /// # Errors
     ///
-    /// Those of [`DeviceName::open`].
+    /// A build without CUDA, no driver, no such GPU, one that is too old, a library that is
+    /// missing; a precision that the device does not have.
     pub fn open(name: DeviceName, options: DeviceOptions) -> Result<Self, DeviceError> {
-        Ok(Self { name, device: name.open(options)?, options })
+        let device = match name {
+            DeviceName::Cpu if options.precision == Precision::F32 => Device::Cpu,
+            DeviceName::Cpu => return Err(DeviceError::NotOnCpu(options.precision)),
+            #[cfg(feature = "cuda")]
+            DeviceName::Cuda(ordinal) => crate::cuda::driver::open(name, ordinal, options)?,
+            #[cfg(not(feature = "cuda"))]
+            DeviceName::Cuda(_) => return Err(DeviceError::NotBuilt(name)),
+        };
+        Ok(Self { name, device, options })
     }
 
     /// Opens devices for a network whose towers are on devices of their own.
@@ -123,28 +132,6 @@ impl ComputeDevice {
             #[cfg(feature = "cuda")]
             Device::Cuda(gpu) => crate::cuda::info::peak_memory(gpu).ok(),
             _ => None,
-        }
-    }
-}
-
-impl DeviceName {
-    /// Opens the device for candle. Open a GPU once and clone: candle takes each opening for a
-    /// device of its own.
-    ///
-    /// # Errors
-    ///
-    /// A build without CUDA, no driver, no such GPU, one that is too old, a library that is
-    /// missing; a precision that the device does not have.
-    pub fn open(self, options: DeviceOptions) -> Result<Device, DeviceError> {
-        match self {
-            Self::Cpu => match options.precision {
-                Precision::F32 => Ok(Device::Cpu),
-                precision => Err(DeviceError::NotOnCpu(precision)),
-            },
-            #[cfg(feature = "cuda")]
-            Self::Cuda(ordinal) => crate::cuda::driver::open(self, ordinal, options),
-            #[cfg(not(feature = "cuda"))]
-            Self::Cuda(_) => Err(DeviceError::NotBuilt(self)),
         }
     }
 }

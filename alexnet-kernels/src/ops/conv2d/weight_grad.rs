@@ -235,16 +235,13 @@ fn add_tile<S: Simd, const R: usize, const V: usize>(
 /// `db` (O): the sum of the rows of `dy`, first within each image.
 fn bias_gradient(g: &Geometry, dy: &[f32], db: &mut [f32]) {
     let images = dy.par_chunks_exact(g.out_pixels() * g.out_channels);
-    let sums: Vec<Vec<f32>> = images
-        .map(|dy| {
-            let mut sums = vec![0.0; g.out_channels];
-            vectorized!(for row in dy.chunks_exact(g.out_channels) {
-                for (sum, dy) in sums.iter_mut().zip(row) {
-                    *sum += dy;
-                }
-            });
-            sums
-        })
-        .collect();
-    sum_rows(&sums.concat(), db);
+    let mut sums = vec![0.0; g.batch * g.out_channels];
+    sums.par_chunks_exact_mut(g.out_channels).zip(images).for_each(|(sums, dy)| {
+        vectorized!(for row in dy.chunks_exact(g.out_channels) {
+            for (sum, dy) in sums.iter_mut().zip(row) {
+                *sum += dy;
+            }
+        });
+    });
+    sum_rows(&sums, db);
 }

@@ -10,7 +10,7 @@ use crate::op;
 /// Logits (B, K) and labels (B) to losses (B), f32, and the gradient of the mean loss (B, K),
 /// stored as the logits are.
 pub(super) fn loss_and_grad([logits, labels]: op::CudaInputs<'_, 2>) -> Result<op::CudaOutputs> {
-    let (sizes, gpu) = (logits.dims2()?, Gpu::of(logits.storage));
+    let (sizes, gpu) = (logits.shape().dims2()?, Gpu::of(logits.storage));
     let (labels, shape) = (gpu.read_as(DType::U32, &labels)?, logits.shape());
     let logits = gpu.read(&logits)?;
     let losses = gpu.uninit(DType::F32, sizes.0)?;
@@ -22,7 +22,7 @@ pub(super) fn loss_and_grad([logits, labels]: op::CudaInputs<'_, 2>) -> Result<o
 
 /// Logits and labels to the mean loss, one f32.
 pub(super) fn mean_loss([logits, labels]: op::CudaInputs<'_, 2>) -> Result<op::CudaOutputs> {
-    let (sizes, gpu) = (logits.dims2()?, Gpu::of(logits.storage));
+    let (sizes, gpu) = (logits.shape().dims2()?, Gpu::of(logits.storage));
     let (logits, labels) = (gpu.read(&logits)?, gpu.read_as(DType::U32, &labels)?);
     let losses = gpu.uninit(DType::F32, sizes.0)?;
     gpu.produce(Storage::F32, (), |mean| {

@@ -83,7 +83,7 @@ fn check(logits: &Tensor, labels: &Tensor) -> Result<()> {
 fn checked_values<'a>(
     [logits, labels]: op::CpuInputs<'a, 2>,
 ) -> Result<(usize, &'a [f32], &'a [u32])> {
-    let (_, k) = logits.dims2()?;
+    let (_, k) = logits.shape().dims2()?;
     let (logits, labels) = (logits.values()?, labels.values::<u32>()?);
     if let Some((row, label)) = labels.iter().enumerate().find(|&(_, &l)| l as usize >= k) {
         bail!("{OP}: the label of row {row} is {label}, with {k} classes it must be below {k}")

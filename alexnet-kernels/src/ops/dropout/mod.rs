@@ -165,24 +165,6 @@ impl Dropout {
         }
     }
 
-    fn run(&self, mode: DropoutMode, rows: Rows, x: &[f32], y: &mut [f32]) {
-        let scale = self.factor(mode);
-        match mode {
-            DropoutMode::Train(key) => {
-                let images = y.par_chunks_mut(rows.row).zip(x.par_chunks(rows.row)).enumerate();
-                images.for_each(|(image, (y, x))| {
-                    self.masked(key, scale, image * rows.whole + rows.first, x, y);
-                });
-            }
-            DropoutMode::Test => map1(
-                x,
-                y,
-                #[inline(always)]
-                |x| scale * x,
-            ),
-        }
-    }
-
     /// `y` for elements whose numbers are `first` and those after it.
     fn masked(&self, key: DropoutKey, scale: f32, first: usize, x: &[f32], y: &mut [f32]) {
         let [step_low, step_high] = halves(key.step);
@@ -224,9 +206,23 @@ impl Op<1> for Masked {
     const NAME: &'static str = "dropout";
 
     fn cpu(&self, [x]: op::CpuInputs<'_, 1>) -> Result<op::CpuOutputs> {
-        let values = x.values::<f32>()?;
-        produce(x.shape(), |y| {
-            self.dropout.run(self.mode, self.rows, values, y);
+        let (shape, x, factor) = (x.shape(), x.values()?, self.dropout.factor(self.mode));
+        let Rows { row, first, whole } = self.rows;
+        produce(shape, |y| {
+            match self.mode {
+                DropoutMode::Train(key) => {
+                    let images = y.par_chunks_mut(row).zip(x.par_chunks(row)).enumerate();
+                    images.for_each(|(image, (y, x))| {
+                        self.dropout.masked(key, factor, image * whole + first, x, y);
+                    });
+                }
+                DropoutMode::Test => map1(
+                    x,
+                    y,
+                    #[inline(always)]
+                    |x| factor * x,
+                ),
+            }
             Ok(())
         })
     }

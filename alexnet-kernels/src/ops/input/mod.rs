@@ -144,7 +144,7 @@ impl Op<3> for Normalize {
 
     fn cpu(&self, inputs: op::CpuInputs<'_, 3>) -> Result<op::CpuOutputs> {
         let [pixels, mean, shift] = inputs;
-        let (shape, (_, h, w, _)) = (pixels.shape(), pixels.dims4()?);
+        let (shape, (_, h, w, _)) = (pixels.shape(), pixels.shape().dims4()?);
         // A mean of one pixel is repeated to a row of a crop, which is the mean of all rows.
         let (rows, columns) =
             mean.shape().dims3().map_or((1, w), |(rows, columns, _)| (rows, columns));

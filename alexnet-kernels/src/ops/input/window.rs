@@ -20,7 +20,7 @@ pub struct Window {
 pub struct Windows {
     list: Vec<Window>, // (B)
     #[cfg(feature = "cuda")]
-    on_gpu: Option<Tensor>, // (B, 3) u32: top, left, flip
+    pub(super) on_gpu: Option<Tensor>, // (B, 3) u32: top, left, flip
 }
 
 impl Windows {
@@ -50,15 +50,6 @@ impl Windows {
     /// The window of each crop.
     pub fn list(&self) -> &[Window] {
         &self.list
-    }
-
-    /// The words, `(B, 3)` u32.
-    #[cfg(feature = "cuda")]
-    pub(crate) fn on_gpu(&self) -> Result<&Tensor> {
-        match &self.on_gpu {
-            Some(words) => Ok(words),
-            None => bail!("input: the windows are not on the GPU"),
-        }
     }
 }
 

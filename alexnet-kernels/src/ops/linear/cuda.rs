@@ -17,7 +17,7 @@ pub(super) fn forward(
     [x, w, bias]: op::CudaInputs<'_, 3>,
     epilogue: Epilogue,
 ) -> Result<op::CudaOutputs> {
-    let ((n, k), (m, _), gpu) = (x.dims2()?, w.dims2()?, Gpu::of(x.storage));
+    let ((n, k), (m, _), gpu) = (x.shape().dims2()?, w.shape().dims2()?, Gpu::of(x.storage));
     let (x, w, bias) = (gpu.read(&x)?, gpu.read(&w)?, gpu.read_as(DType::F32, &bias)?);
     let storage = same("the weight", x.storage, w.storage)?;
     let relu = epilogue == Epilogue::Relu;
@@ -44,7 +44,7 @@ pub(super) fn input_gradient(
     [dy, w, x]: op::CudaInputs<'_, 3>,
     through_relu: bool,
 ) -> Result<op::CudaOutputs> {
-    let ((n, k), (_, m), gpu) = (dy.dims2()?, w.dims2()?, Gpu::of(dy.storage));
+    let ((n, k), (_, m), gpu) = (dy.shape().dims2()?, w.shape().dims2()?, Gpu::of(dy.storage));
     let (dy, w, x) = (gpu.read(&dy)?, gpu.read(&w)?, gpu.read(&x)?);
     let storage = same("the weight", dy.storage, w.storage)?;
     let (transposed, epilogue) = ([false, false], cublaslt::Epilogue::None);
@@ -61,7 +61,7 @@ pub(super) fn input_gradient(
 
 /// `x` (B, I) and `dy` (B, O) to `dw` (O, I), of the same storage, and `db` (O), f32.
 pub(super) fn weight_gradient([x, dy]: op::CudaInputs<'_, 2>) -> Result<op::CudaOutputs> {
-    let ((k, m), (_, n), gpu) = (x.dims2()?, dy.dims2()?, Gpu::of(x.storage));
+    let ((k, m), (_, n), gpu) = (x.shape().dims2()?, dy.shape().dims2()?, Gpu::of(x.storage));
     let (x, dy) = (gpu.read(&x)?, gpu.read(&dy)?);
     let storage = same("the gradient", x.storage, dy.storage)?;
     let (transposed, epilogue) = ([false, true], cublaslt::Epilogue::None);

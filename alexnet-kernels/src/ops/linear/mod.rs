@@ -137,7 +137,7 @@ fn on_device(w: &Tensor) -> Result<Tensor> {
 
 /// An input of rank 2 with any strides as a matrix.
 fn matrix<'a>(x: &Input<'a, CpuStorage>) -> Result<Matrix<'a>> {
-    let (dims, &[row, column]) = (x.dims2()?, x.layout.stride()) else {
+    let (dims, &[row, column]) = (x.shape().dims2()?, x.layout.stride()) else {
         bail!("linear: expected 2 dimensions, got {:?}", x.shape())
     };
     Ok(Matrix::new(&x.storage.as_slice::<f32>()?[x.layout.start_offset()..], dims, (row, column)))
@@ -176,7 +176,7 @@ impl Op<3> for Forward {
     const NAME: &'static str = "linear";
 
     fn cpu(&self, [x, w, bias]: op::CpuInputs<'_, 3>) -> Result<op::CpuOutputs> {
-        let ((batch, inputs), (out, _)) = (x.dims2()?, w.dims2()?);
+        let ((batch, inputs), (out, _)) = (x.shape().dims2()?, w.shape().dims2()?);
         let (x, w, bias) = (x.values()?, (matrix(&w)?, out, inputs), bias.values::<f32>()?);
         produce((batch, out), |y| match self.epilogue {
             Epilogue::Relu => times(x, w, y, |y, o| relu(y + bias[o])),
@@ -205,7 +205,7 @@ impl Op<3> for InputGradient {
     const NAME: &'static str = "linear-input-gradient";
 
     fn cpu(&self, [dy, w, x]: op::CpuInputs<'_, 3>) -> Result<op::CpuOutputs> {
-        let ((batch, out), (_, inputs)) = (dy.dims2()?, w.dims2()?);
+        let ((batch, out), (_, inputs)) = (dy.shape().dims2()?, w.shape().dims2()?);
         let (dy, w) = (dy.values()?, (matrix(&w)?.transposed(), inputs, out));
         produce((batch, inputs), |dx| {
             times(dy, w, dx, |dx, _| dx)?;
@@ -229,7 +229,7 @@ impl Op<2> for WeightGrad {
     const NAME: &'static str = "linear-weight-gradient";
 
     fn cpu(&self, [x, dy]: op::CpuInputs<'_, 2>) -> Result<op::CpuOutputs> {
-        let ((batch, inputs), (_, out)) = (x.dims2()?, dy.dims2()?);
+        let ((batch, inputs), (_, out)) = (x.shape().dims2()?, dy.shape().dims2()?);
         let (x, dy) = (x.values()?, dy.values()?);
         // SAFETY: `sum_rows` writes all of it.
         let mut db = unsafe { uninit::<f32>(out)? };

@@ -141,7 +141,8 @@ impl ResponseNorm for Lrn {
     }
 
     fn kernel(&self, size: MapSize) -> RowKernel {
-        RowKernel::new(self.constants(size.channels))
+        let constants = self.constants(size.channels);
+        RowKernel { rows: Rows::new(constants.row, constants.radius), constants }
     }
 
     #[cfg(feature = "cuda")]
@@ -173,10 +174,6 @@ pub(super) struct RowKernel {
 }
 
 impl RowKernel {
-    fn new(constants: LrnConstants) -> Self {
-        Self { rows: Rows::new(constants.row, constants.radius), constants }
-    }
-
     /// `s` of each window of the rows of `x`.
     #[inline(always)]
     fn scales(&self, x: &[f32], squares: &mut [f32], s: &mut [f32]) {

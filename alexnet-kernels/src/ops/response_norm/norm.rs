@@ -73,7 +73,7 @@ fn check<N: ResponseNorm>(norm: N, x: &Tensor) -> Result<&'static str> {
 }
 
 fn map_size<S>(x: &Input<'_, S>) -> Result<MapSize> {
-    let (_, height, width, channels) = x.dims4()?;
+    let (_, height, width, channels) = x.shape().dims4()?;
     Ok(MapSize { height, width, channels })
 }
 

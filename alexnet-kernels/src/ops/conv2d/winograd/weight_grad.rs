@@ -52,16 +52,8 @@ pub(in crate::ops::conv2d) fn weight_gradient(
             let number = first + number;
             with_scratch(g.group_channels().max(layout.micro.width), |zeros| {
                 zeros.fill(0.0);
-                pulp::Arch::new().dispatch(Transform {
-                    g,
-                    tiling,
-                    layout,
-                    number,
-                    x,
-                    dy,
-                    zeros,
-                    to,
-                });
+                let task = Transform { g, tiling, layout, number, x, dy, zeros, to };
+                pulp::Arch::new().dispatch(task);
             });
         });
         sums.par_chunks_mut(matrix).enumerate().for_each(|(number, sums)| {
