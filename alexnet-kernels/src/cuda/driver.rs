@@ -23,15 +23,14 @@ pub(crate) fn open(
 ) -> Result<Device, DeviceError> {
     check_driver(name, ordinal)?;
     check_libraries(name)?;
-    let says =
-        |e: candle_core::Error| DeviceError::Driver { name, reason: first_line(&e.to_string()) };
+    let says = |e| DeviceError::Driver { name, reason: first_line(&e) };
     // The device gets a stream of its own: on the default per-thread stream two host threads would
     // race.
     let device = Device::new_cuda_with_stream(ordinal).map_err(says)?;
     let Device::Cuda(gpu) = &device else { return Err(DeviceError::NotBuilt(name)) };
     settings(gpu).map_err(says)?;
     gpu::check_kernels(gpu)
-        .map_err(|e| DeviceError::DriverTooOld { name, reason: first_line(&e.to_string()) })?;
+        .map_err(|e| DeviceError::DriverTooOld { name, reason: first_line(&e) })?;
     context::register(gpu, name, options)?;
     Ok(device)
 }
@@ -94,6 +93,6 @@ fn settings(gpu: &CudaDevice) -> candle_core::Result<()> {
 }
 
 /// The message without the backtrace that candle appends below it.
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().trim().to_owned()
+fn first_line(error: &candle_core::Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().trim().to_owned()
 }

@@ -90,10 +90,9 @@ impl PinnedStaging {
         let pixels = fill(copies, &mut slot.pixels, batch.pixels)?;
         let shift = fill(copies, &mut slot.shift, batch.shift.as_flattened())?;
         let labels = fill(copies, &mut slot.labels, batch.labels)?;
-        let windows_there = if windows.is_empty() {
-            None
-        } else {
-            Some(fill(copies, &mut slot.windows, &windows)?.reshape((b, 3))?)
+        let on_gpu = match &windows[..] {
+            [] => None,
+            windows => Some(fill(copies, &mut slot.windows, windows)?.reshape((b, 3))?),
         };
         let copied = copies.record_event(None).w()?;
         gpu.stream.wait(&copied).w()?;
@@ -104,7 +103,7 @@ impl PinnedStaging {
             pixels: pixels.reshape((b, h, w, 3))?,
             shift: shift.reshape((b, 3))?,
             labels,
-            windows: Windows::sent(batch.windows, windows_there),
+            windows: Windows { list: batch.windows.to_vec(), on_gpu },
             slot: number,
         })
     }

@@ -24,7 +24,6 @@
 //! call. The order of sums follows from the sizes alone, so the result has the same bits for any
 //! number of threads.
 
-mod backward;
 mod col2im;
 pub(crate) mod config;
 mod cpu;
@@ -36,7 +35,6 @@ mod cudnn;
 mod cudnn_descriptors;
 mod direct;
 mod epilogue;
-mod forward;
 mod geometry;
 mod input_grad;
 pub(crate) mod launch;
@@ -47,13 +45,16 @@ mod winograd;
 use candle_core::{Module, Result, Tensor};
 
 use self::config::Conv2dConfig;
-use self::forward::Forward;
+use self::cpu::convolve;
 use self::geometry::Geometry;
+use self::input_grad::InputGradient;
+use self::weight_grad::WeightGrad;
 use crate::check::{check_shape, dims};
 use crate::layout::{nchw, nhwc};
-use crate::op::Apply;
+use crate::op::{self, Apply, Op, produce};
 use crate::ops::bias::bias_or_zeros;
 use crate::ops::fusion::{Epilogue, InputGrad, LayerGrads};
+use crate::ops::relu::through;
 
 /// A convolution with its weights `(O, C/groups, kH, kW)` and its bias `(O)`.
 ///
@@ -99,10 +100,8 @@ impl Conv2d {
     }
 
     /// The gradients, given `x` `(B, C, H, W)` and `dy` `(B, O, H', W')`, the gradient with respect
-    /// to the output.
-    ///
-    /// With a ReLU as epilogue, `dy` is the gradient with respect to the ReLU's input: the next
-    /// layer gives that with [`InputGrad::ThroughRelu`].
+    /// to the output, or with a ReLU as epilogue with respect to the ReLU's input: the next layer
+    /// gives that with [`InputGrad::ThroughRelu`].
     ///
     /// # Errors
     ///
@@ -112,8 +111,7 @@ impl Conv2d {
         let (out_h, out_w) = geometry.output;
         let shape = [geometry.batch, geometry.out_channels, out_h, out_w];
         check_shape("conv2d", "the gradient", dy, &shape)?;
-        let grads =
-            backward::backward(geometry, &nhwc(x)?, &nhwc(&self.weight)?, &nhwc(dy)?, input)?;
+        let grads = backward(geometry, &nhwc(x)?, &nhwc(&self.weight)?, &nhwc(dy)?, input)?;
         Ok(LayerGrads {
             input: grads.input.as_ref().map(nchw).transpose()?,
             weight: nchw(&grads.weight)?,
@@ -157,4 +155,57 @@ pub fn conv2d(
     config: &Conv2dConfig,
 ) -> Result<Tensor> {
     Conv2d::new(weight.clone(), bias_or_zeros(bias, weight)?, *config)?.forward(x)
+}
+
+/// The gradients, given `x` (B, H, W, C), `w` (O, kH, kW, C/groups) and `dy` (B, H', W', O), in the
+/// layout of `x` and `w`.
+fn backward(
+    geometry: Geometry,
+    x: &Tensor,
+    w: &Tensor,
+    dy: &Tensor,
+    input: InputGrad,
+) -> Result<LayerGrads> {
+    let (weight, bias) = WeightGrad(geometry).run_two([x, dy])?;
+    let input = match input {
+        InputGrad::Skip => None,
+        _ => {
+            let op = InputGradient { geometry, through_relu: input.through_relu() };
+            Some(op.run_one([dy, w, x])?)
+        }
+    };
+    Ok(LayerGrads { input, weight, bias })
+}
+
+/// `(x (B, H, W, C), w (O, kH, kW, C/groups), bias (O)) → y (B, H', W', O)`.
+struct Forward {
+    geometry: Geometry,
+    epilogue: Epilogue,
+}
+
+impl Op<3> for Forward {
+    const NAME: &'static str = "conv2d";
+
+    fn cpu(&self, [x, w, bias]: op::CpuInputs<'_, 3>) -> Result<op::CpuOutputs> {
+        let (x, w, bias) = (x.values()?, w.values::<f32>()?, bias.values()?);
+        let g = &self.geometry;
+        produce(g.output_shape(), |y| {
+            let epilogue = match self.epilogue {
+                Epilogue::None => epilogue::Epilogue::Bias(bias),
+                Epilogue::Relu => epilogue::Epilogue::BiasRelu(bias),
+            };
+            convolve(g, x, |o, k| w[o * g.patch() + k], epilogue, y)
+        })
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda(&self, inputs: op::CudaInputs<'_, 3>) -> Result<op::CudaOutputs> {
+        cuda::forward(&self.geometry, inputs, self.epilogue)
+    }
+
+    fn gradients(&self, [x, w, _]: [&Tensor; 3], y: &Tensor, dy: &Tensor) -> Result<op::Grads<3>> {
+        let dy = through(self.epilogue, y, dy)?;
+        let grads = backward(self.geometry, x, w, &dy, InputGrad::Plain)?;
+        Ok([grads.input, Some(grads.weight), Some(grads.bias)])
+    }
 }

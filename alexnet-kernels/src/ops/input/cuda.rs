@@ -1,11 +1,12 @@
 //! The input layer on GPUs.
 
-use candle_core::{DType, Result, Storage, Tensor, bail};
+use candle_core::{DType, Result, bail};
 
 use super::Input;
 use super::launch;
 use super::window::Windows;
 use crate::cuda::gpu::Gpu;
+use crate::cuda::launch::Storage;
 use crate::op;
 
 /// Pixels (B, H, W, 3), a mean and shifts to activations; with windows the mean is that of whole
@@ -16,7 +17,7 @@ pub(super) fn input(
     [pixels, mean, shift]: op::CudaInputs<'_, 3>,
 ) -> Result<op::CudaOutputs> {
     let ((_, h, w, c), shape) = (pixels.shape().dims4()?, pixels.shape());
-    let (gpu, storage) = (Gpu::of(pixels.storage), crate::cuda::launch::Storage::of(output)?);
+    let (gpu, storage) = (Gpu::of(pixels.storage), Storage::of(output)?);
     let of_mean = mean.shape();
     let [mean, shift] = [gpu.read_as(DType::F32, &mean)?, gpu.read_as(DType::F32, &shift)?];
     let pixels = gpu.read_as(DType::U8, &pixels)?;
@@ -25,11 +26,9 @@ pub(super) fn input(
             gpu.run(&launch::input(storage, [pixels, mean, shift, y], h * w * c, scale)?)
         });
     };
-    let words = windows.on_gpu.as_ref().map(Tensor::storage_and_layout);
-    let Some((Storage::Cuda(words), layout)) = words.as_ref().map(|(words, l)| (&**words, *l))
-    else {
-        bail!("input: the windows are not on the GPU")
-    };
+    let Some(words) = &windows.on_gpu else { bail!("input: the windows are not on the GPU") };
+    let (words, layout) = words.storage_and_layout();
+    let candle_core::Storage::Cuda(words) = &*words else { bail!("input: windows on the CPU") };
     let windows = gpu.read_as(DType::U32, &op::Input { op: "input", storage: words, layout })?;
     let (_, columns, _) = of_mean.dims3()?;
     gpu.produce(storage, shape, |y| {

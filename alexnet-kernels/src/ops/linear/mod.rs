@@ -71,10 +71,8 @@ impl Linear {
     }
 
     /// The gradients, given `x` `(B, I)` and `dy` `(B, O)`, the gradient with respect to the
-    /// output.
-    ///
-    /// With a ReLU as epilogue, `dy` is the gradient with respect to the ReLU's input: the next
-    /// layer gives that with [`InputGrad::ThroughRelu`].
+    /// output, or with a ReLU as epilogue with respect to the ReLU's input: the next layer gives
+    /// that with [`InputGrad::ThroughRelu`].
     ///
     /// # Errors
     ///

@@ -48,23 +48,24 @@ impl PoolSize {
         if self.kernel < 16 { DType::U8 } else { DType::U32 }
     }
 
+    /// `argmax` says which of the buffers it is.
     fn launch(
         &self,
         storage: Storage,
         which: &str,
-        (spans, activations): (&[Span], &[Span]),
-        (argmax, elements): (Span, usize),
+        spans: [Span; 3],
+        (argmax, elements): (usize, usize),
     ) -> Result<Launch> {
         let bytes = self.argmax_dtype().size_in_bytes();
-        let mut sized: Vec<_> = activations.iter().map(|&s| (s, storage.bytes())).collect();
-        sized.push((argmax, bytes));
+        let mut sized = spans.map(|span| (span, storage.bytes()));
+        sized[argmax].1 = bytes;
         let vector = if bytes == 1 { width(storage.vector(), self.channels, &sized) } else { 1 };
         let (name, number) = (storage.name(), if bytes == 1 { "u8" } else { "u32" });
         let kernel = format!("max_pool_{which}_{name}_{number}_v{vector}");
         let ((h, w), (out_h, out_w)) = (self.input, self.output);
         // A stride beyond the map leaves one window; the kernels count to 2^32.
         let stride = self.stride.min(h.max(w));
-        let launch = Launch::each("max_pool", kernel, spans, elements / vector)?;
+        let launch = Launch::each("max_pool", kernel, &spans, elements / vector)?;
         launch.sizes(&[h, w, out_h, out_w, self.channels, self.kernel, stride])
     }
 }
@@ -80,8 +81,7 @@ pub fn max_pool(
     x.check("max-pool: the input", size.inputs())?;
     y.check("max-pool: the output", size.outputs())?;
     argmax.check("max-pool: the argmax", size.outputs())?;
-    let spans = (&[x, y, argmax][..], &[x, y][..]);
-    let launch = size.launch(storage, "forward", spans, (argmax, size.outputs()))?;
+    let launch = size.launch(storage, "forward", [x, y, argmax], (2, size.outputs()))?;
     Ok(launch.words(&[u32::from(relu)]))
 }
 
@@ -94,6 +94,5 @@ pub fn max_pool_backward(
     argmax.check("max-pool: the argmax", size.outputs())?;
     dy.check("max-pool: the gradient", size.outputs())?;
     dx.check("max-pool: the input's gradient", size.inputs())?;
-    let spans = (&[argmax, dy, dx][..], &[dy, dx][..]);
-    size.launch(storage, "backward", spans, (argmax, size.inputs()))
+    size.launch(storage, "backward", [argmax, dy, dx], (0, size.inputs()))
 }

@@ -19,8 +19,6 @@ pub(super) fn sgd(
     let gpu = Gpu::of(state.storage);
     let (gradient, state) = (gpu.read(gradient)?, gpu.read_as(DType::F32, state)?);
     let copy = copy.map(|copy| gpu.read_as(DType::BF16, copy)).transpose()?;
-    match launch::sgd(gradient.storage, state, gradient.span, copy, rule)? {
-        Some(launch) => gpu.run(&launch),
-        None => Ok(()),
-    }
+    let launch = launch::sgd(gradient.storage, state, gradient.span, copy, rule)?;
+    launch.iter().try_for_each(|launch| gpu.run(launch))
 }
