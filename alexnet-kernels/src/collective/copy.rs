@@ -11,8 +11,8 @@ use crate::layout::{in_logical_order, in_memory_order};
 /// copy.
 ///
 /// Between GPUs the host waits for nothing: a copy is queued after the work that was asked of the
-/// device of its tensor, and whatever uses the copy is queued after it. All copies are queued before
-/// any device waits for one, so two GPUs send to each other at the same time.
+/// device of its tensor, and whatever uses the copy is queued after it. All copies are queued
+/// before any device waits for one, so two GPUs send to each other at the same time.
 ///
 /// # Errors
 ///

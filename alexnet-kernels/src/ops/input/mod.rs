@@ -9,8 +9,8 @@
 //! ```
 //!
 //! Shapes: pixels `(B, H, W, 3)` u8; mean `(H, W, 3)`, `(3)`, or with windows `(H', W', 3)`; shift
-//! `(B, 3)`, both f32; `y` is `(B, 3, H, W)` f32 (on GPUs also bf16), channels-last in memory. There
-//! is no gradient.
+//! `(B, 3)`, both f32; `y` is `(B, 3, H, W)` f32 (on GPUs also bf16), channels-last in memory.
+//! There is no gradient.
 //! Units: pixels, mean and shift in 0–255; with scale 1 so is `y`.
 //! Errors: other shapes or dtypes, no elements, windows that leave the mean.
 //! Source: Krizhevsky, Sutskever, Hinton 2012, §2 (the mean is subtracted before the crop, as in

@@ -108,8 +108,8 @@ fn check(state: &Tensor, gradient: &Tensor) -> Result<usize> {
 /// Weights that a thread updates at a time.
 const CHUNK: usize = 16 * 1024;
 
-/// Updates `state` by `gradient`; with `copy` the third operand gets the new weights, else it is not
-/// used.
+/// Updates `state` by `gradient`; with `copy` the third operand gets the new weights, else it is
+/// not used.
 struct Update {
     rule: Sgd,
     copy: bool,

@@ -126,7 +126,7 @@ pub(super) fn corner(
 }
 
 /// `Bᵀ d B` by [`input_line`], or `A dY Aᵀ` by [`output_grad_line`], of a vector of channels: loads
-/// those from `channel` on of the pixels at `from`, and stores the 36 positions `step` floats apart.
+/// those from `channel` on of the pixels at `from`, stores the 36 positions `step` floats apart.
 ///
 /// # Safety
 ///
