@@ -145,28 +145,18 @@ fn take(layout: Layout) -> Option<*mut u8> {
 // for, and only once, since the block leaves the list; the underlying allocator does all else.
 unsafe impl<A: GlobalAlloc> GlobalAlloc for PoolAllocator<A> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        take(layout).unwrap_or_else(|| {
-            // SAFETY: the obligations are this function's own.
-            let block = unsafe { self.0.alloc(layout) };
-            advise_huge_pages(block, layout.size());
-            block
-        })
+        // SAFETY: the obligations are this function's own.
+        take(layout).unwrap_or_else(|| huge_pages(unsafe { self.0.alloc(layout) }, layout.size()))
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        match take(layout) {
-            Some(block) => {
-                // SAFETY: the block has the size of the layout.
-                unsafe { block.write_bytes(0, layout.size()) };
-                block
-            }
-            None => {
-                // SAFETY: the obligations are this function's own.
-                let block = unsafe { self.0.alloc_zeroed(layout) };
-                advise_huge_pages(block, layout.size());
-                block
-            }
-        }
+        let Some(block) = take(layout) else {
+            // SAFETY: the obligations are this function's own.
+            return huge_pages(unsafe { self.0.alloc_zeroed(layout) }, layout.size());
+        };
+        // SAFETY: the block has the size of the layout.
+        unsafe { block.write_bytes(0, layout.size()) };
+        block
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
@@ -183,12 +173,12 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for PoolAllocator<A> {
     }
 }
 
-/// Asks the kernel for 2 MiB pages, which need a 512th of the page faults.
+/// The block, for which the kernel is asked for 2 MiB pages: they need a 512th of the page faults.
 #[cfg(target_os = "linux")]
-fn advise_huge_pages(block: *mut u8, size: usize) {
+fn huge_pages(block: *mut u8, size: usize) -> *mut u8 {
     const HUGE: usize = 2 << 20;
     if block.is_null() || size < HUGE {
-        return;
+        return block;
     }
     let (start, end) = ((block as usize).next_multiple_of(HUGE), block as usize + size);
     if start.saturating_add(HUGE) <= end {
@@ -199,7 +189,10 @@ fn advise_huge_pages(block: *mut u8, size: usize) {
             libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_HUGEPAGE);
         }
     }
+    block
 }
 
 #[cfg(not(target_os = "linux"))]
-fn advise_huge_pages(_: *mut u8, _: usize) {}
+fn huge_pages(block: *mut u8, _: usize) -> *mut u8 {
+    block
+}

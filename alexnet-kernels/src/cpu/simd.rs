@@ -11,10 +11,17 @@
 /// the same bits with every instruction set.
 macro_rules! vectorized {
     ($loops:expr) => {
-        pulp::Arch::new().dispatch(
+        $crate::cpu::simd::dispatch(
             #[inline(always)]
             || $loops,
         )
     };
 }
 pub(crate) use vectorized;
+
+/// For [`vectorized`]: a closure that its caller gives to `pulp` directly is not inlined, as
+/// measured; one that comes through here is.
+#[inline(always)]
+pub(crate) fn dispatch<R>(kernel: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(kernel)
+}

@@ -100,12 +100,8 @@ impl Gpu {
                 Argument::F32(x) => builder.arg(x),
             };
         }
-        let [x, y] = launch.grid;
-        let config = LaunchConfig {
-            grid_dim: (x, y, 1),
-            block_dim: (launch.block, 1, 1),
-            shared_mem_bytes: 0,
-        };
+        let ([x, y], block_dim) = (launch.grid, (launch.block, 1, 1));
+        let config = LaunchConfig { grid_dim: (x, y, 1), block_dim, shared_mem_bytes: 0 };
         // SAFETY: `launch.rs` of the operation lists the arguments in the kernel's order and checks
         // that each span is as long as the kernel assumes, which the tests that run the launches on
         // the host verify with checked accesses; the callers keep the memory of the spans alive.

@@ -72,11 +72,6 @@ pub struct Span {
 }
 
 impl Span {
-    /// Whether an access of `bytes` at its start is aligned.
-    fn aligned(self, bytes: usize) -> bool {
-        self.address.is_multiple_of(bytes as u64)
-    }
-
     /// Refuses a length other than `expected`, with which a kernel would leave the buffer.
     pub(crate) fn check(self, what: &str, expected: usize) -> Result<()> {
         if self.length != expected as u64 {
@@ -126,9 +121,7 @@ impl Launch {
         threads: usize,
     ) -> Result<Self> {
         let Ok(count) = u32::try_from(threads) else {
-            bail!(
-                "{kernel}: {threads} threads are more than the kernels count; use a smaller batch"
-            )
+            bail!("{kernel}: {threads} threads are more than kernels count; use a smaller batch")
         };
         let mut arguments: Vec<Argument> = spans.iter().copied().map(Argument::Span).collect();
         arguments.push(Argument::U32(count));
@@ -170,8 +163,8 @@ impl Launch {
 /// of a row, and every buffer, given with the bytes of its elements, is aligned for accesses of
 /// that width; else one.
 pub(crate) fn width(vector: usize, row: usize, spans: &[(Span, usize)]) -> usize {
-    let aligned = spans.iter().all(|(span, bytes)| span.aligned(vector * bytes));
-    if row.is_multiple_of(vector) && aligned { vector } else { 1 }
+    let fits = |(span, bytes): &(Span, usize)| span.address.is_multiple_of((vector * bytes) as u64);
+    if row.is_multiple_of(vector) && spans.iter().all(fits) { vector } else { 1 }
 }
 
 /// Refuses buffers of different lengths; the length of all.

@@ -62,8 +62,8 @@ impl ComputeDevice {
         let kind = |name: DeviceName| std::mem::discriminant(&name);
         alike(names, |&a, &b| kind(a) == kind(b), |name| (*name, name.to_string()))?;
         // A GPU that is named twice is opened twice and gets two streams, as two GPUs would.
-        let open = |name: &DeviceName| Self::open(*name, options);
-        let all = names.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+        let all = names.iter().map(|name| Self::open(*name, options));
+        let all = all.collect::<Result<Vec<_>, _>>()?;
         alike(&all, |a, b| a.model() == b.model(), |one| (one.name, one.model()))?;
         Ok(all)
     }

@@ -81,11 +81,6 @@ pub enum DeviceError {
 /// The compute capability of the oldest GPUs whose tensor cores take bf16 (Ampere).
 const OLDEST: u32 = 80;
 
-/// candle's build compiles for this capability alone (90 becomes 90a, whose code no other GPU
-/// runs).
-#[cfg(any(test, feature = "cuda"))]
-const ALONE: u32 = 90;
-
 fn dotted(capability: u32) -> String {
     format!("{}.{}", capability / 10, capability % 10)
 }
@@ -112,6 +107,9 @@ pub(crate) fn check_capability(
     has: u32,
     built: u32,
 ) -> Result<(), DeviceError> {
+    /// candle's build compiles for this capability alone (90 becomes 90a, whose code no other GPU
+    /// runs).
+    const ALONE: u32 = 90;
     if has < OLDEST || has < built || built == ALONE && has != built {
         return Err(DeviceError::OtherGpu { name, gpu, has, built });
     }

@@ -160,17 +160,21 @@ impl Op<3> for Normalize {
                     let window = self.windows.as_ref().map(|windows| windows.list()[image]);
                     let Window { top, left, flip } = window.unwrap_or_default();
                     let (shift, scale) = (shift.repeat(w), self.input.scale.repeat(w));
-                    let mut mirrored = Vec::new();
+                    let mut mirrored = vec![0.0; row];
                     let lines = y.chunks_exact_mut(row).zip(pixels.chunks_exact(row));
                     vectorized!(for (line, (y, pixels)) in lines.enumerate() {
                         let mut mean = &mean[((top + line) % rows * columns + left) * 3..][..row];
                         if flip {
-                            mirrored.clear();
-                            mirrored.extend(mean.rchunks_exact(3).flatten());
+                            let pixels = mirrored.chunks_exact_mut(3);
+                            pixels
+                                .zip(mean.rchunks_exact(3))
+                                .for_each(|(to, x)| to.copy_from_slice(x));
                             mean = &mirrored;
                         }
-                        for (i, (y, &pixel)) in y.iter_mut().zip(pixels).enumerate() {
-                            *y = (f32::from(pixel) - mean[i] + shift[i]) * scale[i];
+                        let constants = shift.iter().zip(&scale);
+                        let pixels = pixels.iter().zip(mean).zip(constants);
+                        for (y, ((&pixel, mean), (shift, scale))) in y.iter_mut().zip(pixels) {
+                            *y = (f32::from(pixel) - mean + shift) * scale;
                         }
                     });
                 },

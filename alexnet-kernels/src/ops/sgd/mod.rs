@@ -108,6 +108,8 @@ fn check(state: &Tensor, gradient: &Tensor) -> Result<usize> {
 /// Weights that a thread updates at a time.
 const CHUNK: usize = 16 * 1024;
 
+const OP: &str = "sgd";
+
 /// Updates `state` by `gradient`; with `copy` the third operand gets the new weights, else it is
 /// not used.
 struct Update {
@@ -115,15 +117,9 @@ struct Update {
     copy: bool,
 }
 
-impl Update {
-    fn input<'a, S>(&self, storage: &'a S, layout: &'a Layout) -> Input<'a, S> {
-        Input { op: self.name(), storage, layout }
-    }
-}
-
 impl InplaceOp3 for Update {
     fn name(&self) -> &'static str {
-        "sgd"
+        OP
     }
 
     fn cpu_fwd(
@@ -138,8 +134,8 @@ impl InplaceOp3 for Update {
         if self.copy {
             bail!("sgd: {:?} with a bf16 copy runs on GPUs only", self.rule)
         }
-        let gradient = self.input(gradient, gradient_l).values::<f32>()?;
-        let (start, end) = self.input(&*state, state_l).dense_range()?;
+        let gradient = Input { op: OP, storage: gradient, layout: gradient_l }.values::<f32>()?;
+        let (start, end) = Input { op: OP, storage: &*state, layout: state_l }.dense_range()?;
         let CpuStorage::F32(state) = state else {
             bail!("sgd: the state must be f32, got {:?}", state.dtype())
         };
@@ -160,8 +156,9 @@ impl InplaceOp3 for Update {
         copy: &CudaStorage,
         copy_l: &Layout,
     ) -> Result<()> {
-        let (state, gradient) = (self.input(&*state, state_l), self.input(gradient, gradient_l));
-        let copy = self.copy.then(|| self.input(copy, copy_l));
+        let state = Input { op: OP, storage: &*state, layout: state_l };
+        let gradient = Input { op: OP, storage: gradient, layout: gradient_l };
+        let copy = self.copy.then_some(Input { op: OP, storage: copy, layout: copy_l });
         cuda::sgd(self.rule, &state, &gradient, copy.as_ref())
     }
 }

@@ -5,7 +5,7 @@ use pulp::Simd;
 use rayon::prelude::*;
 
 use super::tiling::{CHANNEL_STEP, GAP, POSITIONS, TileBlock, Tiling};
-use super::transform::{corner, input_line, output_transform, pixel_pointers, transform_tile};
+use super::transform::{InputLine, corner, output_transform, pixel_pointers, transform_tile};
 use super::weights::Panels;
 use crate::cpu::microkernel::{MicroTile, dispatch_full_tile, gemm_tile, store};
 use crate::cpu::scratch::with_scratch;
@@ -122,7 +122,7 @@ fn transform_inputs<S: Simd>(simd: S, task: &mut Task<'_>, group: usize) {
         for c in (0..channels).step_by(S::F32_LANES) {
             // SAFETY: each pixel, and the zeros, has the group's channels; `to` reaches to the last
             // position.
-            unsafe { transform_tile(simd, input_line, &from, c, (to, layout.inputs)) };
+            unsafe { transform_tile(simd, InputLine, &from, c, (to, layout.inputs)) };
         }
     }
 }

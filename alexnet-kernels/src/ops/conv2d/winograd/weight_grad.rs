@@ -12,7 +12,7 @@ use pulp::Simd;
 use rayon::prelude::*;
 
 use super::tiling::{CHANNEL_STEP, GAP, POSITIONS, Tiling};
-use super::transform::{corner, input_line, output_grad_line, pixel_pointers, transform_tile};
+use super::transform::{InputLine, OutputGradLine, corner, pixel_pointers, transform_tile};
 use super::weights;
 use crate::cpu::microkernel::{MicroTile, dispatch_full_tile, gemm_tile};
 use crate::cpu::scratch::{Scratch, with_scratch};
@@ -153,7 +153,7 @@ fn transform<S: Simd, const M: usize>(simd: S, task: &mut Transform<'_>) {
             for c in (0..channels).step_by(S::F32_LANES) {
                 // SAFETY: each pixel, and the zeros, has the group's channels; `to` reaches to the
                 // last position.
-                unsafe { transform_tile(simd, input_line, &from, c, (to, layout.inputs)) };
+                unsafe { transform_tile(simd, InputLine, &from, c, (to, layout.inputs)) };
             }
             let map = (g.output.0, g.output.1, g.out_channels);
             let corner = ((row * M) as isize, (column * M) as isize);
@@ -170,7 +170,7 @@ fn transform<S: Simd, const M: usize>(simd: S, task: &mut Transform<'_>) {
                     unsafe {
                         transform_tile(
                             simd,
-                            output_grad_line,
+                            OutputGradLine,
                             from,
                             c,
                             (to.as_mut_ptr(), layout.grads),
