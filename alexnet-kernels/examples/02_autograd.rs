@@ -18,7 +18,8 @@ fn loss(x: &Tensor) -> Result<Tensor> {
     MaxPool2d::new(3, 2).forward(&y)?.sqr()?.sum_all()
 }
 
-fn main() -> Result<()> {
+/// Compares each element of the gradient.
+pub fn main() -> Result<()> {
     let values = normals(1, 0, 1.0, 5 * 7 * 7);
     let x = Var::from_tensor(&Tensor::from_slice(&values, DIMS, &Device::Cpu)?)?;
     let grads = loss(&x)?.backward()?;
@@ -39,5 +40,6 @@ fn main() -> Result<()> {
         }
     }
     println!("largest difference of all {} elements: {largest:.1e}", grad.len());
+    assert!(largest < 1e-2);
     Ok(())
 }

@@ -27,7 +27,8 @@ impl Parameter {
     }
 }
 
-fn main() -> Result<()> {
+/// Trains until the loss is small.
+pub fn main() -> Result<()> {
     let (batch, classes, features) = (32, 4, 16 * 8 * 8);
     let images = normals(1, 0, 1.0, batch * 3 * 8 * 8);
     let images = channels_last(&Tensor::from_vec(images, (batch, 3, 8, 8), &Device::Cpu)?)?;
@@ -43,14 +44,16 @@ fn main() -> Result<()> {
     let weight = linear_weight.weights()?.reshape((classes, features))?;
     let linear = Linear::new(weight, linear_bias.weights()?)?;
 
+    let mut loss = f32::INFINITY;
     let sgd = Sgd { rate: 0.1, momentum: 0.9, decay: 5e-4 };
     for step in 0..20 {
         let hidden = conv.forward_fused(&images, Epilogue::Relu)?; // (B, 16, 8, 8)
         let flat = hidden.flatten_from(1)?; // (B, 1024)
         let logits = linear.forward_fused(&flat, Epilogue::None)?; // (B, 4)
         let (losses, dlogits) = cross_entropy_with_grad(&logits, &labels)?;
+        loss = losses.mean_all()?.to_scalar()?;
         if step % 5 == 0 || step == 19 {
-            println!("step {step:2}  loss {:.4}", losses.mean_all()?.to_scalar::<f32>()?);
+            println!("step {step:2}  loss {loss:.4}");
         }
         // `linear` reads the ReLU's output, so it gives the gradient through the ReLU.
         let top = linear.backward(&flat, &dlogits, InputGrad::ThroughRelu)?;
@@ -62,5 +65,6 @@ fn main() -> Result<()> {
         sgd.update(&conv_weight.0, &bottom.weight)?;
         sgd.update(&conv_bias.0, &bottom.bias)?;
     }
+    assert!(loss < 0.01);
     Ok(())
 }

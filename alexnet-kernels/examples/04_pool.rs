@@ -6,21 +6,23 @@
 #![allow(clippy::print_stdout)] // an example talks to people
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::cell::Cell;
 
 use alexnet_kernels::{Lrn, MaxPool2d, PoolAllocator, PoolGuard, normals};
 use candle_core::{Device, Module, Result, Tensor};
 
-/// Counts the bytes of large buffers that the system is asked for.
+/// Counts the bytes of large buffers that each thread asks the system for.
 struct Counting;
 
-static BYTES: AtomicUsize = AtomicUsize::new(0);
+thread_local! {
+    static BYTES: Cell<usize> = const { Cell::new(0) };
+}
 
 // SAFETY: every call is passed on to the system's allocator, with its obligations.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if layout.size() >= 32 << 10 {
-            BYTES.fetch_add(layout.size(), Ordering::Relaxed);
+            BYTES.set(BYTES.get() + layout.size());
         }
         // SAFETY: as above.
         unsafe { System.alloc(layout) }
@@ -35,20 +37,26 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: PoolAllocator<Counting> = PoolAllocator::over(Counting);
 
-fn step(x: &Tensor) -> Result<()> {
-    let before = BYTES.load(Ordering::Relaxed);
+/// Gives back how many bytes a step took from the system.
+fn step(x: &Tensor) -> Result<usize> {
+    let before = BYTES.get();
     let y = MaxPool2d::new(3, 2).forward(&Lrn::ALEXNET.forward(x)?)?;
-    let bytes = BYTES.load(Ordering::Relaxed) - before;
+    let bytes = BYTES.get() - before;
     println!("  {:?}: {bytes} bytes from the system", y.dims());
-    Ok(())
+    Ok(bytes)
 }
 
-fn main() -> Result<()> {
+/// Runs three steps without a guard and three under one.
+pub fn main() -> Result<()> {
     let x = normals(1, 0, 1.0, 8 * 96 * 55 * 55);
     let x = Tensor::from_vec(x, (8, 96, 55, 55), &Device::Cpu)?;
     println!("without a pool");
-    (0..3).try_for_each(|_| step(&x))?;
+    for _ in 0..3 {
+        assert!(step(&x)? > 0);
+    }
     println!("with a pool");
     let _guard = PoolGuard::new();
-    (0..3).try_for_each(|_| step(&x))
+    assert!(step(&x)? > 0);
+    assert_eq!([step(&x)?, step(&x)?], [0, 0]);
+    Ok(())
 }

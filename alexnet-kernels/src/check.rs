@@ -19,22 +19,12 @@ pub(crate) fn check_values(op: &str, what: &str, x: &Tensor) -> Result<()> {
 }
 
 /// The `N` dimensions of a tensor that [`check_values`] accepts.
-fn dims<const N: usize>(op: &str, what: &str, x: &Tensor) -> Result<[usize; N]> {
+pub(crate) fn dims<const N: usize>(op: &str, what: &str, x: &Tensor) -> Result<[usize; N]> {
     check_values(op, what, x)?;
     match <[usize; N]>::try_from(x.dims()) {
         Ok(dims) => Ok(dims),
         Err(_) => bail!("{op}: {what} must have {N} dimensions, got shape {:?}", x.dims()),
     }
-}
-
-/// The four dimensions of a tensor that [`check_values`] accepts.
-pub(crate) fn dims4(op: &str, what: &str, x: &Tensor) -> Result<(usize, usize, usize, usize)> {
-    dims::<4>(op, what, x).map(Into::into)
-}
-
-/// The two dimensions of a tensor that [`check_values`] accepts.
-pub(crate) fn dims2(op: &str, what: &str, x: &Tensor) -> Result<(usize, usize)> {
-    dims::<2>(op, what, x).map(Into::into)
 }
 
 /// Refuses a tensor of another shape than `expected`, and what [`check_values`] refuses.

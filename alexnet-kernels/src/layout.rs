@@ -9,14 +9,12 @@ use candle_core::{Result, Tensor, bail};
 /// The same `(B, C, H, W)` tensor with channels-last (NHWC) memory; no copy if it has that already.
 ///
 /// ```
-/// use candle_core::{DType, Device, Result, Tensor};
+/// use candle_core::{DType, Device, Tensor};
 ///
-/// # fn main() -> Result<()> {
 /// let x = Tensor::zeros((2, 3, 4, 5), DType::F32, &Device::Cpu)?;
 /// let y = alexnet_kernels::channels_last(&x)?;
 /// assert_eq!((y.dims(), y.stride()), (x.dims(), &[60, 1, 15, 3][..]));
-/// # Ok(())
-/// # }
+/// # Ok::<(), candle_core::Error>(())
 /// ```
 ///
 /// # Errors

@@ -43,7 +43,7 @@ pub use staging::{Staging, batch::DeviceBatch, batch::HostBatch};
 
 // Networks whose towers are on devices of their own.
 pub use collective::all_gather::all_gather;
-pub use collective::copy::{copy_to_device, copy_to_devices};
+pub use collective::copy::copy_to_devices;
 pub use collective::interconnect::{Interconnect, enable_peer_access};
 pub use collective::reduce_scatter::{add, scatter};
 

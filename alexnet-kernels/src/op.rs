@@ -28,16 +28,6 @@ impl<S> Input<'_, S> {
         self.layout.shape()
     }
 
-    /// The dimensions of an input of rank 4, `(B, H, W, C)` for activations.
-    pub(crate) fn dims4(&self) -> Result<(usize, usize, usize, usize)> {
-        self.shape().dims4()
-    }
-
-    /// The dimensions of an input of rank 2.
-    pub(crate) fn dims2(&self) -> Result<(usize, usize)> {
-        self.shape().dims2()
-    }
-
     /// The range of the elements in the storage; an error for strided layouts.
     pub(crate) fn dense_range(&self) -> Result<(usize, usize)> {
         let strided = || candle_core::Error::RequiresContiguous { op: self.op }.bt();
@@ -72,25 +62,30 @@ impl<S> From<(S, Shape)> for Outputs<S> {
     }
 }
 
+pub(crate) type CpuInputs<'a, const N: usize> = [Input<'a, CpuStorage>; N];
+pub(crate) type CpuOutputs = Outputs<CpuStorage>;
+#[cfg(feature = "cuda")]
+pub(crate) type CudaInputs<'a, const N: usize> = [Input<'a, CudaStorage>; N];
+#[cfg(feature = "cuda")]
+pub(crate) type CudaOutputs = Outputs<CudaStorage>;
+
+/// Gradients with respect to the inputs of an operation.
+pub(crate) type Grads<const N: usize> = [Option<Tensor>; N];
+
 /// An operation on `N` inputs. They must be dense (contiguous), unless the operation says
 /// otherwise.
 pub(crate) trait Op<const N: usize>: Send + Sync + 'static {
     /// Its name in error messages.
     const NAME: &'static str;
 
-    fn cpu(&self, inputs: [Input<'_, CpuStorage>; N]) -> Result<Outputs<CpuStorage>>;
+    fn cpu(&self, inputs: CpuInputs<'_, N>) -> Result<CpuOutputs>;
 
     #[cfg(feature = "cuda")]
-    fn cuda(&self, inputs: [Input<'_, CudaStorage>; N]) -> Result<Outputs<CudaStorage>>;
+    fn cuda(&self, inputs: CudaInputs<'_, N>) -> Result<CudaOutputs>;
 
     /// The gradients with respect to the inputs, given `dy`, the gradient with respect to the
     /// output `y`. candle calls this for outputs of [`Apply::apply`].
-    fn gradients(
-        &self,
-        _inputs: [&Tensor; N],
-        _y: &Tensor,
-        _dy: &Tensor,
-    ) -> Result<[Option<Tensor>; N]> {
+    fn gradients(&self, _inputs: [&Tensor; N], _y: &Tensor, _dy: &Tensor) -> Result<Grads<N>> {
         bail!("{}: candle cannot differentiate this operation", Self::NAME)
     }
 }
@@ -190,24 +185,16 @@ adapt!(
     (s1 l1 x1), (s2 l2 x2), (s3 l3 x3)
 );
 
-/// A new f32 output of `shape` on the CPU, written by `kernel`. The memory is not cleared first, so
-/// `kernel` writes every element before it reads any.
-pub(crate) fn new_output(
+/// The only output of an operation on the CPU: f32 of `shape`, written by `kernel`. The memory is
+/// not cleared first, so `kernel` writes every element before it reads any.
+pub(crate) fn produce(
     shape: impl Into<Shape>,
     kernel: impl FnOnce(&mut [f32]) -> Result<()>,
-) -> Result<(CpuStorage, Shape)> {
+) -> Result<Outputs<CpuStorage>> {
     let shape = shape.into();
     // SAFETY: `kernel` writes every element before it reads any, and if it fails, the output is
     // dropped.
     let mut values = unsafe { uninit(shape.elem_count())? };
     kernel(&mut values)?;
-    Ok((CpuStorage::F32(values), shape))
-}
-
-/// The only output of an operation on the CPU: that of [`new_output`].
-pub(crate) fn produce(
-    shape: impl Into<Shape>,
-    kernel: impl FnOnce(&mut [f32]) -> Result<()>,
-) -> Result<Outputs<CpuStorage>> {
-    new_output(shape, kernel).map(Into::into)
+    Ok((CpuStorage::F32(values), shape).into())
 }

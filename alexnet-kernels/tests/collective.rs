@@ -4,7 +4,7 @@ mod common;
 
 use alexnet_kernels::reference::Array;
 use alexnet_kernels::{
-    Interconnect, add, all_gather, channels_last, copy_to_device, enable_peer_access, scatter,
+    Interconnect, add, all_gather, channels_last, copy_to_devices, enable_peer_access, scatter,
 };
 use candle_core::{DType, Device, Result, Tensor};
 use common::{cases, flat, refusal};
@@ -57,11 +57,15 @@ fn what_does_not_fit_is_refused() -> Result<()> {
     Ok(())
 }
 
+fn copy(x: &Tensor, to: &Device) -> Result<Tensor> {
+    Ok(copy_to_devices(&[(x, to)])?.remove(0))
+}
+
 #[test]
 fn on_one_device_nothing_is_copied() -> Result<()> {
     let x = Array::random(&[2, 3], 1).tensor(&Device::Cpu)?;
     assert_eq!(enable_peer_access(&[Device::Cpu, Device::Cpu])?, Interconnect::Same);
-    assert_eq!(flat(&copy_to_device(&x, &Device::Cpu)?)?, flat(&x)?);
+    assert_eq!(flat(&copy(&x, &Device::Cpu)?)?, flat(&x)?);
     Ok(())
 }
 
@@ -77,8 +81,8 @@ fn between_two_streams_of_a_gpu() -> Result<()> {
         let mut x = channels_last(&want.to_device(&a)?)?;
         for _ in 0..20 {
             // Each is made just before it travels, and others may have its memory just after.
-            x = (copy_to_device(&x.neg()?, &b)? * 1.0)?;
-            x = (copy_to_device(&x.neg()?, &a)? * 1.0)?;
+            x = (copy(&x.neg()?, &b)? * 1.0)?;
+            x = (copy(&x.neg()?, &a)? * 1.0)?;
         }
         assert_eq!(flat(&x.to_dtype(DType::F32)?)?, flat(&want.to_dtype(DType::F32)?)?);
     }

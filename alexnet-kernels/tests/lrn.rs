@@ -61,6 +61,37 @@ proptest! {
     }
 }
 
+/// With β = ¾ the power is no `powf`: all magnitudes, and every fraction within two powers of two,
+/// after which the first guess of Newton's method repeats. With n = 1 and k = 0, `s` is `x²`.
+#[test]
+fn powers_are_good_to_a_few_units_in_the_last_place() -> Result<()> {
+    let mut x: Vec<f32> =
+        (0..1 << 18).map(|i| (1.0 + i as f32 * (15.0 / 262_144.0)).sqrt()).collect();
+    x.extend((-29..30).map(|power| (1.7 * 10f32.powi(power)).sqrt()));
+    let lrn = Lrn { n: 1, alpha: 1.0, k: 0.0, ..Lrn::ALEXNET };
+    let y = lrn.forward(&Tensor::from_slice(&x, (1, x.len(), 1, 1), &Device::Cpu)?)?;
+    let y = y.flatten_all()?.to_vec1::<f32>()?;
+    for (x, y) in x.into_iter().zip(y) {
+        let want = f64::from(x) * f64::from(x * x).powf(-0.75);
+        let error = (f64::from(y) / want - 1.0).abs();
+        assert!(error < 9.0 * f64::from(f32::EPSILON), "{x}: {error}");
+    }
+    Ok(())
+}
+
+/// Beside a scale that overflows, is 0 or is no number, Newton's method would not converge.
+#[test]
+fn scales_beyond_the_ordinary_are_what_roots_make_of_them() -> Result<()> {
+    let x = Tensor::new(&[1e20f32, 4.0, f32::NAN], &Device::Cpu)?.reshape((1, 3, 1, 1))?;
+    let (lrn, dy) = (Lrn { n: 1, alpha: 1.0, k: 0.0, ..Lrn::ALEXNET }, x.ones_like()?);
+    let (y, dx) = (flat(&lrn.forward(&x)?)?, flat(&backward(lrn, &x, &dy)?)?);
+    assert_eq!((y[0], y[1], y[2].is_nan()), (0.0, 0.5, true));
+    assert_eq!((dx[0], dx[1], dx[2].is_nan()), (0.0, -0.0625, true));
+    let zero = Lrn { alpha: 0.0, ..lrn }.forward(&dy)?;
+    assert_eq!(flat(&zero)?, [f32::INFINITY; 3]);
+    Ok(())
+}
+
 /// A diverged channel shows in its neighbours, and in nothing beyond its tower or its pixel.
 #[test]
 fn nan_stays_in_its_tower() -> Result<()> {

@@ -133,7 +133,7 @@ impl Checkpoint {
     /// device without enough memory.
     pub fn network_on(&self, devices: &[ComputeDevice]) -> Result<Network, Error> {
         self.network.fused_layers_on(devices.len())?; // the clearer error
-        Ok(self.network()?.to_devices(&candle_devices(devices), devices[0].weights())?)
+        Ok(self.network()?.to_devices(&candle_devices(devices), devices[0].activations())?)
     }
 
     /// The velocities, by parameter name.

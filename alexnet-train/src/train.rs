@@ -44,7 +44,7 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluati
     };
     let (devices, compute) = (&job.devices, &job.devices[0]); // `set_up` refuses an empty list
     let mut network = first.to_devices(&candle_devices(devices), DType::F32)?;
-    let optimizer = Optimizer::new(&mut network, &velocities, compute.weights())?;
+    let optimizer = Optimizer::new(&mut network, &velocities, compute.activations())?;
     drop((first, velocities)); // the optimizer has copied them
 
     let (training, validation) = (data.split("train")?, data.split("val").ok());

@@ -28,7 +28,7 @@ impl Trainer {
         devices: &[ComputeDevice],
     ) -> Result<Self> {
         let mut network = network.to_devices(&candle_devices(devices), DType::F32)?;
-        let optimizer = Optimizer::new(&mut network, &HashMap::new(), devices[0].weights())?;
+        let optimizer = Optimizer::new(&mut network, &HashMap::new(), devices[0].activations())?;
         let rates = network.parameters().map(|p| rule(p.role)).collect();
         let (images, labels) = random_batch(network.spec(), batch, devices)?;
         Ok(Self { network, optimizer, rates, images, labels, devices: devices.to_vec() })

@@ -18,15 +18,13 @@ const CHUNK: usize = 16 * 1024;
 /// candle does not differentiate through this; it serves backward passes that are written by hand.
 ///
 /// ```
-/// use candle_core::{Device, Result, Tensor};
+/// use candle_core::{Device, Tensor};
 ///
-/// # fn main() -> Result<()> {
 /// let first = Tensor::new(&[[1f32, 2.0], [4.0, 5.0]], &Device::Cpu)?; // 2 channels of 2 images
 /// let second = Tensor::new(&[[3f32], [6.0]], &Device::Cpu)?; // 1 channel of each
 /// let all = alexnet_kernels::all_gather(&[first, second])?;
 /// assert_eq!(all.to_vec2::<f32>()?, [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]);
-/// # Ok(())
-/// # }
+/// # Ok::<(), candle_core::Error>(())
 /// ```
 ///
 /// # Errors

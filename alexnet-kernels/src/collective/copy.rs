@@ -7,25 +7,16 @@ use super::peer;
 #[cfg(feature = "cuda")]
 use crate::layout::{in_logical_order, in_memory_order};
 
-/// `x` on the device `to`: `x` itself, sharing its memory, if it is there already, else a copy.
+/// Each tensor on its device: the tensor itself, sharing its memory, if it is there already, else a
+/// copy.
 ///
-/// Between GPUs the host waits for nothing: the copy is queued after the work that was asked of the
-/// device of `x`, and whatever uses the copy on `to` is queued after it.
-///
-/// # Errors
-///
-/// Between GPUs dtypes other than f32 and bf16; no memory on `to`; what the driver refuses.
-pub fn copy_to_device(x: &Tensor, to: &Device) -> Result<Tensor> {
-    let mut copied = copy_to_devices(&[(x, to)])?;
-    Ok(copied.remove(0))
-}
-
-/// Each tensor as [`copy_to_device`] brings it to its device. All copies are queued before any
-/// device waits for one, so two GPUs send to each other at the same time.
+/// Between GPUs the host waits for nothing: a copy is queued after the work that was asked of the
+/// device of its tensor, and whatever uses the copy is queued after it. All copies are queued
+/// before any device waits for one, so two GPUs send to each other at the same time.
 ///
 /// # Errors
 ///
-/// Those of [`copy_to_device`].
+/// Between GPUs dtypes other than f32 and bf16; no memory on a device; what the driver refuses.
 pub fn copy_to_devices(moves: &[(&Tensor, &Device)]) -> Result<Vec<Tensor>> {
     let one = |(x, to): &(&Tensor, &Device)| match (x.device(), *to) {
         (from, to) if from.same_device(to) => Ok(Some((*x).clone())),

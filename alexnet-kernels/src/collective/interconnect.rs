@@ -52,13 +52,9 @@ fn between(from: &Device, to: &Device) -> Result<Interconnect> {
     match (from, to) {
         _ if from.same_device(to) => Ok(Interconnect::Same),
         #[cfg(feature = "cuda")]
-        (Device::Cuda(from), Device::Cuda(to)) if peer::is_one_gpu(from, to) => {
-            Ok(Interconnect::Gpu)
-        }
+        (Device::Cuda(a), Device::Cuda(b)) if peer::is_one_gpu(a, b) => Ok(Interconnect::Gpu),
         #[cfg(feature = "cuda")]
-        (Device::Cuda(from), Device::Cuda(to)) if peer::enable_access(from, to)? => {
-            Ok(Interconnect::Peer)
-        }
+        (Device::Cuda(a), Device::Cuda(b)) if peer::enable_access(a, b)? => Ok(Interconnect::Peer),
         _ => Ok(Interconnect::Host),
     }
 }

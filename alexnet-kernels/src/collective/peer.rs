@@ -3,10 +3,9 @@
 use candle_core::cuda::cudarc::driver::{CudaEvent, result, sys};
 use candle_core::cuda::{CudaDevice, WrapErr};
 use candle_core::op::BackpropOp;
-use candle_core::{Result, Shape, Tensor, bail};
+use candle_core::{Result, Storage, Tensor, bail};
 
-use crate::cuda::gpu::{Gpu, Uninit};
-use crate::cuda::launch::{Span, Storage};
+use crate::cuda::gpu::{Gpu, Reading, Uninit};
 use crate::op::Input;
 
 /// Whether both are one GPU, opened twice.
@@ -42,13 +41,11 @@ pub(super) fn enable_access(from: &CudaDevice, to: &CudaDevice) -> Result<bool> 
 /// A copy on its way from one GPU to another.
 struct PeerCopy {
     from: Gpu,
-    source: Span,
+    source: Reading,
     to: Gpu,
     target: Uninit,
     /// When the stream of `to` has allocated the target.
     allocated: CudaEvent,
-    storage: Storage,
-    shape: Shape,
 }
 
 /// Copies of tensors, whose memory is dense, on other GPUs.
@@ -58,39 +55,29 @@ struct PeerCopy {
 /// on.
 pub(super) fn copy_to_gpus(moves: &[(Tensor, &CudaDevice)]) -> Result<Vec<Tensor>> {
     let copies = moves.iter().map(|(x, to)| PeerCopy::new(x, to)).collect::<Result<Vec<_>>>()?;
-    let (mut queued, mut done) = (Vec::new(), Vec::new());
-    for mut copy in copies {
-        done.push(copy.queue()?);
-        queued.push(copy);
-    }
-    for (copy, done) in queued.iter().zip(&done) {
+    let done = copies.iter().map(PeerCopy::queue).collect::<Result<Vec<_>>>()?;
+    for (copy, done) in copies.iter().zip(&done) {
         copy.to.stream.wait(done).w()?;
     }
-    Ok(queued.into_iter().map(PeerCopy::finish).collect())
+    Ok(copies.into_iter().map(PeerCopy::finish).collect())
 }
 
 impl PeerCopy {
     /// Allocates the target.
     fn new(x: &Tensor, to: &CudaDevice) -> Result<Self> {
         let (storage, layout) = x.storage_and_layout();
-        let candle_core::Storage::Cuda(storage) = &*storage else {
-            bail!("copy: the tensor is not on a GPU")
-        };
-        let (from, to) = (Gpu::of(storage), Gpu { device: to.clone(), stream: to.cuda_stream() });
-        let (source, storage) = {
-            let reading = from.read(&Input { op: "copy", storage, layout })?;
-            (reading.span, reading.storage)
-        };
-        let target = to.uninit(storage, source.length as usize)?;
+        let Storage::Cuda(storage) = &*storage else { bail!("copy: the tensor is not on a GPU") };
+        let (from, to) = (Gpu::of(storage), Gpu::new(to));
+        let source = from.read(&Input { op: "copy", storage, layout })?;
+        let target = to.uninit(source.storage, layout.shape())?;
         let allocated = to.stream.record_event(None).w()?;
-        Ok(Self { from, source, to, target, allocated, storage, shape: layout.shape().clone() })
+        Ok(Self { from, source, to, target, allocated })
     }
 
     /// Queues the copy in the source's stream; the event is when it is done.
-    fn queue(&mut self) -> Result<CudaEvent> {
-        let Self { from, source, to, target, allocated, storage, .. } = self;
+    fn queue(&self) -> Result<CudaEvent> {
+        let Self { from, source, to, target, allocated } = self;
         from.stream.wait(allocated).w()?;
-        let target = target.writing(to).span;
         from.stream.context().bind_to_thread().w()?;
         // SAFETY: both are live memory of as many bytes: the caller holds the source, `self` the
         // target. The source's stream makes the copy after what wrote the source and, by the first
@@ -99,10 +86,10 @@ impl PeerCopy {
         unsafe {
             result::memcpy_peer_async(
                 to.stream.context().cu_ctx(),
-                target.address,
+                target.span.address,
                 from.stream.context().cu_ctx(),
-                source.address,
-                source.length as usize * storage.bytes(),
+                source.span.address,
+                source.span.length as usize * source.storage.bytes(),
                 from.stream.cu_stream(),
             )
         }
@@ -111,7 +98,7 @@ impl PeerCopy {
     }
 
     fn finish(self) -> Tensor {
-        let copy = candle_core::Storage::Cuda(self.target.finish(&self.to));
-        Tensor::from_storage(copy, self.shape, BackpropOp::none(), false)
+        let (copy, shape) = self.target.output();
+        Tensor::from_storage(Storage::Cuda(copy), shape, BackpropOp::none(), false)
     }
 }

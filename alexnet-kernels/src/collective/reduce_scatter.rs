@@ -2,18 +2,15 @@
 
 use std::ops::Range;
 
-use candle_core::{CpuStorage, InplaceOp2, Layout, Result, Shape, Tensor, bail};
 #[cfg(feature = "cuda")]
-use candle_core::{
-    CudaStorage,
-    backend::{BackendDevice, BackendStorage},
-};
+use candle_core::backend::{BackendDevice, BackendStorage};
+use candle_core::{CpuStorage, InplaceOp2, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 use crate::check::{check_channels, check_shape, check_values};
 use crate::cpu::simd::vectorized;
 use crate::layout::{in_logical_order, in_memory_order};
-use crate::op::{Apply, Input, Op, Outputs, produce};
+use crate::op::{self, Apply, Input, Op, produce};
 
 /// Elements that a thread copies or adds at a time, at least.
 const CHUNK: usize = 16 * 1024;
@@ -23,13 +20,11 @@ const CHUNK: usize = 16 * 1024;
 /// candle does not differentiate through this; it serves backward passes that are written by hand.
 ///
 /// ```
-/// use candle_core::{Device, Result, Tensor};
+/// use candle_core::{Device, Tensor};
 ///
-/// # fn main() -> Result<()> {
 /// let x = Tensor::new(&[[1f32, 2.0, 3.0], [4.0, 5.0, 6.0]], &Device::Cpu)?;
 /// assert_eq!(alexnet_kernels::scatter(&x, 1..3)?.to_vec2::<f32>()?, [[2.0, 3.0], [5.0, 6.0]]);
-/// # Ok(())
-/// # }
+/// # Ok::<(), candle_core::Error>(())
 /// ```
 ///
 /// # Errors
@@ -62,7 +57,7 @@ impl Scatter {
 impl Op<1> for Scatter {
     const NAME: &'static str = "scatter";
 
-    fn cpu(&self, [x]: [Input<'_, CpuStorage>; 1]) -> Result<Outputs<CpuStorage>> {
+    fn cpu(&self, [x]: op::CpuInputs<'_, 1>) -> Result<op::CpuOutputs> {
         let ((all, shape), x, width) = (self.sizes(&x)?, x.values::<f32>()?, self.0.len());
         produce(shape, |y| {
             let rows_each = CHUNK.div_ceil(width);
@@ -78,7 +73,7 @@ impl Op<1> for Scatter {
     /// candle's own copy of a view would send the view's sizes to the GPU each time, from memory
     /// that is not pinned, which waits for the GPU.
     #[cfg(feature = "cuda")]
-    fn cuda(&self, [x]: [Input<'_, CudaStorage>; 1]) -> Result<Outputs<CudaStorage>> {
+    fn cuda(&self, [x]: op::CudaInputs<'_, 1>) -> Result<op::CudaOutputs> {
         let ((all, shape), (start, end), width) = (self.sizes(&x)?, x.dense_range()?, self.0.len());
         let (rows, x) = ((end - start) / all.max(1), x.storage);
         // SAFETY: the copy below writes all of it, `rows` rows of `width` elements.
@@ -123,10 +118,7 @@ impl InplaceOp2 for Add {
             return Err(candle_core::Error::RequiresContiguous { op: "add" }.bt());
         };
         sum[start..end].par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(sum, x)| {
-            vectorized(
-                #[inline(always)]
-                || sum.iter_mut().zip(x).for_each(|(sum, x)| *sum += x),
-            );
+            vectorized!(sum.iter_mut().zip(x).for_each(|(sum, x)| *sum += x));
         });
         Ok(())
     }

@@ -11,14 +11,9 @@ const CHUNK: usize = 16 * 1024;
 pub(crate) fn map1(x: &[f32], y: &mut [f32], f: impl Fn(f32) -> f32 + Sync) {
     let chunks = y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK));
     chunks.for_each(|(y, x)| {
-        vectorized(
-            #[inline(always)]
-            || {
-                for (y, &x) in y.iter_mut().zip(x) {
-                    *y = f(x);
-                }
-            },
-        );
+        vectorized!(for (y, &x) in y.iter_mut().zip(x) {
+            *y = f(x);
+        });
     });
 }
 
@@ -26,29 +21,24 @@ pub(crate) fn map1(x: &[f32], y: &mut [f32], f: impl Fn(f32) -> f32 + Sync) {
 pub(crate) fn map2(x: &[f32], y: &[f32], z: &mut [f32], f: impl Fn(f32, f32) -> f32 + Sync) {
     let chunks = z.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).zip(y.par_chunks(CHUNK));
     chunks.for_each(|((z, x), y)| {
-        vectorized(
-            #[inline(always)]
-            || {
-                for ((z, &x), &y) in z.iter_mut().zip(x).zip(y) {
-                    *z = f(x, y);
-                }
-            },
-        );
+        vectorized!(for ((z, &x), &y) in z.iter_mut().zip(x).zip(y) {
+            *z = f(x, y);
+        });
     });
 }
 
 /// Sets `y[i]` to 0 where `x[i]` is not above 0.
 pub(crate) fn zero_where_not_positive(x: &[f32], y: &mut [f32]) {
-    y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| {
-        vectorized(
-            #[inline(always)]
-            || {
-                for (y, &x) in y.iter_mut().zip(x) {
-                    *y = if x > 0.0 { *y } else { 0.0 };
-                }
-            },
-        );
-    });
+    let chunks = y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK));
+    chunks.for_each(|(y, x)| vectorized!(zero_part_where_not_positive(x, y)));
+}
+
+/// The same for a part of a tensor, in a loop of the caller.
+#[inline(always)]
+pub(crate) fn zero_part_where_not_positive(x: &[f32], y: &mut [f32]) {
+    for (y, &x) in y.iter_mut().zip(x) {
+        *y = if x > 0.0 { *y } else { 0.0 };
+    }
 }
 
 /// `sums[c] = Σ rows[i][c]`, in f64 and in the order of the rows.

@@ -62,36 +62,24 @@ pub(crate) fn gemm_parallel(c: &mut [f32], a: Matrix<'_>, b: Matrix<'_>) {
 
 /// The old values of `c` are not read. The order of the sums over the inner dimension follows from
 /// the sizes.
-fn run(c: &mut [f32], c_stride: usize, a: Matrix<'_>, b: Matrix<'_>, parallelism: Parallelism) {
+fn run(c: &mut [f32], c_stride: usize, a: Matrix<'_>, b: Matrix<'_>, threads: Parallelism) {
     assert_eq!(a.columns, b.rows, "the inner dimensions of a matmul differ");
     assert!(b.columns <= c_stride, "the rows of a result overlap");
     let span = Matrix::new(&*c, (a.rows, b.columns), (c_stride, 1)).span();
     assert!(span <= c.len());
+    let (m, n, k, no) = (a.rows, b.columns, a.columns, false);
+    let parts =
+        |x: Matrix<'_>| (x.values.as_ptr(), x.row_stride as isize, x.column_stride as isize);
+    let ((a, a_row, a_column), (b, b_row, b_column)) = (parts(a), parts(b));
+    let (c, c_row) = (c.as_mut_ptr(), c_stride as isize);
     // SAFETY: `gemm` needs pointers that are valid over the given sizes and strides, and no element
     // of `c` may be reached twice, or from `a` or `b`. `Matrix::new` has checked all three against
     // their slices, rows of `c` do not overlap (`b.columns <= c_stride`), and `c` is borrowed
     // mutably.
     unsafe {
         ::gemm::gemm(
-            a.rows,
-            b.columns,
-            a.columns,
-            c.as_mut_ptr(),
-            1,
-            c_stride as isize,
-            false,
-            a.values.as_ptr(),
-            a.column_stride as isize,
-            a.row_stride as isize,
-            b.values.as_ptr(),
-            b.column_stride as isize,
-            b.row_stride as isize,
-            0.0,
-            1.0,
-            false,
-            false,
-            false,
-            parallelism,
+            m, n, k, c, 1, c_row, no, a, a_column, a_row, b, b_column, b_row, 0.0, 1.0, no, no, no,
+            threads,
         );
     }
 }

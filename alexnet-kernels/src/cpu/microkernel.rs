@@ -111,29 +111,38 @@ pub(crate) unsafe fn store<V: Copy, const N: usize>(vectors: [V; N], to: *mut f3
     }
 }
 
-/// Stores a tile in `sums`, (R, V vectors), or adds it to what is there.
+/// A tile of the GEMM of `a` (R, count) and `b` (count, V vectors): stores it in `sums` (R, V
+/// vectors), or adds it to what is there.
+///
+/// # Safety
+///
+/// `a(m, k)` can be read for all `m < R`, `k < count`.
 #[inline(always)]
-pub(crate) fn store_tile<S: Simd, const R: usize, const V: usize>(
+pub(crate) unsafe fn gemm_tile<S: Simd, const R: usize, const V: usize>(
     simd: S,
-    mut tile: [[S::f32s; V]; R],
+    a: impl Fn(usize, usize) -> *const f32,
+    (b, count): (&[f32], usize),
     add: bool,
     sums: &mut [f32],
 ) {
     let width = V * S::F32_LANES;
-    assert!(sums.len() == R * width);
+    assert!(b.len() == count * width && sums.len() == R * width);
+    let mut tile = [[simd.splat_f32s(0.0); V]; R];
+    // SAFETY: the caller's promise, and by the assertion `b` has the row k.
+    unsafe { fma_tile(simd, &mut tile, a, (b.as_ptr(), width), count) };
     let sums = sums.as_mut_ptr();
-    if add {
-        for (m, row) in tile.iter_mut().enumerate() {
-            // SAFETY: `sums` is R rows of V vectors, by the assertion.
-            let old: [S::f32s; V] = unsafe { load(sums.add(m * width)) };
+    for (m, mut row) in tile.into_iter().enumerate() {
+        // SAFETY: `sums` is R rows of V vectors, by the assertion.
+        let to = unsafe { sums.add(m * width) };
+        if add {
+            // SAFETY: as above.
+            let old: [S::f32s; V] = unsafe { load(to) };
             for (sum, old) in row.iter_mut().zip(old) {
                 *sum = simd.add_f32s(*sum, old);
             }
         }
-    }
-    for (m, row) in tile.into_iter().enumerate() {
         // SAFETY: as above.
-        unsafe { store(row, sums.add(m * width)) };
+        unsafe { store(row, to) };
     }
 }
 

@@ -18,17 +18,10 @@ const SMALLEST: usize = 32 << 10;
 /// The most buffers that a thread keeps; a training step of AlexNet has some 200.
 const SLOTS: usize = 1024;
 
-/// A freed buffer.
-#[derive(Clone, Copy)]
-struct Block {
-    address: *mut u8,
-    size: usize,
-    align: usize,
-}
+/// A freed buffer, and the layout it had.
+type Block = (*mut u8, Layout);
 
-impl Block {
-    const NONE: Self = Self { address: ptr::null_mut(), size: 0, align: 0 };
-}
+const NONE: Block = (ptr::null_mut(), Layout::new::<()>());
 
 /// The free list of one thread. It has no destructor, so an allocator may use it at any time of a
 /// thread's life.
@@ -43,7 +36,7 @@ thread_local! {
         FreeList {
             guards: Cell::new(0),
             count: Cell::new(0),
-            blocks: [const { Cell::new(Block::NONE) }; SLOTS],
+            blocks: [const { Cell::new(NONE) }; SLOTS],
         }
     };
 }
@@ -52,12 +45,11 @@ impl FreeList {
     /// A kept buffer of exactly this layout.
     fn take(&self, layout: Layout) -> Option<*mut u8> {
         let count = self.count.get();
-        let fits = |block: Block| block.size == layout.size() && block.align == layout.align();
         // The buffer that was freed last is the most likely to be in a cache.
-        let slot = (0..count).rev().find(|&slot| fits(self.blocks[slot].get()))?;
-        let block = self.blocks[slot].replace(self.blocks[count - 1].get());
+        let slot = (0..count).rev().find(|&slot| self.blocks[slot].get().1 == layout)?;
+        let (address, _) = self.blocks[slot].replace(self.blocks[count - 1].get());
         self.count.set(count - 1);
-        Some(block.address)
+        Some(address)
     }
 
     /// Keeps a buffer, if a guard lives and there is room; whether it did.
@@ -66,7 +58,7 @@ impl FreeList {
         if self.guards.get() == 0 || count == SLOTS {
             return false;
         }
-        self.blocks[count].set(Block { address, size: layout.size(), align: layout.align() });
+        self.blocks[count].set((address, layout));
         self.count.set(count + 1);
         true
     }
@@ -104,8 +96,7 @@ impl Drop for PoolGuard {
                 return;
             }
             for slot in &free.blocks[..free.count.replace(0)] {
-                let Block { address, size, align } = slot.replace(Block::NONE);
-                let Ok(layout) = Layout::from_size_align(size, align) else { continue };
+                let (address, layout) = slot.replace(NONE);
                 // SAFETY: `PoolAllocator` kept the block when it was freed with this layout, so it
                 // came from the global allocator, and nothing else uses it.
                 unsafe { std::alloc::dealloc(address, layout) };
@@ -128,19 +119,13 @@ impl Drop for PoolGuard {
 /// drop(first);
 /// assert_eq!(Vec::<f32>::with_capacity(1 << 20).as_ptr(), address);
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct PoolAllocator<A = System>(A);
 
 impl PoolAllocator {
     /// A pool on top of the system's allocator.
     pub const fn new() -> Self {
         Self(System)
-    }
-}
-
-impl Default for PoolAllocator {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -160,28 +145,18 @@ fn take(layout: Layout) -> Option<*mut u8> {
 // for, and only once, since the block leaves the list; the underlying allocator does all else.
 unsafe impl<A: GlobalAlloc> GlobalAlloc for PoolAllocator<A> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        take(layout).unwrap_or_else(|| {
-            // SAFETY: the obligations are this function's own.
-            let block = unsafe { self.0.alloc(layout) };
-            advise_huge_pages(block, layout.size());
-            block
-        })
+        // SAFETY: the obligations are this function's own.
+        take(layout).unwrap_or_else(|| huge_pages(unsafe { self.0.alloc(layout) }, layout.size()))
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        match take(layout) {
-            Some(block) => {
-                // SAFETY: the block has the size of the layout.
-                unsafe { block.write_bytes(0, layout.size()) };
-                block
-            }
-            None => {
-                // SAFETY: the obligations are this function's own.
-                let block = unsafe { self.0.alloc_zeroed(layout) };
-                advise_huge_pages(block, layout.size());
-                block
-            }
-        }
+        let Some(block) = take(layout) else {
+            // SAFETY: the obligations are this function's own.
+            return huge_pages(unsafe { self.0.alloc_zeroed(layout) }, layout.size());
+        };
+        // SAFETY: the block has the size of the layout.
+        unsafe { block.write_bytes(0, layout.size()) };
+        block
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
@@ -198,12 +173,12 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for PoolAllocator<A> {
     }
 }
 
-/// Asks the kernel for 2 MiB pages, which need a 512th of the page faults.
+/// The block, for which the kernel is asked for 2 MiB pages: they need a 512th of the page faults.
 #[cfg(target_os = "linux")]
-fn advise_huge_pages(block: *mut u8, size: usize) {
+fn huge_pages(block: *mut u8, size: usize) -> *mut u8 {
     const HUGE: usize = 2 << 20;
     if block.is_null() || size < HUGE {
-        return;
+        return block;
     }
     let (start, end) = ((block as usize).next_multiple_of(HUGE), block as usize + size);
     if start.saturating_add(HUGE) <= end {
@@ -214,7 +189,10 @@ fn advise_huge_pages(block: *mut u8, size: usize) {
             libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_HUGEPAGE);
         }
     }
+    block
 }
 
 #[cfg(not(target_os = "linux"))]
-fn advise_huge_pages(_: *mut u8, _: usize) {}
+fn huge_pages(block: *mut u8, _: usize) -> *mut u8 {
+    block
+}

@@ -8,36 +8,18 @@ use candle_core::backend::BackendDevice;
 use candle_core::cpu_backend::CpuDevice;
 use candle_core::{Result, Shape, WithDType};
 
-/// The element types of results.
-pub(crate) trait Element: WithDType {
-    /// The value of elements that were never written, by which a test notices them.
-    const UNINIT: Self;
-}
-
-impl Element for f32 {
-    const UNINIT: Self = f32::NAN;
-}
-
-impl Element for u8 {
-    const UNINIT: Self = 0xa5;
-}
-
-impl Element for u32 {
-    const UNINIT: Self = 0xa5a5_a5a5;
-}
-
-/// `len` uninitialised elements. A build with debug assertions sets them to [`Element::UNINIT`], so
-/// that a test notices an element that was never written.
+/// `len` uninitialised elements. A build with debug assertions sets floats to NaN and integers to
+/// 165, so that a test notices an element that was never written.
 ///
 /// # Safety
 ///
 /// The caller writes every element before reading it.
-pub(crate) unsafe fn uninit<T: Element>(len: usize) -> Result<Vec<T>> {
+pub(crate) unsafe fn uninit<T: WithDType>(len: usize) -> Result<Vec<T>> {
     // SAFETY: the obligation is this function's own.
     let storage = unsafe { CpuDevice.alloc_uninit(&Shape::from(len), T::DTYPE)? };
     let mut values = T::cpu_storage_data(storage)?;
     if cfg!(debug_assertions) {
-        values.fill(T::UNINIT);
+        values.fill(T::from_f64(if T::DTYPE.is_float() { f64::NAN } else { 165.0 }));
     }
     Ok(values)
 }

@@ -90,6 +90,17 @@ template <int V, class T> __device__ void store(Out<T> to, u64 at, const float (
   put<V, T>(to, at, pack);
 }
 
+// One element as a float, and a float stored as one.
+template <class T> __device__ float element(In<T> from, u64 at) {
+  float value[1];
+  load<1, T>(value, from, at);
+  return value[0];
+}
+template <class T> __device__ void store_element(Out<T> to, u64 at, float value) {
+  const float one[1] = {value};
+  store<1, T>(to, at, one);
+}
+
 // This thread's number in a one-dimensional grid; a launch has fewer than 2^32 threads.
 __device__ inline u32 thread_number() { return blockIdx.x * blockDim.x + threadIdx.x; }
 
@@ -101,3 +112,8 @@ __device__ inline u32 thread_number() { return blockIdx.x * blockDim.x + threadI
 #define KERNEL_COOPERATIVE(name, parameters, ...)                                    \
   extern "C" __global__ void __launch_bounds__(256) name parameters { __VA_ARGS__; } \
   HOST_ENTRY_COOPERATIVE(name)
+
+// KERNELS(T, V) for both storages, each with vectors and with single elements; WIDE is a vector of
+// bf16.
+#define FOR_EACH_STORAGE(KERNELS, WIDE) \
+  KERNELS(float, 4) KERNELS(float, 1) KERNELS(bf16, WIDE) KERNELS(bf16, 1)

@@ -3,14 +3,14 @@
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::hash::Hash;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
-use candle_core::cuda::cudarc::driver::CudaSlice;
 use candle_core::cuda::cudarc::{cublaslt, cudnn};
 use candle_core::cuda::{CudaDevice, DeviceId, WrapErr};
-use candle_core::{Result, bail};
+use candle_core::{DType, Result, bail};
 
-use super::gpu::Gpu;
+use super::gpu::{Gpu, Uninit};
 use super::launch::Span;
 use crate::device::error::{DeviceError, is_out_of_memory};
 use crate::device::name::DeviceName;
@@ -23,7 +23,7 @@ pub(crate) struct CudaContext {
     pub(crate) blas: cublaslt::sys::cublasLtHandle_t,
     /// The plans made so far: for each type of key, a map from keys to plans.
     plans: HashMap<TypeId, Box<dyn Any + Send>>,
-    workspace: Option<CudaSlice<u8>>,
+    workspace: Option<Uninit>,
 }
 
 // SAFETY: both libraries let any thread use a handle as long as only one does at a time, which the
@@ -40,11 +40,8 @@ impl Drop for CudaContext {
     }
 }
 
-static ALL: Mutex<Option<HashMap<DeviceId, Arc<Mutex<CudaContext>>>>> = Mutex::new(None);
-
-fn all() -> MutexGuard<'static, Option<HashMap<DeviceId, Arc<Mutex<CudaContext>>>>> {
-    ALL.lock().unwrap_or_else(PoisonError::into_inner)
-}
+static ALL: LazyLock<Mutex<HashMap<DeviceId, Arc<Mutex<CudaContext>>>>> =
+    LazyLock::new(Mutex::default);
 
 /// Creates the context of a GPU that was just opened.
 pub(crate) fn register(
@@ -66,50 +63,62 @@ pub(crate) fn register(
     // tensor holds.
     unsafe { cudnn::result::set_stream(cudnn, stream.cu_stream().cast()) }
         .map_err(|e| library("cuDNN (libcudnn.so.9)", format!("{:?}", e.0)))?;
-    all().get_or_insert_default().insert(gpu.id(), Arc::new(Mutex::new(context)));
+    lock(&ALL).insert(gpu.id(), Arc::new(Mutex::new(context)));
     Ok(())
 }
 
 /// Runs `f` with the context of a GPU.
 pub(crate) fn with<R>(gpu: &Gpu, f: impl FnOnce(&mut CudaContext) -> Result<R>) -> Result<R> {
-    let found = all().as_ref().and_then(|all| all.get(&gpu.device.id()).cloned());
-    let Some(context) = found else {
+    let Some(context) = lock(&ALL).get(&gpu.device.id()).cloned() else {
         bail!(
             "convolutions and dense layers need a device that was opened by \
-             alexnet_kernels::DeviceName::open"
+             alexnet_kernels::ComputeDevice::open"
         )
     };
     gpu.stream.context().bind_to_thread().w()?;
-    let mut context = context.lock().unwrap_or_else(PoisonError::into_inner);
-    f(&mut context)
+    f(&mut lock(&context))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl CudaContext {
-    /// The plans made so far for keys of type `K`.
-    pub(crate) fn plans<K, P>(&mut self) -> &mut HashMap<K, Arc<P>>
+    /// The plan for a key: the one made before, or that which `make` makes.
+    pub(crate) fn plan<K, P>(
+        &mut self,
+        key: K,
+        make: impl FnOnce(&mut Self, &K) -> Result<P>,
+    ) -> Result<Arc<P>>
     where
-        K: Send + 'static,
+        K: Hash + Eq + Send + 'static,
         P: Send + Sync + 'static,
     {
+        let plans = self.plans.get(&TypeId::of::<K>());
+        let plans = plans.and_then(|plans| plans.downcast_ref::<HashMap<K, Arc<P>>>());
+        if let Some(plan) = plans.and_then(|plans| plans.get(&key)) {
+            return Ok(plan.clone());
+        }
+        let plan = Arc::new(make(self, &key)?);
         let new = || Box::new(HashMap::<K, Arc<P>>::new()) as Box<dyn Any + Send>;
-        let plans = self.plans.entry(TypeId::of::<(K, P)>()).or_insert_with(new);
-        plans.downcast_mut().expect("the map of this type is stored under its own type's id")
+        let plans = self.plans.entry(TypeId::of::<K>()).or_insert_with(new);
+        plans.downcast_mut::<HashMap<_, _>>().and_then(|plans| plans.insert(key, plan.clone()));
+        Ok(plan)
     }
 
     /// At least `bytes` of memory for the next call in the stream. The workspace grows when needed
     /// and is kept.
     pub(crate) fn workspace(&mut self, gpu: &Gpu, bytes: usize) -> Result<Span> {
-        use candle_core::cuda::cudarc::driver::DevicePtr;
         if bytes == 0 {
-            return Ok(Span { address: 0, length: 0 });
+            return Ok(Span::default());
         }
-        if self.workspace.as_ref().is_none_or(|workspace| workspace.len() < bytes) {
+        if self.workspace.as_ref().is_none_or(|old| old.span.length < bytes as u64) {
             self.workspace = None; // the stream frees it before it allocates the new one
-            self.workspace = Some(gpu.uninit_as(bytes)?);
         }
-        let Some(workspace) = &self.workspace else { bail!("no workspace") };
-        let (address, _) = workspace.device_ptr(&gpu.stream);
-        Ok(Span { address, length: workspace.len() as u64 })
+        match &self.workspace {
+            Some(workspace) => Ok(workspace.span),
+            None => Ok(self.workspace.insert(gpu.uninit(DType::U8, bytes)?).span),
+        }
     }
 
     /// A workspace of `bytes` or, where the GPU has not so much in one piece, of half of that, a

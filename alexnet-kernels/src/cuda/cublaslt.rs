@@ -3,8 +3,7 @@
 //! cuBLASLt takes matrices column-major and our tensors are row-major, so each matmul here is the
 //! transposed one: a row-major (n, m) in memory is cuBLASLt's column-major (m, n).
 
-use std::ffi::c_void;
-use std::sync::Arc;
+use std::mem::MaybeUninit;
 
 use candle_core::cuda::WrapErr;
 use candle_core::cuda::cudarc::cublas::sys::cublasOperation_t;
@@ -102,14 +101,7 @@ pub(crate) fn matmul(
     let addresses = [a.address, b.address, c.address, bias.map_or(0, |bias| bias.address)];
     let key = (*matmul, addresses.map(alignment));
     context::with(gpu, |context| {
-        let plan = match context.plans::<MatmulKey, MatmulPlan>().get(&key) {
-            Some(plan) => plan.clone(),
-            None => {
-                let plan = Arc::new(choose(gpu, context, &key, [a, b, c], bias)?);
-                context.plans().insert(key, plan.clone());
-                plan
-            }
-        };
+        let plan = context.plan(key, |context, key| choose(gpu, context, key, [a, b, c], bias))?;
         let workspace = context.workspace(gpu, plan.workspace)?;
         // SAFETY: the spans have the sizes of the matmul, and the caller keeps their memory alive.
         unsafe { plan.run(gpu, context.blas, [a, b, c], bias, workspace) }
@@ -139,29 +131,19 @@ impl MatmulPlan {
         bias: Option<Span>,
         workspace: Span,
     ) -> Result<()> {
-        let (one, zero) = (1f32, 0f32);
-        let [of_a, of_b, of_c] = self.matrices;
         self.set_bias(bias)?;
+        let (one, zero) = (1f32, 0f32);
+        let (one, zero) = ((&raw const one).cast(), (&raw const zero).cast());
+        let (what, [of_a, of_b, of_c]) = (self.matmul, self.matrices);
+        let (a, b, c) = (a.address as *const _, b.address as *const _, c.address as *mut _);
+        let (how, stream) = (&raw const self.algorithm, gpu.stream.cu_stream().cast());
+        let (space, bytes) = (workspace.address as *mut _, self.workspace);
         // SAFETY: by this function's own condition; `c` is the result, and also the matrix that is
         // added with factor 0.
         said("a matmul", unsafe {
             result::matmul(
-                handle,
-                self.matmul,
-                (&raw const one).cast(),
-                (&raw const zero).cast(),
-                a.address as *const c_void,
-                of_a,
-                b.address as *const c_void,
-                of_b,
-                c.address as *const c_void,
-                of_c,
-                c.address as *mut c_void,
-                of_c,
-                &raw const self.algorithm,
-                workspace.address as *mut c_void,
-                self.workspace,
-                gpu.stream.cu_stream().cast(),
+                handle, what, one, zero, a, of_a, b, of_b, c, of_c, c, of_c, how, space, bytes,
+                stream,
             )
         })
     }
@@ -293,7 +275,7 @@ fn candidates(
     use sys::cublasLtMatmulPreferenceAttributes_t as Preference;
     let what = "listing the algorithms of a matmul";
     let preference = said(what, result::create_matmul_pref())?;
-    let mut results = [std::mem::MaybeUninit::uninit(); CANDIDATES];
+    let mut results = [MaybeUninit::<sys::cublasLtMatmulHeuristicResult_t>::uninit(); CANDIDATES];
     let mut count = 0;
     let [a, b, c] = plan.matrices;
     // Without these attributes cuBLASLt assumes that every matrix is aligned to 256 bytes.
@@ -310,19 +292,10 @@ fn candidates(
         let limited = prefer(preference, most, &WORKSPACE);
         let told = aligned.iter().try_for_each(|(which, bytes)| prefer(preference, *which, bytes));
         limited.and(told).and_then(|()| {
-            let first = results.as_mut_ptr().cast();
-            let n = CANDIDATES as i32;
+            let (matmul, room) = (plan.matmul, CANDIDATES as i32);
+            let (first, count) = (results.as_mut_ptr().cast(), &raw mut count);
             sys::cublasLtMatmulAlgoGetHeuristic(
-                handle,
-                plan.matmul,
-                a,
-                b,
-                c,
-                c,
-                preference,
-                n,
-                first,
-                &mut count,
+                handle, matmul, a, b, c, c, preference, room, first, count,
             )
             .result()
         })
@@ -331,14 +304,7 @@ fn candidates(
     let _ = unsafe { result::destroy_matmul_pref(preference) };
     said(what, listed)?;
     let count = usize::try_from(count).unwrap_or(0).min(CANDIDATES);
-    let results = results[..count].iter().map(
-        |result: &std::mem::MaybeUninit<sys::cublasLtMatmulHeuristicResult_t>| {
-            // SAFETY: cuBLASLt has written the first `count` results.
-            unsafe { result.assume_init() }
-        },
-    );
-    let works = |r: &sys::cublasLtMatmulHeuristicResult_t| {
-        r.state == sys::cublasStatus_t::CUBLAS_STATUS_SUCCESS
-    };
-    Ok(results.filter(works).collect())
+    // SAFETY: cuBLASLt has written the first `count` results.
+    let results = results[..count].iter().map(|result| unsafe { result.assume_init() });
+    Ok(results.filter(|r| r.state == sys::cublasStatus_t::CUBLAS_STATUS_SUCCESS).collect())
 }

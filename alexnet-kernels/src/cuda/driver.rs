@@ -8,8 +8,7 @@ use candle_core::cuda::cudarc::driver::{result, sys};
 
 use super::info::Pool;
 use super::{context, gpu};
-use crate::device::capability::{check_capability, refused};
-use crate::device::error::DeviceError;
+use crate::device::error::{DeviceError, check_capability, refused};
 use crate::device::name::DeviceName;
 use crate::device::precision::DeviceOptions;
 
@@ -24,15 +23,14 @@ pub(crate) fn open(
 ) -> Result<Device, DeviceError> {
     check_driver(name, ordinal)?;
     check_libraries(name)?;
-    let says =
-        |e: candle_core::Error| DeviceError::Driver { name, reason: first_line(&e.to_string()) };
+    let says = |e| DeviceError::Driver { name, reason: first_line(&e) };
     // The device gets a stream of its own: on the default per-thread stream two host threads would
     // race.
     let device = Device::new_cuda_with_stream(ordinal).map_err(says)?;
     let Device::Cuda(gpu) = &device else { return Err(DeviceError::NotBuilt(name)) };
     settings(gpu).map_err(says)?;
     gpu::check_kernels(gpu)
-        .map_err(|e| DeviceError::DriverTooOld { name, reason: first_line(&e.to_string()) })?;
+        .map_err(|e| DeviceError::DriverTooOld { name, reason: first_line(&e) })?;
     context::register(gpu, name, options)?;
     Ok(device)
 }
@@ -49,9 +47,9 @@ fn check_driver(name: DeviceName, ordinal: usize) -> Result<(), DeviceError> {
     use sys::CUdevice_attribute as Attribute;
     let major = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
     let minor = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
-    let has = (u32::try_from(major).unwrap_or(0), u32::try_from(minor).unwrap_or(0));
+    let has = u32::try_from(10 * major + minor).unwrap_or(0);
     let model = result::device::get_name(gpu).map_err(says)?;
-    check_capability(name, &model, has, CAPABILITY.parse().unwrap_or(80))
+    check_capability(name, model, has, CAPABILITY.parse().unwrap_or(80))
 }
 
 /// The libraries that are called, each with the files that may provide it.
@@ -76,13 +74,8 @@ fn check_libraries(name: DeviceName) -> Result<(), DeviceError> {
         if !files.iter().any(opens) {
             // SAFETY: after a failure this is null or a text that lives until the thread's next
             // call.
-            let reason = unsafe { libc::dlerror() };
-            let reason = if reason.is_null() {
-                "it is not there".to_owned()
-            } else {
-                // SAFETY: it is not null.
-                unsafe { CStr::from_ptr(reason) }.to_string_lossy().into_owned()
-            };
+            let reason = unsafe { libc::dlerror().as_ref().map(|text| CStr::from_ptr(text)) };
+            let reason = reason.unwrap_or(c"it is not there").to_string_lossy().into_owned();
             return Err(DeviceError::Library { name, library, reason });
         }
     }
@@ -100,6 +93,6 @@ fn settings(gpu: &CudaDevice) -> candle_core::Result<()> {
 }
 
 /// The message without the backtrace that candle appends below it.
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().trim().to_owned()
+fn first_line(error: &candle_core::Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().trim().to_owned()
 }

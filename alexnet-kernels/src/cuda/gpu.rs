@@ -2,108 +2,94 @@
 
 use std::sync::Arc;
 
-use candle_core::backend::BackendStorage;
-use candle_core::cuda::cudarc::driver::{
-    CudaSlice, CudaStream, DevicePtr, DevicePtrMut, DeviceRepr, LaunchConfig, PushKernelArg,
-    SyncOnDrop,
-};
-use candle_core::cuda::{CudaDType, CudaDevice, CudaStorageSlice, WrapErr};
-use candle_core::{CudaStorage, Result, Shape, bail};
-use half::bf16;
+use candle_core::backend::{BackendDevice, BackendStorage};
+use candle_core::cuda::cudarc::driver::{CudaStream, DevicePtr, LaunchConfig, PushKernelArg};
+use candle_core::cuda::{CudaDevice, CudaStorageSlice, WrapErr};
+use candle_core::{CudaStorage, DType, Result, Shape, bail};
 
 use super::launch::{Argument, Launch, Span, Storage};
 use crate::op::{Input, Outputs};
 
-/// A device and its stream.
+/// A device and its stream, in which all work on the memory of its tensors is queued. Releasing
+/// memory is queued there too, so memory may be released as soon as all that uses it is queued.
 pub(crate) struct Gpu {
     pub(crate) device: CudaDevice,
     pub(crate) stream: Arc<CudaStream>,
 }
 
-/// Memory that an operation reads. cudarc takes it to be in use until this is dropped.
-pub(crate) struct Reading<'a> {
+/// Memory of activations or gradients that an operation reads.
+pub(crate) struct Reading {
     pub(crate) span: Span,
     pub(crate) storage: Storage,
-    _until: SyncOnDrop<'a>,
 }
 
-/// Memory that an operation writes. cudarc takes it to be in use until this is dropped.
-pub(crate) struct Writing<'a> {
+/// New memory, which a kernel has still to write. It lives until the launches over its span are
+/// queued.
+pub(crate) struct Uninit {
     pub(crate) span: Span,
-    _until: SyncOnDrop<'a>,
+    memory: CudaStorage,
+    shape: Shape,
 }
 
-/// Memory for new activations, which a kernel has still to write.
-pub(crate) enum Uninit {
-    F32(CudaSlice<f32>),
-    Bf16(CudaSlice<bf16>),
-}
-
-/// The elements of `slice` in the range that a dense layout covers.
-fn part<'a, T>(
-    slice: &'a CudaSlice<T>,
-    (start, end): (usize, usize),
-    stream: &'a CudaStream,
-) -> (Span, SyncOnDrop<'a>) {
-    let (address, until) = slice.device_ptr(stream);
-    let address = address + (start * size_of::<T>()) as u64;
-    (Span { address, length: (end - start) as u64 }, until)
+impl Uninit {
+    /// The memory as an operation's output, after the kernels that write it were queued.
+    pub(crate) fn output(self) -> (CudaStorage, Shape) {
+        (self.memory, self.shape)
+    }
 }
 
 impl Gpu {
+    pub(crate) fn new(device: &CudaDevice) -> Self {
+        Self { device: device.clone(), stream: device.cuda_stream() }
+    }
+
     pub(crate) fn of(storage: &CudaStorage) -> Self {
-        let device = storage.device().clone();
-        let stream = device.cuda_stream();
-        Self { device, stream }
+        Self::new(storage.device())
+    }
+
+    /// Where the elements of `memory` in a range are.
+    fn span(&self, memory: &CudaStorage, (start, end): (usize, usize)) -> Result<Span> {
+        let (first, _) = match &memory.slice {
+            CudaStorageSlice::U8(x) => x.device_ptr(&self.stream),
+            CudaStorageSlice::U32(x) => x.device_ptr(&self.stream),
+            CudaStorageSlice::F32(x) => x.device_ptr(&self.stream),
+            CudaStorageSlice::BF16(x) => x.device_ptr(&self.stream),
+            _ => bail!("no kernel takes {:?}", memory.dtype()),
+        };
+        let address = first + (start * memory.dtype().size_in_bytes()) as u64;
+        Ok(Span { address, length: (end - start) as u64 })
     }
 
     /// The memory of activations or gradients, f32 or bf16.
-    pub(crate) fn read<'a>(&'a self, x: &Input<'a, CudaStorage>) -> Result<Reading<'a>> {
-        let range = x.dense_range()?;
-        let ((span, _until), storage) = match &x.storage.slice {
-            CudaStorageSlice::F32(x) => (part(x, range, &self.stream), Storage::F32),
-            CudaStorageSlice::BF16(x) => (part(x, range, &self.stream), Storage::Bf16),
-            _ => bail!("{}: on a GPU, expected f32 or bf16, got {:?}", x.op, x.storage.dtype()),
-        };
-        Ok(Reading { span, storage, _until })
+    pub(crate) fn read(&self, x: &Input<'_, CudaStorage>) -> Result<Reading> {
+        let storage = Storage::of(x.storage.dtype())?;
+        Ok(Reading { span: self.span(x.storage, x.dense_range()?)?, storage })
     }
 
     /// The memory of elements that have one type everywhere: pixels, labels, biases.
-    pub(crate) fn read_as<'a, T: CudaDType + 'a>(
-        &'a self,
-        x: &Input<'a, CudaStorage>,
-    ) -> Result<(Span, SyncOnDrop<'a>)> {
-        Ok(part(x.storage.as_cuda_slice::<T>()?, x.dense_range()?, &self.stream))
+    pub(crate) fn read_as(&self, dtype: DType, x: &Input<'_, CudaStorage>) -> Result<Span> {
+        if x.storage.dtype() != dtype {
+            bail!("{}: expected {dtype:?}, got {:?}", x.op, x.storage.dtype())
+        }
+        self.span(x.storage, x.dense_range()?)
     }
 
-    /// New memory for `n` activations.
-    pub(crate) fn uninit(&self, storage: Storage, n: usize) -> Result<Uninit> {
-        Ok(match storage {
-            Storage::F32 => Uninit::F32(self.uninit_as(n)?),
-            Storage::Bf16 => Uninit::Bf16(self.uninit_as(n)?),
-        })
-    }
-
-    /// New memory for `n` elements of type `T`.
-    pub(crate) fn uninit_as<T: DeviceRepr>(&self, n: usize) -> Result<CudaSlice<T>> {
+    /// New memory for a tensor.
+    pub(crate) fn uninit(
+        &self,
+        dtype: impl Into<DType>,
+        shape: impl Into<Shape>,
+    ) -> Result<Uninit> {
+        let shape = shape.into();
         // SAFETY: every operation here passes new memory to a kernel that writes all of it before
         // anything reads it.
-        unsafe { self.device.alloc::<T>(n) }
-    }
-
-    /// New memory as a span that a kernel may write.
-    pub(crate) fn write<'a, T>(&'a self, slice: &'a mut CudaSlice<T>) -> Writing<'a> {
-        let length = slice.len() as u64;
-        let (address, _until) = slice.device_ptr_mut(&self.stream);
-        Writing { span: Span { address, length }, _until }
+        let memory = unsafe { self.device.alloc_uninit(&shape, dtype.into())? };
+        Ok(Uninit { span: self.span(&memory, (0, shape.elem_count()))?, memory, shape })
     }
 
     /// Queues a kernel in the stream.
     pub(crate) fn run(&self, launch: &Launch) -> Result<()> {
-        let Some((_, ptx)) = PTX.iter().find(|(module, _)| *module == launch.module) else {
-            bail!("there is no kernel file {}", launch.module)
-        };
-        let module = format!("alexnet-{}", launch.module);
+        let (module, ptx) = (format!("alexnet-{}", launch.module), ptx(launch.module)?);
         let kernel = self.device.get_or_load_custom_func(&launch.kernel, &module, ptx)?;
         let mut builder = kernel.builder();
         for argument in &launch.arguments {
@@ -114,12 +100,8 @@ impl Gpu {
                 Argument::F32(x) => builder.arg(x),
             };
         }
-        let [x, y] = launch.grid;
-        let config = LaunchConfig {
-            grid_dim: (x, y, 1),
-            block_dim: (launch.block, 1, 1),
-            shared_mem_bytes: 0,
-        };
+        let ([x, y], block_dim) = (launch.grid, (launch.block, 1, 1));
+        let config = LaunchConfig { grid_dim: (x, y, 1), block_dim, shared_mem_bytes: 0 };
         // SAFETY: `launch.rs` of the operation lists the arguments in the kernel's order and checks
         // that each span is as long as the kernel assumes, which the tests that run the launches on
         // the host verify with checked accesses; the callers keep the memory of the spans alive.
@@ -134,10 +116,9 @@ impl Gpu {
         shape: impl Into<Shape>,
         write: impl FnOnce(Span) -> Result<()>,
     ) -> Result<Outputs<CudaStorage>> {
-        let shape = shape.into();
-        let mut output = self.uninit(storage, shape.elem_count())?;
-        write(output.writing(self).span)?;
-        Ok((output.finish(self), shape).into())
+        let output = self.uninit(storage, shape)?;
+        write(output.span)?;
+        Ok(output.output().into())
     }
 }
 
@@ -162,28 +143,16 @@ pub(crate) fn binary(
     gpu.produce(x.storage, shape, |dx| gpu.run(&launch(x.storage, [x.span, dy.span, dx])?))
 }
 
-impl Uninit {
-    pub(crate) fn writing<'a>(&'a mut self, gpu: &'a Gpu) -> Writing<'a> {
-        match self {
-            Self::F32(slice) => gpu.write(slice),
-            Self::Bf16(slice) => gpu.write(slice),
-        }
-    }
-
-    pub(crate) fn finish(self, gpu: &Gpu) -> CudaStorage {
-        match self {
-            Self::F32(slice) => CudaStorage::wrap_cuda_slice(slice, gpu.device.clone()),
-            Self::Bf16(slice) => CudaStorage::wrap_cuda_slice(slice, gpu.device.clone()),
-        }
-    }
-}
-
 /// Loads one kernel, so that a driver that cannot load this PTX says so when the GPU is opened.
 pub(crate) fn check_kernels(device: &CudaDevice) -> Result<()> {
-    let Some((module, ptx)) = PTX.iter().find(|(module, _)| *module == "bias") else {
-        return Ok(());
-    };
-    device.get_or_load_custom_func("bias_float_v1", &format!("alexnet-{module}"), ptx).map(|_| ())
+    device.get_or_load_custom_func("bias_float_v1", "alexnet-bias", ptx("bias")?).map(|_| ())
+}
+
+fn ptx(module: &str) -> Result<&'static str> {
+    match PTX.iter().find(|(name, _)| *name == module) {
+        Some((_, ptx)) => Ok(ptx),
+        None => bail!("there is no kernel file {module}"),
+    }
 }
 
 /// The `.cu` files as `build.rs` compiled them: name and PTX.

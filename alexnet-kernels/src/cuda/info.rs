@@ -39,9 +39,8 @@ impl Pool {
     fn attribute(&self, which: sys::CUmemPool_attribute) -> Result<u64> {
         let mut value = 0u64;
         // SAFETY: the pool is the driver's own, and these attributes are 64-bit numbers.
-        unsafe { sys::cuMemPoolGetAttribute(self.0, which, (&raw mut value).cast()) }
-            .result()
-            .w()?;
+        let got = unsafe { sys::cuMemPoolGetAttribute(self.0, which, (&raw mut value).cast()) };
+        got.result().w()?;
         Ok(value)
     }
 
@@ -52,8 +51,7 @@ impl Pool {
         let attribute = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
         // SAFETY: the pool is the driver's own, and the attribute takes a pointer to a 64-bit
         // number.
-        unsafe { sys::cuMemPoolSetAttribute(self.0, attribute, (&raw mut keep).cast()) }
-            .result()
-            .w()
+        let set = unsafe { sys::cuMemPoolSetAttribute(self.0, attribute, (&raw mut keep).cast()) };
+        set.result().w()
     }
 }

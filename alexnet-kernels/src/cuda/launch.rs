@@ -4,6 +4,9 @@
 //! host with every access checked, where a wrong order of arguments or a grid that is too small
 //! shows without a GPU. Each operation describes its launches in its `launch.rs`; its kernels are
 //! in the `.cu` file beside that. Tensors are row-major `(B, H, W, C)`.
+//!
+//! An operation describes no launch over buffers whose sizes do not fit each other, or whose
+//! elements are more than the 2³² that kernels count: all functions give an error then.
 
 use candle_core::{DType, Result, bail};
 
@@ -32,10 +35,7 @@ impl Storage {
 
     /// Bytes of an element.
     pub fn bytes(self) -> usize {
-        match self {
-            Self::F32 => 4,
-            Self::Bf16 => 2,
-        }
+        DType::from(self).size_in_bytes()
     }
 
     /// The type's name in the names of kernels.
@@ -52,8 +52,17 @@ impl Storage {
     }
 }
 
-/// A buffer: its address and its length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+impl From<Storage> for DType {
+    fn from(storage: Storage) -> Self {
+        match storage {
+            Storage::F32 => Self::F32,
+            Storage::Bf16 => Self::BF16,
+        }
+    }
+}
+
+/// A buffer: its address and its length; none where both are 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[repr(C)]
 pub struct Span {
     /// Address of the first element.
@@ -63,11 +72,6 @@ pub struct Span {
 }
 
 impl Span {
-    /// Whether an access of `bytes` at its start is aligned.
-    fn aligned(self, bytes: usize) -> bool {
-        self.address.is_multiple_of(bytes as u64)
-    }
-
     /// Refuses a length other than `expected`, with which a kernel would leave the buffer.
     pub(crate) fn check(self, what: &str, expected: usize) -> Result<()> {
         if self.length != expected as u64 {
@@ -117,9 +121,7 @@ impl Launch {
         threads: usize,
     ) -> Result<Self> {
         let Ok(count) = u32::try_from(threads) else {
-            bail!(
-                "{kernel}: {threads} threads are more than the kernels count; use a smaller batch"
-            )
+            bail!("{kernel}: {threads} threads are more than kernels count; use a smaller batch")
         };
         let mut arguments: Vec<Argument> = spans.iter().copied().map(Argument::Span).collect();
         arguments.push(Argument::U32(count));
@@ -161,8 +163,8 @@ impl Launch {
 /// of a row, and every buffer, given with the bytes of its elements, is aligned for accesses of
 /// that width; else one.
 pub(crate) fn width(vector: usize, row: usize, spans: &[(Span, usize)]) -> usize {
-    let aligned = spans.iter().all(|(span, bytes)| span.aligned(vector * bytes));
-    if row.is_multiple_of(vector) && aligned { vector } else { 1 }
+    let fits = |(span, bytes): &(Span, usize)| span.address.is_multiple_of((vector * bytes) as u64);
+    if row.is_multiple_of(vector) && spans.iter().all(fits) { vector } else { 1 }
 }
 
 /// Refuses buffers of different lengths; the length of all.

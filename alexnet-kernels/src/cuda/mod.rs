@@ -10,8 +10,6 @@ pub(crate) mod context;
 #[cfg(feature = "cuda")]
 pub(crate) mod cublaslt;
 #[cfg(feature = "cuda")]
-pub(crate) mod cudnn;
-#[cfg(feature = "cuda")]
 pub(crate) mod driver;
 #[cfg(feature = "cuda")]
 pub(crate) mod gpu;

@@ -1,6 +1,6 @@
 //! An open device and its precision: all that the layers above need to know of devices.
 
-use candle_core::{DType, Device, Result};
+use candle_core::{DType, Device};
 
 use super::error::DeviceError;
 use super::memory::GpuMemory;
@@ -35,12 +35,18 @@ impl ComputeDevice {
     ///
     /// # Errors
     ///
-    /// Those of [`DeviceName::open`].
-    pub fn open(
-        name: DeviceName,
-        options: DeviceOptions,
-    ) -> std::result::Result<Self, DeviceError> {
-        Ok(Self { name, device: name.open(options)?, options })
+    /// A build without CUDA, no driver, no such GPU, one that is too old, a library that is
+    /// missing; a precision that the device does not have.
+    pub fn open(name: DeviceName, options: DeviceOptions) -> Result<Self, DeviceError> {
+        let device = match name {
+            DeviceName::Cpu if options.precision == Precision::F32 => Device::Cpu,
+            DeviceName::Cpu => return Err(DeviceError::NotOnCpu(options.precision)),
+            #[cfg(feature = "cuda")]
+            DeviceName::Cuda(ordinal) => crate::cuda::driver::open(name, ordinal, options)?,
+            #[cfg(not(feature = "cuda"))]
+            DeviceName::Cuda(_) => return Err(DeviceError::NotBuilt(name)),
+        };
+        Ok(Self { name, device, options })
     }
 
     /// Opens devices for a network whose towers are on devices of their own.
@@ -52,12 +58,12 @@ impl ComputeDevice {
     pub fn open_all(
         names: &[DeviceName],
         options: DeviceOptions,
-    ) -> std::result::Result<Vec<Self>, DeviceError> {
+    ) -> Result<Vec<Self>, DeviceError> {
         let kind = |name: DeviceName| std::mem::discriminant(&name);
         alike(names, |&a, &b| kind(a) == kind(b), |name| (*name, name.to_string()))?;
         // A GPU that is named twice is opened twice and gets two streams, as two GPUs would.
-        let open = |name: &DeviceName| Self::open(*name, options);
-        let all = names.iter().map(open).collect::<std::result::Result<Vec<_>, _>>()?;
+        let all = names.iter().map(|name| Self::open(*name, options));
+        let all = all.collect::<Result<Vec<_>, _>>()?;
         alike(&all, |a, b| a.model() == b.model(), |one| (one.name, one.model()))?;
         Ok(all)
     }
@@ -77,18 +83,13 @@ impl ComputeDevice {
         self.options
     }
 
-    /// The dtype of activations and their gradients. Master weights, biases, losses and all sums
-    /// are f32 at any precision.
+    /// The dtype of activations, their gradients, and the weights that matmuls and convolutions
+    /// read. Master weights, biases, losses and all sums are f32 at any precision.
     pub fn activations(&self) -> DType {
         match self.options.precision {
             Precision::F32 | Precision::Tf32 => DType::F32,
             Precision::Bf16 => DType::BF16,
         }
-    }
-
-    /// The dtype of the weights that matmuls and convolutions read: that of the activations.
-    pub fn weights(&self) -> DType {
-        self.activations()
     }
 
     /// Whether operations are queued and return before they are done, as on a GPU. Then reading a
@@ -102,7 +103,7 @@ impl ComputeDevice {
     /// # Errors
     ///
     /// What went wrong in one of them.
-    pub fn wait(&self) -> Result<()> {
+    pub fn wait(&self) -> candle_core::Result<()> {
         self.device.synchronize()
     }
 
@@ -135,34 +136,12 @@ impl ComputeDevice {
     }
 }
 
-impl DeviceName {
-    /// Opens the device for candle. Open a GPU once and clone: candle takes each opening for a
-    /// device of its own.
-    ///
-    /// # Errors
-    ///
-    /// A build without CUDA, no driver, no such GPU, one that is too old, a library that is
-    /// missing; a precision that the device does not have.
-    pub fn open(self, options: DeviceOptions) -> std::result::Result<Device, DeviceError> {
-        match self {
-            Self::Cpu => match options.precision {
-                Precision::F32 => Ok(Device::Cpu),
-                precision => Err(DeviceError::NotOnCpu(precision)),
-            },
-            #[cfg(feature = "cuda")]
-            Self::Cuda(ordinal) => crate::cuda::driver::open(self, ordinal, options),
-            #[cfg(not(feature = "cuda"))]
-            Self::Cuda(_) => Err(DeviceError::NotBuilt(self)),
-        }
-    }
-}
-
 /// Refuses a list in which one is not like the first; `called` gives its name and its model.
 fn alike<T>(
     all: &[T],
     same: impl Fn(&T, &T) -> bool,
     called: impl Fn(&T) -> (DeviceName, String),
-) -> std::result::Result<(), DeviceError> {
+) -> Result<(), DeviceError> {
     let Some(first) = all.first() else { return Ok(()) };
     match all.iter().find(|other| !same(first, other)) {
         None => Ok(()),
@@ -170,36 +149,5 @@ fn alike<T>(
             let ((first, a), (second, b)) = (called(first), called(other));
             Err(DeviceError::DifferentKinds { first, second, models: format!("{a}, {b}") })
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_cpu_needs_no_opening() {
-        let cpu = ComputeDevice::cpu();
-        assert_eq!((cpu.activations(), cpu.is_async(), cpu.memory()), (DType::F32, false, None));
-        assert_eq!((cpu.model(), cpu.peak_memory()), ("cpu".to_owned(), None));
-        assert!(cpu.wait().is_ok());
-    }
-
-    #[test]
-    fn devices_of_different_kinds_do_not_work_together() {
-        let names = [DeviceName::Cpu, DeviceName::Cpu, DeviceName::Cuda(1)];
-        let error =
-            ComputeDevice::open_all(&names, DeviceOptions::default()).unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "cpu and cuda:1 are of different kinds (cpu, cuda:1): give devices of one kind"
-        );
-        assert_eq!(
-            ComputeDevice::open_all(&names[..2], DeviceOptions::default()).unwrap().len(),
-            2
-        );
-        let gpus = [(DeviceName::Cuda(0), "H200"), (DeviceName::Cuda(1), "A100")];
-        let error = alike(&gpus, |a, b| a.1 == b.1, |gpu| (gpu.0, gpu.1.to_owned())).unwrap_err();
-        assert!(error.to_string().contains("(H200, A100)"), "{error}");
     }
 }

@@ -25,21 +25,6 @@ pub enum DeviceError {
         /// How many there are.
         count: usize,
     },
-    /// The GPU is older than those the kernels were compiled for.
-    #[error(
-        "{name}: {gpu} has compute capability {has}, the kernels were built for {needs} and newer; \
-         build with CUDA_COMPUTE_CAP={}", has.replace('.', "")
-    )]
-    TooOld {
-        /// The name that was asked for.
-        name: DeviceName,
-        /// The GPU's model.
-        gpu: String,
-        /// Its compute capability.
-        has: String,
-        /// The compute capability that the kernels need.
-        needs: String,
-    },
     /// A library is missing.
     #[error("{name}: {library} cannot be used ({reason}); put its folder in LD_LIBRARY_PATH")]
     Library {
@@ -50,33 +35,17 @@ pub enum DeviceError {
         /// What the loader or the driver said.
         reason: String,
     },
-    /// The build has machine code for GPUs of another compute capability only.
-    #[error(
-        "{name}: {gpu} has compute capability {has}, and this program was built for {built} alone; \
-         build it for all GPUs with CUDA_COMPUTE_CAP=80"
-    )]
+    /// The kernels were compiled for other GPUs.
+    #[error("{name}: {gpu} has compute capability {}{}", dotted(*.has), advice(*.has, *.built))]
     OtherGpu {
         /// The name that was asked for.
         name: DeviceName,
         /// The GPU's model.
         gpu: String,
-        /// Its compute capability.
-        has: String,
+        /// Its compute capability in two digits: 90 is 9.0.
+        has: u32,
         /// The compute capability of the build.
-        built: String,
-    },
-    /// The GPU is older than all whose tensor cores take bf16.
-    #[error(
-        "{name}: {gpu} has compute capability {has}; GPUs before 8.0 (Ampere) are not supported: \
-         use --device cpu"
-    )]
-    NotSupported {
-        /// The name that was asked for.
-        name: DeviceName,
-        /// The GPU's model.
-        gpu: String,
-        /// Its compute capability.
-        has: String,
+        built: u32,
     },
     /// The driver cannot load the kernels.
     #[error(
@@ -109,6 +78,56 @@ pub enum DeviceError {
     },
 }
 
+/// The compute capability of the oldest GPUs whose tensor cores take bf16 (Ampere).
+const OLDEST: u32 = 80;
+
+fn dotted(capability: u32) -> String {
+    format!("{}.{}", capability / 10, capability % 10)
+}
+
+/// What to do with a GPU of capability `has`, on which a build for `built` does not run.
+fn advice(has: u32, built: u32) -> String {
+    let needs = dotted(built);
+    if has < OLDEST {
+        "; GPUs before 8.0 (Ampere) are not supported: use --device cpu".to_owned()
+    } else if has < built {
+        format!(", the kernels were built for {needs} and newer; build with CUDA_COMPUTE_CAP={has}")
+    } else {
+        let how = "build it for all GPUs with CUDA_COMPUTE_CAP=80";
+        format!(", and this program was built for {needs} alone; {how}")
+    }
+}
+
+/// Refuses a GPU of compute capability `has` (two digits) on which a build for `built` does not
+/// run.
+#[cfg(any(test, feature = "cuda"))]
+pub(crate) fn check_capability(
+    name: DeviceName,
+    gpu: String,
+    has: u32,
+    built: u32,
+) -> Result<(), DeviceError> {
+    /// candle's build compiles for this capability alone (90 becomes 90a, whose code no other GPU
+    /// runs).
+    const ALONE: u32 = 90;
+    if has < OLDEST || has < built || built == ALONE && has != built {
+        return Err(DeviceError::OtherGpu { name, gpu, has, built });
+    }
+    Ok(())
+}
+
+/// The meaning of `says`, the name of an error of the driver when a GPU is opened.
+#[cfg(any(test, feature = "cuda"))]
+pub(crate) fn refused(name: DeviceName, says: &str) -> DeviceError {
+    match says {
+        "CUDA_ERROR_NO_DEVICE" | "CUDA_ERROR_STUB_LIBRARY" => DeviceError::NoDriver(name),
+        "CUDA_ERROR_UNSUPPORTED_PTX_VERSION" | "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH" => {
+            DeviceError::DriverTooOld { name, reason: says.to_owned() }
+        }
+        _ => DeviceError::Driver { name, reason: format!("the driver says {says}") },
+    }
+}
+
 /// Whether `error` says that a GPU has too little memory.
 pub fn is_out_of_memory(error: &candle_core::Error) -> bool {
     // candle wraps the driver's error, whose type exists only with the feature `cuda`, so we look
@@ -122,11 +141,21 @@ pub fn is_out_of_memory(error: &candle_core::Error) -> bool {
 mod tests {
     use super::*;
 
+    const NAME: DeviceName = DeviceName::Cuda(1);
+
     #[test]
-    fn memory_that_ran_out_is_known_by_its_name() {
-        let says = |text: &str| is_out_of_memory(&candle_core::Error::Msg(text.to_owned()));
-        assert!(says(r#"DriverError(CUDA_ERROR_OUT_OF_MEMORY, "out of memory")"#));
-        assert!(says("cuDNN: convolving: CUDNN_STATUS_ALLOC_FAILED"));
-        assert!(!says("CUDA_ERROR_ILLEGAL_ADDRESS"));
+    fn gpus_that_are_too_old_or_too_new_for_the_build() {
+        let runs = |has, built| check_capability(NAME, "Some Gpu".to_owned(), has, built).is_ok();
+        assert!(runs(80, 80) && runs(120, 80) && runs(90, 90));
+        assert!(!runs(75, 80) && !runs(75, 75) && !runs(86, 90) && !runs(120, 90));
+    }
+
+    #[test]
+    fn refusals_of_the_driver() {
+        assert_eq!(refused(NAME, "CUDA_ERROR_NO_DEVICE"), DeviceError::NoDriver(NAME));
+        let old = refused(NAME, "CUDA_ERROR_UNSUPPORTED_PTX_VERSION");
+        assert!(matches!(old, DeviceError::DriverTooOld { name: NAME, .. }));
+        let other = refused(NAME, "CUDA_ERROR_UNKNOWN").to_string();
+        assert_eq!(other, "cuda:1: the driver says CUDA_ERROR_UNKNOWN");
     }
 }

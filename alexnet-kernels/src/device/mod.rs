@@ -1,7 +1,5 @@
 //! Devices: their names, their precision, and how they are opened.
 
-#[cfg(any(test, feature = "cuda"))]
-pub(crate) mod capability;
 pub(crate) mod compute;
 pub(crate) mod error;
 pub(crate) mod memory;

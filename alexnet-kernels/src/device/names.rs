@@ -26,11 +26,8 @@ impl From<DeviceName> for DeviceNames {
 
 impl fmt::Display for DeviceNames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, name) in self.0.iter().enumerate() {
-            let comma = if index > 0 { "," } else { "" };
-            write!(f, "{comma}{name}")?;
-        }
-        Ok(())
+        let names: Vec<String> = self.0.iter().map(DeviceName::to_string).collect();
+        f.write_str(&names.join(","))
     }
 }
 

@@ -37,16 +37,11 @@ pub fn normals(seed: u64, stream: u64, std: f32, n: usize) -> Vec<f32> {
     const CHUNK: usize = 64 * 4 * BLOCKS;
     let mut values = vec![0.0; n];
     values.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, values)| {
-        vectorized(
-            #[inline(always)]
-            || {
-                for (i, values) in values.chunks_mut(4 * BLOCKS).enumerate() {
-                    let first = (chunk * (CHUNK / 4) + i * BLOCKS) as u32;
-                    let drawn = draw(seed, stream, f64::from(std), first);
-                    values.copy_from_slice(&drawn.as_flattened()[..values.len()]);
-                }
-            },
-        );
+        vectorized!(for (i, values) in values.chunks_mut(4 * BLOCKS).enumerate() {
+            let first = (chunk * (CHUNK / 4) + i * BLOCKS) as u32;
+            let drawn = draw(seed, stream, f64::from(std), first);
+            values.copy_from_slice(&drawn.as_flattened()[..values.len()]);
+        });
     });
     values
 }
@@ -125,38 +120,4 @@ fn sin_cos_of_turn(b: u32) -> [f64; 2] {
     let (sin, cos) = (if odd { cosine } else { sine }, if odd { sine } else { cosine });
     let negate = |number: f64, yes: bool| if yes { -number } else { number };
     [negate(sin, quarter & 2 == 2), negate(cos, (quarter + 1) & 2 == 2)]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(20_000))]
-
-        /// Within a few roundings of `libm`'s, whose own argument of sine and cosine is rounded
-        /// too.
-        #[test]
-        fn series_are_the_functions(word: u32, small in 0..32u32) {
-            for word in [word, word >> small, u32::MAX - (word >> small), 1 << small] {
-                let share = (f64::from(word) + 1.0) / 4_294_967_296.0;
-                let (got, want) = (ln_of_share(word), libm::log(share));
-                prop_assert!((got - want).abs() <= 1e-15 * want.abs(), "ln {share}: {got} {want}");
-                let [sin, cos] = sin_cos_of_turn(word);
-                let (s, c) = libm::sincos(f64::from(word) / 4_294_967_296.0 * TAU);
-                prop_assert!((sin - s).abs() < 2e-15, "sin of turn {word}: {sin} {s}");
-                prop_assert!((cos - c).abs() < 2e-15, "cos of turn {word}: {cos} {c}");
-            }
-        }
-    }
-
-    #[test]
-    fn ends_are_exact() {
-        assert_eq!(ln_of_share(u32::MAX), 0.0);
-        assert_eq!(sin_cos_of_turn(0), [0.0, 1.0]);
-        assert_eq!(sin_cos_of_turn(1 << 30), [1.0, 0.0]);
-        assert_eq!(sin_cos_of_turn(2 << 30), [0.0, -1.0]);
-        assert_eq!(sin_cos_of_turn(3 << 30), [-1.0, 0.0]);
-    }
 }

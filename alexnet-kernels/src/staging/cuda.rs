@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use candle_core::cuda::cudarc::driver::{
-    CudaEvent, CudaStream, DevicePtr, DeviceRepr, PinnedHostSlice, ValidAsZeroBits, result,
+    CudaEvent, CudaStream, DeviceRepr, PinnedHostSlice, ValidAsZeroBits, result,
 };
-use candle_core::cuda::{CudaDType, CudaDevice, WrapErr};
+use candle_core::cuda::{CudaDevice, WrapErr};
 use candle_core::op::BackpropOp;
-use candle_core::{CudaStorage, Result, Storage, Tensor, bail};
+use candle_core::{Result, Storage, Tensor, WithDType, bail};
 use rayon::prelude::*;
 
 use super::batch::{DeviceBatch, HostBatch};
@@ -60,10 +60,9 @@ impl Drop for PinnedStaging {
 
 impl PinnedStaging {
     pub(crate) fn new(device: &CudaDevice) -> Result<Self> {
-        let (device, stream) = (device.clone(), device.cuda_stream());
-        let copies = stream.context().new_stream().w()?;
-        let slots = [Slot::default(), Slot::default()];
-        Ok(Self { gpu: Gpu { device, stream }, copies, slots, next: 0 })
+        let gpu = Gpu::new(device);
+        let copies = gpu.stream.context().new_stream().w()?;
+        Ok(Self { gpu, copies, slots: [Slot::default(), Slot::default()], next: 0 })
     }
 
     pub(crate) fn send(&mut self, batch: &HostBatch<'_>) -> Result<DeviceBatch> {
@@ -91,10 +90,9 @@ impl PinnedStaging {
         let pixels = fill(copies, &mut slot.pixels, batch.pixels)?;
         let shift = fill(copies, &mut slot.shift, batch.shift.as_flattened())?;
         let labels = fill(copies, &mut slot.labels, batch.labels)?;
-        let windows_there = if windows.is_empty() {
-            None
-        } else {
-            Some(fill(copies, &mut slot.windows, &windows)?.reshape((b, 3))?)
+        let on_gpu = match &windows[..] {
+            [] => None,
+            windows => Some(fill(copies, &mut slot.windows, windows)?.reshape((b, 3))?),
         };
         let copied = copies.record_event(None).w()?;
         gpu.stream.wait(&copied).w()?;
@@ -105,7 +103,7 @@ impl PinnedStaging {
             pixels: pixels.reshape((b, h, w, 3))?,
             shift: shift.reshape((b, 3))?,
             labels,
-            windows: Windows::sent(batch.windows, windows_there),
+            windows: Windows { list: batch.windows.to_vec(), on_gpu },
             slot: number,
         })
     }
@@ -122,7 +120,7 @@ impl PinnedStaging {
 /// Makes room for `n` elements; `true` if there was room already.
 fn grow<T>(gpu: &Gpu, part: &mut Option<Part<T>>, n: usize) -> Result<bool>
 where
-    T: DeviceRepr + ValidAsZeroBits + CudaDType,
+    T: DeviceRepr + ValidAsZeroBits + WithDType,
 {
     if part.as_ref().is_some_and(|part| part.host.len() >= n) {
         return Ok(true);
@@ -130,11 +128,9 @@ where
     *part = None;
     // SAFETY: only elements that `fill` has written are copied and read.
     let host = unsafe { gpu.stream.context().alloc_pinned::<T>(n) }.w()?;
-    let device = gpu.uninit_as::<T>(n)?;
-    let (address, until) = device.device_ptr(&gpu.stream);
-    drop(until);
-    let storage = Storage::Cuda(CudaStorage::wrap_cuda_slice(device, gpu.device.clone()));
-    let device = Tensor::from_storage(storage, n, BackpropOp::none(), false);
+    let device = gpu.uninit(T::DTYPE, n)?;
+    let (address, (storage, shape)) = (device.span.address, device.output());
+    let device = Tensor::from_storage(Storage::Cuda(storage), shape, BackpropOp::none(), false);
     *part = Some(Part { host, device, address });
     Ok(false)
 }

@@ -18,17 +18,15 @@ use crate::ops::input::window::Windows;
 ///
 /// ```
 /// use alexnet_kernels::{HostBatch, Staging};
-/// use candle_core::{Device, Result};
+/// use candle_core::Device;
 ///
-/// # fn main() -> Result<()> {
 /// let mut staging = Staging::new(&Device::Cpu)?;
 /// let (pixels, shift, labels) = (&[7; 2 * 2 * 3], &[[0.0; 3]], &[5]);
 /// let batch = HostBatch { pixels, size: [2, 2], shift, labels, windows: &[] };
 /// let sent = staging.send(&batch)?;
 /// assert_eq!(sent.pixels.dims(), [1, 2, 2, 3]);
 /// staging.release(sent)?;
-/// # Ok(())
-/// # }
+/// # Ok::<(), candle_core::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct Staging {

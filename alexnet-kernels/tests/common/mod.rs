@@ -28,8 +28,9 @@ macro_rules! on_every_device {
 /// The first GPU, opened as programs open it.
 #[cfg(feature = "cuda")]
 pub fn gpu() -> Result<Device> {
-    let options = alexnet_kernels::DeviceOptions::default();
-    alexnet_kernels::DeviceName::Cuda(0).open(options).map_err(candle_core::Error::wrap)
+    use alexnet_kernels::{ComputeDevice, DeviceName, DeviceOptions};
+    let gpu = ComputeDevice::open(DeviceName::Cuda(0), DeviceOptions::default());
+    Ok(gpu.map_err(candle_core::Error::wrap)?.device().clone())
 }
 
 /// How the inputs of an operation lie in memory.

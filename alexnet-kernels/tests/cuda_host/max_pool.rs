@@ -19,7 +19,8 @@ fn pooled(
     let [x, dy] = [x, dy].map(|v| Memory::of(v, storage, shifted));
     let mut y = Memory::uninit(storage, size.outputs(), shifted);
     let mut dx = Memory::uninit(storage, size.inputs(), shifted);
-    let mut argmax = Memory::uninit_argmax(size.argmax_bytes(), size.outputs(), shifted);
+    let mut argmax =
+        Memory::uninit_argmax(size.argmax_dtype().size_in_bytes(), size.outputs(), shifted);
     let spans = [x.span(), y.span(), argmax.span()];
     let forward = launch::max_pool(storage, size, spans, with_relu)?;
     run(&[forward], &mut [&mut y, &mut argmax]);

@@ -88,8 +88,8 @@ fn map_norm() -> Result<()> {
         let (n, beta) = (random.pick(&[1, 3, 5]), random.pick(&[0.75, 1.1]));
         let op = MapNorm { n, alpha: 9.0, beta, k: 1.0 };
         let reach = [(n / 2).min(height - 1), (n / 2).min(width - 1)];
-        let constants = MapConstants { reach, k: op.k, a: op.alpha / (n * n) as f32, beta };
-        let size = MapSize { height, width, channels };
+        let (size, a) = (MapSize { height, width, channels }, op.alpha / (n * n) as f32);
+        let constants = MapConstants { size, reach, k: op.k, a, beta };
         let count = shape.iter().product();
         let (x, dy) = (random.floats(count), random.floats(count));
         let (exact_x, exact_dy) = (array(&x, shape), array(&dy, shape));
@@ -97,7 +97,7 @@ fn map_norm() -> Result<()> {
 
         let mut y = Memory::uninit(storage, count, shifted);
         let spans = [x_memory.span(), y.span()];
-        run(&[launch::map_norm(storage, size, &constants, spans)?], &mut [&mut y]);
+        run(&[launch::map_norm(storage, &constants, spans)?], &mut [&mut y]);
         assert_close("y", &y, &exact(&reference::map_norm(&op, &exact_x)), tolerance(storage));
 
         let want = exact(&reference::map_norm_gradient(&op, &exact_x, &exact_dy));
@@ -108,8 +108,8 @@ fn map_norm() -> Result<()> {
             let first = [x_memory.span(), dy_memory.span(), scaled.span(), share.span()];
             let second = [x_memory.span(), scaled.span(), share.span(), dx.span()];
             let launches = [
-                launch::map_norm_shares(storage, size, &constants, first)?,
-                launch::map_norm_backward(storage, size, &constants, second, through_relu)?,
+                launch::map_norm_shares(storage, &constants, first)?,
+                launch::map_norm_backward(storage, &constants, second, through_relu)?,
             ];
             run(&launches, &mut [&mut scaled, &mut share, &mut dx]);
             assert_close("dx", &dx, &want, tolerance(storage));

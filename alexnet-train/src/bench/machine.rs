@@ -21,7 +21,7 @@ pub(super) fn gemm_peak(compute: &ComputeDevice) -> Result<f64, Error> {
         matrix.to_dtype(dtype)?.to_device(compute.device())
     };
     let bias = Tensor::zeros(side, DType::F32, compute.device())?;
-    let (a, b) = (matrix(1, compute.activations())?, matrix(2, compute.weights())?);
+    let (a, b) = (matrix(1, compute.activations())?, matrix(2, compute.activations())?);
     let layer = Linear::new(b, bias)?;
     let (mut seconds, ()) = fastest(compute, TRIES, || Ok(layer.forward(&a).map(drop)?))?;
     if !compute.is_async() {

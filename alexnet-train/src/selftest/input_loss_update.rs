@@ -83,10 +83,10 @@ fn update(test: &mut Comparisons<'_>, n: usize) -> Result<()> {
     let (state, state_exact) = test.f32(&Array::random(&[2, n], 42))?;
     let (gradient, gradient_exact) = test.random(&[n], 43)?;
     let want = reference::sgd(rule, &state_exact, &gradient_exact);
-    if test.compute.weights() == DType::F32 {
+    if test.compute.activations() == DType::F32 {
         rule.update(&state, &gradient)?;
     } else {
-        let copy = Tensor::zeros(n, test.compute.weights(), test.compute.device())?;
+        let copy = Tensor::zeros(n, test.compute.activations(), test.compute.device())?;
         rule.update_with_copy(&state, &gradient, &copy)?;
         let weights = Array { dims: vec![n], values: want.values[..n].to_vec() };
         let bound = bounds::formula(test.precision());

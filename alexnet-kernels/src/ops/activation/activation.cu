@@ -36,17 +36,14 @@ __device__ void backward(In<T> y, Out<T> dy, Out<T> dx, u32 vectors, float facto
   store<V, T>(dx, (u64)i * V, gradient);
 }
 
-#define ACTIVATION(F, NAME, T, V)                                                              \
-  KERNEL(NAME##_forward_##T##_v##V, (In<T> x, Out<T> y, u32 vectors),                          \
-         forward<F, T, V>(x, y, vectors))                                                      \
+#define ACTIVATION(F, NAME, T, V)                                                                \
+  KERNEL(NAME##_forward_##T##_v##V, (In<T> x, Out<T> y, u32 vectors),                            \
+         forward<F, T, V>(x, y, vectors))                                                        \
   KERNEL(NAME##_backward_##T##_v##V, (In<T> y, Out<T> dy, Out<T> dx, u32 vectors, float factor), \
          backward<F, T, V>(y, dy, dx, vectors, factor))
 
-#define EVERY_WIDTH(F, NAME)     \
-  ACTIVATION(F, NAME, float, 4)  \
-  ACTIVATION(F, NAME, float, 1)  \
-  ACTIVATION(F, NAME, bf16, 8)   \
-  ACTIVATION(F, NAME, bf16, 1)
+#define RELU(T, V) ACTIVATION(Relu, relu, T, V)
+#define TANH(T, V) ACTIVATION(Tanh, tanh, T, V)
 
-EVERY_WIDTH(Relu, relu)
-EVERY_WIDTH(Tanh, tanh)
+FOR_EACH_STORAGE(RELU, 8)
+FOR_EACH_STORAGE(TANH, 8)

@@ -33,3 +33,13 @@ pub fn activation_backward(
     let launch = elementwise("activation", storage, &kernel, storage.vector(), &[y, dy, dx])?;
     Ok(launch.floats(&[factor]))
 }
+
+/// Sets the gradient `dx` to 0 where `y` is not above 0: back through the ReLU that gave `y`, in
+/// place.
+///
+/// # Errors
+///
+/// As [`activation`].
+pub fn zero_where_not_positive(storage: Storage, y: Span, dx: Span) -> Result<Launch> {
+    activation_backward(Activation::Relu, storage, [y, dx, dx], 1.0)
+}

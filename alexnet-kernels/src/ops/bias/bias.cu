@@ -10,11 +10,7 @@ __device__ void add(Out<T> y, In<float> bias, u32 vectors, u32 channels, u32 rel
   load_own<V, T>(values, y, (u64)i * V);
   const u32 c = i % (channels / V) * V;
 #pragma unroll
-  for (int j = 0; j < V; ++j) {
-    float one[1];
-    load<1, float>(one, bias, c + j);
-    shift[j] = one[0];
-  }
+  for (int j = 0; j < V; ++j) shift[j] = element<float>(bias, c + j);
 #pragma unroll
   for (int j = 0; j < V; ++j) {
     values[j] += shift[j];
@@ -54,10 +50,8 @@ __device__ void column_sums(In<T> rows, Out<float> sums, u32 count, u32 channels
   for (u32 other = 1; other < LANES; ++other)
 #pragma unroll
     for (int j = 0; j < V; ++j) mine[j] += shared[other][column][j];
-  for (int j = 0; j < V; ++j) {
-    const float one[1] = {mine[j]};
-    store<1, float>(sums, (u64)blockIdx.y * channels + c + j, one);
-  }
+  for (int j = 0; j < V; ++j)
+    store_element<float>(sums, (u64)blockIdx.y * channels + c + j, mine[j]);
 }
 
 #define KERNELS(T, V)                                                                           \
@@ -67,7 +61,4 @@ __device__ void column_sums(In<T> rows, Out<float> sums, u32 count, u32 channels
                      (In<T> rows, Out<float> sums, u32 count, u32 channels, u32 rows_per_part), \
                      column_sums<T, V>(rows, sums, count, channels, rows_per_part))
 
-KERNELS(float, 4)
-KERNELS(float, 1)
-KERNELS(bf16, 8)
-KERNELS(bf16, 1)
+FOR_EACH_STORAGE(KERNELS, 8)

@@ -1,14 +1,11 @@
 //! Launches of a bias: adding it, and its gradient.
+#![allow(clippy::missing_errors_doc)] // `cuda/launch.rs` says what is refused
 
 use candle_core::{Result, bail};
 
 use crate::cuda::launch::{Argument, Launch, Span, Storage, width};
 
 /// `y[r, c] += bias[c]` in place, and with `relu` then `max(y, 0)`; `bias` is f32.
-///
-/// # Errors
-///
-/// Rows that `bias` does not divide, or more elements than the kernels count.
 pub fn add_bias(storage: Storage, y: Span, bias: Span, relu: bool) -> Result<Launch> {
     let (elements, channels) = (y.length as usize, bias.length as usize);
     if channels == 0 || !elements.is_multiple_of(channels) {
@@ -40,10 +37,6 @@ pub struct ColumnSums {
 
 impl ColumnSums {
     /// A plan for `x`, `rows` of `channels` elements.
-    ///
-    /// # Errors
-    ///
-    /// A buffer of another size.
     pub fn new(storage: Storage, x: Span, (rows, channels): (usize, usize)) -> Result<Self> {
         x.check("column sums: the input", rows * channels)?;
         let vector = width(storage.vector(), channels, &[(x, storage.bytes())]);
@@ -65,10 +58,6 @@ impl ColumnSums {
 
     /// The launches in their order: `x` to `sums`, f32, by way of `parts`, which has
     /// [`scratch`](Self::scratch) floats.
-    ///
-    /// # Errors
-    ///
-    /// Buffers of other sizes.
     pub fn launches(&self, x: Span, parts: Span, sums: Span) -> Result<Vec<Launch>> {
         parts.check("column sums: the parts", self.scratch())?;
         sums.check("column sums: the sums", self.channels)?;

@@ -20,14 +20,9 @@ impl Geometry {
         group: usize,
         x: &mut [f32],
     ) {
-        vectorized(
-            #[inline(always)]
-            || {
-                for (pixel, patch) in pixels.zip(patches.chunks_exact(self.patch())) {
-                    self.add_patch(patch, pixel, group, x);
-                }
-            },
-        );
+        vectorized!(for (pixel, patch) in pixels.zip(patches.chunks_exact(self.patch())) {
+            self.add_patch(patch, pixel, group, x);
+        });
     }
 
     #[inline(always)]

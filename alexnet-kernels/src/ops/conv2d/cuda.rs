@@ -3,18 +3,16 @@
 //! cuDNN pads opposite sides alike. A convolution with other padding runs over a copy of the input
 //! that has its padding already.
 
-use candle_core::{CudaStorage, Result, Shape};
+use candle_core::{DType, Result};
 
 use super::config::Padding;
 use super::cudnn::{Pass, convolve};
 use super::geometry::Geometry;
 use super::launch;
-use crate::cuda::cudnn::ConvSize;
-use crate::cuda::gpu::{Gpu, Uninit, same};
+use crate::cuda::gpu::{Gpu, Reading, Uninit, same};
 use crate::cuda::launch::{MapSize, Span, Storage};
-use crate::op::{Input, Outputs};
-use crate::ops::activation::function::Activation;
-use crate::ops::activation::launch::activation_backward;
+use crate::op;
+use crate::ops::activation::launch::zero_where_not_positive;
 use crate::ops::bias::cuda::column_sums;
 use crate::ops::bias::launch::add_bias;
 use crate::ops::fusion::Epilogue;
@@ -23,96 +21,80 @@ use crate::ops::fusion::Epilogue;
 /// (B, H', W', O) with its epilogue.
 pub(super) fn forward(
     g: &Geometry,
-    [x, w, bias]: [Input<'_, CudaStorage>; 3],
+    [x, w, bias]: op::CudaInputs<'_, 3>,
     epilogue: Epilogue,
-) -> Result<Outputs<CudaStorage>> {
+) -> Result<op::CudaOutputs> {
     let gpu = Gpu::of(x.storage);
-    let (x, w) = (gpu.read(&x)?, gpu.read(&w)?);
-    let (bias, _until) = gpu.read_as::<f32>(&bias)?;
+    let (x, w, bias) = (gpu.read(&x)?, gpu.read(&w)?, gpu.read_as(DType::F32, &bias)?);
     let storage = same("the weights", x.storage, w.storage)?;
-    let (size, mut padded) = padded_input(&gpu, g, storage, x.span)?;
-    let mut y = gpu.uninit(storage, g.output_shape().elem_count())?;
-    {
-        let (input, y) = (padded.as_mut().map(|p| p.writing(&gpu)), y.writing(&gpu));
-        let input = input.as_ref().map_or(x.span, |input| input.span);
-        convolve(&gpu, size, storage, Pass::Forward, [input, w.span, y.span])?;
-        gpu.run(&add_bias(storage, y.span, bias, epilogue == Epilogue::Relu)?)?;
-    }
-    Ok((y.finish(&gpu), g.output_shape()).into())
+    let (over, padded) = padded_input(&gpu, g, &x)?;
+    let input = padded.as_ref().map_or(x.span, |padded| padded.span);
+    gpu.produce(storage, g.output_shape(), |y| {
+        convolve(&gpu, &over, storage, Pass::Forward, [input, w.span, y])?;
+        gpu.run(&add_bias(storage, y, bias, epilogue == Epilogue::Relu)?)
+    })
 }
 
 /// `dy` (B, H', W', O) and `w` to `dx` (B, H, W, C); through a ReLU, 0 where `x` is not above 0.
 pub(super) fn input_grad(
     g: &Geometry,
-    [dy, w, x]: [Input<'_, CudaStorage>; 3],
+    [dy, w, x]: op::CudaInputs<'_, 3>,
     through_relu: bool,
-) -> Result<Outputs<CudaStorage>> {
+) -> Result<op::CudaOutputs> {
     let gpu = Gpu::of(dy.storage);
-    let (w, dy) = (gpu.read(&w)?, gpu.read(&dy)?);
+    let (dy, w, x) = (gpu.read(&dy)?, gpu.read(&w)?, gpu.read(&x)?);
     let storage = same("the weights", dy.storage, w.storage)?;
-    let mut dx = gpu.uninit(storage, g.input_shape().elem_count())?;
-    {
-        let dx = dx.writing(&gpu);
+    gpu.produce(storage, g.input_shape(), |dx| {
         if let Some(over) = over_padded_input(g) {
-            let mut padded = gpu.uninit(storage, over.input_shape().elem_count())?;
-            let padded = padded.writing(&gpu);
+            let padded = gpu.uninit(storage, over.input_shape())?;
             let spans = [w.span, dy.span, padded.span];
-            convolve(&gpu, conv_size(&over), storage, Pass::Data, spans)?;
-            let offsets = [-(g.padding.top as i32), -(g.padding.left as i32)];
-            let (maps, spans) = ([map(&over), map(g)], [padded.span, dx.span]);
-            gpu.run(&launch::pad(storage, spans, g.batch, maps, offsets)?)?;
+            convolve(&gpu, &over, storage, Pass::Data, spans)?;
+            pad(&gpu, storage, [padded.span, dx], [&over, g], g.padding, -1)?;
         } else {
-            convolve(&gpu, conv_size(g), storage, Pass::Data, [w.span, dy.span, dx.span])?;
+            convolve(&gpu, g, storage, Pass::Data, [w.span, dy.span, dx])?;
         }
         if through_relu {
-            let x = gpu.read(&x)?;
             same("the input", storage, x.storage)?;
-            gpu.run(&activation_backward(
-                Activation::Relu,
-                storage,
-                [x.span, dx.span, dx.span],
-                1.0,
-            )?)?;
+            gpu.run(&zero_where_not_positive(storage, x.span, dx)?)?;
         }
-    }
-    Ok((dx.finish(&gpu), g.input_shape()).into())
+        Ok(())
+    })
 }
 
 /// `x` and `dy` to `dw` (O, kH, kW, C/groups), stored as they are, and `db` (O), f32.
-pub(super) fn weight_grad(
-    g: &Geometry,
-    [x, dy]: [Input<'_, CudaStorage>; 2],
-) -> Result<Outputs<CudaStorage>> {
+pub(super) fn weight_grad(g: &Geometry, [x, dy]: op::CudaInputs<'_, 2>) -> Result<op::CudaOutputs> {
     let gpu = Gpu::of(x.storage);
     let (x, dy) = (gpu.read(&x)?, gpu.read(&dy)?);
     let storage = same("the gradient", x.storage, dy.storage)?;
-    let (size, mut padded) = padded_input(&gpu, g, storage, x.span)?;
-    let mut dw = gpu.uninit(storage, g.weight_shape().elem_count())?;
-    {
-        let (input, dw) = (padded.as_mut().map(|p| p.writing(&gpu)), dw.writing(&gpu));
-        let input = input.as_ref().map_or(x.span, |input| input.span);
-        convolve(&gpu, size, storage, Pass::Filter, [input, dy.span, dw.span])?;
-    }
-    let db: (CudaStorage, Shape) = column_sums(&gpu, &dy, g.out_channels)?;
-    Ok(Outputs::from((dw.finish(&gpu), g.weight_shape())).and(db))
+    let (over, padded) = padded_input(&gpu, g, &x)?;
+    let input = padded.as_ref().map_or(x.span, |padded| padded.span);
+    let dw = gpu.produce(storage, g.weight_shape(), |dw| {
+        convolve(&gpu, &over, storage, Pass::Filter, [input, dy.span, dw])
+    })?;
+    Ok(dw.and(column_sums(&gpu, &dy, g.out_channels)?))
 }
 
 /// What cuDNN convolves, and the padded copy of the input if it needs one.
-fn padded_input(
+fn padded_input(gpu: &Gpu, g: &Geometry, x: &Reading) -> Result<(Geometry, Option<Uninit>)> {
+    let Some(over) = over_padded_input(g) else { return Ok((*g, None)) };
+    let padded = gpu.uninit(x.storage, over.input_shape())?;
+    pad(gpu, x.storage, [x.span, padded.span], [g, &over], g.padding, 1)?;
+    Ok((over, Some(padded)))
+}
+
+/// Copies the inputs of one convolution to where those of the other are: with `sign` 1 pads them,
+/// with −1 cuts the padding off.
+fn pad(
     gpu: &Gpu,
-    g: &Geometry,
     storage: Storage,
-    x: Span,
-) -> Result<(ConvSize, Option<Uninit>)> {
-    let Some(over) = over_padded_input(g) else { return Ok((conv_size(g), None)) };
-    let mut padded = gpu.uninit(storage, over.input_shape().elem_count())?;
-    {
-        let padded = padded.writing(gpu);
-        let offsets = [g.padding.top as i32, g.padding.left as i32];
-        let maps = [map(g), map(&over)];
-        gpu.run(&launch::pad(storage, [x, padded.span], g.batch, maps, offsets)?)?;
-    }
-    Ok((conv_size(&over), Some(padded)))
+    spans: [Span; 2],
+    from_to: [&Geometry; 2],
+    padding: Padding,
+    sign: i32,
+) -> Result<()> {
+    let map = |g: &Geometry| MapSize { height: g.input.0, width: g.input.1, channels: g.channels };
+    let offsets = [padding.top, padding.left].map(|pixels| sign * pixels as i32);
+    gpu.run(&launch::pad(storage, spans, from_to[0].batch, from_to.map(map), offsets)?)
 }
 
 /// The same convolution over an input that has its padding already; `None` where cuDNN can pad.
@@ -121,19 +103,4 @@ fn over_padded_input(g: &Geometry) -> Option<Geometry> {
     let input = (g.input.0 + top + bottom, g.input.1 + left + right);
     let over = Geometry { input, padding: Padding::same(0), ..*g };
     (top != bottom || left != right).then_some(over)
-}
-
-fn map(g: &Geometry) -> MapSize {
-    MapSize { height: g.input.0, width: g.input.1, channels: g.channels }
-}
-
-fn conv_size(g: &Geometry) -> ConvSize {
-    ConvSize {
-        x: [g.batch, g.channels, g.input.0, g.input.1],
-        w: [g.out_channels, g.group_channels(), g.kernel.0, g.kernel.1],
-        y: [g.batch, g.out_channels, g.output.0, g.output.1],
-        padding: [g.padding.top, g.padding.left],
-        stride: g.stride,
-        groups: g.groups,
-    }
 }

@@ -4,13 +4,12 @@
 //! the same in every run, it is the first deterministic one of cuDNN's heuristic list, which does
 //! not depend on measurements.
 
-use std::sync::Arc;
-
 use candle_core::cuda::cudarc::cudnn::sys;
 use candle_core::{Result, bail};
 
+use super::cudnn_descriptors::{Algorithm, Descriptors, Found, list, said};
+use super::geometry::Geometry;
 use crate::cuda::context::{self, CudaContext};
-use crate::cuda::cudnn::{Algorithm, ConvSize, Descriptors, Found, list, said};
 use crate::cuda::gpu::Gpu;
 use crate::cuda::info;
 use crate::cuda::launch::{Span, Storage};
@@ -28,12 +27,7 @@ pub(super) enum Pass {
 }
 
 /// What an algorithm is chosen for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct ConvKey {
-    size: ConvSize,
-    storage: Storage,
-    pass: Pass,
-}
+type ConvKey = (Geometry, Storage, Pass);
 
 /// How a pass runs: its descriptors and the chosen algorithm.
 struct ConvPlan {
@@ -45,21 +39,14 @@ struct ConvPlan {
 /// Queues one pass: its two operands and its result, in the order of [`Pass`].
 pub(super) fn convolve(
     gpu: &Gpu,
-    size: ConvSize,
+    g: &Geometry,
     storage: Storage,
     pass: Pass,
     spans: [Span; 3],
 ) -> Result<()> {
     context::with(gpu, |context| {
-        let key = ConvKey { size, storage, pass };
-        let plan = match context.plans::<ConvKey, ConvPlan>().get(&key) {
-            Some(plan) => plan.clone(),
-            None => {
-                let plan = Arc::new(choose(gpu, context, &key, spans)?);
-                context.plans().insert(key, plan.clone());
-                plan
-            }
-        };
+        let choose = |context: &mut _, key: &_| choose(gpu, context, key, spans);
+        let plan = context.plan((*g, storage, pass), choose)?;
         let workspace = context.workspace(gpu, plan.workspace)?;
         // SAFETY: the spans have the sizes of the descriptors, the caller keeps their memory alive,
         // and the workspace is as large as the algorithm asked for.
@@ -111,12 +98,11 @@ const DETERMINISTIC_WORKSPACE: u64 = 256 << 20;
 fn choose(
     gpu: &Gpu,
     context: &mut CudaContext,
-    key: &ConvKey,
+    (g, storage, pass): &ConvKey,
     spans: [Span; 3],
 ) -> Result<ConvPlan> {
-    let ConvKey { size, storage, pass } = key;
     let options = context.options;
-    let mut descriptors = Descriptors::new(size, *storage, options.precision)?;
+    let mut descriptors = Descriptors::new(g, *storage, options.precision)?;
     let limit = if options.deterministic {
         DETERMINISTIC_WORKSPACE
     } else {
@@ -137,7 +123,7 @@ fn choose(
     let fits =
         |f: &&Found| f.works && f.workspace <= limit && (f.deterministic || !options.deterministic);
     let Some(best) = found.iter().find(fits) else {
-        bail!("cuDNN has no algorithm for the {pass:?} pass of {size:?} in {storage:?}: {found:?}")
+        bail!("cuDNN has no algorithm for the {pass:?} pass of {g:?} in {storage:?}: {found:?}")
     };
     // In f32 the algorithm keeps the arithmetic that `Descriptors::new` has set: cuDNN's default
     // would round to TF32.

@@ -135,8 +135,9 @@ pub(super) fn convolve(
                 let in_group = g.group_out_channels().div_ceil(panels.tile.width);
                 let (group, column) = (number / in_group, number % in_group * panels.tile.width);
                 let pixels = y.len() / out;
-                let strip = Strip { g, x, group, first, pixels, tile: panels.tile };
-                pulp::Arch::new().dispatch(StripGemm { strip, blocks: &blocks, panel, sums });
+                let (blocks, tile, sums) = (&blocks[..], panels.tile, &mut *sums);
+                let strip = Strip { g, x, group, first, pixels, blocks, tile, panel, sums };
+                pulp::Arch::new().dispatch(strip);
                 let start = group * g.group_out_channels() + column;
                 let width = panels.tile.width.min(g.group_out_channels() - column);
                 for (y, sums) in y.chunks_exact_mut(out).zip(sums.chunks(panels.tile.width)) {
@@ -149,8 +150,7 @@ pub(super) fn convolve(
     Ok(())
 }
 
-/// Some pixels of one output image, for one group.
-#[derive(Clone, Copy)]
+/// The GEMM of one panel and the patches of some pixels of one output image.
 struct Strip<'a> {
     g: &'a Geometry,
     /// The image (H, W, C).
@@ -159,38 +159,32 @@ struct Strip<'a> {
     /// Number of the first pixel, and the number of pixels.
     first: usize,
     pixels: usize,
-    tile: MicroTile,
-}
-
-/// The GEMM of a strip's patches and one panel.
-struct StripGemm<'a> {
-    strip: Strip<'a>,
     blocks: &'a [Vec<Segment>],
+    tile: MicroTile,
     panel: &'a [f32],
     /// (pixels, width), where the pixels are rounded up to whole tiles.
     sums: &'a mut [f32],
 }
 
-impl pulp::WithSimd for StripGemm<'_> {
+impl pulp::WithSimd for Strip<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, simd: S) {
-        let tile = self.strip.tile;
+        let tile = self.tile;
         dispatch_full_tile!(tile, strip_gemm::<S>(simd, self));
     }
 }
 
 #[inline(always)]
-fn strip_gemm<S: pulp::Simd, const R: usize, const V: usize>(simd: S, task: StripGemm<'_>) {
-    let StripGemm { strip, blocks, panel, sums } = task;
+fn strip_gemm<S: pulp::Simd, const R: usize, const V: usize>(simd: S, strip: Strip<'_>) {
     let width = V * S::F32_LANES;
     assert!(width == strip.tile.width && R <= MOST_ROWS);
-    assert!(panel.len() == strip.g.patch() * width);
-    assert!(sums.len() >= strip.pixels.next_multiple_of(R) * width);
-    let start = sums.as_mut_ptr();
+    assert!(strip.panel.len() == strip.g.patch() * width);
+    assert!(strip.sums.len() >= strip.pixels.next_multiple_of(R) * width);
+    let start = strip.sums.as_mut_ptr();
     let mut k = 0;
-    for (number, block) in blocks.iter().enumerate() {
+    for (number, block) in strip.blocks.iter().enumerate() {
         for tile in (0..strip.pixels).step_by(R) {
             let corners: [_; R] = std::array::from_fn(|m| strip.corner(tile + m));
             // SAFETY: the tile's rows lie in `sums`, by the assertion above.
@@ -208,7 +202,7 @@ fn strip_gemm<S: pulp::Simd, const R: usize, const V: usize>(simd: S, task: Stri
                     // SAFETY: each pointer can be read for the segment's floats; the segments of
                     // all blocks are the patch, so the panel has their rows.
                     unsafe {
-                        let b = panel.as_ptr().add(k * width);
+                        let b = strip.panel.as_ptr().add(k * width);
                         let a = |m: usize, k: usize| a[m].add(k);
                         fma_tile(simd, &mut totals, a, (b, width), count);
                     }
@@ -221,7 +215,7 @@ fn strip_gemm<S: pulp::Simd, const R: usize, const V: usize>(simd: S, task: Stri
                     if let Some(a) = strip.pointers(one, &corners) {
                         // SAFETY: as above.
                         unsafe {
-                            let b = panel.as_ptr().add(k * width);
+                            let b = strip.panel.as_ptr().add(k * width);
                             let a = |m: usize, k: usize| a[m].add(k);
                             fma_tile(simd, &mut totals, a, (b, width), one.channels);
                         }

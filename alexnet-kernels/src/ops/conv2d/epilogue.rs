@@ -1,5 +1,6 @@
 //! The last step of a convolution on the CPU, on results that are still in the cache.
 
+use crate::cpu::elementwise::zero_part_where_not_positive;
 use crate::cpu::simd::vectorized;
 use crate::ops::activation::function::relu;
 
@@ -19,19 +20,12 @@ pub(super) enum Epilogue<'a> {
 impl Epilogue<'_> {
     /// Applies it to `y`, whole pixels of the result from element `first` on.
     pub(super) fn apply(self, first: usize, y: &mut [f32]) {
-        vectorized(
-            #[inline(always)]
-            || match self {
-                Self::None => {}
-                Self::Bias(bias) => rows(y, bias, |y, bias| *y += bias),
-                Self::BiasRelu(bias) => rows(y, bias, |y, bias| *y = relu(*y + bias)),
-                Self::ThroughRelu(x) => {
-                    for (y, &x) in y.iter_mut().zip(&x[first..]) {
-                        *y = if x > 0.0 { *y } else { 0.0 };
-                    }
-                }
-            },
-        );
+        vectorized!(match self {
+            Self::None => {}
+            Self::Bias(bias) => rows(y, bias, |y, bias| *y += bias),
+            Self::BiasRelu(bias) => rows(y, bias, |y, bias| *y = relu(*y + bias)),
+            Self::ThroughRelu(x) => zero_part_where_not_positive(&x[first..], y),
+        });
     }
 }
 

@@ -5,7 +5,7 @@ use candle_core::{Result, Shape, bail};
 use super::config::{Conv2dConfig, Padding};
 
 /// The sizes of a convolution, which fit each other; all but the padding are at least 1.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Geometry {
     pub(super) batch: usize,
     /// Height and width of the input map, without padding.
@@ -25,7 +25,7 @@ impl Geometry {
     /// Sizes for an input `(B, C, H, W)` and weights `(O, C/groups, kH, kW)`, checked.
     pub(super) fn new(
         config: &Conv2dConfig,
-        (batch, channels, h, w): (usize, usize, usize, usize),
+        [batch, channels, h, w]: [usize; 4],
         (out_channels, w_channels, kernel_h, kernel_w): (usize, usize, usize, usize),
     ) -> Result<Self> {
         let Conv2dConfig { stride, padding, groups } = *config;

@@ -4,9 +4,7 @@
 //! padding of kernel − 1 − padding. With any other stride a GEMM gives the gradient of each patch,
 //! and col2im adds the patches to the image.
 
-#[cfg(feature = "cuda")]
-use candle_core::CudaStorage;
-use candle_core::{CpuStorage, Result};
+use candle_core::Result;
 use rayon::prelude::*;
 
 use super::config::Padding;
@@ -15,7 +13,7 @@ use super::epilogue::Epilogue;
 use super::geometry::Geometry;
 use crate::cpu::gemm::{Matrix, gemm};
 use crate::cpu::scratch::with_scratch;
-use crate::op::{Input, Op, Outputs, produce};
+use crate::op::{self, Op, produce};
 
 /// The most floats of the patches that a GEMM gives at a time, about: 2 MiB.
 const PATCHES: usize = 512 * 1024;
@@ -30,7 +28,7 @@ pub(super) struct InputGradient {
 impl Op<3> for InputGradient {
     const NAME: &'static str = "conv2d-input-gradient";
 
-    fn cpu(&self, [dy, w, x]: [Input<'_, CpuStorage>; 3]) -> Result<Outputs<CpuStorage>> {
+    fn cpu(&self, [dy, w, x]: op::CpuInputs<'_, 3>) -> Result<op::CpuOutputs> {
         let (g, dy, w) = (&self.geometry, dy.values()?, w.values::<f32>()?);
         let epilogue = match self.through_relu {
             true => Epilogue::ThroughRelu(x.values()?),
@@ -50,7 +48,7 @@ impl Op<3> for InputGradient {
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda(&self, inputs: [Input<'_, CudaStorage>; 3]) -> Result<Outputs<CudaStorage>> {
+    fn cuda(&self, inputs: op::CudaInputs<'_, 3>) -> Result<op::CudaOutputs> {
         super::cuda::input_grad(&self.geometry, inputs, self.through_relu)
     }
 }

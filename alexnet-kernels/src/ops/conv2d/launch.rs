@@ -1,4 +1,5 @@
 //! The launch of padding: cuDNN pads opposite sides alike, the original network does not.
+#![allow(clippy::missing_errors_doc)] // `cuda/launch.rs` says what is refused
 
 use candle_core::Result;
 
@@ -6,10 +7,6 @@ use crate::cuda::launch::{Launch, MapSize, Span, Storage, width};
 
 /// `to[h, w] = from[h − top, w − left]`, 0 where `from` has no such pixel: pads, and with negative
 /// offsets crops. Both have `batch` images with the same number of channels.
-///
-/// # Errors
-///
-/// Buffers of other sizes, or of more elements than the kernels count.
 pub fn pad(
     storage: Storage,
     [from, to]: [Span; 2],

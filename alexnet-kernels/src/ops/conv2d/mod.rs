@@ -24,7 +24,6 @@
 //! call. The order of sums follows from the sizes alone, so the result has the same bits for any
 //! number of threads.
 
-mod backward;
 mod col2im;
 pub(crate) mod config;
 mod cpu;
@@ -32,9 +31,10 @@ mod cpu;
 mod cuda;
 #[cfg(feature = "cuda")]
 mod cudnn;
+#[cfg(feature = "cuda")]
+mod cudnn_descriptors;
 mod direct;
 mod epilogue;
-mod forward;
 mod geometry;
 mod input_grad;
 pub(crate) mod launch;
@@ -45,11 +45,14 @@ mod winograd;
 use candle_core::{Module, Result, Tensor};
 
 use self::config::Conv2dConfig;
-use self::forward::Forward;
+use self::cpu::convolve;
 use self::geometry::Geometry;
-use crate::check::{check_shape, dims4};
+use self::input_grad::InputGradient;
+use self::weight_grad::WeightGrad;
+use crate::check::{check_shape, dims};
 use crate::layout::{nchw, nhwc};
-use crate::op::Apply;
+use crate::op::{self, Apply, Op, produce};
+use crate::ops::activation::through;
 use crate::ops::bias::bias_or_zeros;
 use crate::ops::fusion::{Epilogue, InputGrad, LayerGrads};
 
@@ -57,17 +60,15 @@ use crate::ops::fusion::{Epilogue, InputGrad, LayerGrads};
 ///
 /// ```
 /// use alexnet_kernels::{Conv2d, Conv2dConfig, Padding};
-/// use candle_core::{DType, Device, Module, Result, Tensor};
+/// use candle_core::{DType, Device, Module, Tensor};
 ///
-/// # fn main() -> Result<()> {
 /// let weight = Tensor::ones((1, 1, 2, 2), DType::F32, &Device::Cpu)?; // sums of 2 x 2 pixels
 /// let bias = Tensor::new(&[0.5f32], &Device::Cpu)?;
 /// let padding = Padding::right_bottom(1);
 /// let conv = Conv2d::new(weight, bias, Conv2dConfig { padding, ..Default::default() })?;
 /// let x = Tensor::new(&[[1f32, 2.0], [3.0, 4.0]], &Device::Cpu)?.reshape((1, 1, 2, 2))?;
 /// assert_eq!(conv.forward(&x)?.flatten_all()?.to_vec1::<f32>()?, [10.5, 6.5, 7.5, 4.5]);
-/// # Ok(())
-/// # }
+/// # Ok::<(), candle_core::Error>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct Conv2d {
@@ -83,7 +84,7 @@ impl Conv2d {
     ///
     /// Other ranks or dtypes, no elements, sizes that do not fit.
     pub fn new(weight: Tensor, bias: Tensor, config: Conv2dConfig) -> Result<Self> {
-        let (outputs, ..) = dims4("conv2d", "the weight", &weight)?;
+        let [outputs, ..] = dims::<4>("conv2d", "the weight", &weight)?;
         check_shape("conv2d", "the bias", &bias, &[outputs])?;
         Ok(Self { weight, bias, config })
     }
@@ -99,10 +100,8 @@ impl Conv2d {
     }
 
     /// The gradients, given `x` `(B, C, H, W)` and `dy` `(B, O, H', W')`, the gradient with respect
-    /// to the output.
-    ///
-    /// With a ReLU as epilogue, `dy` is the gradient with respect to the ReLU's input: the next
-    /// layer gives that with [`InputGrad::ThroughRelu`].
+    /// to the output, or with a ReLU as epilogue with respect to the ReLU's input: the next layer
+    /// gives that with [`InputGrad::ThroughRelu`].
     ///
     /// # Errors
     ///
@@ -112,8 +111,7 @@ impl Conv2d {
         let (out_h, out_w) = geometry.output;
         let shape = [geometry.batch, geometry.out_channels, out_h, out_w];
         check_shape("conv2d", "the gradient", dy, &shape)?;
-        let grads =
-            backward::backward(geometry, &nhwc(x)?, &nhwc(&self.weight)?, &nhwc(dy)?, input)?;
+        let grads = backward(geometry, &nhwc(x)?, &nhwc(&self.weight)?, &nhwc(dy)?, input)?;
         Ok(LayerGrads {
             input: grads.input.as_ref().map(nchw).transpose()?,
             weight: nchw(&grads.weight)?,
@@ -122,7 +120,7 @@ impl Conv2d {
     }
 
     fn geometry(&self, x: &Tensor) -> Result<Geometry> {
-        Geometry::new(&self.config, dims4("conv2d", "the input", x)?, self.weight.dims4()?)
+        Geometry::new(&self.config, dims("conv2d", "the input", x)?, self.weight.dims4()?)
     }
 }
 
@@ -138,15 +136,13 @@ impl Module for Conv2d {
 ///
 /// ```
 /// use alexnet_kernels::{Conv2dConfig, conv2d};
-/// use candle_core::{Device, Result, Tensor};
+/// use candle_core::{Device, Tensor};
 ///
-/// # fn main() -> Result<()> {
 /// let x = Tensor::arange(0f32, 9.0, &Device::Cpu)?.reshape((1, 1, 3, 3))?;
 /// let difference = Tensor::new(&[-1f32, 1.0], &Device::Cpu)?.reshape((1, 1, 2, 1))?; // rows
 /// let y = conv2d(&x, &difference, None, &Conv2dConfig::default())?;
 /// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [3f32; 6]);
-/// # Ok(())
-/// # }
+/// # Ok::<(), candle_core::Error>(())
 /// ```
 ///
 /// # Errors
@@ -159,4 +155,57 @@ pub fn conv2d(
     config: &Conv2dConfig,
 ) -> Result<Tensor> {
     Conv2d::new(weight.clone(), bias_or_zeros(bias, weight)?, *config)?.forward(x)
+}
+
+/// The gradients, given `x` (B, H, W, C), `w` (O, kH, kW, C/groups) and `dy` (B, H', W', O), in the
+/// layout of `x` and `w`.
+fn backward(
+    geometry: Geometry,
+    x: &Tensor,
+    w: &Tensor,
+    dy: &Tensor,
+    input: InputGrad,
+) -> Result<LayerGrads> {
+    let (weight, bias) = WeightGrad(geometry).run_two([x, dy])?;
+    let input = match input {
+        InputGrad::Skip => None,
+        _ => {
+            let op = InputGradient { geometry, through_relu: input.through_relu() };
+            Some(op.run_one([dy, w, x])?)
+        }
+    };
+    Ok(LayerGrads { input, weight, bias })
+}
+
+/// `(x (B, H, W, C), w (O, kH, kW, C/groups), bias (O)) → y (B, H', W', O)`.
+struct Forward {
+    geometry: Geometry,
+    epilogue: Epilogue,
+}
+
+impl Op<3> for Forward {
+    const NAME: &'static str = "conv2d";
+
+    fn cpu(&self, [x, w, bias]: op::CpuInputs<'_, 3>) -> Result<op::CpuOutputs> {
+        let (x, w, bias) = (x.values()?, w.values::<f32>()?, bias.values()?);
+        let g = &self.geometry;
+        produce(g.output_shape(), |y| {
+            let epilogue = match self.epilogue {
+                Epilogue::None => epilogue::Epilogue::Bias(bias),
+                Epilogue::Relu => epilogue::Epilogue::BiasRelu(bias),
+            };
+            convolve(g, x, |o, k| w[o * g.patch() + k], epilogue, y)
+        })
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda(&self, inputs: op::CudaInputs<'_, 3>) -> Result<op::CudaOutputs> {
+        cuda::forward(&self.geometry, inputs, self.epilogue)
+    }
+
+    fn gradients(&self, [x, w, _]: [&Tensor; 3], y: &Tensor, dy: &Tensor) -> Result<op::Grads<3>> {
+        let dy = through(self.epilogue, y, dy)?;
+        let grads = backward(self.geometry, x, w, &dy, InputGrad::Plain)?;
+        Ok([grads.input, Some(grads.weight), Some(grads.bias)])
+    }
 }

@@ -31,7 +31,4 @@ template <class T, int V> __device__ void pad(In<T> from, Out<T> to, u32 vectors
           u32 channels, int top, int left),                                                       \
          pad<T, V>(from, to, vectors, {height, width, to_height, to_width, channels, top, left}))
 
-PAD(float, 4)
-PAD(float, 1)
-PAD(bf16, 8)
-PAD(bf16, 1)
+FOR_EACH_STORAGE(PAD, 8)

@@ -17,8 +17,6 @@
 
 use std::ops::Range;
 
-#[cfg(feature = "cuda")]
-use candle_core::CudaStorage;
 use candle_core::{CpuStorage, Result, Shape};
 use pulp::Simd;
 use rayon::prelude::*;
@@ -31,7 +29,7 @@ use crate::cpu::elementwise::sum_rows;
 use crate::cpu::microkernel::{MicroTile, dispatch_tile, fma_tile, load, store};
 use crate::cpu::scratch::{Scratch, uninit, with_scratch};
 use crate::cpu::simd::vectorized;
-use crate::op::{Input, Op, Outputs, produce};
+use crate::op::{self, Op, produce};
 
 /// How many tasks there should be, on any machine. More chunks of images would mean more buffers of
 /// sums.
@@ -49,7 +47,7 @@ pub(super) struct WeightGrad(pub(super) Geometry);
 impl Op<2> for WeightGrad {
     const NAME: &'static str = "conv2d-weight-gradient";
 
-    fn cpu(&self, [x, dy]: [Input<'_, CpuStorage>; 2]) -> Result<Outputs<CpuStorage>> {
+    fn cpu(&self, [x, dy]: op::CpuInputs<'_, 2>) -> Result<op::CpuOutputs> {
         let (g, x, dy) = (&self.0, x.values()?, dy.values()?);
         // SAFETY: `bias_gradient` writes all of it.
         let mut db = unsafe { uninit::<f32>(g.out_channels)? };
@@ -63,15 +61,9 @@ impl Op<2> for WeightGrad {
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda(&self, inputs: [Input<'_, CudaStorage>; 2]) -> Result<Outputs<CudaStorage>> {
+    fn cuda(&self, inputs: op::CudaInputs<'_, 2>) -> Result<op::CudaOutputs> {
         super::cuda::weight_grad(&self.0, inputs)
     }
-}
-
-/// Images of a chunk.
-fn chunk(g: &Geometry, buffer: usize) -> usize {
-    let affordable = (BUFFERS / buffer).max(1);
-    g.batch.div_ceil(TASKS.div_ceil(g.groups).min(affordable).min(g.batch))
 }
 
 /// `dw` (O, kH·kW·C/groups).
@@ -80,7 +72,9 @@ fn weight_gradient(g: &Geometry, x: &[f32], dy: &[f32], dw: &mut [f32]) -> Resul
     let tile = MicroTile::new(group_out);
     let panel = patch * tile.width;
     let group_floats = group_out.div_ceil(tile.width) * panel;
-    let images = chunk(g, g.groups * group_floats);
+    let affordable = (BUFFERS / (g.groups * group_floats)).max(1);
+    let chunks = TASKS.div_ceil(g.groups).min(affordable).min(g.batch);
+    let images = g.batch.div_ceil(chunks); // of a chunk
     // (chunks, groups, panels, patch, width)
     let floats = g.batch.div_ceil(images) * g.groups * group_floats;
     // SAFETY: the tasks below fill all of it.
@@ -174,7 +168,7 @@ impl pulp::WithSimd for Strip<'_> {
         let (kernel_w, channels) = (g.kernel.1, g.group_channels());
         for tap in 0..g.taps() {
             for channel in (0..channels).step_by(tile.rows) {
-                let at = PatchOffset { tap: (tap / kernel_w, tap % kernel_w), channel };
+                let at = (tap / kernel_w, tap % kernel_w, channel);
                 let rows = tile.rows.min(channels - channel);
                 dispatch_tile!(tile, rows, add_tile::<S>(simd, &mut self, at));
             }
@@ -182,24 +176,18 @@ impl pulp::WithSimd for Strip<'_> {
     }
 }
 
-/// The first element of a tile in the patch.
-#[derive(Clone, Copy)]
-struct PatchOffset {
-    tap: (usize, usize),
-    channel: usize,
-}
-
-/// Adds a strip to the sums of R neighbouring elements of the patch.
+/// Adds a strip to the sums of R neighbouring elements of the patch, from row `i`, column `j` and
+/// `channel` on.
 #[inline(always)]
 fn add_tile<S: Simd, const R: usize, const V: usize>(
     simd: S,
     strip: &mut Strip<'_>,
-    at: PatchOffset,
+    (i, j, channel): (usize, usize, usize),
 ) {
     let Strip { image: Image { g, tile, group, x, .. }, rows, dy, sums } = strip;
     let ((h, w), (_, out_w), width) = (g.input, g.output, tile.width);
-    let k = (at.tap.0 * g.kernel.1 + at.tap.1) * g.group_channels() + at.channel;
-    assert!(width == V * S::F32_LANES && at.channel + R <= g.group_channels());
+    let k = (i * g.kernel.1 + j) * g.group_channels() + channel;
+    assert!(width == V * S::F32_LANES && channel + R <= g.group_channels());
     let sums = &mut sums[k * width..][..R * width];
     // SAFETY: `sums` is R rows of V vectors.
     let row = |m: usize| unsafe { sums.as_ptr().add(m * width) };
@@ -211,16 +199,16 @@ fn add_tile<S: Simd, const R: usize, const V: usize>(
         let end = (input + padding).saturating_sub(tap).div_ceil(g.stride).min(output);
         first.min(end)..end
     };
-    let columns = inside(at.tap.1, g.padding.left, w, out_w);
-    let rows_inside = inside(at.tap.0, g.padding.top, h, g.output.0);
+    let columns = inside(j, g.padding.left, w, out_w);
+    let rows_inside = inside(i, g.padding.top, h, g.output.0);
     if columns.is_empty() {
         return;
     }
     for out_h in rows.start.max(rows_inside.start)..rows.end.min(rows_inside.end) {
-        let pixel = (out_h * g.stride + at.tap.0 - g.padding.top) * w
-            + (columns.start * g.stride + at.tap.1 - g.padding.left);
+        let pixel = (out_h * g.stride + i - g.padding.top) * w
+            + (columns.start * g.stride + j - g.padding.left);
         let step = g.stride * g.channels;
-        let first = pixel * g.channels + *group * g.group_channels() + at.channel;
+        let first = pixel * g.channels + *group * g.group_channels() + channel;
         let x = &x[first..first + (columns.len() - 1) * step + R];
         let dy = &dy[((out_h - rows.start) * out_w + columns.start) * width..];
         let dy = &dy[..columns.len() * width];
@@ -237,21 +225,13 @@ fn add_tile<S: Simd, const R: usize, const V: usize>(
 /// `db` (O): the sum of the rows of `dy`, first within each image.
 fn bias_gradient(g: &Geometry, dy: &[f32], db: &mut [f32]) {
     let images = dy.par_chunks_exact(g.out_pixels() * g.out_channels);
-    let sums: Vec<Vec<f32>> = images
-        .map(|dy| {
-            let mut sums = vec![0.0; g.out_channels];
-            vectorized(
-                #[inline(always)]
-                || {
-                    for row in dy.chunks_exact(g.out_channels) {
-                        for (sum, dy) in sums.iter_mut().zip(row) {
-                            *sum += dy;
-                        }
-                    }
-                },
-            );
-            sums
-        })
-        .collect();
-    sum_rows(&sums.concat(), db);
+    let mut sums = vec![0.0; g.batch * g.out_channels];
+    sums.par_chunks_exact_mut(g.out_channels).zip(images).for_each(|(sums, dy)| {
+        vectorized!(for row in dy.chunks_exact(g.out_channels) {
+            for (sum, dy) in sums.iter_mut().zip(row) {
+                *sum += dy;
+            }
+        });
+    });
+    sum_rows(&sums, db);
 }

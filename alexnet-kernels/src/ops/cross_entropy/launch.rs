@@ -1,4 +1,5 @@
 //! Launches of softmax cross-entropy.
+#![allow(clippy::missing_errors_doc)] // `cuda/launch.rs` says what is refused
 
 use candle_core::{Result, bail};
 
@@ -18,10 +19,6 @@ fn blocks(kernel: String, blocks: usize, spans: &[Span]) -> Result<Launch> {
 /// for, the gradient of the mean loss, stored as the logits are.
 ///
 /// A label of `classes` or more makes its loss and its row of the gradient NaN.
-///
-/// # Errors
-///
-/// Buffers of other sizes.
 pub fn softmax(
     storage: Storage,
     [logits, labels, losses]: [Span; 3],
@@ -41,10 +38,6 @@ pub fn softmax(
 }
 
 /// Losses `(batch)` f32 to their mean.
-///
-/// # Errors
-///
-/// Buffers of other sizes.
 pub fn mean_loss([losses, mean]: [Span; 2], batch: usize) -> Result<Launch> {
     losses.check("softmax: the losses", batch)?;
     mean.check("softmax: the mean", 1)?;

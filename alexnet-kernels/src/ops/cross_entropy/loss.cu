@@ -23,12 +23,6 @@ template <class V, class F> __device__ V reduce(V mine, V *shared, F f) {
 struct Largest { __device__ float operator()(float a, float b) const { return b > a ? b : a; } };
 template <class V> struct Sum { __device__ V operator()(V a, V b) const { return a + b; } };
 
-template <class T> __device__ float logit(In<T> logits, u64 at) {
-  float value[1];
-  load<1, T>(value, logits, at);
-  return value[0];
-}
-
 // `write`: whether the gradient of the mean loss is wanted. A label of `classes` or more makes loss
 // and gradient NaN, because checking it on the host would mean waiting for the GPU.
 template <class T>
@@ -39,24 +33,23 @@ __device__ void softmax(In<T> logits, In<u32> labels, Out<float> losses, Out<T> 
   const u32 label = fetch<1, u32>(labels, blockIdx.x).values[0];
   float largest = -INFINITY, sum = 0.0f;
   for (u32 j = threadIdx.x; j < classes; j += THREADS) {
-    const float z = logit<T>(logits, row + j);
+    const float z = element<T>(logits, row + j);
     largest = z > largest ? z : largest;
   }
   largest = reduce(largest, shared, Largest());
   for (u32 j = threadIdx.x; j < classes; j += THREADS)
-    sum += expf(logit<T>(logits, row + j) - largest);
+    sum += expf(element<T>(logits, row + j) - largest);
   sum = reduce(sum, shared, Sum<float>());
   const bool known = label < classes;
   if (threadIdx.x == 0) {
-    const float loss[1] = {known ? logf(sum) - (logit<T>(logits, row + label) - largest) : NAN};
-    store<1, float>(losses, blockIdx.x, loss);
+    const float loss = known ? logf(sum) - (element<T>(logits, row + label) - largest) : NAN;
+    store_element<float>(losses, blockIdx.x, loss);
   }
   if (!write) return;
   const float each = known ? 1.0f / (sum * (float)batch) : NAN, one = 1.0f / (float)batch;
   for (u32 j = threadIdx.x; j < classes; j += THREADS) {
-    const float dz[1] = {expf(logit<T>(logits, row + j) - largest) * each -
-                         (j == label ? one : 0.0f)};
-    store<1, T>(gradient, row + j, dz);
+    const float share = expf(element<T>(logits, row + j) - largest) * each;
+    store_element<T>(gradient, row + j, share - (j == label ? one : 0.0f));
   }
 }
 
@@ -64,10 +57,9 @@ __device__ void softmax(In<T> logits, In<u32> labels, Out<float> losses, Out<T> 
 __device__ inline void mean(In<float> losses, Out<float> result, u32 batch) {
   __shared__ double shared[THREADS];
   double sum = 0.0;
-  for (u32 i = threadIdx.x; i < batch; i += THREADS) sum += (double)logit<float>(losses, i);
+  for (u32 i = threadIdx.x; i < batch; i += THREADS) sum += (double)element<float>(losses, i);
   sum = reduce(sum, shared, Sum<double>());
-  const float value[1] = {(float)(sum / batch)};
-  if (threadIdx.x == 0) store<1, float>(result, 0, value);
+  if (threadIdx.x == 0) store_element<float>(result, 0, (float)(sum / batch));
 }
 
 #define SOFTMAX(T)                                                                                 \

@@ -18,15 +18,13 @@ mod cuda;
 pub(crate) mod launch;
 pub(crate) mod reference;
 
-#[cfg(feature = "cuda")]
-use candle_core::CudaStorage;
 use candle_core::{CpuStorage, DType, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-use crate::check::dims2;
+use crate::check::dims;
 use crate::cpu::scratch::uninit;
 use crate::cpu::simd::vectorized;
-use crate::op::{Apply, Input, Op, Outputs, new_output};
+use crate::op::{self, Apply, Op, produce};
 
 const OP: &str = "cross-entropy";
 
@@ -34,14 +32,12 @@ const OP: &str = "cross-entropy";
 ///
 /// ```
 /// use alexnet_kernels::cross_entropy;
-/// use candle_core::{Device, Result, Tensor};
+/// use candle_core::{Device, Tensor};
 ///
-/// # fn main() -> Result<()> {
 /// let logits = Tensor::new(&[[0f32, 0.0, 0.0, 0.0]], &Device::Cpu)?; // four classes, all alike
 /// let labels = Tensor::new(&[2u32], &Device::Cpu)?;
 /// assert_eq!(cross_entropy(&logits, &labels)?.to_scalar::<f32>()?, 4f32.ln());
-/// # Ok(())
-/// # }
+/// # Ok::<(), candle_core::Error>(())
 /// ```
 ///
 /// # Errors
@@ -57,15 +53,13 @@ pub fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
 ///
 /// ```
 /// use alexnet_kernels::cross_entropy_with_grad;
-/// use candle_core::{Device, Result, Tensor};
+/// use candle_core::{Device, Tensor};
 ///
-/// # fn main() -> Result<()> {
 /// let logits = Tensor::new(&[[0f32, 0.0], [0.0, 0.0]], &Device::Cpu)?;
 /// let (losses, grad) = cross_entropy_with_grad(&logits, &Tensor::new(&[0u32, 1], &Device::Cpu)?)?;
 /// assert_eq!(losses.to_vec1::<f32>()?, [2f32.ln(); 2]);
 /// assert_eq!(grad.to_vec2::<f32>()?, [[-0.25, 0.25], [0.25, -0.25]]);
-/// # Ok(())
-/// # }
+/// # Ok::<(), candle_core::Error>(())
 /// ```
 ///
 /// # Errors
@@ -77,7 +71,7 @@ pub fn cross_entropy_with_grad(logits: &Tensor, labels: &Tensor) -> Result<(Tens
 }
 
 fn check(logits: &Tensor, labels: &Tensor) -> Result<()> {
-    let (b, _) = dims2(OP, "the logits", logits)?;
+    let [b, _] = dims(OP, "the logits", logits)?;
     if labels.dtype() != DType::U32 || labels.dims() != [b] {
         let (dtype, shape) = (labels.dtype(), labels.dims());
         bail!("{OP}: the labels must be u32 of shape [{b}], got {dtype:?} of shape {shape:?}")
@@ -87,9 +81,9 @@ fn check(logits: &Tensor, labels: &Tensor) -> Result<()> {
 
 /// K, the logits and the labels, after a check that all labels are below K.
 fn checked_values<'a>(
-    [logits, labels]: [Input<'a, CpuStorage>; 2],
+    [logits, labels]: op::CpuInputs<'a, 2>,
 ) -> Result<(usize, &'a [f32], &'a [u32])> {
-    let (_, k) = logits.dims2()?;
+    let (_, k) = logits.shape().dims2()?;
     let (logits, labels) = (logits.values()?, labels.values::<u32>()?);
     if let Some((row, label)) = labels.iter().enumerate().find(|&(_, &l)| l as usize >= k) {
         bail!("{OP}: the label of row {row} is {label}, with {k} classes it must be below {k}")
@@ -115,7 +109,7 @@ struct Mean;
 impl Op<2> for Mean {
     const NAME: &'static str = OP;
 
-    fn cpu(&self, inputs: [Input<'_, CpuStorage>; 2]) -> Result<Outputs<CpuStorage>> {
+    fn cpu(&self, inputs: op::CpuInputs<'_, 2>) -> Result<op::CpuOutputs> {
         let (k, logits, labels) = checked_values(inputs)?;
         let rows = logits.par_chunks_exact(k).zip(labels);
         let losses: Vec<f32> = rows
@@ -127,8 +121,8 @@ impl Op<2> for Mean {
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda(&self, [logits, labels]: [Input<'_, CudaStorage>; 2]) -> Result<Outputs<CudaStorage>> {
-        cuda::mean_loss(&logits, &labels)
+    fn cuda(&self, inputs: op::CudaInputs<'_, 2>) -> Result<op::CudaOutputs> {
+        cuda::mean_loss(inputs)
     }
 
     fn gradients(
@@ -136,7 +130,7 @@ impl Op<2> for Mean {
         [logits, labels]: [&Tensor; 2],
         _: &Tensor,
         dmean: &Tensor,
-    ) -> Result<[Option<Tensor>; 2]> {
+    ) -> Result<op::Grads<2>> {
         let (_, dz) = LossAndGrad.run_two([logits, labels])?;
         Ok([Some(dz.broadcast_mul(dmean)?), None])
     }
@@ -148,32 +142,29 @@ struct LossAndGrad;
 impl Op<2> for LossAndGrad {
     const NAME: &'static str = OP;
 
-    fn cpu(&self, inputs: [Input<'_, CpuStorage>; 2]) -> Result<Outputs<CpuStorage>> {
+    fn cpu(&self, inputs: op::CpuInputs<'_, 2>) -> Result<op::CpuOutputs> {
         let (k, logits, labels) = checked_values(inputs)?;
         let batch = labels.len();
-        // SAFETY: the loop below writes the loss of each row.
-        let mut losses = unsafe { uninit::<f32>(batch)? };
-        let gradient = new_output((batch, k), |gradient| {
+        // SAFETY: the loop below writes each row, `row_loss` all of it.
+        let mut gradient = unsafe { uninit::<f32>(logits.len())? };
+        let losses = produce(batch, |losses| {
             let rows = gradient.par_chunks_exact_mut(k).zip(logits.par_chunks_exact(k));
-            rows.zip(&mut losses).zip(labels).for_each(|(((dz, logits), loss), &label)| {
-                vectorized(
-                    #[inline(always)]
-                    || {
-                        let (row, sum) = row_loss(logits, label, dz);
-                        let scale = (1.0 / (sum * batch as f64)) as f32;
-                        dz.iter_mut().for_each(|dz| *dz *= scale);
-                        dz[label as usize] -= 1.0 / batch as f32;
-                        *loss = row;
-                    },
-                );
+            rows.zip(losses).zip(labels).for_each(|(((dz, logits), loss), &label)| {
+                vectorized!({
+                    let (row, sum) = row_loss(logits, label, dz);
+                    let scale = (1.0 / (sum * batch as f64)) as f32;
+                    dz.iter_mut().for_each(|dz| *dz *= scale);
+                    dz[label as usize] -= 1.0 / batch as f32;
+                    *loss = row;
+                });
             });
             Ok(())
         })?;
-        Ok(Outputs::from((CpuStorage::F32(losses), Shape::from(batch))).and(gradient))
+        Ok(losses.and((CpuStorage::F32(gradient), Shape::from((batch, k)))))
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda(&self, [logits, labels]: [Input<'_, CudaStorage>; 2]) -> Result<Outputs<CudaStorage>> {
-        cuda::loss_and_grad(&logits, &labels)
+    fn cuda(&self, inputs: op::CudaInputs<'_, 2>) -> Result<op::CudaOutputs> {
+        cuda::loss_and_grad(inputs)
     }
 }

@@ -70,16 +70,13 @@ __device__ void dropout_maps(In<T> x, Out<T> y, u32 elements, u32 pixels, u32 ch
   const u32 c = i % channels, pixel = i / channels % pixels, image = i / channels / pixels;
   const u64 number = (u64)image * whole + first + (u64)c * pixels + pixel;
   const Words words = words_of(number, mask);
-  float values[1];
-  load<1, T>(values, x, i);
   // Registers cannot be indexed by a number known only at run time, so this is a choice.
   const u32 of = number % 4;
   const u32 word = of == 0   ? words.word[0]
                    : of == 1 ? words.word[1]
                    : of == 2 ? words.word[2]
                              : words.word[3];
-  values[0] = stays(word, mask.keep) ? mask.factor * values[0] : 0.0f;
-  store<1, T>(y, i, values);
+  store_element<T>(y, i, stays(word, mask.keep) ? mask.factor * element<T>(x, i) : 0.0f);
 }
 
 #define SCALED(T, V)                                                        \
@@ -99,13 +96,7 @@ __device__ void dropout_maps(In<T> x, Out<T> y, u32 elements, u32 pixels, u32 ch
          const Mask mask = {seed_low, seed_high, layer, step_low, step_high, keep, factor}; \
          dropout_maps<T>(x, y, elements, pixels, channels, first, whole, mask))
 
-SCALED(float, 4)
-SCALED(float, 1)
-SCALED(bf16, 8)
-SCALED(bf16, 1)
-DROPOUT(float, 4)
-DROPOUT(float, 1)
-DROPOUT(bf16, 4)
-DROPOUT(bf16, 1)
+FOR_EACH_STORAGE(SCALED, 8)
+FOR_EACH_STORAGE(DROPOUT, 4)
 DROPOUT_MAPS(float)
 DROPOUT_MAPS(bf16)

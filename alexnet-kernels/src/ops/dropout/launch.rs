@@ -1,4 +1,5 @@
 //! Launches of dropout.
+#![allow(clippy::missing_errors_doc)] // `cuda/launch.rs` says what is refused
 
 use candle_core::{Result, bail};
 
@@ -8,10 +9,6 @@ use crate::cuda::launch::{Launch, Span, Storage, elementwise, width};
 use crate::random::philox::halves;
 
 /// `y = factor · x`.
-///
-/// # Errors
-///
-/// Buffers of different sizes, or of more elements than the kernels count.
 pub fn scaled(storage: Storage, [x, y]: [Span; 2], factor: f32) -> Result<Launch> {
     Ok(elementwise("dropout", storage, "scaled", storage.vector(), &[x, y])?.floats(&[factor]))
 }
@@ -19,10 +16,6 @@ pub fn scaled(storage: Storage, [x, y]: [Span; 2], factor: f32) -> Result<Launch
 /// Dropout in training: each element stays with probability `keep` and is multiplied by `factor`.
 /// The mask numbers elements in logical order, in which `rows` are rows. For memory `(B, H, W, C)`
 /// that order is `(B, C, H, W)`, and `maps` is H·W and C; for memory in logical order it is `None`.
-///
-/// # Errors
-///
-/// As [`scaled`]; rows that do not divide the elements.
 pub fn dropout(
     storage: Storage,
     [x, y]: [Span; 2],

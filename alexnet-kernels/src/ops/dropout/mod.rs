@@ -25,9 +25,7 @@ pub(crate) mod launch;
 pub(crate) mod reference;
 pub(crate) mod slice;
 
-#[cfg(feature = "cuda")]
-use candle_core::CudaStorage;
-use candle_core::{CpuStorage, Result, Tensor, bail};
+use candle_core::{Result, Tensor, bail};
 use rayon::prelude::*;
 
 use self::key::DropoutKey;
@@ -38,7 +36,7 @@ use crate::cpu::simd::vectorized;
 #[cfg(feature = "cuda")]
 use crate::cuda::gpu::unary;
 use crate::layout::{channels_last, in_logical_order, in_memory_order};
-use crate::op::{Apply, Input, Op, Outputs, produce};
+use crate::op::{self, Apply, Op, produce};
 use crate::ops::activation::masked;
 use crate::ops::fusion::InputGrad;
 use crate::random::philox::{halves, philox4x32, uniform};
@@ -47,16 +45,14 @@ use crate::random::philox::{halves, philox4x32, uniform};
 ///
 /// ```
 /// use alexnet_kernels::{Dropout, DropoutKey, DropoutMode, DropoutScale};
-/// use candle_core::{DType, Device, Result, Tensor};
+/// use candle_core::{DType, Device, Tensor};
 ///
-/// # fn main() -> Result<()> {
 /// let (x, dropout) = (Tensor::ones(4, DType::F32, &Device::Cpu)?, Dropout::new(0.5));
 /// let key = DropoutKey { seed: 1, step: 0, layer: 0 };
 /// let y = dropout.forward(&x, DropoutMode::Train(key))?; // nothing is scaled in training
 /// assert!(y.to_vec1::<f32>()?.iter().all(|y| [0.0, 1.0].contains(y)));
 /// assert_eq!(dropout.forward(&x, DropoutMode::Test)?.to_vec1::<f32>()?, [0.5; 4]);
-/// # Ok(())
-/// # }
+/// # Ok::<(), candle_core::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Dropout {
@@ -169,24 +165,6 @@ impl Dropout {
         }
     }
 
-    fn run(&self, mode: DropoutMode, rows: Rows, x: &[f32], y: &mut [f32]) {
-        let scale = self.factor(mode);
-        match mode {
-            DropoutMode::Train(key) => {
-                let images = y.par_chunks_mut(rows.row).zip(x.par_chunks(rows.row)).enumerate();
-                images.for_each(|(image, (y, x))| {
-                    self.masked(key, scale, image * rows.whole + rows.first, x, y);
-                });
-            }
-            DropoutMode::Test => map1(
-                x,
-                y,
-                #[inline(always)]
-                |x| scale * x,
-            ),
-        }
-    }
-
     /// `y` for elements whose numbers are `first` and those after it.
     fn masked(&self, key: DropoutKey, scale: f32, first: usize, x: &[f32], y: &mut [f32]) {
         let [step_low, step_high] = halves(key.step);
@@ -204,15 +182,12 @@ impl Dropout {
         some(&words(first)[first % 4..], x_ahead, y_ahead);
         let chunks = y.par_chunks_mut(4 * BLOCKS).zip(x.par_chunks(4 * BLOCKS)).enumerate();
         chunks.for_each(|(chunk, (y, x))| {
-            vectorized(
-                #[inline(always)]
-                || {
-                    let first = first + ahead + 4 * chunk * BLOCKS;
-                    for (block, (y, x)) in y.chunks_mut(4).zip(x.chunks(4)).enumerate() {
-                        some(&words(first + 4 * block), x, y);
-                    }
-                },
-            );
+            vectorized!({
+                let first = first + ahead + 4 * chunk * BLOCKS;
+                for (block, (y, x)) in y.chunks_mut(4).zip(x.chunks(4)).enumerate() {
+                    some(&words(first + 4 * block), x, y);
+                }
+            });
         });
     }
 }
@@ -230,16 +205,30 @@ struct Masked {
 impl Op<1> for Masked {
     const NAME: &'static str = "dropout";
 
-    fn cpu(&self, [x]: [Input<'_, CpuStorage>; 1]) -> Result<Outputs<CpuStorage>> {
-        let values = x.values::<f32>()?;
-        produce(x.shape(), |y| {
-            self.dropout.run(self.mode, self.rows, values, y);
+    fn cpu(&self, [x]: op::CpuInputs<'_, 1>) -> Result<op::CpuOutputs> {
+        let (shape, x, factor) = (x.shape(), x.values()?, self.dropout.factor(self.mode));
+        let Rows { row, first, whole } = self.rows;
+        produce(shape, |y| {
+            match self.mode {
+                DropoutMode::Train(key) => {
+                    let images = y.par_chunks_mut(row).zip(x.par_chunks(row)).enumerate();
+                    images.for_each(|(image, (y, x))| {
+                        self.dropout.masked(key, factor, image * whole + first, x, y);
+                    });
+                }
+                DropoutMode::Test => map1(
+                    x,
+                    y,
+                    #[inline(always)]
+                    |x| factor * x,
+                ),
+            }
             Ok(())
         })
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda(&self, [x]: [Input<'_, CudaStorage>; 1]) -> Result<Outputs<CudaStorage>> {
+    fn cuda(&self, [x]: op::CudaInputs<'_, 1>) -> Result<op::CudaOutputs> {
         let factor = self.dropout.factor(self.mode);
         match self.mode {
             DropoutMode::Test => unary(&x, |storage, spans| launch::scaled(storage, spans, factor)),
@@ -256,7 +245,7 @@ impl Op<1> for Masked {
         }
     }
 
-    fn gradients(&self, _: [&Tensor; 1], _: &Tensor, dy: &Tensor) -> Result<[Option<Tensor>; 1]> {
+    fn gradients(&self, _: [&Tensor; 1], _: &Tensor, dy: &Tensor) -> Result<op::Grads<1>> {
         let Self { dropout, mode, rows } = *self;
         Self { dropout, mode, rows }.run_one([dy]).map(|dx| [Some(dx)])
     }

@@ -13,9 +13,9 @@ __device__ void finish(Out<T> y, u64 at, u32 c, float (&values)[V], In<float> sh
                        Colours scale) {
 #pragma unroll
   for (int j = 0; j < V; ++j) {
-    float colour[1];
-    load<1, float>(colour, shift, (u64)image * 3 + (c + j) % 3);
-    values[j] = (values[j] + colour[0]) * of_channel(scale, (c + j) % 3);
+    const u32 channel = (c + j) % 3;
+    values[j] += element<float>(shift, (u64)image * 3 + channel);
+    values[j] *= of_channel(scale, channel);
   }
   store<V, T>(y, at, values);
 }
@@ -31,11 +31,8 @@ __device__ void plain(In<u8> pixels, In<float> mean, In<float> shift, Out<T> y, 
   float values[V];
   load<V, u8>(values, pixels, at);
 #pragma unroll
-  for (int j = 0; j < V; ++j) {
-    float of_mean[1];
-    load<1, float>(of_mean, mean, mean_floats == 3 ? (in_image + j) % 3 : in_image + j);
-    values[j] -= of_mean[0];
-  }
+  for (int j = 0; j < V; ++j)
+    values[j] -= element<float>(mean, mean_floats == 3 ? (in_image + j) % 3 : in_image + j);
   finish<T, V>(y, at, in_image % 3, values, shift, i / (floats / V), scale);
 }
 
@@ -56,10 +53,8 @@ __device__ void aligned(In<u8> pixels, In<float> mean, In<u32> windows, In<float
 #pragma unroll
   for (int j = 0; j < V; ++j) {
     const u32 of = in_image + j, c = of % 3, w = of / 3 % width, h = of / 3 / width;
-    float of_mean[1];
-    load<1, float>(of_mean, mean,
-                   ((u64)(top + h) * mean_width + left + (flip ? width - 1 - w : w)) * 3 + c);
-    values[j] -= of_mean[0];
+    const u64 pixel = (u64)(top + h) * mean_width + left + (flip ? width - 1 - w : w);
+    values[j] -= element<float>(mean, pixel * 3 + c);
   }
   finish<T, V>(y, at, in_image % 3, values, shift, image, scale);
 }
@@ -74,7 +69,4 @@ __device__ void aligned(In<u8> pixels, In<float> mean, In<u32> windows, In<float
           u32 height, u32 width, u32 mean_width, float red, float green, float blue),             \
          aligned<T, V>(pixels, mean, windows, shift, y, vectors, height, width, mean_width,       \
                        {red, green, blue}))
-INPUT(float, 4)
-INPUT(float, 1)
-INPUT(bf16, 4)
-INPUT(bf16, 1)
+FOR_EACH_STORAGE(INPUT, 4)

@@ -1,14 +1,11 @@
 //! Launches of the input layer.
+#![allow(clippy::missing_errors_doc)] // `cuda/launch.rs` says what is refused
 
 use candle_core::{Result, bail};
 
 use crate::cuda::launch::{Launch, Span, Storage, width};
 
 /// Pixels `(B, H, W, 3)` u8, a mean of 3 or `floats` = H·W·3 floats and shifts `(B, 3)` to `y`.
-///
-/// # Errors
-///
-/// Buffers of other sizes, or of more elements than the kernels count.
 pub fn input(
     storage: Storage,
     [pixels, mean, shift, y]: [Span; 4],
@@ -24,10 +21,6 @@ pub fn input(
 
 /// Crops of `height` by `width_of_crop` with the mean of whole images, `mean_width` pixels wide,
 /// and for each crop a window (top, left, flip) that lies inside them.
-///
-/// # Errors
-///
-/// As [`input`].
 pub fn input_aligned(
     storage: Storage,
     [pixels, mean, windows, shift, y]: [Span; 5],

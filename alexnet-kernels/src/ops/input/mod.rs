@@ -2,47 +2,47 @@
 //!
 //! ```text
 //! y[b,c,h,w] = (pixel[b,h,w,c] − mean[h,w,c] + shift[b,c]) · scale[c]
+//!
+//! with a mean of whole images, from which window b was cut out:
+//! y[b,c,h,w] = (pixel[b,h,w,c] − mean[top_b + h, left_b + w′, c] + shift[b,c]) · scale[c]
+//!     w′ = w, or W − 1 − w where crop b is mirrored
 //! ```
 //!
-//! Shapes: pixels `(B, H, W, 3)` u8; mean `(H, W, 3)` or `(3)`, shift `(B, 3)`, both f32; `y` is
-//! `(B, 3, H, W)` f32 (on GPUs also bf16), channels-last in memory. There is no gradient.
+//! Shapes: pixels `(B, H, W, 3)` u8; mean `(H, W, 3)`, `(3)`, or with windows `(H', W', 3)`; shift
+//! `(B, 3)`, both f32; `y` is `(B, 3, H, W)` f32 (on GPUs also bf16), channels-last in memory.
+//! There is no gradient.
 //! Units: pixels, mean and shift in 0–255; with scale 1 so is `y`.
-//! Errors: other shapes or dtypes, no elements.
-//! Source: Krizhevsky, Sutskever, Hinton 2012, §2 (mean) and §4.1 (one colour shift an image).
+//! Errors: other shapes or dtypes, no elements, windows that leave the mean.
+//! Source: Krizhevsky, Sutskever, Hinton 2012, §2 (the mean is subtracted before the crop, as in
+//! Caffe) and §4.1 (one colour shift an image).
 
-mod aligned;
 #[cfg(feature = "cuda")]
 mod cuda;
 pub(crate) mod launch;
 pub(crate) mod reference;
 pub(crate) mod window;
 
-#[cfg(feature = "cuda")]
-use candle_core::CudaStorage;
-use candle_core::{CpuStorage, DType, Result, Tensor, bail};
+use candle_core::{DType, Result, Tensor, bail};
 use rayon::prelude::*;
 
+use self::window::{Window, Windows};
 use crate::check::{check_shape, is_stored};
 use crate::cpu::simd::vectorized;
-#[cfg(feature = "cuda")]
-use crate::cuda::launch::Storage;
 use crate::layout::nchw;
-use crate::op::{self, Apply, Op, Outputs, produce};
+use crate::op::{self, Apply, Op, produce};
 
 /// The input layer.
 ///
 /// ```
 /// use alexnet_kernels::Input;
-/// use candle_core::{Device, Result, Tensor};
+/// use candle_core::{Device, Tensor};
 ///
-/// # fn main() -> Result<()> {
 /// let pixel = Tensor::new(&[[[[100u8, 150, 200]]]], &Device::Cpu)?; // one image of one pixel
 /// let mean = Tensor::new(&[110f32, 120.0, 130.0], &Device::Cpu)?;
 /// let shift = Tensor::new(&[[1f32, 2.0, 3.0]], &Device::Cpu)?;
 /// let y = Input::new([1.0; 3]).forward(&pixel, &mean, &shift)?;
 /// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [-9.0, 32.0, 73.0]);
-/// # Ok(())
-/// # }
+/// # Ok::<(), candle_core::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Input {
@@ -67,7 +67,49 @@ impl Input {
         let [_, h, w] = self.check(pixels, shift)?;
         let mean_shape: &[usize] = if mean.rank() == 1 { &[3] } else { &[h, w, 3] };
         check_shape("input", "the mean", mean, mean_shape)?;
-        nchw(&self.run_one([&pixels.contiguous()?, &mean.contiguous()?, &shift.contiguous()?])?)
+        self.run(pixels, mean, None, shift)
+    }
+
+    /// Pixels `(B, H, W, 3)` u8, mean `(H', W', 3)` of whole images, a window for each crop, shift
+    /// `(B, 3)` to `(B, 3, H, W)`: the mean of a pixel is that of its position in the whole image.
+    ///
+    /// # Errors
+    ///
+    /// Other shapes or dtypes, no elements, windows that leave the mean.
+    pub fn forward_aligned(
+        &self,
+        pixels: &Tensor,
+        mean: &Tensor,
+        windows: &Windows,
+        shift: &Tensor,
+    ) -> Result<Tensor> {
+        let [b, h, w] = self.check(pixels, shift)?;
+        let &[rows, columns, 3] = mean.dims() else {
+            bail!("input: the mean must have shape (H, W, 3), got {:?}", mean.dims())
+        };
+        check_shape("input", "the mean", mean, &[rows, columns, 3])?;
+        if windows.list().len() != b {
+            bail!("input: {b} crops, but {} windows", windows.list().len())
+        }
+        let inside =
+            |offset: usize, size, whole| offset.checked_add(size).is_some_and(|e| e <= whole);
+        for window in windows.list() {
+            if !inside(window.top, h, rows) || !inside(window.left, w, columns) {
+                bail!("input: crop of {h}x{w} at {window:?} leaves the mean of {rows}x{columns}")
+            }
+        }
+        self.run(pixels, mean, Some(windows.clone()), shift)
+    }
+
+    fn run(
+        &self,
+        pixels: &Tensor,
+        mean: &Tensor,
+        windows: Option<Windows>,
+        shift: &Tensor,
+    ) -> Result<Tensor> {
+        let inputs = [&pixels.contiguous()?, &mean.contiguous()?, &shift.contiguous()?];
+        nchw(&Normalize { input: *self, windows }.run_one(inputs)?)
     }
 
     /// B, H and W, after a check of pixels and shift.
@@ -90,41 +132,59 @@ impl Input {
     }
 }
 
-impl Op<3> for Input {
+/// `(pixels, mean, shift) → y` (B, H, W, 3).
+struct Normalize {
+    input: Input,
+    /// Where in the mean the crops are; `None` for a mean of the crops' size, or of one pixel.
+    windows: Option<Windows>,
+}
+
+impl Op<3> for Normalize {
     const NAME: &'static str = "input";
 
-    fn cpu(&self, inputs: [op::Input<'_, CpuStorage>; 3]) -> Result<Outputs<CpuStorage>> {
+    fn cpu(&self, inputs: op::CpuInputs<'_, 3>) -> Result<op::CpuOutputs> {
         let [pixels, mean, shift] = inputs;
-        let (shape, (_, h, w, _)) = (pixels.shape(), pixels.dims4()?);
-        let (pixels, mean) = (pixels.values::<u8>()?, mean.values::<f32>()?);
-        let shift = shift.values::<f32>()?;
+        let (shape, (_, h, w, _)) = (pixels.shape(), pixels.shape().dims4()?);
+        // A mean of one pixel is repeated to a row of a crop, which is the mean of all rows.
+        let (rows, columns) =
+            mean.shape().dims3().map_or((1, w), |(rows, columns, _)| (rows, columns));
+        let (pixels, mean, shift) =
+            (pixels.values::<u8>()?, mean.values::<f32>()?, shift.values::<f32>()?);
+        let repeated = (mean.len() == 3).then(|| mean.repeat(w));
+        let mean = repeated.as_deref().unwrap_or(mean);
         let row = w * 3;
-        // A mean of three floats is repeated to one row of an image, so that both kinds are rows.
-        let same_everywhere = (mean.len() == 3).then(|| mean.repeat(w));
-        let mean = same_everywhere.as_deref().unwrap_or(mean);
         produce(shape, |y| {
             let images = y.par_chunks_mut(h * row).zip(pixels.par_chunks(h * row));
-            images.zip(shift.par_chunks(3)).for_each(|((y, pixels), shift)| {
-                let shift: Vec<f32> = shift.repeat(w);
-                let scale: Vec<f32> = self.scale.repeat(w);
-                vectorized(
-                    #[inline(always)]
-                    || {
-                        let rows = y.chunks_exact_mut(row).zip(pixels.chunks_exact(row));
-                        for ((y, pixels), mean) in rows.zip(mean.chunks_exact(row).cycle()) {
-                            for (i, (y, &pixel)) in y.iter_mut().zip(pixels).enumerate() {
-                                *y = (f32::from(pixel) - mean[i] + shift[i]) * scale[i];
-                            }
+            images.zip(shift.par_chunks(3)).enumerate().for_each(
+                |(image, ((y, pixels), shift))| {
+                    let window = self.windows.as_ref().map(|windows| windows.list()[image]);
+                    let Window { top, left, flip } = window.unwrap_or_default();
+                    let (shift, scale) = (shift.repeat(w), self.input.scale.repeat(w));
+                    let mut mirrored = vec![0.0; row];
+                    let lines = y.chunks_exact_mut(row).zip(pixels.chunks_exact(row));
+                    vectorized!(for (line, (y, pixels)) in lines.enumerate() {
+                        let mut mean = &mean[((top + line) % rows * columns + left) * 3..][..row];
+                        if flip {
+                            let pixels = mirrored.chunks_exact_mut(3);
+                            pixels
+                                .zip(mean.rchunks_exact(3))
+                                .for_each(|(to, x)| to.copy_from_slice(x));
+                            mean = &mirrored;
                         }
-                    },
-                );
-            });
+                        let constants = shift.iter().zip(&scale);
+                        let pixels = pixels.iter().zip(mean).zip(constants);
+                        for (y, ((&pixel, mean), (shift, scale))) in y.iter_mut().zip(pixels) {
+                            *y = (f32::from(pixel) - mean + shift) * scale;
+                        }
+                    });
+                },
+            );
             Ok(())
         })
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda(&self, inputs: [op::Input<'_, CudaStorage>; 3]) -> Result<Outputs<CudaStorage>> {
-        cuda::input(Storage::of(self.output)?, inputs, self.scale)
+    fn cuda(&self, inputs: op::CudaInputs<'_, 3>) -> Result<op::CudaOutputs> {
+        cuda::input(self.input, self.windows.as_ref(), inputs)
     }
 }

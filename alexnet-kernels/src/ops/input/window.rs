@@ -2,10 +2,10 @@
 
 use candle_core::{Device, Result};
 #[cfg(feature = "cuda")]
-use candle_core::{Tensor, bail};
+use candle_core::{Error, Tensor};
 
 /// Where in its image a crop was cut out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Window {
     /// Rows above the crop.
     pub top: usize,
@@ -18,9 +18,9 @@ pub struct Window {
 /// The windows of a batch's crops; for a GPU also as the tensor that its kernel reads.
 #[derive(Debug, Clone)]
 pub struct Windows {
-    list: Vec<Window>, // (B)
+    pub(crate) list: Vec<Window>, // (B)
     #[cfg(feature = "cuda")]
-    on_gpu: Option<Tensor>, // (B, 3) u32: top, left, flip
+    pub(crate) on_gpu: Option<Tensor>, // (B, 3) u32: top, left, flip
 }
 
 impl Windows {
@@ -41,37 +41,17 @@ impl Windows {
         })
     }
 
-    /// Windows whose [`words`] are on the GPU already.
-    #[cfg(feature = "cuda")]
-    pub(crate) fn sent(list: &[Window], on_gpu: Option<Tensor>) -> Self {
-        Self { list: list.to_vec(), on_gpu }
-    }
-
     /// The window of each crop.
     pub fn list(&self) -> &[Window] {
         &self.list
-    }
-
-    /// The words, `(B, 3)` u32.
-    #[cfg(feature = "cuda")]
-    pub(crate) fn on_gpu(&self) -> Result<&Tensor> {
-        match &self.on_gpu {
-            Some(words) => Ok(words),
-            None => bail!("input: the windows are not on the GPU"),
-        }
     }
 }
 
 /// Windows as the CUDA kernel reads them: top, left, flip.
 #[cfg(feature = "cuda")]
 pub(crate) fn words(windows: &[Window]) -> Result<Vec<u32>> {
-    let word = |n: usize| match u32::try_from(n) {
-        Ok(n) => Ok(n),
-        Err(_) => bail!("input: a window at {n}"),
-    };
-    let mut words = Vec::with_capacity(3 * windows.len());
-    for window in windows {
-        words.extend([word(window.top)?, word(window.left)?, u32::from(window.flip)]);
-    }
-    Ok(words)
+    let word =
+        |n: usize| u32::try_from(n).map_err(|_| Error::Msg(format!("input: a window at {n}")));
+    let words = windows.iter().map(|w| Ok([word(w.top)?, word(w.left)?, u32::from(w.flip)]));
+    Ok(words.collect::<Result<Vec<_>>>()?.into_flattened())
 }

@@ -18,15 +18,13 @@
 mod cuda;
 pub(crate) mod reference;
 
-#[cfg(feature = "cuda")]
-use candle_core::CudaStorage;
 use candle_core::{CpuStorage, Module, Result, Shape, Tensor, bail};
 
-use crate::check::{check_shape, dims2};
+use crate::check::{check_shape, dims};
 use crate::cpu::elementwise::{sum_rows, zero_where_not_positive};
 use crate::cpu::gemm::{Matrix, gemm_parallel, transpose};
 use crate::cpu::scratch::{Scratch, uninit};
-use crate::op::{Apply, Input, Op, Outputs, produce};
+use crate::op::{self, Apply, Input, Op, produce};
 use crate::ops::activation::function::relu;
 use crate::ops::activation::through;
 use crate::ops::bias::bias_or_zeros;
@@ -36,15 +34,13 @@ use crate::ops::fusion::{Epilogue, InputGrad, LayerGrads};
 ///
 /// ```
 /// use alexnet_kernels::Linear;
-/// use candle_core::{Device, Module, Result, Tensor};
+/// use candle_core::{Device, Module, Tensor};
 ///
-/// # fn main() -> Result<()> {
 /// let weight = Tensor::new(&[[1f32, 2.0], [3.0, 4.0], [5.0, 6.0]], &Device::Cpu)?;
 /// let layer = Linear::new(weight, Tensor::new(&[0f32, 0.0, 1.0], &Device::Cpu)?)?;
 /// let y = layer.forward(&Tensor::new(&[[1f32, 10.0]], &Device::Cpu)?)?;
 /// assert_eq!(y.to_vec2::<f32>()?, [[21.0, 43.0, 66.0]]);
-/// # Ok(())
-/// # }
+/// # Ok::<(), candle_core::Error>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct Linear {
@@ -59,7 +55,7 @@ impl Linear {
     ///
     /// Other ranks or dtypes, no elements, sizes that do not fit.
     pub fn new(weight: Tensor, bias: Tensor) -> Result<Self> {
-        let (outputs, _) = dims2("linear", "the weight", &weight)?;
+        let [outputs, _] = dims("linear", "the weight", &weight)?;
         check_shape("linear", "the bias", &bias, &[outputs])?;
         Ok(Self { weight, bias })
     }
@@ -76,10 +72,8 @@ impl Linear {
     }
 
     /// The gradients, given `x` `(B, I)` and `dy` `(B, O)`, the gradient with respect to the
-    /// output.
-    ///
-    /// With a ReLU as epilogue, `dy` is the gradient with respect to the ReLU's input: the next
-    /// layer gives that with [`InputGrad::ThroughRelu`].
+    /// output, or with a ReLU as epilogue with respect to the ReLU's input: the next layer gives
+    /// that with [`InputGrad::ThroughRelu`].
     ///
     /// # Errors
     ///
@@ -92,8 +86,8 @@ impl Linear {
 
     /// B and O.
     fn check(&self, x: &Tensor) -> Result<(usize, usize)> {
-        let ((batch, features), (outputs, inputs)) =
-            (dims2("linear", "the input", x)?, self.weight.dims2()?);
+        let [batch, features] = dims("linear", "the input", x)?;
+        let (outputs, inputs) = self.weight.dims2()?;
         if features != inputs {
             bail!("linear: the input has {features} features, the weight takes {inputs}")
         }
@@ -111,14 +105,12 @@ impl Module for Linear {
 /// `x` `(B, I)`, `weight` `(O, I)` and `bias` `(O)` to `y` `(B, O)`; candle can differentiate it.
 ///
 /// ```
-/// use candle_core::{Device, Result, Tensor};
+/// use candle_core::{Device, Tensor};
 ///
-/// # fn main() -> Result<()> {
 /// let x = Tensor::new(&[[1f32, 2.0]], &Device::Cpu)?;
 /// let weight = Tensor::new(&[[3f32, 4.0]], &Device::Cpu)?;
 /// assert_eq!(alexnet_kernels::linear(&x, &weight, None)?.to_vec2::<f32>()?, [[11.0]]);
-/// # Ok(())
-/// # }
+/// # Ok::<(), candle_core::Error>(())
 /// ```
 ///
 /// # Errors
@@ -144,7 +136,7 @@ fn on_device(w: &Tensor) -> Result<Tensor> {
 
 /// An input of rank 2 with any strides as a matrix.
 fn matrix<'a>(x: &Input<'a, CpuStorage>) -> Result<Matrix<'a>> {
-    let (dims, &[row, column]) = (x.dims2()?, x.layout.stride()) else {
+    let (dims, &[row, column]) = (x.shape().dims2()?, x.layout.stride()) else {
         bail!("linear: expected 2 dimensions, got {:?}", x.shape())
     };
     Ok(Matrix::new(&x.storage.as_slice::<f32>()?[x.layout.start_offset()..], dims, (row, column)))
@@ -158,6 +150,22 @@ fn transposed(x: &[f32], rows: usize, columns: usize) -> Result<Scratch> {
     Ok(y)
 }
 
+/// `f` of each element of `x · wᵀ` and its column, where `x` is row-major and `w` is (O, I).
+fn times(
+    x: &[f32],
+    (w, out, inputs): (Matrix<'_>, usize, usize),
+    y: &mut [f32],
+    f: impl Fn(f32, usize) -> f32 + Sync,
+) -> Result<()> {
+    let batch = x.len() / inputs;
+    let x = transposed(x, batch, inputs)?; // (I, B)
+    // SAFETY: the matmul writes all of it.
+    let mut product = unsafe { Scratch::uninit(out * batch)? }; // (O, B)
+    gemm_parallel(&mut product, w, Matrix::row_major(&x, inputs, batch));
+    transpose(Matrix::row_major(&product, out, batch), y, f);
+    Ok(())
+}
+
 /// `(x, w, bias) → y`.
 struct Forward {
     epilogue: Epilogue,
@@ -166,34 +174,21 @@ struct Forward {
 impl Op<3> for Forward {
     const NAME: &'static str = "linear";
 
-    fn cpu(&self, [x, w, bias]: [Input<'_, CpuStorage>; 3]) -> Result<Outputs<CpuStorage>> {
-        let ((batch, inputs), (out, _)) = (x.dims2()?, w.dims2()?);
-        let bias = bias.values::<f32>()?;
-        // SAFETY: the matmul writes all of it.
-        let mut transposed_y = unsafe { Scratch::uninit(out * batch)? }; // (O, B)
-        let x = transposed(x.values()?, batch, inputs)?; // (I, B)
-        gemm_parallel(&mut transposed_y, matrix(&w)?, Matrix::row_major(&x, inputs, batch));
-        produce((batch, out), |y| {
-            let transposed_y = Matrix::row_major(&transposed_y, out, batch);
-            match self.epilogue {
-                Epilogue::Relu => transpose(transposed_y, y, |y, o| relu(y + bias[o])),
-                Epilogue::None => transpose(transposed_y, y, |y, o| y + bias[o]),
-            }
-            Ok(())
+    fn cpu(&self, [x, w, bias]: op::CpuInputs<'_, 3>) -> Result<op::CpuOutputs> {
+        let ((batch, inputs), (out, _)) = (x.shape().dims2()?, w.shape().dims2()?);
+        let (x, w, bias) = (x.values()?, (matrix(&w)?, out, inputs), bias.values::<f32>()?);
+        produce((batch, out), |y| match self.epilogue {
+            Epilogue::Relu => times(x, w, y, |y, o| relu(y + bias[o])),
+            Epilogue::None => times(x, w, y, |y, o| y + bias[o]),
         })
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda(&self, inputs: [Input<'_, CudaStorage>; 3]) -> Result<Outputs<CudaStorage>> {
+    fn cuda(&self, inputs: op::CudaInputs<'_, 3>) -> Result<op::CudaOutputs> {
         cuda::forward(inputs, self.epilogue)
     }
 
-    fn gradients(
-        &self,
-        [x, w, _]: [&Tensor; 3],
-        y: &Tensor,
-        dy: &Tensor,
-    ) -> Result<[Option<Tensor>; 3]> {
+    fn gradients(&self, [x, w, _]: [&Tensor; 3], y: &Tensor, dy: &Tensor) -> Result<op::Grads<3>> {
         let grads = backward(x, w, &through(self.epilogue, y, dy)?, InputGrad::Plain)?;
         Ok([grads.input, Some(grads.weight), Some(grads.bias)])
     }
@@ -208,25 +203,20 @@ struct InputGradient {
 impl Op<3> for InputGradient {
     const NAME: &'static str = "linear-input-gradient";
 
-    fn cpu(&self, [dy, w, x]: [Input<'_, CpuStorage>; 3]) -> Result<Outputs<CpuStorage>> {
-        let ((batch, out), (_, inputs)) = (dy.dims2()?, w.dims2()?);
-        let x = x.values::<f32>()?;
-        let dy = transposed(dy.values()?, batch, out)?; // (O, B)
-        // SAFETY: the matmul writes all of it.
-        let mut transposed_dx = unsafe { Scratch::uninit(inputs * batch)? }; // (I, B)
-        let dy = Matrix::row_major(&dy, out, batch);
-        gemm_parallel(&mut transposed_dx, matrix(&w)?.transposed(), dy);
+    fn cpu(&self, [dy, w, x]: op::CpuInputs<'_, 3>) -> Result<op::CpuOutputs> {
+        let ((batch, out), (_, inputs)) = (dy.shape().dims2()?, w.shape().dims2()?);
+        let (dy, w) = (dy.values()?, (matrix(&w)?.transposed(), inputs, out));
         produce((batch, inputs), |dx| {
-            transpose(Matrix::row_major(&transposed_dx, inputs, batch), dx, |dx, _| dx);
+            times(dy, w, dx, |dx, _| dx)?;
             if self.through_relu {
-                zero_where_not_positive(x, dx);
+                zero_where_not_positive(x.values()?, dx);
             }
             Ok(())
         })
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda(&self, inputs: [Input<'_, CudaStorage>; 3]) -> Result<Outputs<CudaStorage>> {
+    fn cuda(&self, inputs: op::CudaInputs<'_, 3>) -> Result<op::CudaOutputs> {
         cuda::input_gradient(inputs, self.through_relu)
     }
 }
@@ -237,8 +227,8 @@ struct WeightGrad;
 impl Op<2> for WeightGrad {
     const NAME: &'static str = "linear-weight-gradient";
 
-    fn cpu(&self, [x, dy]: [Input<'_, CpuStorage>; 2]) -> Result<Outputs<CpuStorage>> {
-        let ((batch, inputs), (_, out)) = (x.dims2()?, dy.dims2()?);
+    fn cpu(&self, [x, dy]: op::CpuInputs<'_, 2>) -> Result<op::CpuOutputs> {
+        let ((batch, inputs), (_, out)) = (x.shape().dims2()?, dy.shape().dims2()?);
         let (x, dy) = (x.values()?, dy.values()?);
         // SAFETY: `sum_rows` writes all of it.
         let mut db = unsafe { uninit::<f32>(out)? };
@@ -253,7 +243,7 @@ impl Op<2> for WeightGrad {
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda(&self, [x, dy]: [Input<'_, CudaStorage>; 2]) -> Result<Outputs<CudaStorage>> {
-        cuda::weight_gradient(&x, &dy)
+    fn cuda(&self, inputs: op::CudaInputs<'_, 2>) -> Result<op::CudaOutputs> {
+        cuda::weight_gradient(inputs)
     }
 }

@@ -3,7 +3,6 @@
 use rayon::prelude::*;
 
 use super::launch::PoolSize;
-use crate::cpu::scratch::Element;
 use crate::cpu::simd::vectorized;
 use crate::ops::activation::function::relu;
 use crate::ops::fusion::Epilogue;
@@ -11,8 +10,9 @@ use crate::ops::fusion::Epilogue;
 /// Channels whose maxima are found together: an AVX-512 vector.
 const BLOCK: usize = 16;
 
-/// The type of an argmax: the number of a pixel in its window, in scan order.
-pub(super) trait Argmax: Element + Copy + PartialEq + Send + Sync {
+/// The type of an argmax: the number of a pixel in its window, in scan order. The unit type is for
+/// callers that need none.
+pub(super) trait Argmax: Copy + PartialEq + Send + Sync {
     /// The value for no pixel, where no gradient flows back.
     const NONE: Self;
 
@@ -20,7 +20,7 @@ pub(super) trait Argmax: Element + Copy + PartialEq + Send + Sync {
 }
 
 impl Argmax for u8 {
-    const NONE: Self = u8::MAX;
+    const NONE: Self = Self::MAX;
 
     #[inline(always)]
     fn of(number: u32) -> Self {
@@ -29,7 +29,7 @@ impl Argmax for u8 {
 }
 
 impl Argmax for u32 {
-    const NONE: Self = u32::MAX;
+    const NONE: Self = Self::MAX;
 
     #[inline(always)]
     fn of(number: u32) -> Self {
@@ -37,124 +37,78 @@ impl Argmax for u32 {
     }
 }
 
-/// The loops over a batch: (B, H, W, C) in, (B, H', W', C) out.
-pub(super) struct PoolKernel(pub(super) PoolSize);
+impl Argmax for () {
+    const NONE: Self = ();
 
-impl PoolKernel {
-    fn input_image(&self) -> usize {
-        self.0.inputs() / self.0.batch
-    }
-
-    fn output_image(&self) -> usize {
-        self.0.outputs() / self.0.batch
-    }
-
-    /// Calls `f` with the offset of each output pixel, and with its window: the offset of each
-    /// input pixel, and its number in the window.
     #[inline(always)]
-    fn windows(&self, mut f: impl FnMut(usize, &[(usize, u32)])) {
-        let PoolSize { kernel, stride, input: (h, w), output, channels: c, .. } = self.0;
+    fn of(_: u32) -> Self {}
+}
+
+/// What is done with maxima.
+#[derive(Clone, Copy)]
+pub(super) struct Maxima {
+    pub(super) epilogue: Epilogue,
+    /// Whether a maximum that is not above 0 passes no gradient on: its argmax is
+    /// [`Argmax::NONE`].
+    pub(super) through_relu: bool,
+}
+
+/// The loops over a batch: (B, H, W, C) in, (B, H', W', C) out.
+impl PoolSize {
+    /// `y` of `x`, and the argmax of each maximum.
+    pub(super) fn maxima<A: Argmax>(
+        &self,
+        x: &[f32],
+        how: Maxima,
+        y: &mut [f32],
+        argmax: &mut [A],
+    ) {
+        let (input, output) = (self.inputs() / self.batch, self.outputs() / self.batch);
+        let images = y.par_chunks_mut(output).zip(argmax.par_chunks_mut(output));
+        images.zip(x.par_chunks(input)).for_each(|((y, argmax), x)| {
+            vectorized!(self.image_maxima(x, how, y, argmax));
+        });
+    }
+
+    #[inline(always)]
+    fn image_maxima<A: Argmax>(&self, x: &[f32], how: Maxima, y: &mut [f32], argmax: &mut [A]) {
+        let Self { kernel, stride, input: (h, w), output, channels, .. } = *self;
         let mut window = Vec::with_capacity(kernel * kernel);
-        for out_h in 0..output.0 {
-            for out_w in 0..output.1 {
+        let row = output.1 * channels;
+        let rows = y.chunks_exact_mut(row).zip(argmax.chunks_exact_mut(row));
+        for (out_h, (y, argmax)) in rows.enumerate() {
+            let pixels = y.chunks_exact_mut(channels).zip(argmax.chunks_exact_mut(channels));
+            for (out_w, (y, argmax)) in pixels.enumerate() {
                 let (top, left) = (out_h * stride, out_w * stride);
                 window.clear();
                 for row in top..(top + kernel).min(h) {
                     let number = |col| ((row - top) * kernel + col - left) as u32;
                     let columns = left..(left + kernel).min(w);
-                    window.extend(columns.map(|col| ((row * w + col) * c, number(col))));
+                    window.extend(columns.map(|col| ((row * w + col) * channels, number(col))));
                 }
-                f((out_h * output.1 + out_w) * c, &window);
+                let whole = channels / BLOCK * BLOCK;
+                for c in (0..whole).step_by(BLOCK) {
+                    block_maxima::<A, BLOCK>(x, &window, c, how, y, argmax);
+                }
+                for c in whole..channels {
+                    block_maxima::<A, 1>(x, &window, c, how, y, argmax);
+                }
             }
         }
     }
 
-    /// `y` of `x`.
-    pub(super) fn maxima(&self, x: &[f32], epilogue: Epilogue, y: &mut [f32]) {
-        let images = y.par_chunks_mut(self.output_image()).zip(x.par_chunks(self.input_image()));
-        images.for_each(|(y, x)| {
-            vectorized(
-                #[inline(always)]
-                || {
-                    self.windows(
-                        #[inline(always)]
-                        |at, window| {
-                            let y = &mut y[at..][..self.0.channels];
-                            blocks(
-                                self.0.channels,
-                                #[inline(always)]
-                                |c, whole| match whole {
-                                    true => y[c..][..BLOCK]
-                                        .copy_from_slice(&max::<BLOCK>(x, window, c, epilogue).0),
-                                    false => y[c] = max::<1>(x, window, c, epilogue).0[0],
-                                },
-                            );
-                        },
-                    );
-                },
-            );
-        });
-    }
-
-    /// `y`, and the argmax of each maximum; with `skip`, that of a maximum not above 0 is
-    /// [`Argmax::NONE`].
-    pub(super) fn maxima_and_argmax<A: Argmax>(
-        &self,
-        x: &[f32],
-        epilogue: Epilogue,
-        skip: bool,
-        y: &mut [f32],
-        argmax: &mut [A],
-    ) {
-        let out = self.output_image();
-        let images = y.par_chunks_mut(out).zip(argmax.par_chunks_mut(out));
-        images.zip(x.par_chunks(self.input_image())).for_each(|((y, argmax), x)| {
-            vectorized(
-                #[inline(always)]
-                || {
-                    self.windows(
-                        #[inline(always)]
-                        |at, window| {
-                            let (y, argmax) = (
-                                &mut y[at..][..self.0.channels],
-                                &mut argmax[at..][..self.0.channels],
-                            );
-                            blocks(
-                                self.0.channels,
-                                #[inline(always)]
-                                |c, whole| match whole {
-                                    true => {
-                                        let result = max::<BLOCK>(x, window, c, epilogue);
-                                        write(result, skip, &mut y[c..], &mut argmax[c..]);
-                                    }
-                                    false => {
-                                        let result = max::<1>(x, window, c, epilogue);
-                                        write(result, skip, &mut y[c..], &mut argmax[c..]);
-                                    }
-                                },
-                            );
-                        },
-                    );
-                },
-            );
-        });
-    }
-
     /// `dx`: the gradient of a pixel is the sum over the windows of which it is the argmax.
     pub(super) fn gradient<A: Argmax>(&self, argmax: &[A], dy: &[f32], dx: &mut [f32]) {
-        let out = self.output_image();
-        let images = dx.par_chunks_mut(self.input_image()).zip(argmax.par_chunks(out));
-        images.zip(dy.par_chunks(out)).for_each(|((dx, argmax), dy)| {
-            vectorized(
-                #[inline(always)]
-                || self.image_gradient(argmax, dy, dx),
-            );
+        let (input, output) = (self.inputs() / self.batch, self.outputs() / self.batch);
+        let images = dx.par_chunks_mut(input).zip(argmax.par_chunks(output));
+        images.zip(dy.par_chunks(output)).for_each(|((dx, argmax), dy)| {
+            vectorized!(self.image_gradient(argmax, dy, dx));
         });
     }
 
     #[inline(always)]
     fn image_gradient<A: Argmax>(&self, argmax: &[A], dy: &[f32], dx: &mut [f32]) {
-        let PoolSize { kernel, stride, input: (h, w), output, channels: c, .. } = self.0;
+        let PoolSize { kernel, stride, input: (h, w), output, channels: c, .. } = *self;
         // The windows that contain a pixel, along one dimension.
         let windows = |at: usize, out: usize| {
             (at + 1).saturating_sub(kernel).div_ceil(stride)..(at / stride + 1).min(out)
@@ -179,53 +133,31 @@ impl PoolKernel {
     }
 }
 
-/// `f(c, true)` for the first channel of each whole block, then `f(c, false)` for each remaining
-/// channel.
-#[inline(always)]
-fn blocks(channels: usize, mut f: impl FnMut(usize, bool)) {
-    let whole = channels / BLOCK * BLOCK;
-    for c in (0..whole).step_by(BLOCK) {
-        f(c, true);
-    }
-    for c in whole..channels {
-        f(c, false);
-    }
-}
-
-/// Writes maxima and argmax; with `skip`, the argmax of a maximum not above 0 is [`Argmax::NONE`].
-#[inline(always)]
-fn write<A: Argmax, const N: usize>(
-    (max, found): ([f32; N], [u32; N]),
-    skip: bool,
-    y: &mut [f32],
-    argmax: &mut [A],
-) {
-    y[..N].copy_from_slice(&max);
-    for (i, number) in argmax[..N].iter_mut().enumerate() {
-        *number = if skip & (max[i] <= 0.0) { A::NONE } else { A::of(found[i]) };
-    }
-}
-
 /// The maximum over a window of each of the `N` channels from `c` on, and its argmax; NaN if the
-/// window has one.
+/// window has one. A window is the offset of each of its pixels in the image, and its number.
 #[inline(always)]
-fn max<const N: usize>(
+fn block_maxima<A: Argmax, const N: usize>(
     x: &[f32],
     window: &[(usize, u32)],
     c: usize,
-    epilogue: Epilogue,
-) -> ([f32; N], [u32; N]) {
-    let (mut max, mut argmax) = ([f32::NEG_INFINITY; N], [window[0].1; N]);
+    how: Maxima,
+    y: &mut [f32],
+    argmax: &mut [A],
+) {
+    let (mut max, mut found) = ([f32::NEG_INFINITY; N], [window[0].1; N]);
     for &(pixel, number) in window {
         let x = &x[pixel + c..][..N];
         for i in 0..N {
             let takes = (x[i] > max[i]) | x[i].is_nan();
             max[i] = if takes { x[i] } else { max[i] };
-            argmax[i] = if takes { number } else { argmax[i] };
+            found[i] = if takes { number } else { found[i] };
         }
     }
-    if epilogue == Epilogue::Relu {
+    if how.epilogue == Epilogue::Relu {
         max = max.map(relu);
     }
-    (max, argmax)
+    y[c..][..N].copy_from_slice(&max);
+    for (i, argmax) in argmax[c..][..N].iter_mut().enumerate() {
+        *argmax = if how.through_relu & (max[i] <= 0.0) { A::NONE } else { A::of(found[i]) };
+    }
 }

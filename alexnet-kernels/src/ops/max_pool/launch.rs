@@ -1,6 +1,7 @@
 //! Launches of max-pooling.
+#![allow(clippy::missing_errors_doc)] // `cuda/launch.rs` says what is refused
 
-use candle_core::{Result, Shape};
+use candle_core::{DType, Result, Shape};
 
 use crate::cuda::launch::{Launch, Span, Storage, width};
 
@@ -34,47 +35,43 @@ impl PoolSize {
 
     /// Elements of the input.
     pub fn inputs(&self) -> usize {
-        self.batch * self.input.0 * self.input.1 * self.channels
+        self.input_shape().elem_count()
     }
 
     /// Elements of the output.
     pub fn outputs(&self) -> usize {
-        self.batch * self.output.0 * self.output.1 * self.channels
+        self.output_shape().elem_count()
     }
 
-    /// Bytes of an argmax: 1, or 4 for kernels with more pixels than a byte can number.
-    pub fn argmax_bytes(&self) -> usize {
-        if self.kernel <= 15 { 1 } else { 4 }
+    /// The type of an argmax: u8, or u32 for kernels with more pixels than a byte can number.
+    pub fn argmax_dtype(&self) -> DType {
+        if self.kernel < 16 { DType::U8 } else { DType::U32 }
     }
 
+    /// `argmax` says which of the buffers it is.
     fn launch(
         &self,
         storage: Storage,
         which: &str,
-        (spans, activations): (&[Span], &[Span]),
-        (argmax, elements): (Span, usize),
+        spans: [Span; 3],
+        (argmax, elements): (usize, usize),
     ) -> Result<Launch> {
-        let bytes = self.argmax_bytes();
-        let mut sized: Vec<_> = activations.iter().map(|&s| (s, storage.bytes())).collect();
-        sized.push((argmax, bytes));
+        let bytes = self.argmax_dtype().size_in_bytes();
+        let mut sized = spans.map(|span| (span, storage.bytes()));
+        sized[argmax].1 = bytes;
         let vector = if bytes == 1 { width(storage.vector(), self.channels, &sized) } else { 1 };
         let (name, number) = (storage.name(), if bytes == 1 { "u8" } else { "u32" });
         let kernel = format!("max_pool_{which}_{name}_{number}_v{vector}");
         let ((h, w), (out_h, out_w)) = (self.input, self.output);
         // A stride beyond the map leaves one window; the kernels count to 2^32.
         let stride = self.stride.min(h.max(w));
-        let launch = Launch::each("max_pool", kernel, spans, elements / vector)?;
+        let launch = Launch::each("max_pool", kernel, &spans, elements / vector)?;
         launch.sizes(&[h, w, out_h, out_w, self.channels, self.kernel, stride])
     }
 }
 
-/// `x` to `y` and the argmax of each element of `y`, of [`argmax_bytes`](PoolSize::argmax_bytes)
-/// each. With `relu`, which stands for a ReLU directly before or after the pool, a maximum of 0 or
-/// less becomes 0 and passes no gradient on.
-///
-/// # Errors
-///
-/// Buffers of other sizes, or of more elements than the kernels count.
+/// `x` to `y` and the argmax of each element of `y`. With `relu`, which stands for a ReLU directly
+/// before or after the pool, a maximum of 0 or less becomes 0 and passes no gradient on.
 pub fn max_pool(
     storage: Storage,
     size: &PoolSize,
@@ -84,16 +81,11 @@ pub fn max_pool(
     x.check("max-pool: the input", size.inputs())?;
     y.check("max-pool: the output", size.outputs())?;
     argmax.check("max-pool: the argmax", size.outputs())?;
-    let spans = (&[x, y, argmax][..], &[x, y][..]);
-    let launch = size.launch(storage, "forward", spans, (argmax, size.outputs()))?;
+    let launch = size.launch(storage, "forward", [x, y, argmax], (2, size.outputs()))?;
     Ok(launch.words(&[u32::from(relu)]))
 }
 
 /// `(argmax, dy) → dx`.
-///
-/// # Errors
-///
-/// As [`max_pool`].
 pub fn max_pool_backward(
     storage: Storage,
     size: &PoolSize,
@@ -102,6 +94,5 @@ pub fn max_pool_backward(
     argmax.check("max-pool: the argmax", size.outputs())?;
     dy.check("max-pool: the gradient", size.outputs())?;
     dx.check("max-pool: the input's gradient", size.inputs())?;
-    let spans = (&[argmax, dy, dx][..], &[dy, dx][..]);
-    size.launch(storage, "backward", spans, (argmax, size.inputs()))
+    size.launch(storage, "backward", [argmax, dy, dx], (0, size.inputs()))
 }

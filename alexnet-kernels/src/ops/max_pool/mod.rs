@@ -25,16 +25,14 @@ mod cuda;
 pub(crate) mod launch;
 pub(crate) mod reference;
 
-#[cfg(feature = "cuda")]
-use candle_core::CudaStorage;
-use candle_core::{CpuStorage, DType, Module, Result, Tensor, bail};
+use candle_core::{CpuStorage, DType, Module, Result, Tensor, WithDType, bail};
 
-use self::cpu::{Argmax, PoolKernel};
+use self::cpu::{Argmax, Maxima};
 use self::launch::PoolSize;
-use crate::check::{check_shape, dims4};
+use crate::check::{check_shape, dims};
 use crate::cpu::scratch::uninit;
 use crate::layout::{nchw, nhwc};
-use crate::op::{Apply, Input, Op, Outputs, produce};
+use crate::op::{self, Apply, Op, produce};
 use crate::ops::activation::through;
 use crate::ops::fusion::{Epilogue, InputGrad};
 
@@ -42,14 +40,12 @@ use crate::ops::fusion::{Epilogue, InputGrad};
 ///
 /// ```
 /// use alexnet_kernels::MaxPool2d;
-/// use candle_core::{Device, Module, Result, Tensor};
+/// use candle_core::{Device, Module, Tensor};
 ///
-/// # fn main() -> Result<()> {
 /// let x = Tensor::arange(0f32, 25.0, &Device::Cpu)?.reshape((1, 1, 5, 5))?;
 /// let y = MaxPool2d::new(3, 2).forward(&x)?; // windows overlap by a row and a column
 /// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [12.0, 14.0, 22.0, 24.0]);
-/// # Ok(())
-/// # }
+/// # Ok::<(), candle_core::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MaxPool2d {
@@ -101,8 +97,7 @@ impl MaxPool2d {
     ///
     /// See the head of this file: shapes, dtypes and windows that have no meaning.
     pub fn forward_fused(&self, x: &Tensor, epilogue: Epilogue) -> Result<Tensor> {
-        self.check(x)?;
-        let op = Forward { pool: *self, epilogue };
+        let op = Forward { size: self.size_for(x)?, epilogue };
         nchw(&op.apply([&nhwc(x)?])?)
     }
 
@@ -120,8 +115,8 @@ impl MaxPool2d {
         epilogue: Epilogue,
         input: InputGrad,
     ) -> Result<Pooled> {
-        self.check(x)?;
-        let op = ForwardArgmax { pool: *self, epilogue, through_relu: input.through_relu() };
+        let how = Maxima { epilogue, through_relu: input.through_relu() };
+        let op = ForwardArgmax { size: self.size_for(x)?, how };
         let (output, argmax) = op.run_two([&nhwc(x)?])?;
         Ok(Pooled { output: nchw(&output)?, argmax: nchw(&argmax)? })
     }
@@ -133,32 +128,27 @@ impl MaxPool2d {
     ///
     /// Other ranks or dtypes, shapes that do not fit.
     pub fn backward(&self, argmax: &Tensor, dy: &Tensor, size: (usize, usize)) -> Result<Tensor> {
-        let (b, c, _, _) = dims4("max-pool", "the gradient", dy)?;
-        let (out_h, out_w) = self.output_size(size)?;
-        check_shape("max-pool", "the gradient", dy, &[b, c, out_h, out_w])?;
-        if argmax.dtype() != self.argmax_dtype() || argmax.dims() != dy.dims() {
+        let [batch, channels, ..] = dims::<4>("max-pool", "the gradient", dy)?;
+        let size = self.size(batch, channels, size)?;
+        let (out_h, out_w) = size.output;
+        check_shape("max-pool", "the gradient", dy, &[batch, channels, out_h, out_w])?;
+        let expected = size.argmax_dtype();
+        if argmax.dtype() != expected || argmax.dims() != dy.dims() {
             let (dtype, dims) = (argmax.dtype(), argmax.dims());
-            let expected = self.argmax_dtype();
             bail!("max-pool: argmax must be {expected:?} {:?}, got {dtype:?} {dims:?}", dy.dims())
         }
-        let op = Backward { pool: *self, size };
-        nchw(&op.run_one([&nhwc(argmax)?, &nhwc(dy)?])?)
+        nchw(&Backward(size).run_one([&nhwc(argmax)?, &nhwc(dy)?])?)
     }
 
-    fn check(&self, x: &Tensor) -> Result<()> {
-        let (_, _, h, w) = dims4("max-pool", "the input", x)?;
-        self.output_size((h, w)).map(|_| ())
+    /// All sizes for an input `(B, C, H, W)`.
+    fn size_for(&self, x: &Tensor) -> Result<PoolSize> {
+        let [batch, channels, h, w] = dims("max-pool", "the input", x)?;
+        self.size(batch, channels, (h, w))
     }
 
-    fn argmax_dtype(&self) -> DType {
-        if self.kernel < 16 { DType::U8 } else { DType::U32 }
-    }
-
-    /// All sizes for an input (B, H, W, C).
-    fn sizes(&self, (batch, h, w, channels): (usize, usize, usize, usize)) -> Result<PoolSize> {
-        let output = self.output_size((h, w))?;
-        let Self { kernel, stride, .. } = *self;
-        Ok(PoolSize { batch, input: (h, w), output, channels, kernel, stride })
+    fn size(&self, batch: usize, channels: usize, input: (usize, usize)) -> Result<PoolSize> {
+        let (output, Self { kernel, stride, .. }) = (self.output_size(input)?, *self);
+        Ok(PoolSize { batch, input, output, channels, kernel, stride })
     }
 }
 
@@ -180,110 +170,93 @@ pub struct Pooled {
 
 /// `x` (B, H, W, C) → `y` (B, H', W', C).
 struct Forward {
-    pool: MaxPool2d,
+    size: PoolSize,
     epilogue: Epilogue,
 }
 
 impl Op<1> for Forward {
     const NAME: &'static str = "max-pool";
 
-    fn cpu(&self, [x]: [Input<'_, CpuStorage>; 1]) -> Result<Outputs<CpuStorage>> {
-        let (size, x) = (self.pool.sizes(x.dims4()?)?, x.values::<f32>()?);
+    fn cpu(&self, [x]: op::CpuInputs<'_, 1>) -> Result<op::CpuOutputs> {
+        let (size, x) = (&self.size, x.values()?);
+        let how = Maxima { epilogue: self.epilogue, through_relu: false };
         produce(size.output_shape(), |y| {
-            PoolKernel(size).maxima(x, self.epilogue, y);
+            size.maxima(x, how, y, &mut vec![(); size.outputs()]);
             Ok(())
         })
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda(&self, [x]: [Input<'_, CudaStorage>; 1]) -> Result<Outputs<CudaStorage>> {
-        let size = self.pool.sizes(x.dims4()?)?;
-        cuda::max_pool(&size, &x, self.epilogue == Epilogue::Relu)
+    fn cuda(&self, [x]: op::CudaInputs<'_, 1>) -> Result<op::CudaOutputs> {
+        cuda::max_pool(&self.size, &x, self.epilogue == Epilogue::Relu)
     }
 
-    fn gradients(&self, [x]: [&Tensor; 1], y: &Tensor, dy: &Tensor) -> Result<[Option<Tensor>; 1]> {
+    fn gradients(&self, [x]: [&Tensor; 1], y: &Tensor, dy: &Tensor) -> Result<op::Grads<1>> {
+        let (size, how) = (self.size, Maxima { epilogue: Epilogue::None, through_relu: false });
+        let (_, argmax) = ForwardArgmax { size, how }.run_two([x])?;
         let dy = through(self.epilogue, y, dy)?;
-        let (pool, (_, h, w, _)) = (self.pool, x.dims4()?);
-        let forward = ForwardArgmax { pool, epilogue: Epilogue::None, through_relu: false };
-        let (_, argmax) = forward.run_two([x])?;
-        Backward { pool, size: (h, w) }.run_one([&argmax, &dy]).map(|dx| [Some(dx)])
+        Backward(size).run_one([&argmax, &dy]).map(|dx| [Some(dx)])
     }
 }
 
 /// `x` (B, H, W, C) → `y` and `argmax`, both (B, H', W', C).
 struct ForwardArgmax {
-    pool: MaxPool2d,
-    epilogue: Epilogue,
-    /// Whether a maximum that is not above 0 passes no gradient on.
-    through_relu: bool,
+    size: PoolSize,
+    how: Maxima,
 }
 
 impl ForwardArgmax {
-    fn run_cpu<A: Argmax>(
+    fn run_cpu<A: Argmax + WithDType>(
         &self,
-        size: PoolSize,
         x: &[f32],
         storage: fn(Vec<A>) -> CpuStorage,
-    ) -> Result<Outputs<CpuStorage>> {
-        let shape = size.output_shape();
-        // SAFETY: `maxima_and_argmax` writes all of it.
-        let mut argmax = unsafe { uninit::<A>(shape.elem_count())? };
-        let y = produce(shape.clone(), |y| {
-            PoolKernel(size).maxima_and_argmax(x, self.epilogue, self.through_relu, y, &mut argmax);
+    ) -> Result<op::CpuOutputs> {
+        // SAFETY: `maxima` writes all of it.
+        let mut argmax = unsafe { uninit::<A>(self.size.outputs())? };
+        let y = produce(self.size.output_shape(), |y| {
+            self.size.maxima(x, self.how, y, &mut argmax);
             Ok(())
         })?;
-        Ok(y.and((storage(argmax), shape)))
+        Ok(y.and((storage(argmax), self.size.output_shape())))
     }
 }
 
 impl Op<1> for ForwardArgmax {
     const NAME: &'static str = "max-pool";
 
-    fn cpu(&self, [x]: [Input<'_, CpuStorage>; 1]) -> Result<Outputs<CpuStorage>> {
-        let (size, x) = (self.pool.sizes(x.dims4()?)?, x.values::<f32>()?);
-        match self.pool.argmax_dtype() {
-            DType::U8 => self.run_cpu(size, x, CpuStorage::U8),
-            _ => self.run_cpu(size, x, CpuStorage::U32),
+    fn cpu(&self, [x]: op::CpuInputs<'_, 1>) -> Result<op::CpuOutputs> {
+        match self.size.argmax_dtype() {
+            DType::U8 => self.run_cpu(x.values()?, CpuStorage::U8),
+            _ => self.run_cpu(x.values()?, CpuStorage::U32),
         }
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda(&self, [x]: [Input<'_, CudaStorage>; 1]) -> Result<Outputs<CudaStorage>> {
-        let size = self.pool.sizes(x.dims4()?)?;
-        cuda::max_pool(&size, &x, self.epilogue == Epilogue::Relu || self.through_relu)
+    fn cuda(&self, [x]: op::CudaInputs<'_, 1>) -> Result<op::CudaOutputs> {
+        let Maxima { epilogue, through_relu } = self.how;
+        cuda::max_pool(&self.size, &x, epilogue == Epilogue::Relu || through_relu)
     }
 }
 
 /// `argmax`, `dy` (B, H', W', C) → `dx` (B, H, W, C).
-struct Backward {
-    pool: MaxPool2d,
-    /// Height and width of `dx`.
-    size: (usize, usize),
-}
-
-impl Backward {
-    fn sizes<S>(&self, dy: &Input<'_, S>) -> Result<PoolSize> {
-        let ((b, _, _, c), (h, w)) = (dy.dims4()?, self.size);
-        self.pool.sizes((b, h, w, c))
-    }
-}
+struct Backward(PoolSize);
 
 impl Op<2> for Backward {
     const NAME: &'static str = "max-pool-backward";
 
-    fn cpu(&self, [argmax, dy]: [Input<'_, CpuStorage>; 2]) -> Result<Outputs<CpuStorage>> {
-        let (size, dy) = (self.sizes(&dy)?, dy.values::<f32>()?);
-        produce(size.input_shape(), |dx| {
-            match self.pool.argmax_dtype() {
-                DType::U8 => PoolKernel(size).gradient(argmax.values::<u8>()?, dy, dx),
-                _ => PoolKernel(size).gradient(argmax.values::<u32>()?, dy, dx),
+    fn cpu(&self, [argmax, dy]: op::CpuInputs<'_, 2>) -> Result<op::CpuOutputs> {
+        let dy = dy.values()?;
+        produce(self.0.input_shape(), |dx| {
+            match self.0.argmax_dtype() {
+                DType::U8 => self.0.gradient(argmax.values::<u8>()?, dy, dx),
+                _ => self.0.gradient(argmax.values::<u32>()?, dy, dx),
             }
             Ok(())
         })
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda(&self, [argmax, dy]: [Input<'_, CudaStorage>; 2]) -> Result<Outputs<CudaStorage>> {
-        cuda::max_pool_backward(&self.sizes(&dy)?, &argmax, &dy)
+    fn cuda(&self, inputs: op::CudaInputs<'_, 2>) -> Result<op::CudaOutputs> {
+        cuda::max_pool_backward(&self.0, inputs)
     }
 }

@@ -1,4 +1,5 @@
 //! Launches of both response norms.
+#![allow(clippy::missing_errors_doc)] // `cuda/launch.rs` says what is refused
 
 use candle_core::Result;
 
@@ -38,19 +39,11 @@ impl LrnConstants {
 }
 
 /// `x → y`.
-///
-/// # Errors
-///
-/// Buffers of different sizes, or of more elements than the kernels count.
 pub fn lrn(storage: Storage, constants: &LrnConstants, x: Span, y: Span) -> Result<Launch> {
     constants.launch(storage, "forward", &[x, y])
 }
 
 /// `(x, dy) → dx`; with `through_relu`, `dx` is 0 where `x` is not above 0.
-///
-/// # Errors
-///
-/// As [`lrn`].
 pub fn lrn_backward(
     storage: Storage,
     constants: &LrnConstants,
@@ -64,6 +57,8 @@ pub fn lrn_backward(
 /// The constants of the norm within a map in the form that its kernels take.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MapConstants {
+    /// The size of the maps.
+    pub size: MapSize,
     /// How many pixels a window reaches up and down, and to each side; less than the map has.
     pub reach: [usize; 2],
     /// Offset of the scale.
@@ -74,71 +69,51 @@ pub struct MapConstants {
     pub beta: f32,
 }
 
-/// The launch over every pixel of the maps; `floats` says which buffers are f32 whatever the
-/// storage is.
-fn over_maps(
-    storage: Storage,
-    which: &str,
-    size: MapSize,
-    constants: &MapConstants,
-    (spans, floats): (&[Span], &[bool]),
-) -> Result<Launch> {
-    let elements = check_equal("map-norm: a buffer", spans)?;
-    let bytes = |float: &bool| if *float { 4 } else { storage.bytes() };
-    let sized: Vec<_> = spans.iter().copied().zip(floats.iter().map(bytes)).collect();
-    let vector = width(4, size.channels, &sized);
-    let kernel = format!("map_norm_{which}_{}_v{vector}", storage.name());
-    let [up, side] = constants.reach;
-    let launch = Launch::each("map_norm", kernel, spans, elements / vector)?;
-    let launch = launch.sizes(&[size.height, size.width, size.channels, up, side])?;
-    Ok(launch.floats(&[constants.k, constants.a, constants.beta]))
+impl MapConstants {
+    /// The launch over every pixel of the maps; `floats` says which buffers are f32 whatever the
+    /// storage is.
+    fn launch<const N: usize>(
+        &self,
+        storage: Storage,
+        which: &str,
+        spans: [Span; N],
+        floats: [bool; N],
+    ) -> Result<Launch> {
+        let elements = check_equal("map-norm: a buffer", &spans)?;
+        let bytes = floats.map(|float| if float { 4 } else { storage.bytes() });
+        let sized: Vec<_> = spans.into_iter().zip(bytes).collect();
+        let MapSize { height, width: pixels, channels } = self.size;
+        let vector = width(4, channels, &sized);
+        let kernel = format!("map_norm_{which}_{}_v{vector}", storage.name());
+        let launch = Launch::each("map_norm", kernel, &spans, elements / vector)?;
+        let launch = launch.sizes(&[height, pixels, channels, self.reach[0], self.reach[1]])?;
+        Ok(launch.floats(&[self.k, self.a, self.beta]))
+    }
 }
 
 /// `x → y`.
-///
-/// # Errors
-///
-/// Buffers of different sizes, or of more elements than the kernels count.
-pub fn map_norm(
-    storage: Storage,
-    size: MapSize,
-    constants: &MapConstants,
-    [x, y]: [Span; 2],
-) -> Result<Launch> {
-    over_maps(storage, "forward", size, constants, (&[x, y], &[false; 2]))
+pub fn map_norm(storage: Storage, constants: &MapConstants, spans: [Span; 2]) -> Result<Launch> {
+    constants.launch(storage, "forward", spans, [false; 2])
 }
 
 /// First half of the gradient: `(x, dy)` to dy·s^−β and the share dy·x·s^(−β−1) of each pixel, both
 /// f32.
-///
-/// # Errors
-///
-/// As [`map_norm`].
 pub fn map_norm_shares(
     storage: Storage,
-    size: MapSize,
     constants: &MapConstants,
-    [x, dy, scaled, share]: [Span; 4],
+    spans: [Span; 4],
 ) -> Result<Launch> {
-    let floats = [false, false, true, true];
-    over_maps(storage, "shares", size, constants, (&[x, dy, scaled, share], &floats))
+    constants.launch(storage, "shares", spans, [false, false, true, true])
 }
 
 /// Second half of the gradient: `x` and the results of the first half to `dx`; with `through_relu`,
 /// 0 where `x` is not above 0.
-///
-/// # Errors
-///
-/// As [`map_norm`].
 pub fn map_norm_backward(
     storage: Storage,
-    size: MapSize,
     constants: &MapConstants,
-    [x, scaled, share, dx]: [Span; 4],
+    spans: [Span; 4],
     through_relu: bool,
 ) -> Result<Launch> {
-    let floats = [false, true, true, false];
-    let launch =
-        over_maps(storage, "backward", size, constants, (&[x, scaled, share, dx], &floats))?;
+    let launch = constants.launch(storage, "backward", spans, [false, true, true, false])?;
     Ok(launch.words(&[u32::from(through_relu)]))
 }

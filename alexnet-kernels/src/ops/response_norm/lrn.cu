@@ -76,12 +76,6 @@ __device__ void backward(In<T> x, In<T> dy, Out<T> dx, u32 vectors, u32 length, 
 }
 
 // The general kernels: any radius, one channel per thread.
-template <class T> __device__ float element(In<T> from, u64 at) {
-  float value[1];
-  load<1, T>(value, from, at);
-  return value[0];
-}
-
 template <class T>
 __device__ float scale_any(In<T> x, u64 row, int c, int length, int radius, Constants with) {
   float energy = 0.0f;
@@ -99,8 +93,7 @@ __device__ void forward_any(In<T> x, Out<T> y, u32 elements, u32 length, u32 rad
   if (i >= elements) return;
   const int c = i % length;
   const float s = scale_any<T>(x, i - c, c, length, radius, with);
-  const float out[1] = {element<T>(x, i) * power(s, with.beta)};
-  store<1, T>(y, i, out);
+  store_element<T>(y, i, element<T>(x, i) * power(s, with.beta));
 }
 
 template <class T>
@@ -116,10 +109,9 @@ __device__ void backward_any(In<T> x, In<T> dy, Out<T> dx, u32 elements, u32 len
     sum += element<T>(dy, row + j) * of_s.power * element<T>(x, row + j) * of_s.inverse;
   }
   const float s = scale_any<T>(x, row, c, length, radius, with), value = element<T>(x, i);
-  float out[1] = {element<T>(dy, i) * power(s, with.beta) -
-                  2.0f * with.a * with.beta * value * sum};
-  if (through_relu && !(value > 0.0f)) out[0] = 0.0f;
-  store<1, T>(dx, i, out);
+  const float out = element<T>(dy, i) * power(s, with.beta) -
+                    2.0f * with.a * with.beta * value * sum;
+  store_element<T>(dx, i, through_relu && !(value > 0.0f) ? 0.0f : out);
 }
 
 #define FAST(T, V)                                                                             \

@@ -32,21 +32,19 @@ use crate::cpu::simd::vectorized;
 use crate::cuda::gpu::{binary, unary};
 use crate::cuda::launch::MapSize;
 #[cfg(feature = "cuda")]
-use crate::op::{Input, Outputs};
+use crate::op::{self, Input};
 use crate::ops::fusion::InputGrad;
 
 /// Local response normalization across channels.
 ///
 /// ```
 /// use alexnet_kernels::Lrn;
-/// use candle_core::{Device, Module, Result, Tensor};
+/// use candle_core::{Device, Module, Tensor};
 ///
-/// # fn main() -> Result<()> {
 /// let x = Tensor::new(&[2f32, 2.0, 0.0], &Device::Cpu)?.reshape((1, 3, 1, 1))?;
 /// let y = Lrn::new(3).alpha(3.0).beta(1.0).k(8.0).forward(&x)?; // s = 16, 16, 12
 /// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [0.125, 0.125, 0.0]);
-/// # Ok(())
-/// # }
+/// # Ok::<(), candle_core::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Lrn {
@@ -143,11 +141,12 @@ impl ResponseNorm for Lrn {
     }
 
     fn kernel(&self, size: MapSize) -> RowKernel {
-        RowKernel::new(self.constants(size.channels))
+        let constants = self.constants(size.channels);
+        RowKernel { rows: Rows::new(constants.row, constants.radius), constants }
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda(&self, size: MapSize, x: &Input<'_, CudaStorage>) -> Result<Outputs<CudaStorage>> {
+    fn cuda(&self, size: MapSize, x: &Input<'_, CudaStorage>) -> Result<op::CudaOutputs> {
         let constants = self.constants(size.channels);
         unary(x, |storage, [x, y]| launch::lrn(storage, &constants, x, y))
     }
@@ -158,7 +157,7 @@ impl ResponseNorm for Lrn {
         size: MapSize,
         inputs: [&Input<'_, CudaStorage>; 2],
         through_relu: bool,
-    ) -> Result<Outputs<CudaStorage>> {
+    ) -> Result<op::CudaOutputs> {
         let constants = self.constants(size.channels);
         binary(inputs, |storage, spans| {
             launch::lrn_backward(storage, &constants, spans, through_relu)
@@ -175,10 +174,6 @@ pub(super) struct RowKernel {
 }
 
 impl RowKernel {
-    fn new(constants: LrnConstants) -> Self {
-        Self { rows: Rows::new(constants.row, constants.radius), constants }
-    }
-
     /// `s` of each window of the rows of `x`.
     #[inline(always)]
     fn scales(&self, x: &[f32], squares: &mut [f32], s: &mut [f32]) {
@@ -199,22 +194,19 @@ impl ImageKernel for RowKernel {
     fn forward(&self, x: &[f32], y: &mut [f32]) {
         let (row, power) = (self.constants.row, Power::new(self.constants.beta));
         let (mut squares, mut p) = (self.rows.padded(), self.rows.plain());
-        vectorized(
-            #[inline(always)]
-            || {
-                let together = self.rows.floats();
-                for (x, y) in x.chunks(together).zip(y.chunks_mut(together)) {
-                    self.scales(x, &mut squares, &mut p);
-                    power.apply(&mut p);
-                    let rows = x.chunks_exact(row).zip(y.chunks_exact_mut(row));
-                    for ((x, y), p) in rows.zip(self.rows.of_plain(&mut p)) {
-                        for ((y, x), p) in y.iter_mut().zip(x).zip(p) {
-                            *y = x * *p;
-                        }
+        vectorized!({
+            let together = self.rows.floats();
+            for (x, y) in x.chunks(together).zip(y.chunks_mut(together)) {
+                self.scales(x, &mut squares, &mut p);
+                power.apply(&mut p);
+                let rows = x.chunks_exact(row).zip(y.chunks_exact_mut(row));
+                for ((x, y), p) in rows.zip(self.rows.of_plain(&mut p)) {
+                    for ((y, x), p) in y.iter_mut().zip(x).zip(p) {
+                        *y = x * *p;
                     }
                 }
-            },
-        );
+            }
+        });
     }
 
     /// Computes `s` again, which costs less than reading it from memory would.
@@ -224,36 +216,33 @@ impl ImageKernel for RowKernel {
         let (power, factor) = (Power::new(beta), 2.0 * a * beta);
         let [mut squares, mut shares] = [(); 2].map(|()| self.rows.padded());
         let (mut s, mut p) = (self.rows.plain(), self.rows.plain()); // `s` holds 1/s, then sums
-        vectorized(
-            #[inline(always)]
-            || {
-                let together = self.rows.floats();
-                let chunks = x.chunks(together).zip(dy.chunks(together));
-                for ((x, dy), dx) in chunks.zip(dx.chunks_mut(together)) {
-                    self.scales(x, &mut squares, &mut p);
-                    power.apply_with_inverse(&mut p, &mut s);
-                    // `p` becomes dy·s^−β, and `shares` the terms dy·x·s^(−β−1) of the sums in dx.
-                    let rows = x.chunks_exact(row).zip(dy.chunks_exact(row));
-                    let scales = self.rows.of_plain(&mut p).zip(self.rows.of_plain(&mut s));
-                    let scales = scales.zip(self.rows.of_padded(&mut shares));
-                    for ((x, dy), ((p, s), shares)) in rows.zip(scales) {
-                        let scales = p.iter_mut().zip(s).zip(shares);
-                        for ((x, dy), ((p, s), share)) in x.iter().zip(dy).zip(scales) {
-                            *p *= dy;
-                            *share = *p * x * *s;
-                        }
-                    }
-                    window_sums(2 * radius + 1, 1, &shares, &mut s);
-                    let rows = x.chunks_exact(row).zip(dx.chunks_exact_mut(row));
-                    let scales = self.rows.of_plain(&mut p).zip(self.rows.of_plain(&mut s));
-                    for ((x, dx), (p, sums)) in rows.zip(scales) {
-                        for ((dx, &x), (p, sum)) in dx.iter_mut().zip(x).zip(p.iter().zip(sums)) {
-                            let gradient = *p - factor * x * *sum;
-                            *dx = if x <= least { 0.0 } else { gradient };
-                        }
+        vectorized!({
+            let together = self.rows.floats();
+            let chunks = x.chunks(together).zip(dy.chunks(together));
+            for ((x, dy), dx) in chunks.zip(dx.chunks_mut(together)) {
+                self.scales(x, &mut squares, &mut p);
+                power.apply_with_inverse(&mut p, &mut s);
+                // `p` becomes dy·s^−β, and `shares` the terms dy·x·s^(−β−1) of the sums in dx.
+                let rows = x.chunks_exact(row).zip(dy.chunks_exact(row));
+                let scales = self.rows.of_plain(&mut p).zip(self.rows.of_plain(&mut s));
+                let scales = scales.zip(self.rows.of_padded(&mut shares));
+                for ((x, dy), ((p, s), shares)) in rows.zip(scales) {
+                    let scales = p.iter_mut().zip(s).zip(shares);
+                    for ((x, dy), ((p, s), share)) in x.iter().zip(dy).zip(scales) {
+                        *p *= dy;
+                        *share = *p * x * *s;
                     }
                 }
-            },
-        );
+                window_sums(2 * radius + 1, 1, &shares, &mut s);
+                let rows = x.chunks_exact(row).zip(dx.chunks_exact_mut(row));
+                let scales = self.rows.of_plain(&mut p).zip(self.rows.of_plain(&mut s));
+                for ((x, dx), (p, sums)) in rows.zip(scales) {
+                    for ((dx, &x), (p, sum)) in dx.iter_mut().zip(x).zip(p.iter().zip(sums)) {
+                        let gradient = *p - factor * x * *sum;
+                        *dx = if x <= least { 0.0 } else { gradient };
+                    }
+                }
+            }
+        });
     }
 }

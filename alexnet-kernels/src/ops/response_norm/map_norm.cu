@@ -117,7 +117,4 @@ __device__ void backward(In<T> x, In<float> scaled, In<float> share, Out<T> dx, 
       backward<T, V>(x, scaled, share, dx, vectors, {height, width, channels, up, side},          \
                      {k, a, beta}, through_relu))
 
-KERNELS(float, 4)
-KERNELS(float, 1)
-KERNELS(bf16, 4)
-KERNELS(bf16, 1)
+FOR_EACH_STORAGE(KERNELS, 4)

@@ -14,7 +14,7 @@
 //! not mention it. The divisor stays n² at the borders, where the window has fewer pixels.
 
 #[cfg(feature = "cuda")]
-use candle_core::CudaStorage;
+use candle_core::{CudaStorage, DType};
 use candle_core::{Module, Result, Tensor, bail};
 
 #[cfg(feature = "cuda")]
@@ -23,28 +23,27 @@ use super::launch::MapConstants;
 use super::norm::{self, ImageKernel, ResponseNorm};
 use super::power::Power;
 use super::window_sums::window_sums;
+use crate::cpu::elementwise::zero_part_where_not_positive;
 use crate::cpu::scratch::with_scratch;
 use crate::cpu::simd::vectorized;
 #[cfg(feature = "cuda")]
 use crate::cuda::gpu::{Gpu, same, unary};
 use crate::cuda::launch::MapSize;
 #[cfg(feature = "cuda")]
-use crate::op::{Input, Outputs};
+use crate::op::{self, Input};
 use crate::ops::fusion::InputGrad;
 
 /// Response normalization within a map.
 ///
 /// ```
 /// use alexnet_kernels::MapNorm;
-/// use candle_core::{Device, Module, Result, Tensor};
+/// use candle_core::{Device, Module, Tensor};
 ///
-/// # fn main() -> Result<()> {
 /// let x = Tensor::new(&[2f32, 2.0, 0.0], &Device::Cpu)?.reshape((1, 1, 1, 3))?;
 /// let norm = MapNorm { n: 3, alpha: 9.0, beta: 1.0, k: 8.0 }; // s = 16, 16, 12
 /// let y = norm.forward(&x)?;
 /// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [0.125, 0.125, 0.0]);
-/// # Ok(())
-/// # }
+/// # Ok::<(), candle_core::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MapNorm {
@@ -77,11 +76,11 @@ impl MapNorm {
     }
 
     /// The constants in the form that the kernels take.
-    fn constants(&self, MapSize { height, width, .. }: MapSize) -> MapConstants {
+    fn constants(&self, size: MapSize) -> MapConstants {
         // A window that is larger than the map in both directions sees all of the map and no more.
-        let reach = [(self.n / 2).min(height - 1), (self.n / 2).min(width - 1)];
+        let reach = [size.height, size.width].map(|side| (self.n / 2).min(side - 1));
         let a = self.alpha / (self.n as f32 * self.n as f32);
-        MapConstants { reach, k: self.k, a, beta: self.beta }
+        MapConstants { size, reach, k: self.k, a, beta: self.beta }
     }
 }
 
@@ -98,13 +97,13 @@ impl ResponseNorm for MapNorm {
     }
 
     fn kernel(&self, size: MapSize) -> MapKernel {
-        let MapSize { height: h, width: w, channels: c } = size;
-        MapKernel { h, w, c, constants: self.constants(size) }
+        let row = size.width * size.channels;
+        MapKernel { row, constants: self.constants(size) }
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda(&self, size: MapSize, x: &Input<'_, CudaStorage>) -> Result<Outputs<CudaStorage>> {
-        unary(x, |storage, spans| launch::map_norm(storage, size, &self.constants(size), spans))
+    fn cuda(&self, size: MapSize, x: &Input<'_, CudaStorage>) -> Result<op::CudaOutputs> {
+        unary(x, |storage, spans| launch::map_norm(storage, &self.constants(size), spans))
     }
 
     #[cfg(feature = "cuda")]
@@ -113,52 +112,44 @@ impl ResponseNorm for MapNorm {
         size: MapSize,
         [x, dy]: [&Input<'_, CudaStorage>; 2],
         through_relu: bool,
-    ) -> Result<Outputs<CudaStorage>> {
+    ) -> Result<op::CudaOutputs> {
         let (gpu, shape, constants) = (Gpu::of(x.storage), x.shape(), &self.constants(size));
         let (x, dy) = (gpu.read(x)?, gpu.read(dy)?);
         let storage = same("the gradient", x.storage, dy.storage)?;
-        let n = shape.elem_count();
-        let (mut scaled, mut share) = (gpu.uninit_as::<f32>(n)?, gpu.uninit_as::<f32>(n)?);
-        let (scaled, share) = (gpu.write(&mut scaled), gpu.write(&mut share));
+        let (scaled, share) = (gpu.uninit(DType::F32, shape)?, gpu.uninit(DType::F32, shape)?);
         let spans = [x.span, dy.span, scaled.span, share.span];
-        gpu.run(&launch::map_norm_shares(storage, size, constants, spans)?)?;
+        gpu.run(&launch::map_norm_shares(storage, constants, spans)?)?;
         gpu.produce(storage, shape, |dx| {
             let spans = [x.span, scaled.span, share.span, dx];
-            gpu.run(&launch::map_norm_backward(storage, size, constants, spans, through_relu)?)
+            gpu.run(&launch::map_norm_backward(storage, constants, spans, through_relu)?)
         })
     }
 }
 
 /// The loops on the CPU, over one image (H, W, C).
 pub(super) struct MapKernel {
-    h: usize,
-    w: usize,
-    c: usize,
+    /// Floats of a row of pixels.
+    row: usize,
     constants: MapConstants,
 }
 
 impl ImageKernel for MapKernel {
     fn forward(&self, x: &[f32], y: &mut [f32]) {
         let power = Power::new(self.constants.beta);
-        let (mut padded, mut p) = (self.padded(), vec![0.0; self.w * self.c]);
-        vectorized(
-            #[inline(always)]
-            || {
-                for (h, y) in y.chunks_exact_mut(self.w * self.c).enumerate() {
-                    self.scales(x, h, &mut padded, &mut p);
-                    power.apply(&mut p);
-                    for ((y, x), p) in y.iter_mut().zip(self.row(x, h)).zip(&p) {
-                        *y = x * p;
-                    }
-                }
-            },
-        );
+        let (mut padded, mut p) = (self.padded(), vec![0.0; self.row]);
+        vectorized!(for (h, y) in y.chunks_exact_mut(self.row).enumerate() {
+            self.scales(x, h, &mut padded, &mut p);
+            power.apply(&mut p);
+            for ((y, x), p) in y.iter_mut().zip(self.row(x, h)).zip(&p) {
+                *y = x * p;
+            }
+        });
     }
 
     fn backward(&self, x: &[f32], dy: &[f32], through_relu: bool, dx: &mut [f32]) {
         with_scratch(x.len(), |shares| self.gradient(x, dy, shares, dx)); // shares (H, W, C)
         if through_relu {
-            dx.iter_mut().zip(x).for_each(|(dx, x)| *dx = if *x > 0.0 { *dx } else { 0.0 });
+            zero_part_where_not_positive(x, dx);
         }
     }
 }
@@ -166,33 +157,30 @@ impl ImageKernel for MapKernel {
 impl MapKernel {
     /// `shares` is scratch memory for an image.
     fn gradient(&self, x: &[f32], dy: &[f32], shares: &mut [f32], dx: &mut [f32]) {
-        let (power, factor) =
-            (Power::new(self.constants.beta), 2.0 * self.constants.a * self.constants.beta);
+        let MapConstants { a, beta, .. } = self.constants;
+        let (power, factor) = (Power::new(beta), 2.0 * a * beta);
         let mut padded = self.padded();
-        let (mut s, mut p) = (vec![0.0; self.w * self.c], vec![0.0; self.w * self.c]);
-        vectorized(
-            #[inline(always)]
-            || {
-                // `dx` becomes dy·s^−β, and `shares` the terms dy·x·s^(−β−1) of the sums in dx.
-                for (h, dx) in dx.chunks_exact_mut(self.w * self.c).enumerate() {
-                    self.scales(x, h, &mut padded, &mut s);
-                    p.copy_from_slice(&s);
-                    power.apply(&mut p);
-                    let shares = &mut shares[h * self.w * self.c..][..self.w * self.c];
-                    let inputs = self.row(x, h).iter().zip(self.row(dy, h)).zip(s.iter().zip(&p));
-                    for ((dx, share), ((x, dy), (s, p))) in dx.iter_mut().zip(shares).zip(inputs) {
-                        *dx = dy * p;
-                        *share = *dx * x / s;
-                    }
+        let (mut s, mut p) = (vec![0.0; self.row], vec![0.0; self.row]);
+        vectorized!({
+            // `dx` becomes dy·s^−β, and `shares` the terms dy·x·s^(−β−1) of the sums in dx.
+            for (h, dx) in dx.chunks_exact_mut(self.row).enumerate() {
+                self.scales(x, h, &mut padded, &mut s);
+                p.copy_from_slice(&s);
+                power.apply(&mut p);
+                let shares = &mut shares[h * self.row..][..self.row];
+                let inputs = self.row(x, h).iter().zip(self.row(dy, h)).zip(s.iter().zip(&p));
+                for ((dx, share), ((x, dy), (s, p))) in dx.iter_mut().zip(shares).zip(inputs) {
+                    *dx = dy * p;
+                    *share = *dx * x / s;
                 }
-                for (h, dx) in dx.chunks_exact_mut(self.w * self.c).enumerate() {
-                    self.sums(shares, h, |share| share, &mut padded, &mut s);
-                    for ((dx, x), sum) in dx.iter_mut().zip(self.row(x, h)).zip(&s) {
-                        *dx -= factor * x * sum;
-                    }
+            }
+            for (h, dx) in dx.chunks_exact_mut(self.row).enumerate() {
+                self.sums(shares, h, |share| share, &mut padded, &mut s);
+                for ((dx, x), sum) in dx.iter_mut().zip(self.row(x, h)).zip(&s) {
+                    *dx -= factor * x * sum;
                 }
-            },
-        );
+            }
+        });
     }
 
     /// `s` of the pixels of row `h`.
@@ -215,27 +203,28 @@ impl MapKernel {
         padded: &mut [f32],
         sums: &mut [f32],
     ) {
-        let [up, side] = self.constants.reach;
-        let columns = &mut padded[side * self.c..][..self.w * self.c];
+        let MapConstants { size: MapSize { height, channels, .. }, reach: [up, side], .. } =
+            self.constants;
+        let columns = &mut padded[side * channels..][..self.row];
         let first = h.saturating_sub(up);
         for (sum, &x) in columns.iter_mut().zip(self.row(x, first)) {
             *sum = f(x);
         }
-        for i in first + 1..(h + up + 1).min(self.h) {
+        for i in first + 1..(h + up + 1).min(height) {
             for (sum, &x) in columns.iter_mut().zip(self.row(x, i)) {
                 *sum += f(x);
             }
         }
-        window_sums(2 * side + 1, self.c, padded, sums);
+        window_sums(2 * side + 1, channels, padded, sums);
     }
 
     #[inline(always)]
     fn row<'a>(&self, image: &'a [f32], h: usize) -> &'a [f32] {
-        &image[h * self.w * self.c..][..self.w * self.c]
+        &image[h * self.row..][..self.row]
     }
 
     /// A row of pixels with as many zero pixels on both sides as windows reach.
     fn padded(&self) -> Vec<f32> {
-        vec![0.0; (self.w + 2 * self.constants.reach[1]) * self.c]
+        vec![0.0; self.row + 2 * self.constants.reach[1] * self.constants.size.channels]
     }
 }

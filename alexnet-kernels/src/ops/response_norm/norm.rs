@@ -2,13 +2,13 @@
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{CpuStorage, Result, Tensor};
+use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
-use crate::check::{check_shape, dims4};
+use crate::check::{check_shape, dims};
 use crate::cuda::launch::MapSize;
 use crate::layout::{nchw, nhwc};
-use crate::op::{Apply, Input, Op, Outputs, produce};
+use crate::op::{self, Apply, Input, Op, produce};
 use crate::ops::fusion::InputGrad;
 
 /// The constants of a response norm.
@@ -25,7 +25,7 @@ pub(super) trait ResponseNorm: Copy + Send + Sync + 'static {
 
     /// `x → y`.
     #[cfg(feature = "cuda")]
-    fn cuda(&self, size: MapSize, x: &Input<'_, CudaStorage>) -> Result<Outputs<CudaStorage>>;
+    fn cuda(&self, size: MapSize, x: &Input<'_, CudaStorage>) -> Result<op::CudaOutputs>;
 
     /// `(x, dy) → dx`.
     #[cfg(feature = "cuda")]
@@ -34,7 +34,7 @@ pub(super) trait ResponseNorm: Copy + Send + Sync + 'static {
         size: MapSize,
         inputs: [&Input<'_, CudaStorage>; 2],
         through_relu: bool,
-    ) -> Result<Outputs<CudaStorage>>;
+    ) -> Result<op::CudaOutputs>;
 }
 
 /// A norm of images (H, W, C) on the CPU.
@@ -68,12 +68,12 @@ pub(super) fn backward(
 
 /// Checks the input and the constants; the norm's name.
 fn check<N: ResponseNorm>(norm: N, x: &Tensor) -> Result<&'static str> {
-    norm.check(dims4(N::NAME, "the input", x)?.1)?;
+    norm.check(dims::<4>(N::NAME, "the input", x)?[1])?;
     Ok(N::NAME)
 }
 
 fn map_size<S>(x: &Input<'_, S>) -> Result<MapSize> {
-    let (_, height, width, channels) = x.dims4()?;
+    let (_, height, width, channels) = x.shape().dims4()?;
     Ok(MapSize { height, width, channels })
 }
 
@@ -83,7 +83,7 @@ struct Forward<N>(N);
 impl<N: ResponseNorm> Op<1> for Forward<N> {
     const NAME: &'static str = N::NAME;
 
-    fn cpu(&self, [x]: [Input<'_, CpuStorage>; 1]) -> Result<Outputs<CpuStorage>> {
+    fn cpu(&self, [x]: op::CpuInputs<'_, 1>) -> Result<op::CpuOutputs> {
         let (size, values) = (map_size(&x)?, x.values::<f32>()?);
         let kernel = self.0.kernel(size);
         produce(x.shape(), |y| {
@@ -94,11 +94,11 @@ impl<N: ResponseNorm> Op<1> for Forward<N> {
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda(&self, [x]: [Input<'_, CudaStorage>; 1]) -> Result<Outputs<CudaStorage>> {
+    fn cuda(&self, [x]: op::CudaInputs<'_, 1>) -> Result<op::CudaOutputs> {
         self.0.cuda(map_size(&x)?, &x)
     }
 
-    fn gradients(&self, [x]: [&Tensor; 1], _: &Tensor, dy: &Tensor) -> Result<[Option<Tensor>; 1]> {
+    fn gradients(&self, [x]: [&Tensor; 1], _: &Tensor, dy: &Tensor) -> Result<op::Grads<1>> {
         Backward { norm: self.0, through_relu: false }.run_one([x, dy]).map(|dx| [Some(dx)])
     }
 }
@@ -113,7 +113,7 @@ struct Backward<N> {
 impl<N: ResponseNorm> Op<2> for Backward<N> {
     const NAME: &'static str = N::NAME;
 
-    fn cpu(&self, [x, dy]: [Input<'_, CpuStorage>; 2]) -> Result<Outputs<CpuStorage>> {
+    fn cpu(&self, [x, dy]: op::CpuInputs<'_, 2>) -> Result<op::CpuOutputs> {
         let size = map_size(&x)?;
         let (kernel, image) = (self.norm.kernel(size), size.elements());
         let (shape, x, dy) = (x.shape(), x.values::<f32>()?, dy.values::<f32>()?);
@@ -126,7 +126,7 @@ impl<N: ResponseNorm> Op<2> for Backward<N> {
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda(&self, [x, dy]: [Input<'_, CudaStorage>; 2]) -> Result<Outputs<CudaStorage>> {
+    fn cuda(&self, [x, dy]: op::CudaInputs<'_, 2>) -> Result<op::CudaOutputs> {
         self.norm.cuda_backward(map_size(&x)?, [&x, &dy], self.through_relu)
     }
 }

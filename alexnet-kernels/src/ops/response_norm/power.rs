@@ -74,33 +74,3 @@ fn inverse_fourth_root(s: f32) -> f32 {
 
 /// 5/4 of the bits of 1, corrected so that the largest error of the guess is smallest.
 const GUESS: u32 = 0x4f58_6000;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// All magnitudes, and every fraction within two powers of two, which the guess repeats after
-    /// four.
-    #[test]
-    fn roots_are_good_to_a_few_units_in_the_last_place() {
-        let check = |s: f32| {
-            let mut got = [s];
-            Power::ThreeQuarters.apply(&mut got);
-            let want = f64::from(s).powf(-0.75);
-            let error = (f64::from(got[0]) / want - 1.0).abs();
-            assert!(error < 8.0 * f64::from(f32::EPSILON), "{s}: {error}");
-        };
-        (0..1 << 18).for_each(|i| check(1.0 + i as f32 * (15.0 / 262_144.0)));
-        (-29..30).for_each(|power| check(1.7 * 10f32.powi(power)));
-    }
-
-    #[test]
-    fn what_is_not_ordinary_is_what_roots_make_of_it() {
-        let mut s = [f32::INFINITY, 0.0, f32::NAN, 16.0];
-        Power::ThreeQuarters.apply(&mut s);
-        assert_eq!((s[0], s[1], s[2].is_nan(), s[3]), (0.0, f32::INFINITY, true, 0.125));
-        let (mut s, mut inverse) = ([f32::INFINITY, 4.0], [0.0; 2]);
-        Power::ThreeQuarters.apply_with_inverse(&mut s, &mut inverse);
-        assert_eq!(inverse, [0.0, 0.25]);
-    }
-}

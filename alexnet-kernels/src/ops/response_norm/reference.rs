@@ -5,17 +5,17 @@ use super::map_norm::MapNorm;
 use crate::array::{Array, indices};
 
 /// What both norms have in common: the scale of an element is that of the squares in its window.
-struct Norm<F> {
+struct Norm {
     k: f64,
     a: f64,
     beta: f64,
     /// The window of an element, which is also the set of elements whose windows contain it.
-    window: F,
+    window: Box<dyn Fn([usize; 4]) -> Vec<[usize; 4]>>,
 }
 
-impl<W: Iterator<Item = [usize; 4]>, F: Fn([usize; 4]) -> W> Norm<F> {
+impl Norm {
     fn scale(&self, x: &Array, at: [usize; 4]) -> f64 {
-        self.k + self.a * (self.window)(at).map(|at| x.get(at).powi(2)).sum::<f64>()
+        self.k + self.a * (self.window)(at).into_iter().map(|at| x.get(at).powi(2)).sum::<f64>()
     }
 
     fn forward(&self, x: &Array) -> Array {
@@ -26,7 +26,7 @@ impl<W: Iterator<Item = [usize; 4]>, F: Fn([usize; 4]) -> W> Norm<F> {
     fn gradient(&self, x: &Array, dy: &Array) -> Array {
         let share = |at| dy.get(at) * x.get(at) * self.scale(x, at).powf(-self.beta - 1.0);
         let dx = |at| {
-            let shares: f64 = (self.window)(at).map(share).sum();
+            let shares: f64 = (self.window)(at).into_iter().map(share).sum();
             let own = dy.get(at) * self.scale(x, at).powf(-self.beta);
             own - 2.0 * self.a * self.beta * x.get(at) * shares
         };
@@ -34,33 +34,26 @@ impl<W: Iterator<Item = [usize; 4]>, F: Fn([usize; 4]) -> W> Norm<F> {
     }
 }
 
-fn across(
-    op: &Lrn,
-    channels: usize,
-) -> Norm<impl Fn([usize; 4]) -> std::vec::IntoIter<[usize; 4]>> {
+fn across(op: &Lrn, channels: usize) -> Norm {
     let (radius, tower) = (op.n / 2, channels / op.towers);
     let a = f64::from(op.alpha) / if op.alpha_over_n { op.n as f64 } else { 1.0 };
     let window = move |[b, c, h, w]: [usize; 4]| {
         let first = c / tower * tower;
         let inside = (c.saturating_sub(radius)).max(first)..(c + radius + 1).min(first + tower);
-        inside.map(|c| [b, c, h, w]).collect::<Vec<_>>().into_iter()
+        inside.map(|c| [b, c, h, w]).collect()
     };
-    Norm { k: op.k.into(), a, beta: op.beta.into(), window }
+    Norm { k: op.k.into(), a, beta: op.beta.into(), window: Box::new(window) }
 }
 
-fn within(
-    op: &MapNorm,
-    [_, _, height, width]: [usize; 4],
-) -> Norm<impl Fn([usize; 4]) -> std::vec::IntoIter<[usize; 4]>> {
+fn within(op: &MapNorm, [_, _, height, width]: [usize; 4]) -> Norm {
     let radius = op.n / 2;
     let a = f64::from(op.alpha) / (op.n * op.n) as f64;
     let window = move |[b, c, h, w]: [usize; 4]| {
         let columns = w.saturating_sub(radius)..(w + radius + 1).min(width);
         let rows = h.saturating_sub(radius)..(h + radius + 1).min(height);
-        let all = rows.flat_map(|i| columns.clone().map(move |j| [b, c, i, j]));
-        all.collect::<Vec<_>>().into_iter()
+        rows.flat_map(|i| columns.clone().map(move |j| [b, c, i, j])).collect()
     };
-    Norm { k: op.k.into(), a, beta: op.beta.into(), window }
+    Norm { k: op.k.into(), a, beta: op.beta.into(), window: Box::new(window) }
 }
 
 /// `y` of local response normalization.

@@ -1,7 +1,6 @@
 //! The update on GPUs.
 
-use candle_core::{CudaStorage, Result};
-use half::bf16;
+use candle_core::{CudaStorage, DType, Result};
 
 use super::launch;
 use super::rule::Sgd;
@@ -18,12 +17,8 @@ pub(super) fn sgd(
     copy: Option<&Input<'_, CudaStorage>>,
 ) -> Result<()> {
     let gpu = Gpu::of(state.storage);
-    let gradient = gpu.read(gradient)?;
-    let (state, _until) = gpu.read_as::<f32>(state)?;
-    let copy = copy.map(|copy| gpu.read_as::<bf16>(copy)).transpose()?;
-    let copy = copy.as_ref().map(|(span, _until)| *span);
-    match launch::sgd(gradient.storage, state, gradient.span, copy, rule)? {
-        Some(launch) => gpu.run(&launch),
-        None => Ok(()),
-    }
+    let (gradient, state) = (gpu.read(gradient)?, gpu.read_as(DType::F32, state)?);
+    let copy = copy.map(|copy| gpu.read_as(DType::BF16, copy)).transpose()?;
+    let launch = launch::sgd(gradient.storage, state, gradient.span, copy, rule)?;
+    launch.iter().try_for_each(|launch| gpu.run(launch))
 }

@@ -1,4 +1,5 @@
 //! The launch of the update.
+#![allow(clippy::missing_errors_doc)] // `cuda/launch.rs` says what is refused
 
 use candle_core::Result;
 
@@ -8,10 +9,6 @@ use crate::cuda::launch::{Launch, Span, Storage, width};
 /// Updates `state`, n weights and then n velocities, by a gradient of n elements of the given
 /// storage; `copy`, if there is one, gets the new weights as bf16. `None` where the rate is 0,
 /// because then nothing changes.
-///
-/// # Errors
-///
-/// Buffers of other sizes, or of more elements than the kernels count.
 pub fn sgd(
     storage: Storage,
     state: Span,

@@ -20,7 +20,7 @@ pub(crate) mod rule;
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, DType, InplaceOp2, InplaceOp3, Layout, Result, Tensor, bail};
+use candle_core::{CpuStorage, DType, InplaceOp3, Layout, Result, Tensor, bail};
 use rayon::prelude::*;
 
 use self::rule::Sgd;
@@ -38,17 +38,15 @@ impl Sgd {
     ///
     /// ```
     /// use alexnet_kernels::Sgd;
-    /// use candle_core::{Device, Result, Tensor};
+    /// use candle_core::{Device, Tensor};
     ///
-    /// # fn main() -> Result<()> {
     /// let state = Tensor::new(&[[1f32], [0.0]], &Device::Cpu)?; // one weight, with velocity 0
     /// let sgd = Sgd { rate: 0.5, momentum: 0.5, decay: 0.0 };
     /// for _ in 0..2 {
     ///     sgd.update(&state, &Tensor::new(&[1f32], &Device::Cpu)?)?;
     /// }
     /// assert_eq!(state.to_vec2::<f32>()?, [[-0.25], [-0.75]]);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), candle_core::Error>(())
     /// ```
     ///
     /// # Errors
@@ -56,7 +54,8 @@ impl Sgd {
     /// See the head of this file: shapes, dtypes and layouts that do not fit.
     pub fn update(&self, state: &Tensor, gradient: &Tensor) -> Result<()> {
         check(state, gradient)?;
-        state.inplace_op2(&as_in_memory(gradient)?, self)
+        let gradient = as_in_memory(gradient)?;
+        state.inplace_op3(&gradient, &gradient, &Update { rule: *self, copy: false })
     }
 
     /// [`Sgd::update`], which also writes the new weights to `copy`, n elements of bf16: what
@@ -71,23 +70,20 @@ impl Sgd {
             let (dtype, shape) = (copy.dtype(), copy.dims());
             bail!("sgd: the copy must be {n} elements of bf16 in a row, got {dtype:?} {shape:?}")
         }
-        state.inplace_op3(&as_in_memory(gradient)?, copy, &WithCopy(*self))
+        state.inplace_op3(&as_in_memory(gradient)?, copy, &Update { rule: *self, copy: true })
     }
 
     fn run(&self, weights: &mut [f32], velocity: &mut [f32], gradient: &[f32]) {
         let Self { rate, momentum, decay } = *self;
         let chunks = weights.par_chunks_mut(CHUNK).zip(velocity.par_chunks_mut(CHUNK));
         chunks.zip(gradient.par_chunks(CHUNK)).for_each(|((weights, velocity), gradient)| {
-            vectorized(
-                #[inline(always)]
-                || {
-                    let weights = weights.iter_mut().zip(velocity);
-                    for ((w, v), g) in weights.zip(gradient) {
-                        *v = momentum * *v - decay * rate * *w - rate * g;
-                        *w += *v;
-                    }
-                },
-            );
+            vectorized!({
+                let weights = weights.iter_mut().zip(velocity);
+                for ((w, v), g) in weights.zip(gradient) {
+                    *v = momentum * *v - decay * rate * *w - rate * g;
+                    *w += *v;
+                }
+            });
         });
     }
 }
@@ -114,7 +110,14 @@ const CHUNK: usize = 16 * 1024;
 
 const OP: &str = "sgd";
 
-impl InplaceOp2 for Sgd {
+/// Updates `state` by `gradient`; with `copy` the third operand gets the new weights, else it is
+/// not used.
+struct Update {
+    rule: Sgd,
+    copy: bool,
+}
+
+impl InplaceOp3 for Update {
     fn name(&self) -> &'static str {
         OP
     }
@@ -122,19 +125,23 @@ impl InplaceOp2 for Sgd {
     fn cpu_fwd(
         &self,
         state: &mut CpuStorage,
-        layout: &Layout,
+        state_l: &Layout,
         gradient: &CpuStorage,
-        gradient_layout: &Layout,
+        gradient_l: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
     ) -> Result<()> {
-        let gradient = Input { op: OP, storage: gradient, layout: gradient_layout };
-        let gradient = gradient.values::<f32>()?;
-        let (start, end) = Input { op: OP, storage: &*state, layout }.dense_range()?;
+        if self.copy {
+            bail!("sgd: {:?} with a bf16 copy runs on GPUs only", self.rule)
+        }
+        let gradient = Input { op: OP, storage: gradient, layout: gradient_l }.values::<f32>()?;
+        let (start, end) = Input { op: OP, storage: &*state, layout: state_l }.dense_range()?;
         let CpuStorage::F32(state) = state else {
             bail!("sgd: the state must be f32, got {:?}", state.dtype())
         };
-        if self.rate != 0.0 {
+        if self.rule.rate != 0.0 {
             let (weights, velocity) = state[start..end].split_at_mut(gradient.len());
-            self.run(weights, velocity, gradient);
+            self.rule.run(weights, velocity, gradient);
         }
         Ok(())
     }
@@ -143,47 +150,15 @@ impl InplaceOp2 for Sgd {
     fn cuda_fwd(
         &self,
         state: &mut CudaStorage,
-        layout: &Layout,
+        state_l: &Layout,
         gradient: &CudaStorage,
-        gradient_layout: &Layout,
-    ) -> Result<()> {
-        let gradient = Input { op: OP, storage: gradient, layout: gradient_layout };
-        cuda::sgd(*self, &Input { op: OP, storage: &*state, layout }, &gradient, None)
-    }
-}
-
-/// [`Sgd::update_with_copy`] over `(state, gradient, copy)`.
-struct WithCopy(Sgd);
-
-impl InplaceOp3 for WithCopy {
-    fn name(&self) -> &'static str {
-        OP
-    }
-
-    fn cpu_fwd(
-        &self,
-        _: &mut CpuStorage,
-        _: &Layout,
-        _: &CpuStorage,
-        _: &Layout,
-        _: &CpuStorage,
-        _: &Layout,
-    ) -> Result<()> {
-        bail!("sgd: {:?} with a bf16 copy runs on GPUs only", self.0)
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        state: &mut CudaStorage,
-        layout: &Layout,
-        gradient: &CudaStorage,
-        gradient_layout: &Layout,
+        gradient_l: &Layout,
         copy: &CudaStorage,
-        copy_layout: &Layout,
+        copy_l: &Layout,
     ) -> Result<()> {
-        let gradient = Input { op: OP, storage: gradient, layout: gradient_layout };
-        let copy = Input { op: OP, storage: copy, layout: copy_layout };
-        cuda::sgd(self.0, &Input { op: OP, storage: &*state, layout }, &gradient, Some(&copy))
+        let state = Input { op: OP, storage: &*state, layout: state_l };
+        let gradient = Input { op: OP, storage: gradient, layout: gradient_l };
+        let copy = self.copy.then_some(Input { op: OP, storage: copy, layout: copy_l });
+        cuda::sgd(self.rule, &state, &gradient, copy.as_ref())
     }
 }

@@ -33,7 +33,4 @@ __device__ void update(Out<float> state, In<G> gradient, Out<bf16> copy, u32 vec
           float momentum, float decay_rate),                                            \
          update<G, true, V>(state, gradient, copy, vectors, rate, momentum, decay_rate))
 
-SGD(float, 4)
-SGD(float, 1)
-SGD(bf16, 4)
-SGD(bf16, 1)
+FOR_EACH_STORAGE(SGD, 4)

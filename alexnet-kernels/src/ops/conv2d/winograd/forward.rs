@@ -5,9 +5,9 @@ use pulp::Simd;
 use rayon::prelude::*;
 
 use super::tiling::{CHANNEL_STEP, GAP, POSITIONS, TileBlock, Tiling};
-use super::transform::{corner, input_transform, output_transform, pixel_pointers};
+use super::transform::{InputLine, corner, output_transform, pixel_pointers, transform_tile};
 use super::weights::Panels;
-use crate::cpu::microkernel::{MicroTile, dispatch_full_tile, fma_tile, store, store_tile};
+use crate::cpu::microkernel::{MicroTile, dispatch_full_tile, gemm_tile, store};
 use crate::cpu::scratch::with_scratch;
 use crate::ops::conv2d::epilogue::Epilogue;
 use crate::ops::conv2d::geometry::Geometry;
@@ -122,7 +122,7 @@ fn transform_inputs<S: Simd>(simd: S, task: &mut Task<'_>, group: usize) {
         for c in (0..channels).step_by(S::F32_LANES) {
             // SAFETY: each pixel, and the zeros, has the group's channels; `to` reaches to the last
             // position.
-            unsafe { input_transform(simd, &from, c, (to, layout.inputs)) };
+            unsafe { transform_tile(simd, InputLine, &from, c, (to, layout.inputs)) };
         }
     }
 }
@@ -147,33 +147,21 @@ fn multiply<S: Simd>(simd: S, task: &mut Task<'_>, group: usize) {
                 for t in (0..tiles).step_by(micro.rows) {
                     let inputs = &inputs[t * channels..][..micro.rows * channels];
                     let sums = &mut sums[t * micro.width..][..micro.rows * micro.width];
-                    let part = (first, count, channels);
-                    dispatch_full_tile!(micro, micro_gemm::<S>(simd, inputs, panel, part, sums));
+                    let a =
+                        |m: usize, k: usize| inputs.as_ptr().wrapping_add(m * channels + first + k);
+                    // From the second block of channels on we add to the sums, so that no sum in
+                    // f32 is longer than a block.
+                    // SAFETY: `inputs` has the row m, and it has the element first + k.
+                    unsafe {
+                        dispatch_full_tile!(
+                            micro,
+                            gemm_tile::<S>(simd, a, (panel, count), first > 0, sums)
+                        )
+                    };
                 }
             }
         }
     }
-}
-
-/// `sums` (R, width) ← `inputs` (R, channels), of which `count` channels from `first` on, times
-/// `panel` (count, width). From the second block of channels on the product is added to `sums`, so
-/// that no sum in f32 is longer than a block.
-#[inline(always)]
-fn micro_gemm<S: Simd, const R: usize, const V: usize>(
-    simd: S,
-    inputs: &[f32],
-    panel: &[f32],
-    (first, count, channels): (usize, usize, usize),
-    sums: &mut [f32],
-) {
-    let width = V * S::F32_LANES;
-    assert!(panel.len() == count * width);
-    assert!(inputs.len() == R * channels && first + count <= channels);
-    let mut totals = [[simd.splat_f32s(0.0); V]; R];
-    let a = |m: usize, k: usize| inputs.as_ptr().wrapping_add(m * channels + first + k);
-    // SAFETY: by the assertions, `inputs` has the row m and `panel` the row k.
-    unsafe { fma_tile(simd, &mut totals, a, (panel.as_ptr(), width), count) };
-    store_tile(simd, totals, first > 0, sums);
 }
 
 /// `Aᵀ · A` of the sums of all tiles, for the output channels of one group.

@@ -7,44 +7,59 @@ use super::tiling::TILE;
 use crate::cpu::microkernel::{load, store};
 use crate::ops::conv2d::geometry::Geometry;
 
+/// The transform of a line of N vectors to a line of P. This is a trait because only inlined code is
+/// compiled for the machine's vectors, and a function that is passed as an argument is not inlined.
+pub(super) trait LineTransform<const N: usize, const P: usize> {
+    fn apply<S: Simd>(&self, s: S, line: [S::f32s; N]) -> [S::f32s; P];
+}
+
 /// `Bᵀ d` of a line of pixels.
-#[inline(always)]
-fn input_line<S: Simd>(s: S, [d0, d1, d2, d3, d4, d5]: [S::f32s; TILE]) -> [S::f32s; TILE] {
-    let (a, b) = (s.sub_f32s(d4, d2), s.sub_f32s(d3, d1));
-    [
-        mul_add(s, -1.5, b, mul_add(s, -2.0, d2, s.add_f32s(d0, d4))),
-        mul_add(s, 2.5, d2, mul_add(s, 0.5, d3, s.sub_f32s(d1, d4))),
-        mul_add(s, -2.5, d3, mul_add(s, 0.5, d2, s.add_f32s(d1, d4))),
-        mul_add(s, 0.5, b, a),
-        s.sub_f32s(s.add_f32s(b, b), a),
-        mul_add(s, -1.5, a, mul_add(s, -2.0, d3, s.add_f32s(d1, d5))),
-    ]
+pub(super) struct InputLine;
+
+impl LineTransform<TILE, TILE> for InputLine {
+    #[inline(always)]
+    fn apply<S: Simd>(&self, s: S, [d0, d1, d2, d3, d4, d5]: [S::f32s; TILE]) -> [S::f32s; TILE] {
+        let (a, b) = (s.sub_f32s(d4, d2), s.sub_f32s(d3, d1));
+        [
+            mul_add(s, -1.5, b, mul_add(s, -2.0, d2, s.add_f32s(d0, d4))),
+            mul_add(s, 2.5, d2, mul_add(s, 0.5, d3, s.sub_f32s(d1, d4))),
+            mul_add(s, -2.5, d3, mul_add(s, 0.5, d2, s.add_f32s(d1, d4))),
+            mul_add(s, 0.5, b, a),
+            s.sub_f32s(s.add_f32s(b, b), a),
+            mul_add(s, -1.5, a, mul_add(s, -2.0, d3, s.add_f32s(d1, d5))),
+        ]
+    }
 }
 
 /// `Aᵀ m` of a line of the transform domain.
-#[inline(always)]
-fn output_line<S: Simd, const M: usize>(
-    s: S,
-    [m0, m1, m2, m3, m4, m5]: [S::f32s; TILE],
-) -> [S::f32s; M] {
-    let (sum, difference) = (s.add_f32s(m1, m2), s.sub_f32s(m1, m2));
-    let mut y = [sum; M];
-    let (mut two, mut half) = (1.0, 1.0); // 2ʲ and (−½)ʲ
-    for (j, y) in y.iter_mut().enumerate() {
-        let even = if j % 2 == 0 { sum } else { difference };
-        *y = mul_add(s, two, m3, mul_add(s, half, m4, even));
-        (two, half) = (two * 2.0, half * -0.5);
+pub(super) struct OutputLine;
+
+impl<const M: usize> LineTransform<TILE, M> for OutputLine {
+    #[inline(always)]
+    fn apply<S: Simd>(&self, s: S, [m0, m1, m2, m3, m4, m5]: [S::f32s; TILE]) -> [S::f32s; M] {
+        let (sum, difference) = (s.add_f32s(m1, m2), s.sub_f32s(m1, m2));
+        let mut y = [sum; M];
+        let (mut two, mut half) = (1.0, 1.0); // 2ʲ and (−½)ʲ
+        for (j, y) in y.iter_mut().enumerate() {
+            let even = if j % 2 == 0 { sum } else { difference };
+            *y = mul_add(s, two, m3, mul_add(s, half, m4, even));
+            (two, half) = (two * 2.0, half * -0.5);
+        }
+        y[0] = s.add_f32s(y[0], m0);
+        y[M - 1] = s.add_f32s(y[M - 1], m5);
+        y
     }
-    y[0] = s.add_f32s(y[0], m0);
-    y[M - 1] = s.add_f32s(y[M - 1], m5);
-    y
 }
 
 /// `A dy` of a line of gradients.
-#[inline(always)]
-fn output_grad_line<S: Simd, const M: usize>(s: S, dy: [S::f32s; M]) -> [S::f32s; TILE] {
-    let (one, minus_one) = (evaluate(s, dy, 1.0), evaluate(s, dy, -1.0));
-    [dy[0], one, minus_one, evaluate(s, dy, 2.0), evaluate(s, dy, -0.5), dy[M - 1]]
+pub(super) struct OutputGradLine;
+
+impl<const M: usize> LineTransform<M, TILE> for OutputGradLine {
+    #[inline(always)]
+    fn apply<S: Simd>(&self, s: S, dy: [S::f32s; M]) -> [S::f32s; TILE] {
+        let (one, minus_one) = (evaluate(s, dy, 1.0), evaluate(s, dy, -1.0));
+        [dy[0], one, minus_one, evaluate(s, dy, 2.0), evaluate(s, dy, -0.5), dy[M - 1]]
+    }
 }
 
 /// The polynomial with these coefficients at a point, by Horner's rule.
@@ -65,25 +80,23 @@ fn mul_add<S: Simd>(s: S, factor: f32, x: S::f32s, y: S::f32s) -> S::f32s {
 
 /// Applies a line's transform to the rows and then the columns of an N × N tile, which becomes P ×
 /// P.
-// Only inlined code is compiled for the machine's vectors, so these are loops, and callers mark
-// their closures.
 #[inline(always)]
 fn rows_and_columns<S: Simd, const N: usize, const P: usize>(
     simd: S,
     tile: [[S::f32s; N]; N],
-    line: impl Fn([S::f32s; N]) -> [S::f32s; P],
+    line: impl LineTransform<N, P>,
 ) -> [[S::f32s; P]; P] {
     let zero = simd.splat_f32s(0.0);
     let mut columns = [[zero; N]; P]; // the columns of the tile with transformed rows
     for i in 0..N {
-        let row = line(tile[i]);
+        let row = line.apply(simd, tile[i]);
         for j in 0..P {
             columns[j][i] = row[j];
         }
     }
     let mut out = [[zero; P]; P];
     for j in 0..P {
-        let column = line(columns[j]);
+        let column = line.apply(simd, columns[j]);
         for i in 0..P {
             out[i][j] = column[i];
         }
@@ -122,54 +135,29 @@ pub(super) fn corner(
     (at(row, g.padding.top), at(column, g.padding.left))
 }
 
-/// `Bᵀ d B` of a vector of channels: loads those from `channel` on of the pixels at `from`, and
-/// stores the 36 positions `step` floats apart.
+/// `Bᵀ d B` by [`InputLine`], or `A dY Aᵀ` by [`OutputGradLine`], of a vector of channels: loads
+/// those from `channel` on of the pixels at `from`, stores the 36 positions `step` floats apart.
 ///
 /// # Safety
 ///
 /// A vector can be read at each of `from` and written at each position.
 #[inline(always)]
-pub(super) unsafe fn input_transform<S: Simd>(
+pub(super) unsafe fn transform_tile<S: Simd, const N: usize>(
     simd: S,
-    from: &[[*const f32; TILE]; TILE],
+    line: impl LineTransform<N, TILE>,
+    from: &[[*const f32; N]; N],
     channel: usize,
     (to, step): (*mut f32, usize),
 ) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let tile = load_tile(simd, from, channel);
-        let tile = rows_and_columns(
-            simd,
-            tile,
-            #[inline(always)]
-            |line| input_line(simd, line),
-        );
-        store_positions::<S>(tile, to.add(channel), step);
+    let mut tile = [[simd.splat_f32s(0.0); N]; N];
+    for (vector, at) in tile.as_flattened_mut().iter_mut().zip(from.as_flattened()) {
+        // SAFETY: the caller's promise.
+        [*vector] = unsafe { load(at.add(channel)) };
     }
-}
-
-/// `A dY Aᵀ` of a vector of channels, which are loaded and stored as in [`input_transform`].
-///
-/// # Safety
-///
-/// That of [`input_transform`].
-#[inline(always)]
-pub(super) unsafe fn output_grad_transform<S: Simd, const M: usize>(
-    simd: S,
-    from: &[[*const f32; M]; M],
-    channel: usize,
-    (to, step): (*mut f32, usize),
-) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let tile = load_tile(simd, from, channel);
-        let tile = rows_and_columns(
-            simd,
-            tile,
-            #[inline(always)]
-            |line| output_grad_line(simd, line),
-        );
-        store_positions::<S>(tile, to.add(channel), step);
+    let tile = rows_and_columns(simd, tile, line);
+    for (position, vector) in tile.as_flattened().iter().enumerate() {
+        // SAFETY: the caller's promise.
+        unsafe { store([*vector], to.add(channel + position * step)) };
     }
 }
 
@@ -188,34 +176,5 @@ pub(super) unsafe fn output_transform<S: Simd, const M: usize>(
         // SAFETY: the caller's promise.
         [*vector] = unsafe { load(from.add(position * step)) };
     }
-    rows_and_columns(
-        simd,
-        tile,
-        #[inline(always)]
-        |line| output_line(simd, line),
-    )
-}
-
-/// Loads a vector `channel` floats after each of `from`.
-#[inline(always)]
-unsafe fn load_tile<S: Simd, const N: usize>(
-    simd: S,
-    from: &[[*const f32; N]; N],
-    channel: usize,
-) -> [[S::f32s; N]; N] {
-    let mut tile = [[simd.splat_f32s(0.0); N]; N];
-    for (vector, at) in tile.as_flattened_mut().iter_mut().zip(from.as_flattened()) {
-        // SAFETY: the caller's promise: a vector can be read there.
-        [*vector] = unsafe { load(at.add(channel)) };
-    }
-    tile
-}
-
-/// Stores the vectors of a tile at 36 positions `step` floats apart.
-#[inline(always)]
-unsafe fn store_positions<S: Simd>(tile: [[S::f32s; TILE]; TILE], to: *mut f32, step: usize) {
-    for (position, vector) in tile.as_flattened().iter().enumerate() {
-        // SAFETY: the caller's promise: a vector can be written at each position.
-        unsafe { store([*vector], to.add(position * step)) };
-    }
+    rows_and_columns(simd, tile, OutputLine)
 }

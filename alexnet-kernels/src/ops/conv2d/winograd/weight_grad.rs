@@ -12,9 +12,9 @@ use pulp::Simd;
 use rayon::prelude::*;
 
 use super::tiling::{CHANNEL_STEP, GAP, POSITIONS, Tiling};
-use super::transform::{corner, input_transform, output_grad_transform, pixel_pointers};
+use super::transform::{InputLine, OutputGradLine, corner, pixel_pointers, transform_tile};
 use super::weights;
-use crate::cpu::microkernel::{MicroTile, dispatch_full_tile, fma_tile, store_tile};
+use crate::cpu::microkernel::{MicroTile, dispatch_full_tile, gemm_tile};
 use crate::cpu::scratch::{Scratch, with_scratch};
 use crate::ops::conv2d::geometry::Geometry;
 
@@ -52,16 +52,8 @@ pub(in crate::ops::conv2d) fn weight_gradient(
             let number = first + number;
             with_scratch(g.group_channels().max(layout.micro.width), |zeros| {
                 zeros.fill(0.0);
-                pulp::Arch::new().dispatch(Transform {
-                    g,
-                    tiling,
-                    layout,
-                    number,
-                    x,
-                    dy,
-                    zeros,
-                    to,
-                });
+                let task = Transform { g, tiling, layout, number, x, dy, zeros, to };
+                pulp::Arch::new().dispatch(task);
             });
         });
         sums.par_chunks_mut(matrix).enumerate().for_each(|(number, sums)| {
@@ -161,7 +153,7 @@ fn transform<S: Simd, const M: usize>(simd: S, task: &mut Transform<'_>) {
             for c in (0..channels).step_by(S::F32_LANES) {
                 // SAFETY: each pixel, and the zeros, has the group's channels; `to` reaches to the
                 // last position.
-                unsafe { input_transform(simd, &from, c, (to, layout.inputs)) };
+                unsafe { transform_tile(simd, InputLine, &from, c, (to, layout.inputs)) };
             }
             let map = (g.output.0, g.output.1, g.out_channels);
             let corner = ((row * M) as isize, (column * M) as isize);
@@ -176,7 +168,13 @@ fn transform<S: Simd, const M: usize>(simd: S, task: &mut Transform<'_>) {
                     let from = if first + c < group_out { &from } else { &nothing };
                     // SAFETY: as above, for the group's channels of `dy` and a panel.
                     unsafe {
-                        output_grad_transform(simd, from, c, (to.as_mut_ptr(), layout.grads))
+                        transform_tile(
+                            simd,
+                            OutputGradLine,
+                            from,
+                            c,
+                            (to.as_mut_ptr(), layout.grads),
+                        )
                     };
                 }
             }
@@ -212,30 +210,15 @@ impl pulp::WithSimd for Gemm<'_> {
             let inputs = &inputs[..count * channels + GAP];
             let grads = &grads[number * layout.grads..][..count * micro.width];
             for (number, sums) in sums.chunks_exact_mut(micro.rows * micro.width).enumerate() {
-                let part = (number * micro.rows, channels, count);
-                dispatch_full_tile!(micro, micro_gemm::<S>(simd, inputs, grads, part, sums));
+                let first = number * micro.rows;
+                assert!(first + micro.rows <= channels + GAP);
+                let a = |m: usize, k: usize| inputs.as_ptr().wrapping_add(k * channels + first + m);
+                // SAFETY: `inputs` is `count` rows and a gap, so by the assertion all that the
+                // last row is read for is there.
+                unsafe {
+                    dispatch_full_tile!(micro, gemm_tile::<S>(simd, a, (grads, count), true, sums))
+                };
             }
         }
     }
-}
-
-/// `sums` (R, width) += the transpose of `inputs` (count, channels), of which R channels from
-/// `first` on, times `grads` (count, width). A gap follows `inputs`.
-#[inline(always)]
-fn micro_gemm<S: Simd, const R: usize, const V: usize>(
-    simd: S,
-    inputs: &[f32],
-    grads: &[f32],
-    (first, channels, count): (usize, usize, usize),
-    sums: &mut [f32],
-) {
-    let width = V * S::F32_LANES;
-    assert!(grads.len() == count * width);
-    assert!(inputs.len() == count * channels + GAP && first + R <= channels + GAP);
-    let mut totals = [[simd.splat_f32s(0.0); V]; R];
-    let a = |m: usize, k: usize| inputs.as_ptr().wrapping_add(k * channels + first + m);
-    // SAFETY: by the assertions, both have the row k, and that of `inputs` R floats from `first`
-    // on.
-    unsafe { fma_tile(simd, &mut totals, a, (grads.as_ptr(), width), count) };
-    store_tile(simd, totals, true, sums);
 }

@@ -30,13 +30,18 @@ fn row(i: usize, taps: usize) -> Vec<f64> {
     (0..taps as i32).map(|j| scale * f64::powi(point, j)).collect()
 }
 
-/// `sum += factor · x`
-fn add(sum: &mut Lanes, factor: f64, x: &Lanes) {
-    if factor != 0.0 {
-        vectorized(
-            #[inline(always)]
-            || sum.iter_mut().zip(x).for_each(|(sum, x)| *sum += factor * x),
-        );
+/// `(M X)ᵀ`, row-major, of a matrix M and an X with as many rows as M has columns. Twice it gives
+/// `M X Mᵀ`.
+fn transposed_product(matrix: &[Vec<f64>], x: &[Lanes], out: &mut [Lanes]) {
+    let columns = x.len() / matrix[0].len();
+    for (at, sum) in out.iter_mut().enumerate() {
+        sum.fill(0.0);
+        let (column, row) = (at / matrix.len(), &matrix[at % matrix.len()]);
+        for (&factor, x) in row.iter().zip(x[column..].iter().step_by(columns)) {
+            if factor != 0.0 {
+                vectorized!(sum.iter_mut().zip(x).for_each(|(sum, x)| *sum += factor * x));
+            }
+        }
     }
 }
 
@@ -50,18 +55,18 @@ impl Panels {
     /// Transforms and packs weights; `weight(o, k)` is that of output channel `o` for element `k`
     /// of a patch.
     pub(super) fn new(g: &Geometry, weight: impl Fn(usize, usize) -> f32 + Sync) -> Result<Self> {
-        let (channels, group_out) = (g.group_channels(), g.group_out_channels());
+        let (channels, group_out, taps) = (g.group_channels(), g.group_out_channels(), g.kernel.0);
         let micro = MicroTile::new(group_out);
         let panels = group_out.div_ceil(micro.width);
-        let (taps, floats) = (g.kernel.0, POSITIONS * channels * micro.width);
         let matrix: Vec<Vec<f64>> = (0..TILE).map(|i| row(i, taps)).collect();
+        let floats = POSITIONS * channels * micro.width;
         // SAFETY: the loop below writes all of it.
         let mut values = unsafe { Scratch::uninit(g.groups * panels * floats)? };
         values.par_chunks_mut(floats).enumerate().for_each(|(number, values)| {
             let (group, first) = (number / panels, number % panels * micro.width);
             let width = micro.width.min(group_out - first);
-            let mut kernel = vec![[0.0; WIDEST]; taps * taps];
-            let mut half = vec![[0.0; WIDEST]; TILE * taps];
+            let [mut kernel, mut half, mut tile] =
+                [taps * taps, taps * TILE, POSITIONS].map(|n| vec![[0.0; WIDEST]; n]);
             for channel in 0..channels {
                 for (tap, lanes) in kernel.iter_mut().enumerate() {
                     for (lane, value) in lanes[..width].iter_mut().enumerate() {
@@ -69,20 +74,12 @@ impl Panels {
                         *value = f64::from(weight(o, tap * channels + channel));
                     }
                 }
-                for (at, half) in half.iter_mut().enumerate() {
-                    half.fill(0.0);
-                    for (a, &factor) in matrix[at / taps].iter().enumerate() {
-                        add(half, factor, &kernel[a * taps + at % taps]);
-                    }
-                }
-                for position in 0..POSITIONS {
-                    let mut transformed = [0.0; WIDEST];
-                    for (b, &factor) in matrix[position % TILE].iter().enumerate() {
-                        add(&mut transformed, factor, &half[position / TILE * taps + b]);
-                    }
-                    let to =
-                        &mut values[(position * channels + channel) * micro.width..][..micro.width];
-                    to.iter_mut().zip(&transformed).for_each(|(to, x)| *to = *x as f32);
+                transposed_product(&matrix, &kernel, &mut half);
+                transposed_product(&matrix, &half, &mut tile);
+                for (position, lanes) in tile.iter().enumerate() {
+                    let start = (position * channels + channel) * micro.width;
+                    let to = values[start..][..micro.width].iter_mut();
+                    to.zip(lanes).for_each(|(to, x)| *to = *x as f32);
                 }
             }
         });
@@ -101,53 +98,36 @@ impl Panels {
 /// panels, 36, rows, width), of which the first C/groups rows are used.
 pub(super) fn transform_back(
     g: &Geometry,
-    micro: MicroTile,
+    MicroTile { width, .. }: MicroTile,
     rows: usize,
     sums: &[f32],
     dw: &mut [f32],
 ) {
     let (channels, group_out, patch) = (g.group_channels(), g.group_out_channels(), g.patch());
-    let (taps, floats) = (g.kernel.0, POSITIONS * rows * micro.width);
-    let matrix: Vec<Vec<f64>> = (0..TILE).map(|i| row(i, taps)).collect();
-    let panels = group_out.div_ceil(micro.width);
+    let (taps, floats) = (g.kernel.0, POSITIONS * rows * width);
+    let column = |j: usize| (0..TILE).map(|i| row(i, taps)[j]).collect();
+    let transposed: Vec<Vec<f64>> = (0..taps).map(column).collect();
+    let panels = group_out.div_ceil(width);
     let groups = dw.par_chunks_mut(group_out * patch).zip(sums.par_chunks_exact(panels * floats));
-    groups.for_each(|(dw, sums)| {
-        let panels = dw.par_chunks_mut(micro.width * patch).zip(sums.par_chunks_exact(floats));
-        panels.for_each(|(dw, sums)| {
-            panel_transform_back((channels, rows), taps, micro, &matrix, sums, dw)
-        });
-    });
-}
-
-/// `dw` (width, kH·kW·C/groups) of `sums` (36, rows, width).
-fn panel_transform_back(
-    (channels, rows): (usize, usize),
-    taps: usize,
-    micro: MicroTile,
-    matrix: &[Vec<f64>],
-    sums: &[f32],
-    dw: &mut [f32],
-) {
-    let patch = taps * taps * channels;
-    let mut half = vec![[0.0; WIDEST]; TILE * taps];
-    for channel in 0..channels {
-        for (at, half) in half.iter_mut().enumerate() {
-            half.fill(0.0);
-            for (j, row) in matrix.iter().enumerate() {
-                let position = at / taps * TILE + j;
-                let mut lanes = [0.0; WIDEST];
-                let from = &sums[(position * rows + channel) * micro.width..][..micro.width];
+    let panels = groups
+        .flat_map(|(dw, sums)| dw.par_chunks_mut(width * patch).zip(sums.par_chunks_exact(floats)));
+    panels.for_each(|(dw, sums)| {
+        let [mut tile, mut half, mut kernel] =
+            [POSITIONS, taps * TILE, taps * taps].map(|n| vec![[0.0; WIDEST]; n]);
+        for channel in 0..channels {
+            // Both are transposed, so that the columns of the tile are summed before its rows.
+            for (at, lanes) in tile.iter_mut().enumerate() {
+                let position = at % TILE * TILE + at / TILE;
+                let from = &sums[(position * rows + channel) * width..][..width];
                 lanes.iter_mut().zip(from).for_each(|(lane, x)| *lane = f64::from(*x));
-                add(half, row[at % taps], &lanes);
+            }
+            transposed_product(&transposed, &tile, &mut half);
+            transposed_product(&transposed, &half, &mut kernel);
+            for (at, lanes) in kernel.iter().enumerate() {
+                let tap = at % taps * taps + at / taps;
+                let to = dw[tap * channels + channel..].iter_mut().step_by(patch);
+                to.zip(lanes).for_each(|(dw, x)| *dw = *x as f32);
             }
         }
-        for tap in 0..taps * taps {
-            let mut transformed = [0.0; WIDEST];
-            for (i, row) in matrix.iter().enumerate() {
-                add(&mut transformed, row[tap / taps], &half[i * taps + tap % taps]);
-            }
-            let to = dw[tap * channels + channel..].iter_mut().step_by(patch);
-            to.zip(&transformed).for_each(|(dw, x)| *dw = *x as f32);
-        }
-    }
+    });
 }

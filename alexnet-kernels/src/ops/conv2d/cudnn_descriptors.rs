@@ -6,38 +6,24 @@ use candle_core::cuda::cudarc::cudnn::result::{self, CudnnError};
 use candle_core::cuda::cudarc::cudnn::sys;
 use candle_core::{Result, bail};
 
-use super::launch::Storage;
+use super::geometry::Geometry;
+use crate::cuda::launch::Storage;
 use crate::device::precision::Precision;
 
 /// What cuDNN returned as a result of ours; `what` says what it was asked for.
-pub(crate) fn said<T>(what: &str, result: std::result::Result<T, CudnnError>) -> Result<T> {
+pub(super) fn said<T>(what: &str, result: std::result::Result<T, CudnnError>) -> Result<T> {
     match result {
         Ok(value) => Ok(value),
         Err(error) => bail!("cuDNN: {what}: {:?}", error.0),
     }
 }
 
-/// What cuDNN needs to know of a convolution.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct ConvSize {
-    /// `(B, C, H, W)`.
-    pub(crate) x: [usize; 4],
-    /// `(O, C/groups, kH, kW)`.
-    pub(crate) w: [usize; 4],
-    /// `(B, O, H', W')`.
-    pub(crate) y: [usize; 4],
-    /// Rows above and below, and columns to the left and to the right.
-    pub(crate) padding: [usize; 2],
-    pub(crate) stride: usize,
-    pub(crate) groups: usize,
-}
-
 /// cuDNN's descriptors of one convolution. Tensors are NHWC.
-pub(crate) struct Descriptors {
-    pub(crate) x: sys::cudnnTensorDescriptor_t,
-    pub(crate) w: sys::cudnnFilterDescriptor_t,
-    pub(crate) y: sys::cudnnTensorDescriptor_t,
-    pub(crate) convolution: sys::cudnnConvolutionDescriptor_t,
+pub(super) struct Descriptors {
+    pub(super) x: sys::cudnnTensorDescriptor_t,
+    pub(super) w: sys::cudnnFilterDescriptor_t,
+    pub(super) y: sys::cudnnTensorDescriptor_t,
+    pub(super) convolution: sys::cudnnConvolutionDescriptor_t,
 }
 
 // SAFETY: descriptors are plain memory of the library, not tied to a thread; after `new` only
@@ -47,7 +33,7 @@ unsafe impl Send for Descriptors {}
 unsafe impl Sync for Descriptors {}
 
 impl Descriptors {
-    pub(crate) fn new(size: &ConvSize, storage: Storage, precision: Precision) -> Result<Self> {
+    pub(super) fn new(g: &Geometry, storage: Storage, precision: Precision) -> Result<Self> {
         let what = "describing a convolution";
         // Filled one by one, so that `drop` destroys the first ones if a later one fails.
         let mut all = Self {
@@ -67,9 +53,11 @@ impl Descriptors {
         let float = sys::cudnnDataType_t::CUDNN_DATA_FLOAT; // sums are f32, whatever the storage is
         let cross = sys::cudnnConvolutionMode_t::CUDNN_CROSS_CORRELATION;
         // cuDNN takes the sizes of any format as (N, C, H, W) and (O, C, kH, kW).
-        let (x, w, y) = (dims(size.x)?, dims(size.w)?, dims(size.y)?);
-        let ConvSize { padding: [rows, columns], stride, groups, .. } = *size;
-        let [rows, columns, stride, groups] = dims([rows, columns, stride, groups])?;
+        let x = dims([g.batch, g.channels, g.input.0, g.input.1])?;
+        let w = dims([g.out_channels, g.group_channels(), g.kernel.0, g.kernel.1])?;
+        let y = dims([g.batch, g.out_channels, g.output.0, g.output.1])?;
+        let [rows, columns, stride, groups] =
+            dims([g.padding.top, g.padding.left, g.stride, g.groups])?;
         // SAFETY: the descriptors were created above and are live.
         unsafe {
             said(what, result::set_tensor4d_descriptor(all.x, format, data, x))?;
@@ -89,7 +77,7 @@ impl Descriptors {
         Ok(all)
     }
 
-    pub(crate) fn set_math(&mut self, math: sys::cudnnMathType_t) -> Result<()> {
+    pub(super) fn set_math(&mut self, math: sys::cudnnMathType_t) -> Result<()> {
         // SAFETY: the descriptor is live.
         said("setting the kind of arithmetic", unsafe {
             result::set_convolution_math_type(self.convolution, math)
@@ -124,7 +112,7 @@ fn data_type(storage: Storage) -> sys::cudnnDataType_t {
 
 /// An algorithm for one of the three passes.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Algorithm {
+pub(super) enum Algorithm {
     Forward(sys::cudnnConvolutionFwdAlgo_t),
     Data(sys::cudnnConvolutionBwdDataAlgo_t),
     Filter(sys::cudnnConvolutionBwdFilterAlgo_t),
@@ -132,12 +120,12 @@ pub(crate) enum Algorithm {
 
 /// What cuDNN says of an algorithm for one pass of one convolution.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Found {
-    pub(crate) algorithm: Algorithm,
-    pub(crate) works: bool,
-    pub(crate) deterministic: bool,
-    pub(crate) workspace: usize,
-    pub(crate) math: sys::cudnnMathType_t,
+pub(super) struct Found {
+    pub(super) algorithm: Algorithm,
+    pub(super) works: bool,
+    pub(super) deterministic: bool,
+    pub(super) workspace: usize,
+    pub(super) math: sys::cudnnMathType_t,
 }
 
 /// Room for the algorithms that cuDNN lists: more than it has for any pass.
@@ -145,7 +133,7 @@ const MOST: usize = 16;
 
 /// A result of cuDNN's lists of algorithms. Those of the three passes have the same fields but
 /// three types.
-pub(crate) trait Perf: Copy {
+pub(super) trait Perf: Copy {
     fn found(&self) -> Found;
 }
 
@@ -175,7 +163,7 @@ perf!(cudnnConvolutionBwdFilterAlgoPerf_t, Filter);
 /// # Safety
 ///
 /// `call` writes as many results as it counts, and at most as many as there is room for.
-pub(crate) unsafe fn list<P: Perf>(
+pub(super) unsafe fn list<P: Perf>(
     what: &str,
     call: impl FnOnce(i32, *mut i32, *mut P) -> sys::cudnnStatus_t,
 ) -> Result<Vec<Found>> {
