@@ -142,7 +142,8 @@ struct AnyVersion {
 }
 
 impl Manifest {
-    /// Writes the manifest into the folder `dir`, with the checksum of all other lines in the first.
+    /// Writes the manifest into the folder `dir`, with the checksum of all other lines in the
+    /// first.
     pub(crate) fn write(&self, dir: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self).expect("plain data is always JSON");
         let rest = text.strip_prefix("{\n").expect("a struct is an object").to_owned() + "\n";

@@ -120,8 +120,8 @@ impl Shard {
         })
     }
 
-    /// Asks the system to begin reading record `i` < `records` from disk. A record that was read before
-    /// is usually still in memory, so for such a one the system is called only with `again`.
+    /// Asks the system to begin reading record `i` < `records` from disk. A record that was read
+    /// before is usually still in memory, so for such a one the system is called only with `again`.
     pub(crate) fn prefetch(&self, i: usize, again: bool) {
         let read = self.checked[i / 64].load(Ordering::Relaxed) & 1 << (i % 64) != 0;
         if again || !read {

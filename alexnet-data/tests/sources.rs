@@ -219,8 +219,8 @@ fn fall2011() {
     assert_eq!(records(&dataset, "train"), [(0, 1), (1, 2), (2, 0)]);
 }
 
-/// A tar of tars that is cut anywhere is an error that names it. With any byte flipped it is one, or
-/// lacks an image, or gives other pixels; there is no panic.
+/// A tar of tars that is cut anywhere is an error that names it. With any byte flipped it is one,
+/// or lacks an image, or gives other pixels; there is no panic.
 #[test]
 fn damaged_tars() {
     let dir = tempfile::tempdir().unwrap();

@@ -102,8 +102,8 @@ impl Archive {
         }
     }
 
-    /// The range `start .. start + length` as a file. Only one thread at a time may list an archive,
-    /// because all ranges share the position of the one file.
+    /// The range `start .. start + length` as a file. Only one thread at a time may list an
+    /// archive, because all ranges share the position of the one file.
     pub(super) fn window(&self, start: u64, length: u64) -> Result<Take<&File>> {
         let mut file = &self.file;
         file.seek(SeekFrom::Start(start)).map_err(Error::io("read", &self.path))?;

@@ -7,8 +7,9 @@ use super::tiling::TILE;
 use crate::cpu::microkernel::{load, store};
 use crate::ops::conv2d::geometry::Geometry;
 
-/// The transform of a line of N vectors to a line of P. This is a trait because only inlined code is
-/// compiled for the machine's vectors, and a function that is passed as an argument is not inlined.
+/// The transform of a line of N vectors to a line of P. This is a trait because only inlined code
+/// is compiled for the machine's vectors, and a function that is passed as an argument is not
+/// inlined.
 pub(super) trait LineTransform<const N: usize, const P: usize> {
     fn apply<S: Simd>(&self, s: S, line: [S::f32s; N]) -> [S::f32s; P];
 }
