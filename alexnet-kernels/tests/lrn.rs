@@ -64,6 +64,14 @@ proptest! {
 /// With β = ¾ the power is no `powf`: all magnitudes, and every fraction within two powers of two,
 /// after which the first guess of Newton's method repeats. With n = 1 and k = 0, `s` is `x²`.
 #[test]
+fn constants_are_set_one_by_one() {
+    let lrn = Lrn::new(3).alpha(2.0).beta(0.5).k(1.0).towers(4).alpha_over_n(false);
+    let want = Lrn { n: 3, alpha: 2.0, beta: 0.5, k: 1.0, towers: 4, alpha_over_n: false };
+    assert_eq!(lrn, want);
+    assert_eq!(Lrn::new(5), Lrn::ALEXNET);
+}
+
+#[test]
 fn powers_are_good_to_a_few_units_in_the_last_place() -> Result<()> {
     let mut x: Vec<f32> =
         (0..1 << 18).map(|i| (1.0 + i as f32 * (15.0 / 262_144.0)).sqrt()).collect();

@@ -10,7 +10,7 @@ use crate::cuda::launch::{Launch, MapSize, Span, Storage, check_equal, width};
 pub struct LrnConstants {
     /// Channels of a tower: the length of a row.
     pub row: usize,
-    /// How many channels a window reaches to each side; less than `row`.
+    /// How many channels a window reaches to each side; at most `row`.
     pub radius: usize,
     /// Offset of the scale.
     pub k: f32,
@@ -59,7 +59,7 @@ pub fn lrn_backward(
 pub struct MapConstants {
     /// The size of the maps.
     pub size: MapSize,
-    /// How many pixels a window reaches up and down, and to each side; less than the map has.
+    /// How many pixels a window reaches up and down, and to each side; at most what the map has.
     pub reach: [usize; 2],
     /// Offset of the scale.
     pub k: f32,

@@ -112,8 +112,8 @@ impl Lrn {
     fn constants(&self, channels: usize) -> LrnConstants {
         let row = channels / self.towers;
         let a = if self.alpha_over_n { self.alpha / self.n as f32 } else { self.alpha };
-        // A window that is longer than the row in both directions sees all of the row and no more.
-        let radius = (self.n / 2).min(row - 1);
+        // A window that reaches over the row in both directions sees all of the row and no more.
+        let radius = (self.n / 2).min(row);
         LrnConstants { row, radius, a, beta: self.beta, k: self.k }
     }
 }

@@ -77,8 +77,8 @@ impl MapNorm {
 
     /// The constants in the form that the kernels take.
     fn constants(&self, size: MapSize) -> MapConstants {
-        // A window that is larger than the map in both directions sees all of the map and no more.
-        let reach = [size.height, size.width].map(|side| (self.n / 2).min(side - 1));
+        // A window that reaches over the map in all directions sees all of the map and no more.
+        let reach = [size.height, size.width].map(|side| (self.n / 2).min(side));
         let a = self.alpha / (self.n as f32 * self.n as f32);
         MapConstants { size, reach, k: self.k, a, beta: self.beta }
     }
