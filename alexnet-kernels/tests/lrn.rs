@@ -61,8 +61,6 @@ proptest! {
     }
 }
 
-/// With β = ¾ the power is no `powf`: all magnitudes, and every fraction within two powers of two,
-/// after which the first guess of Newton's method repeats. With n = 1 and k = 0, `s` is `x²`.
 #[test]
 fn constants_are_set_one_by_one() {
     let lrn = Lrn::new(3).alpha(2.0).beta(0.5).k(1.0).towers(4).alpha_over_n(false);
@@ -71,6 +69,8 @@ fn constants_are_set_one_by_one() {
     assert_eq!(Lrn::new(5), Lrn::ALEXNET);
 }
 
+/// With β = ¾ the power is no `powf`: all magnitudes, and every fraction within two powers of two,
+/// after which the first guess of Newton's method repeats. With n = 1 and k = 0, `s` is `x²`.
 #[test]
 fn powers_are_good_to_a_few_units_in_the_last_place() -> Result<()> {
     let mut x: Vec<f32> =
@@ -83,6 +83,22 @@ fn powers_are_good_to_a_few_units_in_the_last_place() -> Result<()> {
         let want = f64::from(x) * f64::from(x * x).powf(-0.75);
         let error = (f64::from(y) / want - 1.0).abs();
         assert!(error < 9.0 * f64::from(f32::EPSILON), "{x}: {error}");
+    }
+    Ok(())
+}
+
+/// Newton's method rounds otherwise than two roots and a division, which take over beyond 10⁻³⁰
+/// and 10³⁰; every published loss has its bits.
+#[test]
+fn ordinary_scales_take_newtons_method() -> Result<()> {
+    let x = Tensor::ones((1, 1, 1, 1), DType::F32, &Device::Cpu)?;
+    let lrn = |k| Lrn { n: 1, alpha: 0.0, k, ..Lrn::ALEXNET };
+    for (k, bits) in [(3.0, 0x3ee0_9c26), (5.0, 0x3e99_1fad), (1e-10, 0x4bf1_433e)] {
+        let both = [lrn(k).forward(&x)?, backward(lrn(k), &x, &x)?];
+        assert_eq!(both.map(|y| flat(&y).unwrap()[0].to_bits()), [bits; 2], "k = {k}");
+    }
+    for (k, bits) in [(1e-30, 0x64d6_48c6), (1e30, 0x1a18_eb1b)] {
+        assert_eq!(flat(&lrn(k).forward(&x)?)?[0].to_bits(), bits, "k = {k}");
     }
     Ok(())
 }
