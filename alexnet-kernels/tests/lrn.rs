@@ -97,6 +97,9 @@ fn ordinary_scales_take_newtons_method() -> Result<()> {
         let both = [lrn(k).forward(&x)?, backward(lrn(k), &x, &x)?];
         assert_eq!(both.map(|y| flat(&y).unwrap()[0].to_bits()), [bits; 2], "k = {k}");
     }
+    // The gradient's 1/s is of the same root.
+    let dx = backward(Lrn { alpha: 1.0, ..lrn(3.0) }, &x, &x)?;
+    assert_eq!(flat(&dx)?[0].to_bits(), 0x3e62_4630);
     for (k, bits) in [(1e-30, 0x64d6_48c6), (1e30, 0x1a18_eb1b)] {
         assert_eq!(flat(&lrn(k).forward(&x)?)?[0].to_bits(), bits, "k = {k}");
     }
