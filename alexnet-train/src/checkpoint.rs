@@ -206,36 +206,31 @@ impl CheckpointWriter<'_> {
         optimizer: &Optimizer,
         progress: Option<&Progress>,
     ) -> Result<(), Error> {
-        let write = || self.write(path, network, optimizer, progress);
-        std::thread::scope(|scope| scope.spawn(write).join()).unwrap_or_else(|p| resume_unwind(p))
-    }
-
-    fn write(
-        &self,
-        path: &Path,
-        network: &Network,
-        optimizer: &Optimizer,
-        progress: Option<&Progress>,
-    ) -> Result<(), Error> {
-        let mut tensors = BTreeMap::from([(MEAN_IMAGE.to_owned(), self.mean_image.clone())]);
-        let [values, velocities] = optimizer.values(network)?;
-        if progress.is_some() {
-            let named = |(name, velocity)| (format!("{VELOCITY}{name}"), velocity);
-            tensors.extend(velocities.into_iter().map(named));
-        }
-        tensors.extend(values);
-        let header = Header {
-            format: FORMAT.to_owned(),
-            network: network.spec().clone(),
-            recipe: self.recipe.clone(),
-            classes: self.classes.to_vec(),
-            progress: progress.copied(),
-            crc32: tensors.iter().map(|(n, t)| (n.clone(), crc32fast::hash(&t.data()))).collect(),
+        let write = || {
+            let mut tensors = BTreeMap::from([(MEAN_IMAGE.to_owned(), self.mean_image.clone())]);
+            let [values, velocities] = optimizer.values(network)?;
+            if progress.is_some() {
+                let named = |(name, velocity)| (format!("{VELOCITY}{name}"), velocity);
+                tensors.extend(velocities.into_iter().map(named));
+            }
+            tensors.extend(values);
+            let header = Header {
+                format: FORMAT.to_owned(),
+                network: network.spec().clone(),
+                recipe: self.recipe.clone(),
+                classes: self.classes.to_vec(),
+                progress: progress.copied(),
+                crc32: tensors
+                    .iter()
+                    .map(|(n, t)| (n.clone(), crc32fast::hash(&t.data())))
+                    .collect(),
+            };
+            let header = serde_json::to_string(&header).map_err(|e| Error::io(path)(e.into()))?;
+            let metadata = HashMap::from([(METADATA.to_owned(), header)]);
+            let bytes = safetensors::serialize(&tensors, Some(metadata))
+                .map_err(|e| Error::Checkpoint { path: path.to_owned(), reason: e.to_string() })?;
+            Ok(write_atomic(path, |file| file.write_all(&bytes))?)
         };
-        let header = serde_json::to_string(&header).map_err(|e| Error::io(path)(e.into()))?;
-        let metadata = HashMap::from([(METADATA.to_owned(), header)]);
-        let bytes = safetensors::serialize(&tensors, Some(metadata))
-            .map_err(|e| Error::Checkpoint { path: path.to_owned(), reason: e.to_string() })?;
-        Ok(write_atomic(path, |file| file.write_all(&bytes))?)
+        std::thread::scope(|scope| scope.spawn(write).join()).unwrap_or_else(|p| resume_unwind(p))
     }
 }
