@@ -1,6 +1,8 @@
 //! `alexnet bench`: how fast a network trains on this machine, layer by layer.
 
-use alexnet_train::{BenchDetails, BenchOptions, BenchReport, LayerTimes, bench};
+use alexnet_train::{
+    BenchDetails, BenchOptions, BenchReport, ConvolutionChoice, LayerTimes, MeasuredWay, bench,
+};
 use anyhow::{Result, ensure};
 
 use crate::device::DeviceArguments;
@@ -82,6 +84,7 @@ fn show(report: &BenchReport) {
         let share = 100.0 * rate / images_per_second;
         println!("with a loader   {rate:.1} images/s ({share:.0} %), {threads} loader threads");
     }
+    show_choices(report);
     let Some(details) = &report.details else { return };
     let BenchDetails { gemm_peak_gflops: gemm, copy_peak_gbps: copy, layers, .. } = details;
     println!("machine         {gemm:.0} GFLOP/s (matmul), {copy:.1} GB/s (copy)");
@@ -101,5 +104,19 @@ fn show(report: &BenchReport) {
             "{name:<14} {forward_ms:>7.1} ms {forward_rate:>8.1} {backward_ms:>8.1} ms \
              {backward_rate:>8.1} {update_ms:>7.1} ms  {unit}"
         );
+    }
+}
+
+/// How a GPU runs the convolutions, and how long each way takes.
+fn show_choices(report: &BenchReport) {
+    let time = |way: &MeasuredWay| match way.milliseconds {
+        Some(milliseconds) => format!("{} {milliseconds:.3} ms", way.name),
+        None => format!("{} refused", way.name),
+    };
+    for ConvolutionChoice { operation, chosen, others } in &report.choices {
+        println!("{operation}: {}", time(chosen));
+        for other in others {
+            println!("    not {}", time(other));
+        }
     }
 }

@@ -33,6 +33,7 @@ pub use ops::input::{Input, window::Window, window::Windows};
 pub use ops::sgd::rule::Sgd;
 
 // Devices, and the way of a batch to one of them.
+pub use device::choice::{Choice, Way};
 pub use device::compute::ComputeDevice;
 pub use device::error::{DeviceError, is_out_of_memory};
 pub use device::memory::GpuMemory;

@@ -12,7 +12,8 @@ use candle_core::{DType, Result, bail};
 
 use super::gpu::{Gpu, Uninit};
 use super::launch::Span;
-use crate::device::error::{DeviceError, is_out_of_memory};
+use crate::device::choice::Choice;
+use crate::device::error::DeviceError;
 use crate::device::name::DeviceName;
 use crate::device::precision::DeviceOptions;
 
@@ -24,6 +25,8 @@ pub(crate) struct CudaContext {
     /// The plans made so far: for each type of key, a map from keys to plans.
     plans: HashMap<TypeId, Box<dyn Any + Send>>,
     workspace: Option<Uninit>,
+    /// What was chosen where several ways were there.
+    pub(crate) choices: Vec<Choice>,
 }
 
 // SAFETY: both libraries let any thread use a handle as long as only one does at a time, which the
@@ -58,7 +61,8 @@ pub(crate) fn register(
     let cudnn = cudnn::result::create_handle()
         .map_err(|e| library("cuDNN (libcudnn.so.9)", format!("{:?}", e.0)))?;
     let plans = HashMap::new();
-    let context = CudaContext { options, cudnn, blas, plans, workspace: None };
+    let choices = Vec::new();
+    let context = CudaContext { options, cudnn, blas, plans, workspace: None, choices };
     // SAFETY: the handle was created above, and the stream lives as long as the device, which every
     // tensor holds.
     unsafe { cudnn::result::set_stream(cudnn, stream.cu_stream().cast()) }
@@ -77,6 +81,12 @@ pub(crate) fn with<R>(gpu: &Gpu, f: impl FnOnce(&mut CudaContext) -> Result<R>) 
     };
     gpu.stream.context().bind_to_thread().w()?;
     f(&mut lock(&context))
+}
+
+/// What was chosen on a GPU so far.
+pub(crate) fn choices(gpu: &CudaDevice) -> Vec<Choice> {
+    let context = lock(&ALL).get(&gpu.id()).cloned();
+    context.map_or_else(Vec::new, |context| lock(&context).choices.clone())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -118,17 +128,6 @@ impl CudaContext {
         match &self.workspace {
             Some(workspace) => Ok(workspace.span),
             None => Ok(self.workspace.insert(gpu.uninit(DType::U8, bytes)?).span),
-        }
-    }
-
-    /// A workspace of `bytes` or, where the GPU has not so much in one piece, of half of that, a
-    /// quarter, and so on down to none.
-    pub(crate) fn workspace_if_there_is(&mut self, gpu: &Gpu, mut bytes: usize) -> Result<Span> {
-        loop {
-            match self.workspace(gpu, bytes) {
-                Err(error) if is_out_of_memory(&error) => bytes /= 2,
-                other => return other,
-            }
         }
     }
 

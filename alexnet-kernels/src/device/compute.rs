@@ -2,6 +2,7 @@
 
 use candle_core::{DType, Device};
 
+use super::choice::Choice;
 use super::error::DeviceError;
 use super::memory::GpuMemory;
 use super::name::DeviceName;
@@ -122,6 +123,15 @@ impl ComputeDevice {
             #[cfg(feature = "cuda")]
             Device::Cuda(gpu) => crate::cuda::info::memory(gpu).ok(),
             _ => None,
+        }
+    }
+
+    /// How a GPU runs the convolutions that it has run so far; none for the CPU.
+    pub fn choices(&self) -> Vec<Choice> {
+        match &self.device {
+            #[cfg(feature = "cuda")]
+            Device::Cuda(gpu) => crate::cuda::context::choices(gpu),
+            _ => Vec::new(),
         }
     }
 

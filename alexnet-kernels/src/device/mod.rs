@@ -1,5 +1,6 @@
 //! Devices: their names, their precision, and how they are opened.
 
+pub(crate) mod choice;
 pub(crate) mod compute;
 pub(crate) mod error;
 pub(crate) mod memory;

@@ -172,6 +172,10 @@ impl FusedLayer {
             let pooled = pool.forward_with_argmax(x, self.epilogue(), self.input_grad)?;
             return Ok((pooled.output, Some(pooled.argmax))); // both (B, C, H', W')
         }
+        if let (LayerKind::Conv { .. }, InputGrad::Skip) = (self.kind, self.input_grad) {
+            let (y, kept) = self.conv2d(parameters)?.forward_keeping(x, self.epilogue())?;
+            return Ok((y, Some(kept))); // (B, O, H', W'), and the images, perhaps in blocks
+        }
         let y = self.forward(parameters, x, mode)?;
         let saved = match self.saves() {
             Saves::Input => Some(x.clone()),

@@ -42,6 +42,7 @@ fn measure(options: &BenchOptions) -> Result<BenchReport, Error> {
     let median = timing::median(&step_seconds);
     let peak_memory_bytes =
         if compute.is_async() { compute.peak_memory() } else { machine::peak_memory() };
+    let choices = compute.choices().into_iter().map(Into::into).collect();
     let fed_images_per_second = match loader_threads {
         0 => None,
         _ => Some(loader::feeding(&trainer, *loader_threads, steps)?),
@@ -71,6 +72,7 @@ fn measure(options: &BenchOptions) -> Result<BenchReport, Error> {
         direct_gflops: *batch as f64 * layers::operations(&spec.fused_layers()?) / median / 1e9,
         step_seconds,
         peak_memory_bytes,
+        choices,
         fed_images_per_second,
         loader_threads: fed_images_per_second.and(Some(*loader_threads)),
         details,

@@ -1,6 +1,6 @@
 //! What to measure, and what was measured.
 
-use alexnet_kernels::ComputeDevice;
+use alexnet_kernels::{Choice, ComputeDevice, Way};
 use alexnet_model::NetworkSpec;
 use serde::Serialize;
 
@@ -52,6 +52,9 @@ pub struct BenchReport {
     /// The most memory that the process had until the last timed step, in bytes; for a GPU, the
     /// most of its memory that tensors and workspaces had. `None` where the system does not say.
     pub peak_memory_bytes: Option<u64>,
+    /// How a GPU runs the convolutions of the step, and which other ways it could.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<ConvolutionChoice>,
     /// Images per second of the step with the loader running: crops of stored images of 256 pixels,
     /// from the page cache to the device. `None` without loader threads.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,6 +65,34 @@ pub struct BenchReport {
     /// The other measurements, unless only the step was measured.
     #[serde(flatten)]
     pub details: Option<BenchDetails>,
+}
+
+/// How a GPU runs one pass of a convolution.
+#[derive(Debug, Clone, Serialize)]
+pub struct ConvolutionChoice {
+    /// The pass, the convolution and the storage.
+    pub operation: String,
+    /// The way that was chosen.
+    pub chosen: MeasuredWay,
+    /// The fastest of each other way.
+    pub others: Vec<MeasuredWay>,
+}
+
+/// A way of several.
+#[derive(Debug, Clone, Serialize)]
+pub struct MeasuredWay {
+    /// Its name.
+    pub name: String,
+    /// The time of a run; `None` where the way is refused.
+    pub milliseconds: Option<f32>,
+}
+
+impl From<Choice> for ConvolutionChoice {
+    fn from(choice: Choice) -> Self {
+        let way = |Way { name, milliseconds }| MeasuredWay { name, milliseconds };
+        let Choice { operation, chosen, others } = choice;
+        Self { operation, chosen: way(chosen), others: others.into_iter().map(way).collect() }
+    }
 }
 
 /// Everything but the step as a whole.

@@ -6,7 +6,7 @@ use super::direct;
 use super::epilogue::Epilogue;
 use super::geometry::Geometry;
 use super::winograd::forward;
-use super::winograd::space_to_depth::SpaceToDepth;
+use super::winograd::strided::Strided;
 use super::winograd::tiling::Tiling;
 
 /// `y` (B, H', W', O) of `x` (B, H, W, C) by the fastest algorithm; `weight(o, k)` is the weight of
@@ -18,9 +18,9 @@ pub(super) fn convolve(
     epilogue: Epilogue<'_>,
     y: &mut [f32],
 ) -> Result<()> {
-    match (Tiling::of(g), SpaceToDepth::of(g)) {
+    match (Tiling::of(g), Strided::of(g)) {
         (Some(tiling), _) => forward::convolve(g, tiling, x, weight, epilogue, y),
-        (None, Some(space_to_depth)) => space_to_depth.convolve(x, weight, epilogue, y),
+        (None, Some(strided)) => strided.convolve(x, weight, epilogue, y),
         (None, None) => direct::convolve(g, x, weight, epilogue, y),
     }
 }

@@ -1,37 +1,55 @@
-//! Convolution on GPUs: cuDNN's passes, the bias and the ReLU, and padding where cuDNN cannot pad.
+//! Convolution on GPUs: cuDNN's passes and what follows them, over inputs as cuDNN takes them.
 //!
-//! cuDNN pads opposite sides alike. A convolution with other padding runs over a copy of the input
-//! that has its padding already.
+//! cuDNN is fast over channels in multiples of 8 and pads opposite sides alike. So a strided
+//! convolution over few channels runs over blocks of pixels (`space_to_depth.rs`), and any other
+//! with padding of one side over a copy of the input that has its padding already.
 
 use candle_core::{DType, Result};
 
 use super::config::Padding;
-use super::cudnn::{Pass, convolve};
+use super::cudnn::{After, Job, Operands, Pass, convolve};
 use super::geometry::Geometry;
-use super::launch;
+use super::launch::{self, BlockSizes, KernelBlocks};
+use super::space_to_depth::{Input, SpaceToDepth};
 use crate::cuda::gpu::{Gpu, Reading, Uninit, same};
 use crate::cuda::launch::{MapSize, Span, Storage};
 use crate::op;
 use crate::ops::activation::launch::zero_where_not_positive;
 use crate::ops::bias::cuda::column_sums;
-use crate::ops::bias::launch::add_bias;
 use crate::ops::fusion::Epilogue;
 
-/// `x` (B, H, W, C) and `w` (O, kH, kW, C/groups), both f32 or both bf16, and `bias` (O) f32 to `y`
-/// (B, H', W', O) with its epilogue.
+/// The input, `w` (O, kH, kW, C/groups), both f32 or both bf16, and `bias` (O) f32 to `y` (B, H',
+/// W', O) with its epilogue; with `keep` also the blocks, if they were made here.
 pub(super) fn forward(
-    g: &Geometry,
+    input: &Input,
     [x, w, bias]: op::CudaInputs<'_, 3>,
     epilogue: Epilogue,
+    keep: bool,
 ) -> Result<op::CudaOutputs> {
     let gpu = Gpu::of(x.storage);
     let (x, w, bias) = (gpu.read(&x)?, gpu.read(&w)?, gpu.read_as(DType::F32, &bias)?);
     let storage = same("the weights", x.storage, w.storage)?;
-    let (over, padded) = padded_input(&gpu, g, &x)?;
-    let input = padded.as_ref().map_or(x.span, |padded| padded.span);
-    gpu.produce(storage, g.output_shape(), |y| {
-        convolve(&gpu, &over, storage, Pass::Forward, [input, w.span, y])?;
-        gpu.run(&add_bias(storage, y, bias, epilogue == Epilogue::Relu)?)
+    let after = match epilogue {
+        Epilogue::None => After::Bias,
+        Epilogue::Relu => After::BiasRelu,
+    };
+    let Taken { geometry, blocks, x, memory } = Taken::new(&gpu, input, &x)?;
+    let in_blocks = match &blocks {
+        Some(blocks) => {
+            let all = gpu.uninit(storage, geometry.weight_shape())?;
+            gpu.run(&launch::weights_to_depth(storage, of_kernel(blocks), [w.span, all.span])?)?;
+            Some(all)
+        }
+        None => None,
+    };
+    let w = in_blocks.as_ref().map_or(w.span, |weights| weights.span);
+    let y = gpu.produce(storage, geometry.output_shape(), |y| {
+        let job = Job { geometry, storage, pass: Pass::Forward, after };
+        convolve(&gpu, &job, &Operands { x, w, y, extra: Some(bias) })
+    })?;
+    Ok(match memory {
+        Some(memory) if keep && blocks.is_some() => y.and(memory.output()),
+        _ => y,
     })
 }
 
@@ -44,42 +62,117 @@ pub(super) fn input_grad(
     let gpu = Gpu::of(dy.storage);
     let (dy, w, x) = (gpu.read(&dy)?, gpu.read(&w)?, gpu.read(&x)?);
     let storage = same("the weights", dy.storage, w.storage)?;
+    let job = |geometry, after| Job { geometry, storage, pass: Pass::Data, after };
+    let with = |x, extra| Operands { x, w: w.span, y: dy.span, extra };
     gpu.produce(storage, g.input_shape(), |dx| {
-        if let Some(over) = over_padded_input(g) {
-            let padded = gpu.uninit(storage, over.input_shape())?;
-            let spans = [w.span, dy.span, padded.span];
-            convolve(&gpu, &over, storage, Pass::Data, spans)?;
-            pad(&gpu, storage, [padded.span, dx], [&over, g], g.padding, -1)?;
-        } else {
-            convolve(&gpu, g, storage, Pass::Data, [w.span, dy.span, dx])?;
-        }
+        let rectified = through_relu.then_some(x.span);
         if through_relu {
             same("the input", storage, x.storage)?;
-            gpu.run(&zero_where_not_positive(storage, x.span, dx)?)?;
         }
-        Ok(())
+        let Some(over) = over_padded_input(g) else {
+            let after = if through_relu { After::ZeroWhereNotPositive } else { After::Nothing };
+            return convolve(&gpu, &job(*g, after), &with(dx, rectified));
+        };
+        let padded = gpu.uninit(storage, over.input_shape())?;
+        convolve(&gpu, &job(over, After::Nothing), &with(padded.span, None))?;
+        pad(&gpu, storage, [padded.span, dx], [&over, g], g.padding, -1)?;
+        match rectified {
+            Some(x) => gpu.run(&zero_where_not_positive(storage, x, dx)?),
+            None => Ok(()),
+        }
     })
 }
 
-/// `x` and `dy` to `dw` (O, kH, kW, C/groups), stored as they are, and `db` (O), f32.
-pub(super) fn weight_grad(g: &Geometry, [x, dy]: op::CudaInputs<'_, 2>) -> Result<op::CudaOutputs> {
+/// The input and `dy` to `dw` (O, kH, kW, C/groups), stored as they are, and `db` (O), f32.
+pub(super) fn weight_grad(
+    input: &Input,
+    [x, dy]: op::CudaInputs<'_, 2>,
+) -> Result<op::CudaOutputs> {
     let gpu = Gpu::of(x.storage);
     let (x, dy) = (gpu.read(&x)?, gpu.read(&dy)?);
     let storage = same("the gradient", x.storage, dy.storage)?;
-    let (over, padded) = padded_input(&gpu, g, &x)?;
-    let input = padded.as_ref().map_or(x.span, |padded| padded.span);
-    let dw = gpu.produce(storage, g.weight_shape(), |dw| {
-        convolve(&gpu, &over, storage, Pass::Filter, [input, dy.span, dw])
+    let Taken { geometry, blocks, x, memory: _memory } = Taken::new(&gpu, input, &x)?;
+    let job = Job { geometry, storage, pass: Pass::Filter, after: After::Nothing };
+    let run = |w| convolve(&gpu, &job, &Operands { x, w, y: dy.span, extra: None });
+    let dw = gpu.produce(storage, input.weight_shape(), |dw| match &blocks {
+        None => run(dw),
+        Some(blocks) => {
+            let all = gpu.uninit(storage, geometry.weight_shape())?;
+            run(all.span)?;
+            gpu.run(&launch::weights_from_depth(storage, of_kernel(blocks), [all.span, dw])?)
+        }
     })?;
-    Ok(dw.and(column_sums(&gpu, &dy, g.out_channels)?))
+    Ok(dw.and(column_sums(&gpu, &dy, geometry.out_channels)?))
 }
 
-/// What cuDNN convolves, and the padded copy of the input if it needs one.
-fn padded_input(gpu: &Gpu, g: &Geometry, x: &Reading) -> Result<(Geometry, Option<Uninit>)> {
-    let Some(over) = over_padded_input(g) else { return Ok((*g, None)) };
-    let padded = gpu.uninit(x.storage, over.input_shape())?;
-    pad(gpu, x.storage, [x.span, padded.span], [g, &over], g.padding, 1)?;
-    Ok((over, Some(padded)))
+/// An input as cuDNN takes it.
+struct Taken {
+    /// What cuDNN convolves.
+    geometry: Geometry,
+    /// The blocks, if it is in blocks.
+    blocks: Option<SpaceToDepth>,
+    x: Span,
+    /// The memory of `x`, if it is a copy.
+    memory: Option<Uninit>,
+}
+
+impl Taken {
+    fn new(gpu: &Gpu, input: &Input, x: &Reading) -> Result<Self> {
+        let g = match input {
+            Input::Pixels(g) => g,
+            Input::Blocks(blocks) => {
+                let (geometry, blocks) = (blocks.plain, Some(*blocks));
+                return Ok(Self { geometry, blocks, x: x.span, memory: None });
+            }
+        };
+        let copy = |geometry: Geometry, blocks, write: &dyn Fn(Span) -> Result<()>| {
+            let memory = gpu.uninit(x.storage, geometry.input_shape())?;
+            write(memory.span)?;
+            Ok(Self { geometry, blocks, x: memory.span, memory: Some(memory) })
+        };
+        if let Some(blocks) = SpaceToDepth::of(g).filter(SpaceToDepth::pays_on_gpu) {
+            return copy(blocks.plain, Some(blocks), &|to| {
+                let size = of_images(g, &blocks);
+                gpu.run(&launch::space_to_depth(x.storage, &size, [x.span, to])?)
+            });
+        }
+        if let Some(over) = over_padded_input(g) {
+            let write = |to| pad(gpu, x.storage, [x.span, to], [g, &over], g.padding, 1);
+            return copy(over, None, &write);
+        }
+        Ok(Self { geometry: *g, blocks: None, x: x.span, memory: None })
+    }
+}
+
+impl SpaceToDepth {
+    /// Whether tensor cores take the blocks as they are, but not the pixels.
+    fn pays_on_gpu(&self) -> bool {
+        !self.channels.is_multiple_of(8) && self.plain.channels.is_multiple_of(8)
+    }
+}
+
+fn of_images(g: &Geometry, blocks: &SpaceToDepth) -> BlockSizes {
+    BlockSizes {
+        batch: g.batch,
+        image: map_size(g),
+        blocks: blocks.plain.input,
+        side: blocks.side,
+        padding: (g.padding.top, g.padding.left),
+    }
+}
+
+fn of_kernel(blocks: &SpaceToDepth) -> KernelBlocks {
+    let ((height, width), channels) = (blocks.kernel, blocks.channels);
+    KernelBlocks {
+        outputs: blocks.plain.out_channels,
+        kernel: MapSize { height, width, channels },
+        blocks: blocks.plain.kernel,
+        side: blocks.side,
+    }
+}
+
+fn map_size(g: &Geometry) -> MapSize {
+    MapSize { height: g.input.0, width: g.input.1, channels: g.channels }
 }
 
 /// Copies the inputs of one convolution to where those of the other are: with `sign` 1 pads them,
@@ -92,9 +185,8 @@ fn pad(
     padding: Padding,
     sign: i32,
 ) -> Result<()> {
-    let map = |g: &Geometry| MapSize { height: g.input.0, width: g.input.1, channels: g.channels };
     let offsets = [padding.top, padding.left].map(|pixels| sign * pixels as i32);
-    gpu.run(&launch::pad(storage, spans, from_to[0].batch, from_to.map(map), offsets)?)
+    gpu.run(&launch::pad(storage, spans, from_to[0].batch, from_to.map(map_size), offsets)?)
 }
 
 /// The same convolution over an input that has its padding already; `None` where cuDNN can pad.

@@ -1,4 +1,5 @@
-//! The launch of padding: cuDNN pads opposite sides alike, the original network does not.
+//! The launches around cuDNN's convolutions: padding, which cuDNN gives opposite sides alike and the
+//! original network does not; space-to-depth; weights in groups.
 #![allow(clippy::missing_errors_doc)] // `cuda/launch.rs` says what is refused
 
 use candle_core::Result;
@@ -25,4 +26,120 @@ pub fn pad(
     let launch = Launch::each("pad", kernel, &[from, to], threads)?;
     let launch = launch.sizes(&[height, from_width, to_size.height, to_size.width, channels])?;
     Ok(launch.offsets(&[top, left]))
+}
+
+/// The images of a strided convolution and how they lie in blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlockSizes {
+    /// Images.
+    pub batch: usize,
+    /// The size of an image.
+    pub image: MapSize,
+    /// Rows and columns of blocks.
+    pub blocks: (usize, usize),
+    /// Pixels of a side of a block: the stride.
+    pub side: usize,
+    /// Rows of zeros above the image, and columns to its left.
+    pub padding: (usize, usize),
+}
+
+/// Images `(B, H, W, C)` and their padding to blocks `(B, rows, columns, side · side · C)`.
+pub fn space_to_depth(
+    storage: Storage,
+    size: &BlockSizes,
+    [from, to]: [Span; 2],
+) -> Result<Launch> {
+    let BlockSizes { batch, image, blocks: (rows, columns), side, padding: (top, left) } = *size;
+    let MapSize { height, width: columns_of_image, channels } = image;
+    from.check("space to depth: the images", batch * image.elements())?;
+    let elements = batch * rows * columns * side * side * channels;
+    to.check("space to depth: the blocks", elements)?;
+    // A vector lies inside a line of a block, and inside the image or outside.
+    let bytes = storage.bytes();
+    let spans = [(from, bytes), (to, bytes)];
+    let fits = |row: usize| width(4, row * channels, &spans) == 4;
+    let vector = if [side, columns_of_image, left].into_iter().all(fits) { 4 } else { 1 };
+    let kernel = format!("space_to_depth_{}_v{vector}", storage.name());
+    let launch = Launch::each("space_to_depth", kernel, &[from, to], elements / vector)?;
+    let launch = launch.sizes(&[height, columns_of_image, channels, rows, columns, side])?;
+    Ok(launch.offsets(&[top as i32, left as i32]))
+}
+
+/// A kernel and its blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KernelBlocks {
+    /// Output channels.
+    pub outputs: usize,
+    /// The size of the kernel.
+    pub kernel: MapSize,
+    /// Rows and columns of blocks.
+    pub blocks: (usize, usize),
+    /// Pixels of a side of a block: the stride.
+    pub side: usize,
+}
+
+impl KernelBlocks {
+    fn launch(self, storage: Storage, name: &str, spans: [Span; 2], to: usize) -> Result<Launch> {
+        let Self { kernel: MapSize { height, width, channels }, blocks, side, .. } = self;
+        let launch =
+            Launch::each("space_to_depth", format!("{name}_{}", storage.name()), &spans, to)?;
+        launch.sizes(&[height, width, channels, blocks.0, blocks.1, side])
+    }
+
+    fn check(self, pixels: Span, blocks: Span) -> Result<[usize; 2]> {
+        let Self { outputs, kernel, blocks: (rows, columns), side } = self;
+        let sizes =
+            [outputs * kernel.elements(), outputs * rows * columns * side * side * kernel.channels];
+        pixels.check("space to depth: the weights", sizes[0])?;
+        blocks.check("space to depth: the weights in blocks", sizes[1])?;
+        Ok(sizes)
+    }
+}
+
+/// Weights `(O, kH, kW, C)` to blocks `(O, rows, columns, side · side · C)`, 0 beyond the kernel.
+pub fn weights_to_depth(
+    storage: Storage,
+    size: KernelBlocks,
+    [from, to]: [Span; 2],
+) -> Result<Launch> {
+    let [_, blocks] = size.check(from, to)?;
+    size.launch(storage, "weights_to_depth", [from, to], blocks)
+}
+
+/// The opposite of [`weights_to_depth`].
+pub fn weights_from_depth(
+    storage: Storage,
+    size: KernelBlocks,
+    [from, to]: [Span; 2],
+) -> Result<Launch> {
+    let [pixels, _] = size.check(to, from)?;
+    size.launch(storage, "weights_from_depth", [from, to], pixels)
+}
+
+/// Weights `(O, taps, C/groups)` to those of a convolution over all channels, `(O, taps, C)`, which
+/// are 0 between groups. `sizes` are O, taps, C/groups and groups.
+pub fn with_zeros(storage: Storage, [from, to]: [Span; 2], sizes: [usize; 4]) -> Result<Launch> {
+    of_weights("with_zeros", storage, [from, to], [to, from], sizes)
+}
+
+/// The opposite of [`with_zeros`]: what is between groups is left out.
+pub fn of_groups(storage: Storage, [from, to]: [Span; 2], sizes: [usize; 4]) -> Result<Launch> {
+    of_weights("of_groups", storage, [from, to], [from, to], sizes)
+}
+
+fn of_weights(
+    op: &str,
+    storage: Storage,
+    spans: [Span; 2],
+    [dense, grouped]: [Span; 2],
+    sizes: [usize; 4],
+) -> Result<Launch> {
+    let [outputs, taps, channels, groups] = sizes;
+    grouped.check("groups: the weights", outputs * taps * channels)?;
+    dense.check("groups: the weights with zeros", outputs * taps * channels * groups)?;
+    let bytes = storage.bytes();
+    let vector = width(storage.vector(), channels, &spans.map(|span| (span, bytes)));
+    let kernel = format!("{op}_{}_v{vector}", storage.name());
+    let threads = spans[1].length as usize / vector;
+    Launch::each("groups", kernel, &spans, threads)?.sizes(&sizes)
 }

@@ -31,23 +31,22 @@ mod cpu;
 mod cuda;
 #[cfg(feature = "cuda")]
 mod cudnn;
-#[cfg(feature = "cuda")]
-mod cudnn_descriptors;
 mod direct;
 mod epilogue;
 mod geometry;
 mod input_grad;
 pub(crate) mod launch;
 pub(crate) mod reference;
+mod space_to_depth;
 mod weight_grad;
 mod winograd;
 
-use candle_core::{Module, Result, Tensor};
+use candle_core::{Module, Result, Tensor, bail};
 
 use self::config::Conv2dConfig;
 use self::cpu::convolve;
-use self::geometry::Geometry;
 use self::input_grad::InputGradient;
+use self::space_to_depth::Input;
 use self::weight_grad::WeightGrad;
 use crate::check::{check_shape, dims};
 use crate::layout::{nchw, nhwc};
@@ -95,8 +94,23 @@ impl Conv2d {
     ///
     /// See the head of this file: shapes, dtypes and constants that have no meaning.
     pub fn forward_fused(&self, x: &Tensor, epilogue: Epilogue) -> Result<Tensor> {
-        let op = Forward { geometry: self.geometry(x)?, epilogue };
+        let op = Forward { input: self.input(x)?, epilogue, keep: false };
         nchw(&op.apply([&nhwc(x)?, &nhwc(&self.weight)?, &self.bias.contiguous()?])?)
+    }
+
+    /// The same, which candle cannot differentiate, and the input for [`backward`](Self::backward):
+    /// `x`, or for a strided convolution on a GPU the blocks of pixels `(B, s·s·C, rows, columns)`
+    /// that were made of it. Of blocks only the gradient of the weights can be computed.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`forward_fused`](Self::forward_fused).
+    pub fn forward_keeping(&self, x: &Tensor, epilogue: Epilogue) -> Result<(Tensor, Tensor)> {
+        let op = Forward { input: self.input(x)?, epilogue, keep: true };
+        let inputs = [&nhwc(x)?, &nhwc(&self.weight)?, &self.bias.contiguous()?];
+        let (y, blocks) = op.run(inputs)?;
+        let kept = blocks.as_ref().map_or(Ok(x.clone()), nchw)?;
+        Ok((nchw(&y)?, kept))
     }
 
     /// The gradients, given `x` `(B, C, H, W)` and `dy` `(B, O, H', W')`, the gradient with respect
@@ -107,11 +121,16 @@ impl Conv2d {
     ///
     /// Those of [`forward_fused`](Self::forward_fused), and `dy` of another shape than `y`.
     pub fn backward(&self, x: &Tensor, dy: &Tensor, input: InputGrad) -> Result<LayerGrads> {
-        let geometry = self.geometry(x)?;
-        let (out_h, out_w) = geometry.output;
-        let shape = [geometry.batch, geometry.out_channels, out_h, out_w];
-        check_shape("conv2d", "the gradient", dy, &shape)?;
-        let grads = backward(geometry, &nhwc(x)?, &nhwc(&self.weight)?, &nhwc(dy)?, input)?;
+        let convolved = self.input(x)?;
+        let g = convolved.convolved();
+        check_shape(
+            "conv2d",
+            "the gradient",
+            dy,
+            &[g.batch, g.out_channels, g.output.0, g.output.1],
+        )?;
+        let (x, w, dy) = (nhwc(x)?, nhwc(&self.weight)?, nhwc(dy)?);
+        let grads = backward(convolved, &x, &w, &dy, input)?;
         Ok(LayerGrads {
             input: grads.input.as_ref().map(nchw).transpose()?,
             weight: nchw(&grads.weight)?,
@@ -119,8 +138,8 @@ impl Conv2d {
         })
     }
 
-    fn geometry(&self, x: &Tensor) -> Result<Geometry> {
-        Geometry::new(&self.config, dims("conv2d", "the input", x)?, self.weight.dims4()?)
+    fn input(&self, x: &Tensor) -> Result<Input> {
+        Input::new(&self.config, dims("conv2d", "the input", x)?, self.weight.dims4()?)
     }
 }
 
@@ -157,30 +176,34 @@ pub fn conv2d(
     Conv2d::new(weight.clone(), bias_or_zeros(bias, weight)?, *config)?.forward(x)
 }
 
-/// The gradients, given `x` (B, H, W, C), `w` (O, kH, kW, C/groups) and `dy` (B, H', W', O), in the
+/// The gradients, given `x` as it lies, `w` (O, kH, kW, C/groups) and `dy` (B, H', W', O), in the
 /// layout of `x` and `w`.
 fn backward(
-    geometry: Geometry,
+    convolved: Input,
     x: &Tensor,
     w: &Tensor,
     dy: &Tensor,
     input: InputGrad,
 ) -> Result<LayerGrads> {
-    let (weight, bias) = WeightGrad(geometry).run_two([x, dy])?;
-    let input = match input {
-        InputGrad::Skip => None,
-        _ => {
+    let (weight, bias) = WeightGrad(convolved).run_two([x, dy])?;
+    let input = match (input, convolved) {
+        (InputGrad::Skip, _) => None,
+        (_, Input::Pixels(geometry)) => {
             let op = InputGradient { geometry, through_relu: input.through_relu() };
             Some(op.run_one([dy, w, x])?)
         }
+        (_, Input::Blocks(_)) => bail!("conv2d: blocks of pixels have no gradient"),
     };
     Ok(LayerGrads { input, weight, bias })
 }
 
-/// `(x (B, H, W, C), w (O, kH, kW, C/groups), bias (O)) → y (B, H', W', O)`.
+/// `(x, w (O, kH, kW, C/groups), bias (O)) → y (B, H', W', O)`; `x` lies as the input says. On a GPU
+/// that made blocks of `x`, these are the second output if they are to be kept.
 struct Forward {
-    geometry: Geometry,
+    input: Input,
     epilogue: Epilogue,
+    #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "the CPU makes no blocks"))]
+    keep: bool,
 }
 
 impl Op<3> for Forward {
@@ -188,24 +211,31 @@ impl Op<3> for Forward {
 
     fn cpu(&self, [x, w, bias]: op::CpuInputs<'_, 3>) -> Result<op::CpuOutputs> {
         let (x, w, bias) = (x.values()?, w.values::<f32>()?, bias.values()?);
-        let g = &self.geometry;
+        let g = self.input.convolved();
         produce(g.output_shape(), |y| {
             let epilogue = match self.epilogue {
                 Epilogue::None => epilogue::Epilogue::Bias(bias),
                 Epilogue::Relu => epilogue::Epilogue::BiasRelu(bias),
             };
-            convolve(g, x, |o, k| w[o * g.patch() + k], epilogue, y)
+            match &self.input {
+                Input::Pixels(g) => convolve(g, x, |o, k| w[o * g.patch() + k], epilogue, y),
+                Input::Blocks(blocks) => {
+                    let weight = |o, k| w[o * blocks.patch() + k];
+                    let weight = |o, k| blocks.element(k).map_or(0.0, |k| weight(o, k));
+                    convolve(g, x, weight, epilogue, y)
+                }
+            }
         })
     }
 
     #[cfg(feature = "cuda")]
     fn cuda(&self, inputs: op::CudaInputs<'_, 3>) -> Result<op::CudaOutputs> {
-        cuda::forward(&self.geometry, inputs, self.epilogue)
+        cuda::forward(&self.input, inputs, self.epilogue, self.keep)
     }
 
     fn gradients(&self, [x, w, _]: [&Tensor; 3], y: &Tensor, dy: &Tensor) -> Result<op::Grads<3>> {
         let dy = through(self.epilogue, y, dy)?;
-        let grads = backward(self.geometry, x, w, &dy, InputGrad::Plain)?;
+        let grads = backward(self.input, x, w, &dy, InputGrad::Plain)?;
         Ok([grads.input, Some(grads.weight), Some(grads.bias)])
     }
 }

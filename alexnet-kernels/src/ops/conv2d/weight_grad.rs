@@ -22,7 +22,8 @@ use pulp::Simd;
 use rayon::prelude::*;
 
 use super::geometry::Geometry;
-use super::winograd::space_to_depth::SpaceToDepth;
+use super::space_to_depth::Input;
+use super::winograd::strided::Strided;
 use super::winograd::tiling::Tiling;
 use super::winograd::weight_grad as winograd;
 use crate::cpu::elementwise::sum_rows;
@@ -41,21 +42,26 @@ const BUFFERS: usize = 16 * 1024 * 1024;
 /// Output pixels of a strip, about: for 64 channels 24 KiB of `dy`, which stay in the L1 cache.
 const STRIP: usize = 96;
 
-/// `(x (B, H, W, C), dy (B, H', W', O)) → dw (O, kH, kW, C/groups)` and `db (O)`.
-pub(super) struct WeightGrad(pub(super) Geometry);
+/// `(x, dy (B, H', W', O)) → dw (O, kH, kW, C/groups)` and `db (O)`; `x` lies as the input says.
+pub(super) struct WeightGrad(pub(super) Input);
 
 impl Op<2> for WeightGrad {
     const NAME: &'static str = "conv2d-weight-gradient";
 
     fn cpu(&self, [x, dy]: op::CpuInputs<'_, 2>) -> Result<op::CpuOutputs> {
-        let (g, x, dy) = (&self.0, x.values()?, dy.values()?);
+        let (g, x, dy) = (self.0.convolved(), x.values()?, dy.values()?);
         // SAFETY: `bias_gradient` writes all of it.
         let mut db = unsafe { uninit::<f32>(g.out_channels)? };
         bias_gradient(g, dy, &mut db);
-        let dw = produce(g.weight_shape(), |dw| match (Tiling::of(g), SpaceToDepth::of(g)) {
-            (Some(tiling), _) => winograd::weight_gradient(g, tiling, x, dy, dw),
-            (None, Some(space_to_depth)) => space_to_depth.weight_gradient(x, dy, dw),
-            (None, None) => weight_gradient(g, x, dy, dw),
+        let dw = produce(self.0.weight_shape(), |dw| match &self.0 {
+            Input::Pixels(g) => by_the_fastest(g, x, dy, dw),
+            Input::Blocks(blocks) => {
+                // SAFETY: the next call writes all of it.
+                let mut plain = unsafe { Scratch::uninit(g.weight_shape().elem_count())? };
+                by_the_fastest(g, x, dy, &mut plain)?;
+                blocks.weights_from_depth(&plain, dw);
+                Ok(())
+            }
         })?;
         Ok(dw.and((CpuStorage::F32(db), Shape::from(g.out_channels))))
     }
@@ -63,6 +69,15 @@ impl Op<2> for WeightGrad {
     #[cfg(feature = "cuda")]
     fn cuda(&self, inputs: op::CudaInputs<'_, 2>) -> Result<op::CudaOutputs> {
         super::cuda::weight_grad(&self.0, inputs)
+    }
+}
+
+/// `dw` (O, kH·kW·C/groups), by Winograd's transforms where they are faster.
+fn by_the_fastest(g: &Geometry, x: &[f32], dy: &[f32], dw: &mut [f32]) -> Result<()> {
+    match (Tiling::of(g), Strided::of(g)) {
+        (Some(tiling), _) => winograd::weight_gradient(g, tiling, x, dy, dw),
+        (None, Some(strided)) => strided.weight_gradient(x, dy, dw),
+        (None, None) => weight_gradient(g, x, dy, dw),
     }
 }
 

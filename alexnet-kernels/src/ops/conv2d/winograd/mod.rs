@@ -33,7 +33,7 @@
 //! 1509.09308).
 
 pub(super) mod forward;
-pub(super) mod space_to_depth;
+pub(super) mod strided;
 pub(super) mod tiling;
 mod transform;
 pub(super) mod weight_grad;

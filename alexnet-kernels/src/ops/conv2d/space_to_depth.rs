@@ -1,0 +1,175 @@
+//! Space-to-depth: a strided convolution as one with stride 1, by making channels of the pixels of
+//! each stride × stride block.
+//!
+//! ```text
+//! x′[b, (dy·s + dx)·C + c, h, w] = x[b, c, h·s + dy − top, w·s + dx − left]     0 outside the map
+//! w′[o, (dy·s + dx)·C + c, i, j] = w[o, c, i·s + dy, j·s + dx]                  0 outside the kernel
+//! ```
+//!
+//! The first layer, a kernel of 11 with stride 4 over 3 channels, becomes a kernel of 3 with stride
+//! 1 over 48 channels. A fifth of its weights are zeros, but it can run by Winograd's transforms,
+//! and on the tensor cores of a GPU, which want channels in multiples of 8. The sums are the same
+//! to rounding. Padding becomes pixels of zeros.
+
+use candle_core::{Result, Shape, bail};
+use rayon::prelude::*;
+
+use super::config::{Conv2dConfig, Padding};
+use super::geometry::Geometry;
+use crate::cpu::scratch::Scratch;
+
+/// A strided convolution, and the one with stride 1 over blocks that computes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SpaceToDepth {
+    /// The convolution over blocks.
+    pub(super) plain: Geometry,
+    /// Height and width of the strided kernel.
+    pub(super) kernel: (usize, usize),
+    /// Channels of a pixel.
+    pub(super) channels: usize,
+    /// Pixels of a side of a block: the stride.
+    pub(super) side: usize,
+}
+
+impl SpaceToDepth {
+    /// The same convolution over blocks; `None` without a stride, and in groups.
+    pub(super) fn of(g: &Geometry) -> Option<Self> {
+        if g.stride == 1 || g.groups != 1 {
+            return None;
+        }
+        let kernel = (g.kernel.0.div_ceil(g.stride), g.kernel.1.div_ceil(g.stride));
+        let plain = Geometry {
+            input: (g.output.0 + kernel.0 - 1, g.output.1 + kernel.1 - 1),
+            kernel,
+            channels: g.stride * g.stride * g.channels,
+            stride: 1,
+            padding: Padding::same(0),
+            ..*g
+        };
+        Some(Self { plain, kernel: g.kernel, channels: g.channels, side: g.stride })
+    }
+
+    /// The convolution of images that are in blocks already, `(B, s·s·C, rows, columns)`, by weights
+    /// `(O, C, kH, kW)`.
+    pub(super) fn of_blocks(
+        config: &Conv2dConfig,
+        blocks: [usize; 4],
+        (outputs, channels, kernel_h, kernel_w): (usize, usize, usize, usize),
+    ) -> Result<Self> {
+        let side = config.stride;
+        if config.groups != 1 || blocks[1] != side * side * channels {
+            bail!(
+                "conv2d: images {blocks:?} are no blocks of {side}x{side} pixels of {channels} \
+                 channels"
+            )
+        }
+        let (rows, columns) = (kernel_h.div_ceil(side), kernel_w.div_ceil(side));
+        let config = Conv2dConfig::default();
+        let plain = Geometry::new(&config, blocks, (outputs, blocks[1], rows, columns))?;
+        Ok(Self { plain, kernel: (kernel_h, kernel_w), channels, side })
+    }
+
+    /// The element of the strided patch, (kH, kW, C), that is element `k` of the plain one, (kH',
+    /// kW', stride, stride, C); `None` if that lies beyond the kernel.
+    pub(super) fn element(&self, k: usize) -> Option<usize> {
+        let (s, (kernel_h, kernel_w)) = (self.side, self.kernel);
+        let (tap, phase) = (k / self.plain.channels, k % self.plain.channels / self.channels);
+        let i = tap / self.plain.kernel.1 * s + phase / s;
+        let j = tap % self.plain.kernel.1 * s + phase % s;
+        (i < kernel_h && j < kernel_w)
+            .then(|| (i * kernel_w + j) * self.channels + k % self.channels)
+    }
+
+    /// `(O, kH, kW, C)` of the strided weights.
+    pub(super) fn weight_shape(&self) -> Shape {
+        Shape::from((self.plain.out_channels, self.kernel.0, self.kernel.1, self.channels))
+    }
+
+    /// Floats of the strided patch.
+    pub(super) fn patch(&self) -> usize {
+        self.kernel.0 * self.kernel.1 * self.channels
+    }
+
+    /// The gradient of the weights (O, kH, kW, C) from that of the weights in blocks.
+    pub(super) fn weights_from_depth(&self, plain: &[f32], dw: &mut [f32]) {
+        let patches = plain.chunks_exact(self.plain.patch());
+        for (dw, plain) in dw.chunks_exact_mut(self.patch()).zip(patches) {
+            for (k, value) in plain.iter().enumerate() {
+                if let Some(k) = self.element(k) {
+                    dw[k] = *value;
+                }
+            }
+        }
+    }
+
+    /// `x` (B, H, W, C), the input of `g`, and its padding as (B, H', W', stride, stride, C).
+    pub(super) fn space_to_depth(&self, g: &Geometry, x: &[f32]) -> Result<Scratch> {
+        let plain = &self.plain;
+        let (run, row) = (g.stride * g.channels, g.input.1 * g.channels);
+        // SAFETY: the loop below writes all of it.
+        let mut to = unsafe { Scratch::uninit(g.batch * plain.image())? };
+        let rows = to.par_chunks_mut(plain.input.1 * plain.channels).enumerate();
+        rows.for_each(|(number, to)| {
+            let (image, above) = (number / plain.input.0, number % plain.input.0);
+            let x = &x[image * g.image()..][..g.image()];
+            for phase in 0..g.stride {
+                let from = (above * g.stride + phase).wrapping_sub(g.padding.top);
+                let from = if from < g.input.0 { &x[from * row..][..row] } else { &[] };
+                for (column, to) in to.chunks_exact_mut(plain.channels).enumerate() {
+                    let to = &mut to[phase * run..][..run];
+                    let first = (column * run) as isize - (g.padding.left * g.channels) as isize;
+                    match usize::try_from(first).ok().and_then(|f| from.get(f..f + run)) {
+                        Some(from) => to.copy_from_slice(from),
+                        None => {
+                            for (at, to) in (first..).zip(to) {
+                                let value = usize::try_from(at).ok().and_then(|at| from.get(at));
+                                *to = value.copied().unwrap_or(0.0);
+                            }
+                        }
+                    }
+                }
+            }
+        });
+        Ok(to)
+    }
+}
+
+/// The input of a convolution as it lies in memory.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Input {
+    /// (B, H, W, C).
+    Pixels(Geometry),
+    /// (B, rows, columns, s·s·C).
+    Blocks(SpaceToDepth),
+}
+
+impl Input {
+    /// The input of dimensions `x`, `(B, C, H, W)` or in blocks, for weights `(O, C/groups, kH, kW)`.
+    pub(super) fn new(
+        config: &Conv2dConfig,
+        x: [usize; 4],
+        weight: (usize, usize, usize, usize),
+    ) -> Result<Self> {
+        let side = config.stride;
+        if side > 1 && config.groups == 1 && x[1] == side * side * weight.1 {
+            return SpaceToDepth::of_blocks(config, x, weight).map(Self::Blocks);
+        }
+        Geometry::new(config, x, weight).map(Self::Pixels)
+    }
+
+    /// The convolution over the input as it lies.
+    pub(super) fn convolved(&self) -> &Geometry {
+        match self {
+            Self::Pixels(g) => g,
+            Self::Blocks(blocks) => &blocks.plain,
+        }
+    }
+
+    /// `(O, kH, kW, C/groups)`.
+    pub(super) fn weight_shape(&self) -> Shape {
+        match self {
+            Self::Pixels(g) => g.weight_shape(),
+            Self::Blocks(blocks) => blocks.weight_shape(),
+        }
+    }
+}
