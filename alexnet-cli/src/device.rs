@@ -21,7 +21,8 @@ pub(crate) struct DeviceArguments {
 
 impl DeviceArguments {
     fn options(&self) -> DeviceOptions {
-        DeviceOptions { precision: self.precision, deterministic: self.deterministic }
+        let (precision, deterministic) = (self.precision, self.deterministic);
+        DeviceOptions { precision, deterministic, ..DeviceOptions::default() }
     }
 
     /// Opens all devices.

@@ -7,7 +7,7 @@ pub struct Choice {
     pub operation: String,
     /// The way that was chosen.
     pub chosen: Way,
-    /// The fastest of each other way.
+    /// The fastest of each other way that was tried.
     pub others: Vec<Way>,
 }
 
@@ -16,7 +16,6 @@ pub struct Choice {
 pub struct Way {
     /// Its name.
     pub name: String,
-    /// The time of a run. `None` where the way is refused, or nothing is measured because runs must
-    /// be deterministic.
+    /// The time of a run; `None` where the way is refused.
     pub milliseconds: Option<f32>,
 }

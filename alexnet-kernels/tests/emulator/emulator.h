@@ -20,6 +20,7 @@
 
 typedef unsigned int u32;
 typedef unsigned long long u64;
+typedef long long i64;
 
 // The driver's status codes, CUresult.
 enum {
@@ -88,6 +89,7 @@ extern std::map<std::string, u64> counts;     // how often what was done
 int enqueue(Stream *stream, std::function<void()> work);
 int finish(Stream *stream);
 int finish(const std::shared_ptr<Mark> &mark);
+void spend(double seconds); // makes the task at work take so much longer
 Device *executing();      // the device whose stream is at work
 Device *current_device(); // the device whose context the calling thread has, or none
 

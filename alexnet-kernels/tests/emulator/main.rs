@@ -15,15 +15,13 @@
 
 mod libraries;
 
-use std::ffi::c_void;
 use std::process::{Command, Output};
 use std::ptr::null_mut;
 use std::sync::Arc;
 
-use cudarc::cudnn::result as cudnn;
 use cudarc::cudnn::sys::{
-    cudnnConvolutionFwdAlgo_t as Algorithm, cudnnConvolutionMode_t, cudnnDataType_t,
-    cudnnStatus_t as Status, cudnnTensorFormat_t,
+    self, cudnnBackendAttributeName_t as Name, cudnnBackendAttributeType_t as Type,
+    cudnnBackendDescriptorType_t as Kind, cudnnDataType_t, cudnnStatus_t as Status,
 };
 use cudarc::driver::result::{free_async, malloc_async, malloc_host};
 use cudarc::driver::result::{memcpy_dtoh_async, memcpy_htod_async, memset_d8_async};
@@ -163,56 +161,44 @@ fn memory_of_another_gpu_is_a_fault() {
 #[test]
 fn cudnn_refuses_with_its_own_status() {
     emulated("cudnn_refuses_with_its_own_status", || {
-        let stream = stream();
-        let (float, nhwc) =
-            (cudnnDataType_t::CUDNN_DATA_FLOAT, cudnnTensorFormat_t::CUDNN_TENSOR_NHWC);
-        let cross = cudnnConvolutionMode_t::CUDNN_CROSS_CORRELATION;
-        let (explicit, never) = (
-            Algorithm::CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM,
-            Algorithm::CUDNN_CONVOLUTION_FWD_ALGO_GEMM,
-        );
-        // SAFETY: the descriptors are those made here, and the memory has the sizes that they say.
-        unsafe {
-            let handle = cudnn::create_handle().unwrap();
-            cudnn::set_stream(handle, stream.cu_stream().cast()).unwrap();
-            let maps = cudnn::create_tensor_descriptor().unwrap();
-            let filter = cudnn::create_filter_descriptor().unwrap();
-            let conv = cudnn::create_convolution_descriptor().unwrap();
-            let set = |dims| cudnn::set_tensor4d_descriptor(maps, nhwc, float, dims);
-            assert_eq!(set([0, 1, 1, 1]).unwrap_err().0, Status::CUDNN_STATUS_BAD_PARAM);
-            let huge = set([1 << 20, 1 << 11, 1, 1]).unwrap_err().0;
-            assert_eq!(huge, Status::CUDNN_STATUS_NOT_SUPPORTED);
-            set([1, 1, 4, 4]).unwrap();
-            cudnn::set_filter4d_descriptor(filter, float, nhwc, [1, 1, 1, 1]).unwrap();
-            cudnn::set_convolution2d_descriptor(conv, 0, 0, 1, 1, 1, 1, cross, float).unwrap();
-
-            let memory = malloc_async(stream.cu_stream(), 64).unwrap() as *mut c_void;
-            let (one, zero) = (1f32, 0f32);
-            let scale = |x: &f32| std::ptr::from_ref(x).cast::<c_void>();
-            let run = |algorithm| {
-                cudnn::convolution_forward(
-                    handle,
-                    scale(&one),
-                    maps,
-                    memory,
-                    filter,
-                    memory,
-                    conv,
-                    algorithm,
-                    null_mut(),
-                    0,
-                    scale(&zero),
-                    maps,
-                    memory,
-                )
-            };
-            assert_eq!(run(never).unwrap_err().0, Status::CUDNN_STATUS_NOT_SUPPORTED);
-            // It has no workspace and needs one.
-            assert_eq!(run(explicit).unwrap_err().0, Status::CUDNN_STATUS_BAD_PARAM);
-            memset_d8_async(memory as u64, 0, 65, stream.cu_stream()).unwrap();
-            assert!(wait(&stream).is_err());
-            let implicit = Algorithm::CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM;
-            assert_eq!(run(implicit).unwrap_err().0, Status::CUDNN_STATUS_EXECUTION_FAILED);
-        }
+        let tensor = |sizes: [i64; 4], strides: [i64; 4]| {
+            let tensor = Descriptor::new(Kind::CUDNN_BACKEND_TENSOR_DESCRIPTOR);
+            tensor.set(Name::CUDNN_ATTR_TENSOR_UNIQUE_ID, Type::CUDNN_TYPE_INT64, &[1i64]);
+            let float = cudnnDataType_t::CUDNN_DATA_FLOAT;
+            tensor.set(Name::CUDNN_ATTR_TENSOR_DATA_TYPE, Type::CUDNN_TYPE_DATA_TYPE, &[float]);
+            tensor.set(Name::CUDNN_ATTR_TENSOR_DIMENSIONS, Type::CUDNN_TYPE_INT64, &sizes);
+            tensor.set(Name::CUDNN_ATTR_TENSOR_STRIDES, Type::CUDNN_TYPE_INT64, &strides);
+            tensor
+        };
+        assert_eq!(tensor([1, 4, 2, 2], [16, 1, 8, 4]).finalize(), Status::CUDNN_STATUS_SUCCESS);
+        let empty = tensor([0, 4, 2, 2], [16, 1, 8, 4]).finalize();
+        assert_eq!(empty, Status::CUDNN_STATUS_BAD_PARAM);
+        let channels_first = tensor([1, 4, 2, 2], [16, 4, 2, 1]).finalize();
+        assert_eq!(channels_first, Status::CUDNN_STATUS_NOT_SUPPORTED);
     });
+}
+
+/// A descriptor of cuDNN's graph interface.
+struct Descriptor(sys::cudnnBackendDescriptor_t);
+
+impl Descriptor {
+    fn new(kind: Kind) -> Self {
+        let mut raw = null_mut();
+        // SAFETY: there is room for one descriptor.
+        let status = unsafe { sys::cudnnBackendCreateDescriptor(kind, &raw mut raw) };
+        assert_eq!(status, Status::CUDNN_STATUS_SUCCESS);
+        Self(raw)
+    }
+
+    fn set<T>(&self, name: Name, kind: Type, values: &[T]) {
+        let (count, first) = (values.len() as i64, values.as_ptr().cast());
+        // SAFETY: the elements are of the type that the caller names.
+        let status = unsafe { sys::cudnnBackendSetAttribute(self.0, name, kind, count, first) };
+        assert_eq!(status, Status::CUDNN_STATUS_SUCCESS);
+    }
+
+    fn finalize(&self) -> Status {
+        // SAFETY: the descriptor is live.
+        unsafe { sys::cudnnBackendFinalize(self.0) }
+    }
 }

@@ -1,5 +1,4 @@
 // Streams and events, which decide what is done when, and the state that all libraries share.
-#include <chrono>
 #include <cstdarg>
 
 #include "emulator.h"
@@ -37,9 +36,10 @@ static struct Report {
   }
 } report;
 
-static double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+// The devices' clock. A task takes a microsecond and what it spends, so that what is measured is the
+// same in each run.
+static double now;
+void spend(double seconds) { now += seconds; }
 
 // Whether the first task can be done without any other stream.
 static bool may_go_on(Stream *stream) {
@@ -49,10 +49,11 @@ static bool may_go_on(Stream *stream) {
 static void step(Stream *stream) {
   Task task = std::move(stream->tasks.front());
   stream->tasks.pop_front();
-  if (task.passing) task.passing->passed = true, task.passing->time = now();
+  if (task.passing) task.passing->passed = true, task.passing->time = now;
   if (!task.run) return;
   Device *before = at_work;
   at_work = stream->device;
+  spend(1e-6);
   task.run();
   at_work = before;
 }

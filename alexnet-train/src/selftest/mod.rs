@@ -38,7 +38,9 @@ pub fn selftest(
 ) -> Result<Vec<SelftestRow>, Error> {
     let mut rows = Vec::new();
     for &precision in &options.precisions {
-        let device = DeviceOptions { precision, deterministic: options.deterministic };
+        // Kernels that are compiled for large batches are tested at small ones.
+        let deterministic = options.deterministic;
+        let device = DeviceOptions { precision, deterministic, compile_from: 0 };
         let compute = ComputeDevice::open(options.device, device)?;
         let (spoil, rows) = (&options.spoil[..], &mut rows);
         let mut test = Comparisons { compute, spoil, rows, on_row };

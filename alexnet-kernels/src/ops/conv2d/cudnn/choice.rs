@@ -1,13 +1,20 @@
 //! The choice among the ways to run a pass of a convolution.
+//!
+//! cuDNN lists engines for each way. First one engine of each way is measured, then more of the ways
+//! that come near the fastest. What cuDNN does after a convolution it compiles for each plan, a third
+//! of a second on a fast machine, so that is tried only where a run has enough to do.
+
+use std::vec::IntoIter;
 
 use candle_core::cuda::WrapErr;
 use candle_core::cuda::cudarc::driver::sys::CUevent_flags;
-use candle_core::{Result, bail};
+use candle_core::{Error, Result, bail};
 
 use super::Way;
 use super::arrangement::{Arrangement, Job};
+use super::descriptor::Descriptor;
 use super::graph::{After, Pass};
-use super::plan::{Allowed, Operands, plans};
+use super::plan::{Allowed, Operands, Plan, engines};
 use crate::cuda::context::CudaContext;
 use crate::cuda::gpu::Gpu;
 use crate::cuda::info;
@@ -15,9 +22,12 @@ use crate::device::choice;
 use crate::device::error::is_out_of_memory;
 use crate::ops::conv2d::geometry::Geometry;
 
-/// How many of cuDNN's plans are measured for each arrangement, and how often each of them.
-const PLANS: usize = 6;
+/// How many engines of a way are measured, and how often each of them.
+const ENGINES: usize = 4;
 const REPEATS: usize = 3;
+
+/// More engines are measured of ways whose time is at most so many times the fastest.
+const NEAR: f32 = 1.2;
 
 /// The fastest way; where runs must be deterministic, the first that runs.
 pub(super) fn choose(
@@ -26,97 +36,138 @@ pub(super) fn choose(
     job: &Job,
     operands: &Operands,
 ) -> Result<Way> {
-    let deterministic = context.options.deterministic;
-    let (mut best, mut ways, mut no_memory) = (None::<(f32, Way)>, Vec::new(), None);
-    for (arrangement, fused) in candidates(job) {
-        let mut fastest = None;
-        for way in list(gpu, context, job, arrangement, fused)? {
-            let time = match measure(&way, gpu, context, job, operands) {
-                Ok(time) => time,
-                Err(error) if is_out_of_memory(&error) => {
-                    no_memory = Some(error);
-                    continue;
-                }
-                Err(_) => continue, // a plan may be listed and then not run
-            };
-            fastest = Some(time.min(fastest.unwrap_or(f32::INFINITY)));
-            if best.as_ref().is_none_or(|(least, _)| time < *least) {
-                best = Some((time, way));
+    let mut search = Search { gpu, context, job, operands, fastest: None, error: None };
+    let mut candidates = search.candidates();
+    'rounds: for round in 0..ENGINES {
+        for candidate in &mut candidates {
+            if round == 0 || search.is_near(candidate) {
+                search.try_next(candidate)?;
             }
-            if deterministic {
-                break;
+            if search.context.options.deterministic && search.fastest.is_some() {
+                break 'rounds;
             }
-        }
-        let name = name(arrangement, fused, &job.geometry);
-        ways.push((arrangement, fused, choice::Way { name, milliseconds: fastest }));
-        if deterministic && best.is_some() {
-            break;
         }
     }
+    let Search { context, fastest, error, .. } = search;
     context.drop_workspace(); // the search needs more than any way does later
-    let Some((_, way)) = best else {
-        match no_memory {
+    let Some((_, way)) = fastest else {
+        match error.filter(is_out_of_memory) {
             Some(error) => return Err(error),
             None => bail!("cuDNN has no way to compute {}", describe(job)),
         }
     };
-    let chosen = |&(arrangement, fused, _): &(Arrangement, After, choice::Way)| {
-        arrangement == way.arrangement && fused == way.fused
+    let (chosen, others): (Vec<_>, _) = candidates
+        .into_iter()
+        .partition(|one| (one.arrangement, one.fused) == (way.arrangement, way.fused));
+    let measured = |one: Candidate| choice::Way {
+        name: name(one.arrangement, one.fused, &job.geometry),
+        milliseconds: one.fastest,
     };
-    if let Some(at) = ways.iter().position(chosen) {
-        let (_, _, chosen) = ways.remove(at);
-        let others = ways.into_iter().map(|(_, _, way)| way).collect();
+    if let Some(chosen) = chosen.into_iter().next().map(measured) {
+        let tried = |one: &Candidate| one.fastest.is_some() || one.engines.len() == 0;
+        let others = others.into_iter().filter(tried).map(measured).collect();
         context.choices.push(choice::Choice { operation: describe(job), chosen, others });
     }
     Ok(way)
 }
 
-/// The arrangements, each with what follows done by cuDNN and by our kernel, in the order in which
-/// they are preferred where none is measured.
-fn candidates(job: &Job) -> Vec<(Arrangement, After)> {
-    let both =
-        |&arrangement: &Arrangement| [(arrangement, job.after), (arrangement, After::Nothing)];
-    let mut all: Vec<_> = Arrangement::all(&job.geometry).iter().flat_map(both).collect();
-    all.dedup();
-    all
-}
-
-/// cuDNN's plans for an arrangement; none where it refuses that.
-fn list(
-    gpu: &Gpu,
-    context: &CudaContext,
-    job: &Job,
+/// A way, and what cuDNN lists for it.
+struct Candidate {
     arrangement: Arrangement,
+    /// What cuDNN does after the convolution.
     fused: After,
-) -> Result<Vec<Way>> {
-    // What is free differs from run to run; what the GPU has does not.
-    let workspace = usize::try_from(info::memory(&gpu.device)?.total / 4)?;
-    let allowed = Allowed { options: context.options, workspace };
-    let Ok(graph) = arrangement.problem(job, fused).graph(context.cudnn) else {
-        return Ok(Vec::new());
-    };
-    let plans = plans(context.cudnn, &graph, allowed, PLANS);
-    Ok(plans.into_iter().map(|plan| Way { arrangement, fused, plan }).collect())
+    /// The engines that were not measured yet.
+    engines: IntoIter<Descriptor>,
+    /// The fastest time in milliseconds so far.
+    fastest: Option<f32>,
 }
 
-/// The fastest time of a run in milliseconds, after a first one that loads kernels.
-fn measure(
-    way: &Way,
-    gpu: &Gpu,
-    context: &mut CudaContext,
-    job: &Job,
-    operands: &Operands,
-) -> Result<f32> {
-    way.run(gpu, context, job, operands)?;
-    let timing = Some(CUevent_flags::CU_EVENT_DEFAULT);
-    let mut fastest = f32::INFINITY;
-    for _ in 0..REPEATS {
-        let start = gpu.stream.record_event(timing).w()?;
-        way.run(gpu, context, job, operands)?;
-        let end = gpu.stream.record_event(timing).w()?;
-        fastest = fastest.min(start.elapsed_ms(&end).w()?);
+struct Search<'a> {
+    gpu: &'a Gpu,
+    context: &'a mut CudaContext,
+    job: &'a Job,
+    operands: &'a Operands,
+    /// The fastest so far, and its time in milliseconds.
+    fastest: Option<(f32, Way)>,
+    /// Why the last engine that did not run did not.
+    error: Option<Error>,
+}
+
+impl Search<'_> {
+    /// The arrangements, each with what follows done by cuDNN and by our kernel, in the order in
+    /// which they are preferred where none is measured.
+    fn candidates(&self) -> Vec<Candidate> {
+        let (job, handle) = (self.job, self.context.cudnn);
+        let large = operations(&job.geometry) >= self.context.options.compile_from;
+        let afters = match (job.after, large) {
+            (After::Nothing, _) | (_, false) => vec![After::Nothing],
+            (after, true) => vec![after, After::Nothing],
+        };
+        let all = Arrangement::all(&job.geometry).iter();
+        let all = all.flat_map(|&one| afters.iter().map(move |&fused| (one, fused)));
+        let candidate = |(arrangement, fused): (Arrangement, After)| {
+            let graph = arrangement.problem(job, fused).graph(handle);
+            let allowed = Allowed(self.context.options);
+            let engines = graph.map_or_else(|_| Vec::new(), |graph| engines(&graph, &allowed));
+            Candidate { arrangement, fused, engines: engines.into_iter(), fastest: None }
+        };
+        all.map(candidate).collect()
     }
-    Ok(fastest)
+
+    /// Whether more engines of a way are worth measuring.
+    fn is_near(&self, candidate: &Candidate) -> bool {
+        let (Some(time), Some((fastest, _))) = (candidate.fastest, &self.fastest) else {
+            return false;
+        };
+        time <= NEAR * fastest
+    }
+
+    /// Measures the next engine of a way that runs.
+    fn try_next(&mut self, candidate: &mut Candidate) -> Result<()> {
+        // What is free differs from run to run; what the GPU has does not.
+        let most = usize::try_from(info::memory(&self.gpu.device)?.total / 4)?;
+        for engine in candidate.engines.by_ref() {
+            let plan = match Plan::new(self.context.cudnn, &engine) {
+                Ok(plan) if plan.workspace <= most => plan,
+                _ => continue,
+            };
+            let way = Way { arrangement: candidate.arrangement, fused: candidate.fused, plan };
+            match self.measure(&way) {
+                Ok(time) => {
+                    candidate.fastest = Some(candidate.fastest.map_or(time, |old| old.min(time)));
+                    if self.fastest.as_ref().is_none_or(|(fastest, _)| time < *fastest) {
+                        self.fastest = Some((time, way));
+                    }
+                    return Ok(());
+                }
+                Err(error) => self.error = Some(error), // it was listed and does not run
+            }
+        }
+        Ok(())
+    }
+
+    /// The fastest time of a run in milliseconds, after a first one that loads kernels. A run that
+    /// is far from the fastest way is not repeated.
+    fn measure(&mut self, way: &Way) -> Result<f32> {
+        let mut run = || way.run(self.gpu, self.context, self.job, self.operands);
+        run()?;
+        let (timing, mut least) = (Some(CUevent_flags::CU_EVENT_DEFAULT), f32::INFINITY);
+        for _ in 0..REPEATS {
+            let start = self.gpu.stream.record_event(timing).w()?;
+            run()?;
+            let end = self.gpu.stream.record_event(timing).w()?;
+            least = least.min(start.elapsed_ms(&end).w()?);
+            if self.fastest.as_ref().is_some_and(|(fastest, _)| least > 2.0 * fastest) {
+                break;
+            }
+        }
+        Ok(least)
+    }
+}
+
+/// Floating-point operations of a run.
+fn operations(g: &Geometry) -> u64 {
+    2 * (g.batch * g.out_pixels() * g.out_channels * g.patch()) as u64
 }
 
 fn name(arrangement: Arrangement, fused: After, g: &Geometry) -> String {
@@ -137,9 +188,10 @@ fn describe(job: &Job) -> String {
         Pass::Filter => "gradient of the weights",
     };
     let [(h, w), (kernel_h, kernel_w)] = [g.input, g.kernel];
+    let (from, to, storage) = (g.channels, g.out_channels, job.storage.name());
     format!(
-        "{pass}: {} to {} channels, {h}x{w}, kernel {kernel_h}x{kernel_w}, stride {}, batch {}, \
-         {:?}",
-        g.channels, g.out_channels, g.stride, g.batch, job.storage
+        "{pass}: {from} to {to} channels, {h}x{w}, kernel {kernel_h}x{kernel_w}, stride {}, batch \
+         {}, {storage}",
+        g.stride, g.batch
     )
 }

@@ -28,11 +28,7 @@ pub(in crate::ops::conv2d) struct Operands {
 
 /// Which engines compute as the device's options say.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Allowed {
-    pub(super) options: DeviceOptions,
-    /// The most bytes of workspace.
-    pub(super) workspace: usize,
-}
+pub(super) struct Allowed(pub(super) DeviceOptions);
 
 impl Allowed {
     /// Whether an engine with these notes may be taken. Sums are in f32 whatever is stored, and in
@@ -40,45 +36,27 @@ impl Allowed {
     fn has(&self, notes: &[Note]) -> bool {
         use sys::cudnnBackendNumericalNote_t as Known;
         let noted = |note: Known| notes.contains(&Note(note as u32));
-        let f32 = self.options.precision == Precision::F32;
+        let f32 = self.0.precision == Precision::F32;
         let rounds = noted(Known::CUDNN_NUMERICAL_NOTE_TENSOR_CORE)
             || noted(Known::CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS);
         let varies = noted(Known::CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC);
         !(f32 && rounds
-            || self.options.deterministic && varies
+            || self.0.deterministic && varies
             || noted(Known::CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION))
     }
 }
 
-/// At most `most` plans for a graph, the likely fastest first; the list is the same in every run.
-pub(super) fn plans(
-    handle: sys::cudnnHandle_t,
-    graph: &Descriptor,
-    allowed: Allowed,
-    most: usize,
-) -> Vec<Plan> {
+/// The engines for a graph that are allowed, the likely fastest first; none where cuDNN refuses the
+/// graph. The list is the same in every run.
+pub(super) fn engines(graph: &Descriptor, allowed: &Allowed) -> Vec<Descriptor> {
     use sys::cudnnBackendHeurMode_t as Mode;
-    let mut found = Vec::new();
-    for mode in [Mode::CUDNN_HEUR_MODE_A, Mode::CUDNN_HEUR_MODE_FALLBACK] {
-        // A mode that knows nothing of this graph refuses, and so does an engine whose notes are
-        // right but which does not run on this GPU.
-        for engine in engines(graph, mode).unwrap_or_default() {
-            if found.len() == most {
-                return found;
-            }
-            let notes = notes(&engine).unwrap_or_default();
-            if let Some(plan) =
-                allowed.has(&notes).then(|| Plan::new(handle, &engine)).and_then(Result::ok)
-                && plan.workspace <= allowed.workspace
-            {
-                found.push(plan);
-            }
-        }
-    }
-    found
+    let modes = [Mode::CUDNN_HEUR_MODE_A, Mode::CUDNN_HEUR_MODE_FALLBACK];
+    // A mode that knows nothing of this graph refuses.
+    let all = modes.into_iter().flat_map(|mode| listed(graph, mode).unwrap_or_default());
+    all.filter(|engine| notes(engine).is_ok_and(|notes| allowed.has(&notes))).collect()
 }
 
-fn engines(graph: &Descriptor, mode: sys::cudnnBackendHeurMode_t) -> Result<Vec<Descriptor>> {
+fn listed(graph: &Descriptor, mode: sys::cudnnBackendHeurMode_t) -> Result<Vec<Descriptor>> {
     Descriptor::new(Kind::CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR)?
         .with_all(Name::CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, &[graph])?
         .with(Name::CUDNN_ATTR_ENGINEHEUR_MODE, &[mode])?
@@ -86,9 +64,10 @@ fn engines(graph: &Descriptor, mode: sys::cudnnBackendHeurMode_t) -> Result<Vec<
         .read_all(Name::CUDNN_ATTR_ENGINEHEUR_RESULTS, Kind::CUDNN_BACKEND_ENGINECFG_DESCRIPTOR)
 }
 
-fn notes(engine_config: &Descriptor) -> Result<Vec<Note>> {
+/// The notes of an engine, as the heuristics list it: with its settings.
+fn notes(engine: &Descriptor) -> Result<Vec<Note>> {
     let kind = Kind::CUDNN_BACKEND_ENGINE_DESCRIPTOR;
-    let engines = engine_config.read_all(Name::CUDNN_ATTR_ENGINECFG_ENGINE, kind)?;
+    let engines = engine.read_all(Name::CUDNN_ATTR_ENGINECFG_ENGINE, kind)?;
     let most = sys::cudnnBackendNumericalNote_t::CUDNN_NUMERICAL_NOTE_TYPE_COUNT as usize;
     let notes = engines
         .iter()
@@ -97,10 +76,11 @@ fn notes(engine_config: &Descriptor) -> Result<Vec<Note>> {
 }
 
 impl Plan {
-    fn new(handle: sys::cudnnHandle_t, engine_config: &Descriptor) -> Result<Self> {
+    /// The plan of an engine, which may refuse, since it knows the GPU only now.
+    pub(super) fn new(handle: sys::cudnnHandle_t, engine: &Descriptor) -> Result<Self> {
         let plan = Descriptor::new(Kind::CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR)?
             .with(Name::CUDNN_ATTR_EXECUTION_PLAN_HANDLE, &[Handle(handle)])?
-            .with_all(Name::CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, &[engine_config])?
+            .with_all(Name::CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, &[engine])?
             .finalized()?;
         let bytes: Vec<i64> = plan.read(Name::CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, 1)?;
         let workspace = bytes.first().map_or(Ok(0), |bytes| usize::try_from(*bytes))?;
