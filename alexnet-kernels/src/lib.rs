@@ -27,10 +27,11 @@ pub use ops::response_norm::{lrn::Lrn, map_norm::MapNorm};
 // What a layer does in the same pass over memory as its own work.
 pub use ops::fusion::{Epilogue, InputGrad, LayerGrads};
 
-// The two ends of a network, and the update.
+// The two ends of a network, the layout of its images on a GPU, and the update.
 pub use ops::cross_entropy::{cross_entropy, cross_entropy_with_grad};
 pub use ops::input::{Input, window::Window, window::Windows};
 pub use ops::sgd::rule::Sgd;
+pub use ops::space_to_depth::SpaceToDepth;
 
 // Devices, and the way of a batch to one of them.
 pub use device::choice::{Choice, Way};
@@ -63,7 +64,7 @@ pub mod reference {
     pub use crate::ops::{
         activation::reference::*, conv2d::reference::*, cross_entropy::reference::*,
         dropout::reference::*, input::reference::*, linear::reference::*, max_pool::reference::*,
-        response_norm::reference::*, sgd::reference::*,
+        response_norm::reference::*, sgd::reference::*, space_to_depth::reference::*,
     };
 }
 
@@ -75,7 +76,7 @@ pub mod launch {
     pub use crate::ops::{
         activation::launch::*, bias::launch::*, conv2d::launch::*, cross_entropy::launch::*,
         dropout::launch::*, input::launch::*, max_pool::launch::*, response_norm::launch::*,
-        sgd::launch::*,
+        sgd::launch::*, space_to_depth::launch::*,
     };
 }
 

@@ -76,7 +76,7 @@ impl InputStage {
     /// The network's input `(B, 3, h, w)` for a batch that was sent.
     pub(crate) fn images(&self, batch: &DeviceBatch, divisor: f32) -> Result<Tensor> {
         let (scale, output) = (self.scale.map(|s| s / divisor), self.compute.activations());
-        let input = Input { scale, output };
+        let input = Input { scale, output, blocks: None };
         if self.aligned {
             return input.forward_aligned(&batch.pixels, &self.mean, &batch.windows, &batch.shift);
         }

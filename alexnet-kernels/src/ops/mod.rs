@@ -12,3 +12,4 @@ pub(crate) mod linear;
 pub(crate) mod max_pool;
 pub(crate) mod response_norm;
 pub(crate) mod sgd;
+pub(crate) mod space_to_depth;

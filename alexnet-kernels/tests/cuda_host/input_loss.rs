@@ -1,7 +1,7 @@
 //! Both ends of a network: the input, with its two kinds of mean, and the loss.
 
-use alexnet_kernels::launch::{self, Storage};
-use alexnet_kernels::{Input, Window, Windows, reference};
+use alexnet_kernels::launch::{self, InputSizes, Storage};
+use alexnet_kernels::{Input, SpaceToDepth, Window, Windows, reference};
 use candle_core::{Device, Result, Tensor};
 
 use crate::kernels::run;
@@ -15,6 +15,11 @@ fn input() -> Result<()> {
         let floats = h * w * 3;
         let pixels: Vec<u8> = (0..b * floats).map(|_| random.word() as u8).collect();
         let op = Input::new([0.5, 1.0, 0.25]);
+        let (side, top, left) =
+            (random.pick(&[1, 2, 4]), random.size(0, 2), random.pick(&[0, 1, 4]));
+        let (rows, columns) = (random.size(1, 3), random.size(1, 3));
+        let blocks = SpaceToDepth { side, top, left, rows, columns };
+        let layouts = [None, Some(blocks)];
         let shift = random.floats(b * 3);
         let cpu_pixels = Tensor::from_slice(&pixels, (b, h, w, 3), &Device::Cpu)?;
         let (exact_shift, as_floats) =
@@ -35,10 +40,15 @@ fn input() -> Result<()> {
                 &plain(&exact_shift, &[b, 3]),
             );
             let mean = Memory::of(&mean, Storage::F32, shifted);
-            let mut y = Memory::uninit(storage, b * floats, shifted);
-            let spans = [pixels.span(), mean.span(), shift.span(), y.span()];
-            run(&[launch::input(storage, spans, floats, op.scale)?], &mut [&mut y]);
-            assert_close("y", &y, &exact(&want), tolerance(storage));
+            for blocks in layouts {
+                let in_blocks = |blocks| reference::space_to_depth(&blocks, &want);
+                let want = exact(&blocks.map_or(want.clone(), in_blocks));
+                let mut y = Memory::uninit(storage, want.len(), shifted);
+                let spans = [pixels.span(), mean.span(), shift.span(), y.span()];
+                let sizes = InputSizes { size: (h, w), blocks };
+                run(&[launch::input(storage, spans, sizes, op.scale)?], &mut [&mut y]);
+                assert_close("y", &y, &want, tolerance(storage));
+            }
         }
 
         let (rows, columns) = (h + random.size(0, 4), w + random.size(0, 4));
@@ -50,21 +60,22 @@ fn input() -> Result<()> {
         };
         let windows: Vec<Window> = (0..b).map(|_| window()).collect();
         let cpu_mean = Tensor::from_slice(&mean, (rows, columns, 3), &Device::Cpu)?;
-        let want = op.forward_aligned(
-            &cpu_pixels,
-            &cpu_mean,
-            &Windows::new(&windows, &Device::Cpu)?,
-            &cpu_shift,
-        )?;
+        let cpu_windows = Windows::new(&windows, &Device::Cpu)?;
         let words: Vec<u32> =
             windows.iter().flat_map(|v| [v.top as u32, v.left as u32, u32::from(v.flip)]).collect();
         let (mean, words) =
             (Memory::of(&mean, Storage::F32, shifted), Memory::words(&words, shifted));
-        let mut y = Memory::uninit(storage, b * floats, shifted);
-        let spans = [pixels.span(), mean.span(), words.span(), shift.span(), y.span()];
-        let launch = launch::input_aligned(storage, spans, (h, w), columns, op.scale)?;
-        run(&[launch], &mut [&mut y]);
-        assert_close("aligned y", &y, &values(&want)?, tolerance(storage));
+        for blocks in layouts {
+            let op = Input { blocks, ..op };
+            let want = op.forward_aligned(&cpu_pixels, &cpu_mean, &cpu_windows, &cpu_shift)?;
+            let want = values(&want)?;
+            let mut y = Memory::uninit(storage, want.len(), shifted);
+            let spans = [pixels.span(), mean.span(), words.span(), shift.span(), y.span()];
+            let sizes = InputSizes { size: (h, w), blocks };
+            let launch = launch::input_aligned(storage, spans, sizes, columns, op.scale)?;
+            run(&[launch], &mut [&mut y]);
+            assert_close("aligned y", &y, &want, tolerance(storage));
+        }
         Ok(())
     })
 }

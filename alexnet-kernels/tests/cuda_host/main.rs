@@ -11,6 +11,7 @@
 #![allow(clippy::print_stdout)] // a test that is skipped says so
 
 mod bias_sgd;
+mod blocks_groups;
 mod elementwise;
 mod input_loss;
 mod kernels;

@@ -28,7 +28,8 @@ fn input(test: &mut Comparisons<'_>, batch: usize, [h, w]: [usize; 2]) -> Result
     let whole = [h + 2, w + 3, 3];
     let (whole_mean, whole_exact) =
         test.f32(&Array::random(&whole, 19).map(|x| 128.0 + 100.0 * x))?;
-    let op = Input { scale: [1.0, 0.5, 2.0], output: test.compute.activations() };
+    let (scale, output) = ([1.0, 0.5, 2.0], test.compute.activations());
+    let op = Input { scale, output, blocks: None };
     for round in 0..3 {
         let pixels =
             Array::random(&[batch, h, w, 3], 21 + round).map(|x| (127.5 + 127.5 * x).round());

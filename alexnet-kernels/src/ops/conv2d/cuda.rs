@@ -1,7 +1,7 @@
 //! Convolution on GPUs: cuDNN's passes and what follows them, over inputs as cuDNN takes them.
 //!
 //! cuDNN is fast over channels in multiples of 8 and pads opposite sides alike. So a strided
-//! convolution over few channels runs over blocks of pixels (`space_to_depth.rs`), and any other
+//! convolution over few channels runs over blocks of pixels (`over_blocks.rs`), and any other
 //! with padding of one side over a copy of the input that has its padding already.
 
 use candle_core::{DType, Result};
@@ -9,14 +9,15 @@ use candle_core::{DType, Result};
 use super::config::Padding;
 use super::cudnn::{After, Job, Operands, Pass, convolve};
 use super::geometry::Geometry;
-use super::launch::{self, BlockSizes, KernelBlocks};
-use super::space_to_depth::{Input, SpaceToDepth};
+use super::launch::{self, KernelBlocks};
+use super::over_blocks::{Input, OverBlocks};
 use crate::cuda::gpu::{Gpu, Reading, Uninit, same};
 use crate::cuda::launch::{MapSize, Span, Storage};
 use crate::op;
 use crate::ops::activation::launch::zero_where_not_positive;
 use crate::ops::bias::cuda::column_sums;
 use crate::ops::fusion::Epilogue;
+use crate::ops::space_to_depth::cuda::space_to_depth;
 
 /// The input, `w` (O, kH, kW, C/groups), both f32 or both bf16, and `bias` (O) f32 to `y` (B, H',
 /// W', O) with its epilogue; with `keep` also the blocks, if they were made here.
@@ -110,7 +111,7 @@ struct Taken {
     /// What cuDNN convolves.
     geometry: Geometry,
     /// The blocks, if it is in blocks.
-    blocks: Option<SpaceToDepth>,
+    blocks: Option<OverBlocks>,
     x: Span,
     /// The memory of `x`, if it is a copy.
     memory: Option<Uninit>,
@@ -125,43 +126,24 @@ impl Taken {
                 return Ok(Self { geometry, blocks, x: x.span, memory: None });
             }
         };
-        let copy = |geometry: Geometry, blocks, write: &dyn Fn(Span) -> Result<()>| {
-            let memory = gpu.uninit(x.storage, geometry.input_shape())?;
-            write(memory.span)?;
+        let copied = |geometry, blocks, memory: Uninit| {
             Ok(Self { geometry, blocks, x: memory.span, memory: Some(memory) })
         };
-        if let Some(blocks) = SpaceToDepth::of(g).filter(SpaceToDepth::pays_on_gpu) {
-            return copy(blocks.plain, Some(blocks), &|to| {
-                let size = of_images(g, &blocks);
-                gpu.run(&launch::space_to_depth(x.storage, &size, [x.span, to])?)
-            });
+        if let Some(blocks) = OverBlocks::of(g).filter(OverBlocks::pays_on_gpu) {
+            let images = (g.batch, map_size(g));
+            let memory = space_to_depth(gpu, &blocks.of_images(g), images, x)?;
+            return copied(blocks.plain, Some(blocks), memory);
         }
         if let Some(over) = over_padded_input(g) {
-            let write = |to| pad(gpu, x.storage, [x.span, to], [g, &over], g.padding, 1);
-            return copy(over, None, &write);
+            let memory = gpu.uninit(x.storage, over.input_shape())?;
+            pad(gpu, x.storage, [x.span, memory.span], [g, &over], g.padding, 1)?;
+            return copied(over, None, memory);
         }
         Ok(Self { geometry: *g, blocks: None, x: x.span, memory: None })
     }
 }
 
-impl SpaceToDepth {
-    /// Whether tensor cores take the blocks as they are, but not the pixels.
-    fn pays_on_gpu(&self) -> bool {
-        !self.channels.is_multiple_of(8) && self.plain.channels.is_multiple_of(8)
-    }
-}
-
-fn of_images(g: &Geometry, blocks: &SpaceToDepth) -> BlockSizes {
-    BlockSizes {
-        batch: g.batch,
-        image: map_size(g),
-        blocks: blocks.plain.input,
-        side: blocks.side,
-        padding: (g.padding.top, g.padding.left),
-    }
-}
-
-fn of_kernel(blocks: &SpaceToDepth) -> KernelBlocks {
+fn of_kernel(blocks: &OverBlocks) -> KernelBlocks {
     let ((height, width), channels) = (blocks.kernel, blocks.channels);
     KernelBlocks {
         outputs: blocks.plain.out_channels,

@@ -1,5 +1,5 @@
 //! The launches around cuDNN's convolutions: padding, which cuDNN gives opposite sides alike and the
-//! original network does not; space-to-depth; weights in groups.
+//! original network does not; weights over blocks; weights in groups.
 #![allow(clippy::missing_errors_doc)] // `cuda/launch.rs` says what is refused
 
 use candle_core::Result;
@@ -28,43 +28,6 @@ pub fn pad(
     Ok(launch.offsets(&[top, left]))
 }
 
-/// The images of a strided convolution and how they lie in blocks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BlockSizes {
-    /// Images.
-    pub batch: usize,
-    /// The size of an image.
-    pub image: MapSize,
-    /// Rows and columns of blocks.
-    pub blocks: (usize, usize),
-    /// Pixels of a side of a block: the stride.
-    pub side: usize,
-    /// Rows of zeros above the image, and columns to its left.
-    pub padding: (usize, usize),
-}
-
-/// Images `(B, H, W, C)` and their padding to blocks `(B, rows, columns, side · side · C)`.
-pub fn space_to_depth(
-    storage: Storage,
-    size: &BlockSizes,
-    [from, to]: [Span; 2],
-) -> Result<Launch> {
-    let BlockSizes { batch, image, blocks: (rows, columns), side, padding: (top, left) } = *size;
-    let MapSize { height, width: columns_of_image, channels } = image;
-    from.check("space to depth: the images", batch * image.elements())?;
-    let elements = batch * rows * columns * side * side * channels;
-    to.check("space to depth: the blocks", elements)?;
-    // A vector lies inside a line of a block, and inside the image or outside.
-    let bytes = storage.bytes();
-    let spans = [(from, bytes), (to, bytes)];
-    let fits = |row: usize| width(4, row * channels, &spans) == 4;
-    let vector = if [side, columns_of_image, left].into_iter().all(fits) { 4 } else { 1 };
-    let kernel = format!("space_to_depth_{}_v{vector}", storage.name());
-    let launch = Launch::each("space_to_depth", kernel, &[from, to], elements / vector)?;
-    let launch = launch.sizes(&[height, columns_of_image, channels, rows, columns, side])?;
-    Ok(launch.offsets(&[top as i32, left as i32]))
-}
-
 /// A kernel and its blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KernelBlocks {
@@ -82,7 +45,7 @@ impl KernelBlocks {
     fn launch(self, storage: Storage, name: &str, spans: [Span; 2], to: usize) -> Result<Launch> {
         let Self { kernel: MapSize { height, width, channels }, blocks, side, .. } = self;
         let launch =
-            Launch::each("space_to_depth", format!("{name}_{}", storage.name()), &spans, to)?;
+            Launch::each("depth_weights", format!("{name}_{}", storage.name()), &spans, to)?;
         launch.sizes(&[height, width, channels, blocks.0, blocks.1, side])
     }
 

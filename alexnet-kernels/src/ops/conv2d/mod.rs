@@ -36,8 +36,8 @@ mod epilogue;
 mod geometry;
 mod input_grad;
 pub(crate) mod launch;
+mod over_blocks;
 pub(crate) mod reference;
-mod space_to_depth;
 mod weight_grad;
 mod winograd;
 
@@ -45,8 +45,9 @@ use candle_core::{Module, Result, Tensor, bail};
 
 use self::config::Conv2dConfig;
 use self::cpu::convolve;
+use self::geometry::Geometry;
 use self::input_grad::InputGradient;
-use self::space_to_depth::Input;
+use self::over_blocks::{Input, OverBlocks};
 use self::weight_grad::WeightGrad;
 use crate::check::{check_shape, dims};
 use crate::layout::{nchw, nhwc};
@@ -54,6 +55,7 @@ use crate::op::{self, Apply, Op, produce};
 use crate::ops::activation::through;
 use crate::ops::bias::bias_or_zeros;
 use crate::ops::fusion::{Epilogue, InputGrad, LayerGrads};
+use crate::ops::space_to_depth::SpaceToDepth;
 
 /// A convolution with its weights `(O, C/groups, kH, kW)` and its bias `(O)`.
 ///
@@ -136,6 +138,20 @@ impl Conv2d {
             weight: nchw(&grads.weight)?,
             bias: grads.bias,
         })
+    }
+
+    /// The blocks of pixels that a GPU makes of images of a height and a width before it convolves
+    /// them; `None` where it takes the pixels. Images that are in these blocks already, by
+    /// [`Input`](crate::Input) or [`SpaceToDepth`], are taken as they are, on any device.
+    ///
+    /// # Errors
+    ///
+    /// Images that are smaller than the kernel.
+    pub fn blocks_on_gpu(&self, (h, w): (usize, usize)) -> Result<Option<SpaceToDepth>> {
+        let weight @ (_, channels, ..) = self.weight.dims4()?;
+        let g = Geometry::new(&self.config, [1, channels * self.config.groups, h, w], weight)?;
+        let blocks = OverBlocks::of(&g).filter(OverBlocks::pays_on_gpu);
+        Ok(blocks.map(|blocks| blocks.of_images(&g)))
     }
 
     fn input(&self, x: &Tensor) -> Result<Input> {

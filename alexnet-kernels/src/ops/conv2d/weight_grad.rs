@@ -22,7 +22,7 @@ use pulp::Simd;
 use rayon::prelude::*;
 
 use super::geometry::Geometry;
-use super::space_to_depth::Input;
+use super::over_blocks::Input;
 use super::winograd::strided::Strided;
 use super::winograd::tiling::Tiling;
 use super::winograd::weight_grad as winograd;

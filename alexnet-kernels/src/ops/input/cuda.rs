@@ -3,7 +3,7 @@
 use candle_core::{DType, Result, bail};
 
 use super::Input;
-use super::launch;
+use super::launch::{self, InputSizes};
 use super::window::Windows;
 use crate::cuda::gpu::Gpu;
 use crate::cuda::launch::Storage;
@@ -12,18 +12,23 @@ use crate::op;
 /// Pixels (B, H, W, 3), a mean and shifts to activations; with windows the mean is that of whole
 /// images.
 pub(super) fn input(
-    Input { scale, output }: Input,
+    Input { scale, output, blocks }: Input,
     windows: Option<&Windows>,
     [pixels, mean, shift]: op::CudaInputs<'_, 3>,
 ) -> Result<op::CudaOutputs> {
-    let ((_, h, w, c), shape) = (pixels.shape().dims4()?, pixels.shape());
+    let (batch, h, w, channels) = pixels.shape().dims4()?;
+    let sizes = InputSizes { size: (h, w), blocks };
+    let shape = blocks.map_or((batch, h, w, channels), |blocks| {
+        let [_, depth, rows, columns] = blocks.shape(batch, channels);
+        (batch, rows, columns, depth)
+    });
     let (gpu, storage) = (Gpu::of(pixels.storage), Storage::of(output)?);
     let of_mean = mean.shape();
     let [mean, shift] = [gpu.read_as(DType::F32, &mean)?, gpu.read_as(DType::F32, &shift)?];
     let pixels = gpu.read_as(DType::U8, &pixels)?;
     let Some(windows) = windows else {
         return gpu.produce(storage, shape, |y| {
-            gpu.run(&launch::input(storage, [pixels, mean, shift, y], h * w * c, scale)?)
+            gpu.run(&launch::input(storage, [pixels, mean, shift, y], sizes, scale)?)
         });
     };
     let Some(words) = &windows.on_gpu else { bail!("input: the windows are not on the GPU") };
@@ -33,6 +38,6 @@ pub(super) fn input(
     let (_, columns, _) = of_mean.dims3()?;
     gpu.produce(storage, shape, |y| {
         let spans = [pixels, mean, windows, shift, y];
-        gpu.run(&launch::input_aligned(storage, spans, (h, w), columns, scale)?)
+        gpu.run(&launch::input_aligned(storage, spans, sizes, columns, scale)?)
     })
 }

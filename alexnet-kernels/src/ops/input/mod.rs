@@ -9,8 +9,8 @@
 //! ```
 //!
 //! Shapes: pixels `(B, H, W, 3)` u8; mean `(H, W, 3)`, `(3)`, or with windows `(H', W', 3)`; shift
-//! `(B, 3)`, both f32; `y` is `(B, 3, H, W)` f32 (on GPUs also bf16), channels-last in memory.
-//! There is no gradient.
+//! `(B, 3)`, both f32; `y` is `(B, 3, H, W)` f32 (on GPUs also bf16), channels-last in memory, or
+//! in blocks of pixels (`../space_to_depth`). There is no gradient.
 //! Units: pixels, mean and shift in 0–255; with scale 1 so is `y`.
 //! Errors: other shapes or dtypes, no elements, windows that leave the mean.
 //! Source: Krizhevsky, Sutskever, Hinton 2012, §2 (the mean is subtracted before the crop, as in
@@ -27,9 +27,12 @@ use rayon::prelude::*;
 
 use self::window::{Window, Windows};
 use crate::check::{check_shape, is_stored};
+use crate::cpu::scratch::Scratch;
 use crate::cpu::simd::vectorized;
+use crate::cuda::launch::MapSize;
 use crate::layout::nchw;
 use crate::op::{self, Apply, Op, produce};
+use crate::ops::space_to_depth::SpaceToDepth;
 
 /// The input layer.
 ///
@@ -50,15 +53,19 @@ pub struct Input {
     pub scale: [f32; 3],
     /// The dtype of `y`: f32, on a GPU also bf16.
     pub output: DType,
+    /// The blocks of pixels in which `y` lies; `None` for pixels. What a network's first layer takes
+    /// is said by [`Conv2d::blocks_on_gpu`](crate::Conv2d::blocks_on_gpu).
+    pub blocks: Option<SpaceToDepth>,
 }
 
 impl Input {
-    /// The layer with an output in f32.
+    /// The layer with an output in f32, in pixels.
     pub const fn new(scale: [f32; 3]) -> Self {
-        Self { scale, output: DType::F32 }
+        Self { scale, output: DType::F32, blocks: None }
     }
 
-    /// Pixels `(B, H, W, 3)` u8, mean `(H, W, 3)` or `(3)`, shift `(B, 3)` to `(B, 3, H, W)`.
+    /// Pixels `(B, H, W, 3)` u8, mean `(H, W, 3)` or `(3)`, shift `(B, 3)` to `(B, 3, H, W)`, or to
+    /// blocks.
     ///
     /// # Errors
     ///
@@ -132,7 +139,7 @@ impl Input {
     }
 }
 
-/// `(pixels, mean, shift) → y` (B, H, W, 3).
+/// `(pixels, mean, shift) → y` (B, H, W, 3), or in blocks.
 struct Normalize {
     input: Input,
     /// Where in the mean the crops are; `None` for a mean of the crops' size, or of one pixel.
@@ -144,7 +151,7 @@ impl Op<3> for Normalize {
 
     fn cpu(&self, inputs: op::CpuInputs<'_, 3>) -> Result<op::CpuOutputs> {
         let [pixels, mean, shift] = inputs;
-        let (shape, (_, h, w, _)) = (pixels.shape(), pixels.shape().dims4()?);
+        let (shape, (batch, h, w, _)) = (pixels.shape(), pixels.shape().dims4()?);
         // A mean of one pixel is repeated to a row of a crop, which is the mean of all rows.
         let (rows, columns) =
             mean.shape().dims3().map_or((1, w), |(rows, columns, _)| (rows, columns));
@@ -153,7 +160,7 @@ impl Op<3> for Normalize {
         let repeated = (mean.len() == 3).then(|| mean.repeat(w));
         let mean = repeated.as_deref().unwrap_or(mean);
         let row = w * 3;
-        produce(shape, |y| {
+        let normalize = |y: &mut [f32]| {
             let images = y.par_chunks_mut(h * row).zip(pixels.par_chunks(h * row));
             images.zip(shift.par_chunks(3)).enumerate().for_each(
                 |(image, ((y, pixels), shift))| {
@@ -179,6 +186,19 @@ impl Op<3> for Normalize {
                     });
                 },
             );
+        };
+        let Some(blocks) = &self.input.blocks else {
+            return produce(shape, |y| {
+                normalize(y);
+                Ok(())
+            });
+        };
+        // SAFETY: `normalize` writes all of it.
+        let mut in_pixels = unsafe { Scratch::uninit(shape.elem_count())? };
+        normalize(&mut in_pixels);
+        let [_, depth, rows, columns] = blocks.shape(batch, 3);
+        produce((batch, rows, columns, depth), |y| {
+            blocks.rearrange(MapSize { height: h, width: w, channels: 3 }, &in_pixels, y);
             Ok(())
         })
     }

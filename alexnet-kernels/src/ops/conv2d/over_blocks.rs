@@ -1,26 +1,23 @@
-//! Space-to-depth: a strided convolution as one with stride 1, by making channels of the pixels of
-//! each stride × stride block.
+//! A strided convolution as one with stride 1 over blocks of stride × stride pixels.
 //!
 //! ```text
-//! x′[b, (dy·s + dx)·C + c, h, w] = x[b, c, h·s + dy − top, w·s + dx − left]     0 outside the map
-//! w′[o, (dy·s + dx)·C + c, i, j] = w[o, c, i·s + dy, j·s + dx]                  0 outside the kernel
+//! w′[o, (dy·s + dx)·C + c, i, j] = w[o, c, i·s + dy, j·s + dx]      0 outside the kernel
 //! ```
 //!
-//! The first layer, a kernel of 11 with stride 4 over 3 channels, becomes a kernel of 3 with stride
-//! 1 over 48 channels. A fifth of its weights are zeros, but it can run by Winograd's transforms,
-//! and on the tensor cores of a GPU, which want channels in multiples of 8. The sums are the same
-//! to rounding. Padding becomes pixels of zeros.
+//! The images' blocks are those of `../space_to_depth`. The first layer, a kernel of 11 with stride
+//! 4 over 3 channels, becomes a kernel of 3 with stride 1 over 48 channels. A fifth of its weights
+//! are zeros, but it can run by Winograd's transforms, and on the tensor cores of a GPU, which take
+//! channels in multiples of 8. The sums are the same to rounding. Padding becomes pixels of zeros.
 
 use candle_core::{Result, Shape, bail};
-use rayon::prelude::*;
 
 use super::config::{Conv2dConfig, Padding};
 use super::geometry::Geometry;
-use crate::cpu::scratch::Scratch;
+use crate::ops::space_to_depth::SpaceToDepth;
 
 /// A strided convolution, and the one with stride 1 over blocks that computes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct SpaceToDepth {
+pub(super) struct OverBlocks {
     /// The convolution over blocks.
     pub(super) plain: Geometry,
     /// Height and width of the strided kernel.
@@ -31,7 +28,7 @@ pub(super) struct SpaceToDepth {
     pub(super) side: usize,
 }
 
-impl SpaceToDepth {
+impl OverBlocks {
     /// The same convolution over blocks; `None` without a stride, and in groups.
     pub(super) fn of(g: &Geometry) -> Option<Self> {
         if g.stride == 1 || g.groups != 1 {
@@ -102,35 +99,16 @@ impl SpaceToDepth {
         }
     }
 
-    /// `x` (B, H, W, C), the input of `g`, and its padding as (B, H', W', stride, stride, C).
-    pub(super) fn space_to_depth(&self, g: &Geometry, x: &[f32]) -> Result<Scratch> {
-        let plain = &self.plain;
-        let (run, row) = (g.stride * g.channels, g.input.1 * g.channels);
-        // SAFETY: the loop below writes all of it.
-        let mut to = unsafe { Scratch::uninit(g.batch * plain.image())? };
-        let rows = to.par_chunks_mut(plain.input.1 * plain.channels).enumerate();
-        rows.for_each(|(number, to)| {
-            let (image, above) = (number / plain.input.0, number % plain.input.0);
-            let x = &x[image * g.image()..][..g.image()];
-            for phase in 0..g.stride {
-                let from = (above * g.stride + phase).wrapping_sub(g.padding.top);
-                let from = if from < g.input.0 { &x[from * row..][..row] } else { &[] };
-                for (column, to) in to.chunks_exact_mut(plain.channels).enumerate() {
-                    let to = &mut to[phase * run..][..run];
-                    let first = (column * run) as isize - (g.padding.left * g.channels) as isize;
-                    match usize::try_from(first).ok().and_then(|f| from.get(f..f + run)) {
-                        Some(from) => to.copy_from_slice(from),
-                        None => {
-                            for (at, to) in (first..).zip(to) {
-                                let value = usize::try_from(at).ok().and_then(|at| from.get(at));
-                                *to = value.copied().unwrap_or(0.0);
-                            }
-                        }
-                    }
-                }
-            }
-        });
-        Ok(to)
+    /// The blocks of the images that `g`, the strided convolution, reads.
+    pub(super) fn of_images(&self, g: &Geometry) -> SpaceToDepth {
+        let (rows, columns) = self.plain.input;
+        let (top, left) = (g.padding.top, g.padding.left);
+        SpaceToDepth { side: self.side, top, left, rows, columns }
+    }
+
+    /// Whether tensor cores take the blocks as they are, but not the pixels.
+    pub(super) fn pays_on_gpu(&self) -> bool {
+        !self.channels.is_multiple_of(8) && self.plain.channels.is_multiple_of(8)
     }
 }
 
@@ -140,7 +118,7 @@ pub(super) enum Input {
     /// (B, H, W, C).
     Pixels(Geometry),
     /// (B, rows, columns, s·s·C).
-    Blocks(SpaceToDepth),
+    Blocks(OverBlocks),
 }
 
 impl Input {
@@ -152,7 +130,7 @@ impl Input {
     ) -> Result<Self> {
         let side = config.stride;
         if side > 1 && config.groups == 1 && x[1] == side * side * weight.1 {
-            return SpaceToDepth::of_blocks(config, x, weight).map(Self::Blocks);
+            return OverBlocks::of_blocks(config, x, weight).map(Self::Blocks);
         }
         Geometry::new(config, x, weight).map(Self::Pixels)
     }
