@@ -1,7 +1,9 @@
 //! From the bytes of a batch to the network's input on a device.
 
 use alexnet_data::{Batch, View};
-use alexnet_kernels::{ComputeDevice, DeviceBatch, HostBatch, Input, Staging, Window};
+use alexnet_kernels::{
+    ComputeDevice, DeviceBatch, HostBatch, Input, SpaceToDepth, Staging, Window,
+};
 use candle_core::{Device, Result, Tensor};
 
 use crate::recipe::{InputRecipe, Mean};
@@ -12,6 +14,7 @@ pub struct InputStage {
     mean: Tensor,  // (h, w, 3); (H, W, 3) where the mean is aligned; or (3)
     aligned: bool, // whether the mean is as large as the stored images and follows the crop
     scale: [f32; 3],
+    blocks: Option<SpaceToDepth>, // those in which the images are to lie
     pub(crate) compute: ComputeDevice,
 }
 
@@ -42,8 +45,16 @@ impl InputStage {
             mean: mean.to_device(compute.device())?,
             aligned: recipe.mean == Mean::Aligned,
             scale: recipe.scale,
+            blocks: None,
             compute: compute.clone(),
         })
+    }
+
+    /// The same, of images in the blocks of pixels that
+    /// [`image_blocks`](alexnet_model::Network::image_blocks) of a network says.
+    #[must_use]
+    pub fn in_blocks(self, blocks: Option<SpaceToDepth>) -> Self {
+        Self { blocks, ..self }
     }
 
     /// The network's input `(B, 3, h, w)` for a batch in the host's memory. `divisor` is that of
@@ -73,10 +84,10 @@ impl InputStage {
         })
     }
 
-    /// The network's input `(B, 3, h, w)` for a batch that was sent.
+    /// The network's input `(B, 3, h, w)`, or in blocks, for a batch that was sent.
     pub(crate) fn images(&self, batch: &DeviceBatch, divisor: f32) -> Result<Tensor> {
         let (scale, output) = (self.scale.map(|s| s / divisor), self.compute.activations());
-        let input = Input { scale, output, blocks: None };
+        let input = Input { scale, output, blocks: self.blocks };
         if self.aligned {
             return input.forward_aligned(&batch.pixels, &self.mean, &batch.windows, &batch.shift);
         }

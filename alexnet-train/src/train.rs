@@ -51,8 +51,11 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluati
     let stored = [training.height(), training.width()];
     let [_, h, w] = config.network.input;
     let statistics = &data.manifest().statistics;
-    let input =
-        |compute| InputStage::new(&recipe.input, &statistics.mean_image, stored, [h, w], compute);
+    let blocks = network.image_blocks()?;
+    let input = |compute| {
+        let stage = InputStage::new(&recipe.input, &statistics.mean_image, stored, [h, w], compute);
+        stage.map(|stage| stage.in_blocks(blocks))
+    };
     let inputs = devices.iter().map(input).collect::<candle_core::Result<Vec<_>>>()?;
     let plan = |with_noise| {
         let augmentation = recipe.augmentation([h, w], with_noise);

@@ -10,7 +10,7 @@
 
 use alexnet_kernels::{
     Activation, Conv2d, Dropout, DropoutKey, DropoutMode, DropoutScale, DropoutSlice, Epilogue,
-    InputGrad, Linear, Lrn, MapNorm, MaxPool2d,
+    InputGrad, Linear, Lrn, MapNorm, MaxPool2d, SpaceToDepth,
 };
 use candle_core::{Module, Result, Tensor, bail};
 
@@ -232,6 +232,19 @@ impl FusedLayer {
             _ => Some(self.activation()?.backward(saved()?, dy)?),
         };
         Ok(LayerGradients { input: dx, parameters: None })
+    }
+
+    /// The blocks of pixels in which a GPU convolves images of a height and a width, if this layer is
+    /// a convolution that does so.
+    pub(super) fn image_blocks(
+        &self,
+        parameters: &[Parameter],
+        size: (usize, usize),
+    ) -> Result<Option<SpaceToDepth>> {
+        match self.kind {
+            LayerKind::Conv { .. } => self.conv2d(parameters)?.blocks_on_gpu(size),
+            _ => Ok(None),
+        }
     }
 
     fn epilogue(&self) -> Epilogue {

@@ -11,7 +11,7 @@ pub(crate) mod tower;
 
 use std::collections::HashMap;
 
-use alexnet_kernels::{Interconnect, enable_peer_access};
+use alexnet_kernels::{Interconnect, SpaceToDepth, enable_peer_access};
 use candle_core::{DType, Device, Error, Result, Tensor, bail};
 use candle_nn::VarBuilder;
 
@@ -137,6 +137,22 @@ impl Network {
     pub fn gathering_layers(&self) -> Vec<&str> {
         let gathering = self.towers[0].layers.iter().filter(|layer| layer.all_gather);
         gathering.map(|layer| layer.name.as_str()).collect()
+    }
+
+    /// The blocks of pixels in which the network's GPUs convolve images; `None` on the CPU, and for a
+    /// first layer that takes pixels. Images may be given in these blocks.
+    ///
+    /// # Errors
+    ///
+    /// A network whose first layer does not fit its input.
+    pub fn image_blocks(&self) -> Result<Option<SpaceToDepth>> {
+        let (tower, [_, h, w]) = (&self.towers[0], self.spec.input);
+        match tower.layers.first() {
+            Some(first) if !tower.device().is_cpu() => {
+                first.image_blocks(&tower.parameters, (h, w))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// How activations get from one device to another.

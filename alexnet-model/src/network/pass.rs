@@ -14,7 +14,8 @@ use super::fused_layer::{FusedLayer, Mode};
 use super::tape::{Tape, TowerTape};
 use super::tower::Tower;
 
-/// The images of a pass, `(B, C, H, W)`.
+/// The images of a pass, `(B, C, H, W)`, or in the blocks that
+/// [`image_blocks`](Network::image_blocks) says.
 #[derive(Debug, Clone, Copy)]
 pub enum Images<'a> {
     /// One tensor, of which each device gets a copy.
@@ -151,9 +152,10 @@ impl Network {
                 bail!("images for {} devices, but network `{name}` is on {devices}", images.len())
             }
         };
+        let blocks = self.image_blocks()?.map(|blocks| blocks.shape(0, input[0]));
         for images in &images {
             let (_, c, h, w) = images.dims4()?;
-            if [c, h, w] != input {
+            if [c, h, w] != input && blocks.is_none_or(|blocks| [0, c, h, w] != blocks) {
                 bail!("images are {:?}, but network `{name}` takes {input:?}", [c, h, w])
             }
         }

@@ -58,7 +58,11 @@ pub(super) fn feeding(trainer: &Trainer, threads: usize, count: usize) -> Result
     let (plan, steps) = (drawn.plan(batch)?, train.len() / batch); // whole batches only
     let recipe = InputRecipe { mean: Mean::CentreWindow, scale: [1.0; 3] };
     let size = [train.height(), train.width()];
-    let input = |compute| InputStage::new(&recipe, &statistics.mean_image, size, [h, w], compute);
+    let blocks = trainer.network.image_blocks()?;
+    let input = |compute| {
+        let stage = InputStage::new(&recipe, &statistics.mean_image, size, [h, w], compute);
+        stage.map(|stage| stage.in_blocks(blocks))
+    };
     let inputs = trainer.devices.iter().map(input).collect::<candle_core::Result<Vec<_>>>()?;
 
     let fill = |job: u64, batch: &mut Batch| {
