@@ -4,7 +4,7 @@
 mod common;
 
 use alexnet_kernels::reference::{self, Array};
-use alexnet_kernels::{Conv2d, Conv2dConfig, InputGrad, Padding, conv2d};
+use alexnet_kernels::{Conv2d, Conv2dConfig, Epilogue, InputGrad, Padding, conv2d};
 use candle_core::{DType, Device, Module, Result, Tensor};
 use common::refusal;
 use common::{TOLERANCE, all, assert_close, assert_same_on_all_thread_counts, cases, check, flat};
@@ -62,6 +62,48 @@ fn matches_reference(device: &Device) -> Result<()> {
 }
 
 on_every_device!(matches_reference);
+
+/// `(B, C, H, W)` as `(G·B, C/G, H, W)`: the maps of each group by themselves.
+fn groups_apart(x: &Tensor, groups: usize) -> Result<Tensor> {
+    Tensor::cat(&x.chunk(groups, 1)?, 0)
+}
+
+/// Groups apart give what groups in one map give: the same sums, so the same bits on the CPU.
+#[test]
+fn groups_that_lie_apart() -> Result<()> {
+    for (groups, batch, kernel) in [(2, 3, 5), (3, 1, 3), (2, 2, 1)] {
+        let config = Conv2dConfig { padding: Padding::same(kernel / 2), groups, ..PLAIN };
+        let x = [batch, 2 * groups, 6, 5];
+        let inputs = inputs(x, [3 * groups, 2, kernel, kernel]);
+        let [x, weight, bias] = <[Tensor; 3]>::try_from(tensors(&inputs)?).unwrap();
+        let conv = Conv2d::new(weight, bias, config)?;
+        let apart = conv.clone().apart();
+        let y = conv.forward_fused(&x, Epilogue::Relu)?;
+        let x_apart = groups_apart(&x, groups)?;
+        let y_apart = apart.forward_fused(&x_apart, Epilogue::Relu)?;
+        assert_eq!(flat(&y_apart)?, flat(&groups_apart(&y, groups)?)?);
+        let dy = Array::random(y.dims(), 5).tensor(&Device::Cpu)?;
+        let want = conv.backward(&x, &dy, InputGrad::ThroughRelu)?;
+        let got = apart.backward(&x_apart, &groups_apart(&dy, groups)?, InputGrad::ThroughRelu)?;
+        let [want_dx, got_dx] = [want.input, got.input].map(Option::unwrap);
+        assert_eq!(flat(&got_dx)?, flat(&groups_apart(&want_dx, groups)?)?);
+        let tolerance = TOLERANCE; // sums over tasks are cut by the number of groups
+        assert_close("dw", &got.weight, &Array::of(&want.weight)?, tolerance)?;
+        assert_close("db", &got.bias, &Array::of(&want.bias)?, tolerance)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn refuses_groups_apart_that_do_not_divide() -> Result<()> {
+    let config = Conv2dConfig { groups: 2, ..PLAIN };
+    let [x, weight, bias] =
+        <[Tensor; 3]>::try_from(tensors(&inputs([3, 2, 4, 4], [2, 2, 1, 1]))?).unwrap();
+    let conv = Conv2d::new(weight, bias, config)?.apart();
+    let refused = refusal(conv.forward(&x));
+    assert!(refused.contains("3 maps and 2 channels are not those of 2 groups"), "{refused}");
+    Ok(())
+}
 
 proptest! {
     #![proptest_config(cases(24))]

@@ -72,6 +72,13 @@ pub struct Span {
 }
 
 impl Span {
+    /// Part `number` of so many equal parts; an element has so many bytes.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn part(self, number: usize, parts: usize, bytes: usize) -> Self {
+        let length = self.length / parts as u64;
+        Self { address: self.address + number as u64 * length * bytes as u64, length }
+    }
+
     /// Refuses a length other than `expected`, with which a kernel would leave the buffer.
     pub(crate) fn check(self, what: &str, expected: usize) -> Result<()> {
         if self.length != expected as u64 {

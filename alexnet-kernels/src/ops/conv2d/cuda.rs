@@ -4,13 +4,14 @@
 //! convolution over few channels runs over blocks of pixels (`over_blocks.rs`), and any other
 //! with padding of one side over a copy of the input that has its padding already.
 
-use candle_core::{DType, Result};
+use candle_core::{DType, Result, bail};
 
 use super::config::Padding;
 use super::cudnn::{After, Job, Operands, Pass, convolve};
 use super::geometry::Geometry;
+use super::input::Input;
 use super::launch::{self, KernelBlocks};
-use super::over_blocks::{Input, OverBlocks};
+use super::over_blocks::OverBlocks;
 use crate::cuda::gpu::{Gpu, Reading, Uninit, same};
 use crate::cuda::launch::{MapSize, Span, Storage};
 use crate::op;
@@ -44,9 +45,9 @@ pub(super) fn forward(
         None => None,
     };
     let w = in_blocks.as_ref().map_or(w.span, |weights| weights.span);
-    let y = gpu.produce(storage, geometry.output_shape(), |y| {
+    let y = gpu.produce(storage, input.output_shape(), |y| {
         let job = Job { geometry, storage, pass: Pass::Forward, after };
-        convolve(&gpu, &job, &Operands { x, w, y, extra: Some(bias) })
+        convolve_parts(&gpu, &job, &Operands { x, w, y, extra: Some(bias) }, input.parts())
     })?;
     Ok(match memory {
         Some(memory) if keep && blocks.is_some() => y.and(memory.output()),
@@ -56,7 +57,7 @@ pub(super) fn forward(
 
 /// `dy` (B, H', W', O) and `w` to `dx` (B, H, W, C); through a ReLU, 0 where `x` is not above 0.
 pub(super) fn input_grad(
-    g: &Geometry,
+    input: &Input,
     [dy, w, x]: op::CudaInputs<'_, 3>,
     through_relu: bool,
 ) -> Result<op::CudaOutputs> {
@@ -65,14 +66,18 @@ pub(super) fn input_grad(
     let storage = same("the weights", dy.storage, w.storage)?;
     let job = |geometry, after| Job { geometry, storage, pass: Pass::Data, after };
     let with = |x, extra| Operands { x, w: w.span, y: dy.span, extra };
-    gpu.produce(storage, g.input_shape(), |dx| {
+    let (g, parts) = (input.convolved(), input.parts());
+    gpu.produce(storage, input.input_shape(), |dx| {
         let rectified = through_relu.then_some(x.span);
         if through_relu {
             same("the input", storage, x.storage)?;
         }
-        let Some(over) = over_padded_input(g) else {
-            let after = if through_relu { After::ZeroWhereNotPositive } else { After::Nothing };
-            return convolve(&gpu, &job(*g, after), &with(dx, rectified));
+        let over = match over_padded_input(g) {
+            Some(over) if parts == 1 => over,
+            _ => {
+                let after = if through_relu { After::ZeroWhereNotPositive } else { After::Nothing };
+                return convolve_parts(&gpu, &job(*g, after), &with(dx, rectified), parts);
+            }
         };
         let padded = gpu.uninit(storage, over.input_shape())?;
         convolve(&gpu, &job(over, After::Nothing), &with(padded.span, None))?;
@@ -94,7 +99,8 @@ pub(super) fn weight_grad(
     let storage = same("the gradient", x.storage, dy.storage)?;
     let Taken { geometry, blocks, x, memory: _memory } = Taken::new(&gpu, input, &x)?;
     let job = Job { geometry, storage, pass: Pass::Filter, after: After::Nothing };
-    let run = |w| convolve(&gpu, &job, &Operands { x, w, y: dy.span, extra: None });
+    let parts = input.parts();
+    let run = |w| convolve_parts(&gpu, &job, &Operands { x, w, y: dy.span, extra: None }, parts);
     let dw = gpu.produce(storage, input.weight_shape(), |dw| match &blocks {
         None => run(dw),
         Some(blocks) => {
@@ -103,7 +109,22 @@ pub(super) fn weight_grad(
             gpu.run(&launch::weights_from_depth(storage, of_kernel(blocks), [all.span, dw])?)
         }
     })?;
-    Ok(dw.and(column_sums(&gpu, &dy, geometry.out_channels)?))
+    Ok(dw.and(column_sums(&gpu, &dy, geometry.out_channels, parts)?))
+}
+
+/// Runs a job over each of equal parts of all operands.
+fn convolve_parts(gpu: &Gpu, job: &Job, operands: &Operands, parts: usize) -> Result<()> {
+    let bytes = job.storage.bytes();
+    let of_extra = match job.after {
+        After::ZeroWhereNotPositive => bytes,
+        _ => size_of::<f32>(), // a bias
+    };
+    (0..parts).try_for_each(|number| {
+        let part = |span: Span, bytes: usize| span.part(number, parts, bytes);
+        let [x, w, y] = [operands.x, operands.w, operands.y].map(|span| part(span, bytes));
+        let extra = operands.extra.map(|span| part(span, of_extra));
+        convolve(gpu, job, &Operands { x, w, y, extra })
+    })
 }
 
 /// An input as cuDNN takes it.
@@ -125,6 +146,10 @@ impl Taken {
                 let (geometry, blocks) = (blocks.plain, Some(*blocks));
                 return Ok(Self { geometry, blocks, x: x.span, memory: None });
             }
+            Input::Apart(g, _) if over_padded_input(g).is_none() => {
+                return Ok(Self { geometry: *g, blocks: None, x: x.span, memory: None });
+            }
+            Input::Apart(..) => bail!("conv2d: groups apart are padded alike on all sides"),
         };
         let copied = |geometry, blocks, memory: Uninit| {
             Ok(Self { geometry, blocks, x: memory.span, memory: Some(memory) })

@@ -46,11 +46,6 @@ impl Geometry {
         Shape::from((self.batch, self.input.0, self.input.1, self.channels))
     }
 
-    /// `(B, H', W', O)`.
-    pub(super) fn output_shape(&self) -> Shape {
-        Shape::from((self.batch, self.output.0, self.output.1, self.out_channels))
-    }
-
     /// `(O, kH, kW, C/groups)`.
     pub(super) fn weight_shape(&self) -> Shape {
         let (kernel_h, kernel_w) = self.kernel;

@@ -11,6 +11,7 @@ use super::config::Padding;
 use super::cpu::convolve;
 use super::epilogue::Epilogue;
 use super::geometry::Geometry;
+use super::input::{Input, equal, equal_mut};
 use crate::cpu::gemm::{Matrix, gemm};
 use crate::cpu::scratch::with_scratch;
 use crate::op::{self, Op, produce};
@@ -18,9 +19,10 @@ use crate::op::{self, Op, produce};
 /// The most floats of the patches that a GEMM gives at a time, about: 2 MiB.
 const PATCHES: usize = 512 * 1024;
 
-/// `(dy (B, H', W', O), w (O, kH, kW, C/groups), x (B, H, W, C)) → dx (B, H, W, C)`.
+/// `(dy (B, H', W', O), w (O, kH, kW, C/groups), x (B, H, W, C)) → dx (B, H, W, C)`, or all but `w`
+/// with the groups apart.
 pub(super) struct InputGradient {
-    pub(super) geometry: Geometry,
+    pub(super) input: Input,
     /// Whether `dx` is 0 where `x` is not above 0. Only then is `x` read.
     pub(super) through_relu: bool,
 }
@@ -29,28 +31,42 @@ impl Op<3> for InputGradient {
     const NAME: &'static str = "conv2d-input-gradient";
 
     fn cpu(&self, [dy, w, x]: op::CpuInputs<'_, 3>) -> Result<op::CpuOutputs> {
-        let (g, dy, w) = (&self.geometry, dy.values()?, w.values::<f32>()?);
-        let epilogue = match self.through_relu {
-            true => Epilogue::ThroughRelu(x.values()?),
-            false => Epilogue::None,
-        };
-        produce(g.input_shape(), |dx| {
-            if g.stride == 1 {
-                let rotated = rotated(g);
-                return convolve(&rotated, dy, |c, k| rotated_weight(g, w, c, k), epilogue, dx);
-            }
-            dx.par_chunks_mut(g.image()).enumerate().for_each(|(image, dx)| {
-                patches_to_image(g, dy, w, image, dx);
-                epilogue.apply(image * g.image(), dx);
-            });
-            Ok(())
+        let (g, parts) = (self.input.convolved(), self.input.parts());
+        let (dy, w, x) = (dy.values()?, w.values::<f32>()?, x.values()?);
+        produce(self.input.input_shape(), |dx| {
+            let operands = equal(dy, parts).zip(equal(w, parts)).zip(equal(x, parts));
+            equal_mut(dx, parts).zip(operands).try_for_each(|(dx, ((dy, w), x))| {
+                let epilogue = match self.through_relu {
+                    true => Epilogue::ThroughRelu(x),
+                    false => Epilogue::None,
+                };
+                input_gradient(g, [dy, w], epilogue, dx)
+            })
         })
     }
 
     #[cfg(feature = "cuda")]
     fn cuda(&self, inputs: op::CudaInputs<'_, 3>) -> Result<op::CudaOutputs> {
-        super::cuda::input_grad(&self.geometry, inputs, self.through_relu)
+        super::cuda::input_grad(&self.input, inputs, self.through_relu)
     }
+}
+
+/// `dx` of one convolution.
+fn input_gradient(
+    g: &Geometry,
+    [dy, w]: [&[f32]; 2],
+    epilogue: Epilogue<'_>,
+    dx: &mut [f32],
+) -> Result<()> {
+    if g.stride == 1 {
+        let rotated = rotated(g);
+        return convolve(&rotated, dy, |c, k| rotated_weight(g, w, c, k), epilogue, dx);
+    }
+    dx.par_chunks_mut(g.image()).enumerate().for_each(|(image, dx)| {
+        patches_to_image(g, dy, w, image, dx);
+        epilogue.apply(image * g.image(), dx);
+    });
+    Ok(())
 }
 
 /// The convolution from `dy` to `dx`, for stride 1.

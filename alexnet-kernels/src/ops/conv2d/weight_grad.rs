@@ -22,7 +22,7 @@ use pulp::Simd;
 use rayon::prelude::*;
 
 use super::geometry::Geometry;
-use super::over_blocks::Input;
+use super::input::{Input, equal, equal_mut};
 use super::winograd::strided::Strided;
 use super::winograd::tiling::Tiling;
 use super::winograd::weight_grad as winograd;
@@ -49,21 +49,28 @@ impl Op<2> for WeightGrad {
     const NAME: &'static str = "conv2d-weight-gradient";
 
     fn cpu(&self, [x, dy]: op::CpuInputs<'_, 2>) -> Result<op::CpuOutputs> {
-        let (g, x, dy) = (self.0.convolved(), x.values()?, dy.values()?);
+        let (input, x, dy) = (&self.0, x.values()?, dy.values()?);
+        let (g, parts) = (input.convolved(), input.parts());
         // SAFETY: `bias_gradient` writes all of it.
-        let mut db = unsafe { uninit::<f32>(g.out_channels)? };
-        bias_gradient(g, dy, &mut db);
-        let dw = produce(self.0.weight_shape(), |dw| match &self.0 {
-            Input::Pixels(g) => by_the_fastest(g, x, dy, dw),
-            Input::Blocks(blocks) => {
-                // SAFETY: the next call writes all of it.
-                let mut plain = unsafe { Scratch::uninit(g.weight_shape().elem_count())? };
-                by_the_fastest(g, x, dy, &mut plain)?;
-                blocks.weights_from_depth(&plain, dw);
-                Ok(())
-            }
+        let mut db = unsafe { uninit::<f32>(input.outputs())? };
+        for (db, dy) in equal_mut(&mut db, parts).zip(equal(dy, parts)) {
+            bias_gradient(g, dy, db);
+        }
+        let dw = produce(input.weight_shape(), |dw| {
+            let operands = equal(x, parts).zip(equal(dy, parts));
+            equal_mut(dw, parts).zip(operands).try_for_each(|(dw, (x, dy))| match input {
+                Input::Pixels(g) | Input::Apart(g, _) => by_the_fastest(g, x, dy, dw),
+                Input::Blocks(blocks) => {
+                    // SAFETY: the next call writes all of it.
+                    let mut plain = unsafe { Scratch::uninit(g.weight_shape().elem_count())? };
+                    by_the_fastest(g, x, dy, &mut plain)?;
+                    blocks.weights_from_depth(&plain, dw);
+                    Ok(())
+                }
+            })
         })?;
-        Ok(dw.and((CpuStorage::F32(db), Shape::from(g.out_channels))))
+        let shape = Shape::from(input.outputs());
+        Ok(dw.and((CpuStorage::F32(db), shape)))
     }
 
     #[cfg(feature = "cuda")]

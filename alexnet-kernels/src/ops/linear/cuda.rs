@@ -69,5 +69,5 @@ pub(super) fn weight_gradient([x, dy]: op::CudaInputs<'_, 2>) -> Result<op::Cuda
     let dw = gpu.produce(storage, (n, m), |dw| {
         cublaslt::matmul(&gpu, &matmul, [x.span, dy.span, dw], None)
     })?;
-    Ok(dw.and(column_sums(&gpu, &dy, n)?))
+    Ok(dw.and(column_sums(&gpu, &dy, n, 1)?))
 }
