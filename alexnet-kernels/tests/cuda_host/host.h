@@ -31,7 +31,8 @@ struct Index3 { u32 x = 0, y = 0, z = 0; };
 static thread_local Index3 blockIdx, blockDim, gridDim, threadIdx;
 static thread_local char fault[160];
 
-inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
+inline float root(float x) { return sqrtf(x); }
+inline float root_of_inverse(float x) { return 1.0f / sqrtf(x); }
 inline u32 __umulhi(u32 a, u32 b) { return (u64)a * b >> 32; }
 inline int min(int a, int b) { return a < b ? a : b; }
 inline int max(int a, int b) { return a > b ? a : b; }
@@ -60,6 +61,9 @@ template <int V, class T> Pack<T, V> fetch(In<T> from, u64 at) {
   Pack<T, V> pack;
   if (may_touch<V>(from, at)) memcpy(pack.values, from.values + at, sizeof pack.values);
   return pack;
+}
+template <int V, class T> Pack<T, V> fetch_if(In<T> from, u64 at, bool there) {
+  return there ? fetch<V, T>(from, at) : Pack<T, V>();
 }
 template <int V, class T> Pack<T, V> fetch_own(Out<T> from, u64 at) {
   return fetch<V, T>(In<T>{from.values, from.length}, at);

@@ -51,8 +51,11 @@ fn lrn_of_alexnet_is_the_fast_one() -> Result<()> {
     for (storage, row, vector) in [(Storage::F32, 48, 4), (Storage::Bf16, 128, 8)] {
         let constants = LrnConstants { row, radius: 2, k: 2.0, a: 2e-5, beta: 0.75 };
         let memory = Memory::uninit(storage, 2 * row, false);
-        let launch = launch::lrn(storage, &constants, memory.span(), memory.span())?;
-        assert!(launch.kernel.ends_with(&format!("_v{vector}")), "{}", launch.kernel);
+        let kernel = |constants| -> Result<String> {
+            Ok(launch::lrn(storage, &constants, memory.span(), memory.span())?.kernel)
+        };
+        assert!(kernel(constants)?.ends_with(&format!("_v{vector}")), "{}", kernel(constants)?);
+        assert!(kernel(LrnConstants { beta: 0.6, ..constants })?.contains("any"));
     }
     Ok(())
 }

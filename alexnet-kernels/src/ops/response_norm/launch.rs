@@ -21,19 +21,25 @@ pub struct LrnConstants {
 }
 
 impl LrnConstants {
-    /// The launch of the kernel that fits the window and the buffers: the fast one for windows of
-    /// 5, or the general one.
+    /// Whether fast kernels have these constants: windows of 5 and β = ¾.
+    pub(crate) fn is_usual(&self) -> bool {
+        self.radius == 2 && self.beta == 0.75
+    }
+
+    /// The launch of the kernel that fits the constants and the buffers, the fast one or the
+    /// general one.
     fn launch(&self, storage: Storage, which: &str, spans: &[Span]) -> Result<Launch> {
         let elements = check_equal("lrn: a buffer", spans)?;
         let sized = spans.iter().map(|&span| (span, storage.bytes())).collect::<Vec<_>>();
         let (vector, name) = (width(storage.vector(), self.row, &sized), storage.name());
-        let launch = if self.radius == 2 && vector > 1 {
+        if self.is_usual() && vector > 1 {
             let kernel = format!("lrn_{which}_{name}_v{vector}");
-            Launch::each("lrn", kernel, spans, elements / vector)?.sizes(&[self.row])?
-        } else {
-            let kernel = format!("lrn_{which}_any_{name}");
-            Launch::each("lrn", kernel, spans, elements)?.sizes(&[self.row, self.radius])?
-        };
+            let launch = Launch::each("lrn", kernel, spans, elements / vector)?;
+            return Ok(launch.sizes(&[self.row])?.floats(&[self.k, self.a]));
+        }
+        let kernel = format!("lrn_{which}_any_{name}");
+        let launch = Launch::each("lrn", kernel, spans, elements)?;
+        let launch = launch.sizes(&[self.row, self.radius])?;
         Ok(launch.floats(&[self.k, self.a, self.beta]))
     }
 }
