@@ -68,6 +68,19 @@ template <int V, class T> __device__ void put(Out<T> to, u64 at, const Pack<T, V
   *reinterpret_cast<type *>(to + at) = pack.bits;
 }
 
+// Rounds V floats to T; bf16 in pairs, for which there is an instruction.
+template <int V> __device__ void round_all(Pack<float, V> &to, const float (&values)[V]) {
+#pragma unroll
+  for (int i = 0; i < V; ++i) to.values[i] = values[i];
+}
+template <int V> __device__ void round_all(Pack<bf16, V> &to, const float (&values)[V]) {
+  __nv_bfloat162 pairs[(V + 1) / 2];
+#pragma unroll
+  for (int i = 0; i < V; i += 2)
+    pairs[i / 2] = __floats2bfloat162_rn(values[i], i + 1 < V ? values[i + 1] : 0.0f);
+  memcpy(to.values, pairs, sizeof to.values);
+}
+
 // √x and 1/√x by the GPU's own approximation, without the steps around it that keep results exact
 // for x below all normal floats; such x count as 0.
 __device__ inline float root(float x) {
@@ -127,8 +140,7 @@ template <int V, class T> __device__ void load_own(float (&values)[V], Out<T> fr
 // Stores V floats at `at`, rounded to T.
 template <int V, class T> __device__ void store(Out<T> to, u64 at, const float (&values)[V]) {
   Pack<T, V> pack;
-#pragma unroll
-  for (int i = 0; i < V; ++i) from_float(pack.values[i], values[i]);
+  round_all(pack, values);
   put<V, T>(to, at, pack);
 }
 

@@ -22,6 +22,7 @@
 #define __global__
 #define __shared__ static thread_local
 #define __launch_bounds__(...)
+#define __align__(bytes) __attribute__((aligned(bytes)))
 
 typedef unsigned char u8;
 typedef unsigned int u32;
@@ -70,6 +71,12 @@ template <int V, class T> Pack<T, V> fetch_own(Out<T> from, u64 at) {
 }
 template <int V, class T> void put(Out<T> to, u64 at, const Pack<T, V> &pack) {
   if (may_touch<V>(to, at)) memcpy(to.values + at, pack.values, sizeof pack.values);
+}
+template <int V> void round_all(Pack<float, V> &to, const float (&values)[V]) {
+  memcpy(to.values, values, sizeof to.values);
+}
+template <int V> void round_all(Pack<bf16, V> &to, const float (&values)[V]) {
+  for (int i = 0; i < V; ++i) to.values[i] = __float2bfloat16(values[i]);
 }
 
 // The threads of one block as fibers: __syncthreads() goes to the next one.

@@ -14,6 +14,7 @@ mod bias_sgd;
 mod elementwise;
 mod input_loss;
 mod kernels;
+mod lrn_pool;
 mod max_pool;
 mod memory;
 mod response_norm;

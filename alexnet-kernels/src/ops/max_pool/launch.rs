@@ -24,12 +24,12 @@ pub struct PoolSize {
 
 impl PoolSize {
     /// `(B, H, W, C)`.
-    pub(super) fn input_shape(&self) -> Shape {
+    pub(crate) fn input_shape(&self) -> Shape {
         Shape::from((self.batch, self.input.0, self.input.1, self.channels))
     }
 
     /// `(B, H', W', C)`.
-    pub(super) fn output_shape(&self) -> Shape {
+    pub(crate) fn output_shape(&self) -> Shape {
         Shape::from((self.batch, self.output.0, self.output.1, self.channels))
     }
 

@@ -12,12 +12,9 @@ __device__ void forward(In<T> x, Out<T> y, u32 vectors, u32 length, Constants wi
   const u32 i = thread_number();
   if (i >= vectors) return;
   const u64 at = (u64)i * V;
-  float xs[V + 2 * R], out[V];
-  load_with_edges<V, R>(xs, x, at, i % (length / V) * V, length);
-  Powers of_s[V];
-  powers_of_scales(of_s, xs, with);
-#pragma unroll
-  for (int j = 0; j < V; ++j) out[j] = xs[R + j] * of_s[j].power;
+  const u32 c = i % (length / V) * V;
+  float out[V];
+  normalize(out, fetch_near<V, R>(x, at, c, length), with);
   store<V, T>(y, at, out);
 }
 
@@ -32,8 +29,8 @@ __device__ void backward(In<T> x, In<T> dy, Out<T> dx, u32 vectors, u32 length, 
   // whose scales need another R.
   const int N = V + 2 * R;
   float xs[N + 2 * R], dys[N], share[N], sums[V], out[V];
-  load_with_edges<V, 2 * R>(xs, x, at, c, length);
-  load_with_edges<V, R>(dys, dy, at, c, length);
+  to_floats(xs, fetch_near<V, 2 * R>(x, at, c, length));
+  to_floats(dys, fetch_near<V, R>(dy, at, c, length));
   Powers of_s[N];
   powers_of_scales(of_s, xs, with);
 #pragma unroll

@@ -8,19 +8,32 @@ static const int R = 2; // radius of the windows
 
 struct Constants { float k, a, beta; };
 
-// Loads V channels from `at` on, c of their row of `length`, and EDGE channels to both sides;
-// channels outside the row are zero.
+// V channels of a row as they lie in memory, and EDGE channels to both sides.
+template <class T, int V, int EDGE> struct Near {
+  Pack<T, EDGE> left, right;
+  Pack<T, V> own;
+};
+
+// The channels from `at` on, c of their row of `length`; channels outside the row are zero.
 template <int V, int EDGE, class T>
-__device__ void load_with_edges(float (&all)[V + 2 * EDGE], In<T> from, u64 at, u32 c, u32 length) {
+__device__ Near<T, V, EDGE> fetch_near(In<T> from, u64 at, u32 c, u32 length) {
   static_assert(EDGE <= V, "no edge reaches beyond the next vector");
-  float left[EDGE], own[V], right[EDGE];
-  load_if<EDGE, T>(left, from, at - EDGE, c > 0);
-  load<V, T>(own, from, at);
-  load_if<EDGE, T>(right, from, at + V, c + V < length);
+  Near<T, V, EDGE> near;
+  near.left = fetch_if<EDGE, T>(from, at - EDGE, c > 0);
+  near.own = fetch<V, T>(from, at);
+  near.right = fetch_if<EDGE, T>(from, at + V, c + V < length);
+  return near;
+}
+
+template <class T, int V, int EDGE>
+__device__ void to_floats(float (&all)[V + 2 * EDGE], const Near<T, V, EDGE> &near) {
 #pragma unroll
-  for (int i = 0; i < EDGE; ++i) all[i] = left[i], all[EDGE + V + i] = right[i];
+  for (int i = 0; i < EDGE; ++i) {
+    all[i] = to_float(near.left.values[i]);
+    all[EDGE + V + i] = to_float(near.right.values[i]);
+  }
 #pragma unroll
-  for (int i = 0; i < V; ++i) all[EDGE + i] = own[i];
+  for (int i = 0; i < V; ++i) all[EDGE + i] = to_float(near.own.values[i]);
 }
 
 // sums[i] = values[i] + … + values[i + 2·R], by sums of two.
@@ -43,4 +56,15 @@ __device__ void powers_of_scales(Powers (&of)[N], const float (&x)[N + 2 * R], C
   window_sums(energy, squares);
 #pragma unroll
   for (int i = 0; i < N; ++i) of[i] = powers(with.k + with.a * energy[i]);
+}
+
+// V channels of y.
+template <class T, int V>
+__device__ void normalize(float (&y)[V], const Near<T, V, R> &x, Constants with) {
+  float xs[V + 2 * R];
+  to_floats(xs, x);
+  Powers of_s[V];
+  powers_of_scales(of_s, xs, with);
+#pragma unroll
+  for (int j = 0; j < V; ++j) y[j] = xs[R + j] * of_s[j].power;
 }

@@ -133,7 +133,7 @@ impl ResponseNorm for MapNorm {
 }
 
 /// The loops on the CPU, over one image (H, W, C).
-pub(super) struct MapKernel {
+pub(crate) struct MapKernel {
     /// Floats of a row of pixels.
     row: usize,
     constants: MapConstants,

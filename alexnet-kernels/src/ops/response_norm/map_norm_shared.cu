@@ -61,7 +61,7 @@ __device__ void energies(float *energy, In<T> x, u64 first, Map map) {
 
 template <class T, int V>
 __device__ void forward(In<T> x, Out<T> y, Map map, float k, float a) {
-  __shared__ float energy[FLOATS];
+  __shared__ __align__(16) float energy[FLOATS];
   const u64 first = first_element<V>(map);
   energies<T, V>(energy, x, first, map);
   for (u32 pixel = threadIdx.x; pixel < map.height * map.width; pixel += blockDim.x) {
@@ -77,7 +77,7 @@ __device__ void forward(In<T> x, Out<T> y, Map map, float k, float a) {
 template <class T, int V>
 __device__ void backward(In<T> x, In<T> dy, Out<T> dx, Map map, float k, float a,
                          u32 through_relu) {
-  __shared__ float sums[FLOATS], scaled[FLOATS];
+  __shared__ __align__(16) float sums[FLOATS], scaled[FLOATS];
   const u64 first = first_element<V>(map);
   energies<T, V>(sums, x, first, map);
   // dy·s^-beta, and in the place of the energies the shares dy·x·s^(-beta-1).
