@@ -1,6 +1,6 @@
 //! `alexnet describe`: a network as a table.
 
-use alexnet_model::FusedLayer;
+use alexnet_model::{FusedLayer, Shape};
 use anyhow::Result;
 use indicatif::HumanCount;
 use serde::Serialize;
@@ -38,14 +38,19 @@ struct Row {
 impl Table {
     fn new(layers: &[FusedLayer]) -> Self {
         let rows = layers.iter().flat_map(|layer| {
-            let row = |name: &String, kind, parameters, macs| {
-                let (name, output) = (name.clone(), layer.output.dims());
+            let row = |name: &String, kind, output: Shape, parameters, macs| {
+                let (name, output) = (name.clone(), output.dims());
                 Row { name, kind, output, parameters, macs }
             };
             let (parameters, macs) = (layer.parameter_count(), layer.multiply_adds());
-            let own = row(&layer.name, layer.kind.word(), parameters, macs);
-            // A ReLU that is fused into the layer is a layer of the file too.
-            std::iter::once(own).chain(layer.relu.iter().map(move |name| row(name, "relu", 0, 0)))
+            // What is fused into the layer is a layer of the file too. Only an LRN, whose output
+            // is as its input, takes a pooling.
+            let own = if layer.pool.is_some() { layer.input } else { layer.output };
+            let own = row(&layer.name, layer.kind.word(), own, parameters, macs);
+            let pool = layer.pool.iter().map(|pool| (&pool.name, "max-pool"));
+            let fused = pool.chain(layer.relu.iter().map(|name| (name, "relu")));
+            let rows = fused.map(move |(name, kind)| row(name, kind, layer.output, 0, 0));
+            std::iter::once(own).chain(rows)
         });
         let layers: Vec<Row> = rows.collect();
         let parameters = layers.iter().map(|row| row.parameters).sum();

@@ -21,6 +21,7 @@ pub use ops::linear::{Linear, linear};
 pub use ops::activation::function::Activation;
 pub use ops::dropout::{Dropout, DropoutMode, DropoutScale};
 pub use ops::dropout::{key::DropoutKey, slice::DropoutSlice};
+pub use ops::lrn_pool::LrnPool;
 pub use ops::max_pool::{MaxPool2d, Pooled};
 pub use ops::response_norm::{lrn::Lrn, map_norm::MapNorm};
 
@@ -63,8 +64,9 @@ pub mod reference {
     pub use crate::array::Array;
     pub use crate::ops::{
         activation::reference::*, conv2d::reference::*, cross_entropy::reference::*,
-        dropout::reference::*, input::reference::*, linear::reference::*, max_pool::reference::*,
-        response_norm::reference::*, sgd::reference::*, space_to_depth::reference::*,
+        dropout::reference::*, input::reference::*, linear::reference::*, lrn_pool::reference::*,
+        max_pool::reference::*, response_norm::reference::*, sgd::reference::*,
+        space_to_depth::reference::*,
     };
 }
 
@@ -75,8 +77,8 @@ pub mod launch {
     pub use crate::cuda::launch::*;
     pub use crate::ops::{
         activation::launch::*, bias::launch::*, conv2d::launch::*, cross_entropy::launch::*,
-        dropout::launch::*, input::launch::*, max_pool::launch::*, response_norm::launch::*,
-        sgd::launch::*, space_to_depth::launch::*,
+        dropout::launch::*, input::launch::*, lrn_pool::launch::*, max_pool::launch::*,
+        response_norm::launch::*, sgd::launch::*, space_to_depth::launch::*,
     };
 }
 

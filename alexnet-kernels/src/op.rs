@@ -54,6 +54,16 @@ impl<S> Outputs<S> {
     pub(crate) fn and(self, second: (S, Shape)) -> Self {
         Self { second: Some(second), ..self }
     }
+
+    /// What `next` makes of the first output; `op` is the operation that is built of both.
+    pub(crate) fn pass_to<R>(
+        self,
+        op: &'static str,
+        next: impl FnOnce(Input<'_, S>) -> Result<R>,
+    ) -> Result<R> {
+        let (storage, shape) = self.first;
+        next(Input { op, storage: &storage, layout: &Layout::contiguous(shape) })
+    }
 }
 
 impl<S> From<(S, Shape)> for Outputs<S> {

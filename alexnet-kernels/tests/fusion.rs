@@ -5,7 +5,7 @@ mod common;
 use alexnet_kernels::reference::Array;
 use alexnet_kernels::{
     Activation, Conv2d, Conv2dConfig, Dropout, DropoutKey, DropoutMode, DropoutScale, Epilogue,
-    InputGrad, Linear, Lrn, MapNorm, MaxPool2d, Padding,
+    InputGrad, Linear, Lrn, LrnPool, MapNorm, MaxPool2d, Padding,
 };
 use candle_core::{Device, Module, Result, Tensor, Var};
 use common::{assert_memory_order, cases, flat};
@@ -121,6 +121,34 @@ fn relu_then_dropout() -> Result<()> {
             let (x, dy) = (rectified(shape)?, random(shape, 2)?);
             let y = dropout.forward(&x, mode)?;
             through_relu(&x, |input| dropout.backward(&y, &dy, mode, input))?;
+        }
+    }
+    Ok(())
+}
+
+/// The layer of two operations gives what they give in turn.
+#[test]
+fn normalization_and_pooling() -> Result<()> {
+    let op = LrnPool { lrn: Lrn::new(5).alpha(5.0), pool: MaxPool2d::new(3, 2).ceil(true) };
+    for x in [random(&[2, 19, 8, 7], 1)?, rectified(&[2, 19, 8, 7])?] {
+        for epilogue in [Epilogue::None, Epilogue::Relu] {
+            let normalized = op.lrn.forward(&x)?;
+            let want = op.pool.forward_with_argmax(&normalized, epilogue, InputGrad::Plain)?;
+            let got = op.forward_with_argmax(&x, epilogue)?;
+            assert_same("output", &got.output, &want.output)?;
+            assert_eq!(
+                got.argmax.flatten_all()?.to_vec1::<u8>()?,
+                want.argmax.flatten_all()?.to_vec1::<u8>()?
+            );
+            assert_same("output", &op.forward_fused(&x, epilogue)?, &want.output)?;
+
+            let dy = random(want.output.dims(), 2)?;
+            let between = op.pool.backward(&want.argmax, &dy, (8, 7))?;
+            for input in [InputGrad::Plain, InputGrad::ThroughRelu] {
+                let parts = op.lrn.backward(&x, &between, input)?.expect("it was asked for");
+                let fused = op.backward(&x, &got.argmax, &dy, input)?.expect("it was asked for");
+                assert_same("gradient", &fused, &parts)?;
+            }
         }
     }
     Ok(())

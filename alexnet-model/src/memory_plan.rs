@@ -99,16 +99,16 @@ fn buffers(layers: &[FusedLayer], batch: usize, bytes: usize) -> Vec<Buffer> {
             None => end, // the logits
             Some(_) if layer.saves() == Saves::Output => backward,
             Some(next) if next.all_gather => forward + 1,
-            Some(next) if next.saves() == Saves::Input => backward - 2,
+            Some(next) if next.saves().input() => backward - 2,
             Some(_) => forward + 2,
         };
         add(output, forward..=until);
-        if let (LayerKind::MaxPool { kernel, .. }, Saves::Argmax) = (layer.kind, layer.saves()) {
-            let each = if kernel <= 15 { 1 } else { 4 };
+        if let Some(pool) = layer.max_pool() {
+            let each = if pool.kernel <= 15 { 1 } else { 4 };
             add((layer.output.elem_count() * batch * each) as u64, forward..=backward);
         }
         if layer.all_gather {
-            let saved = layer.saves() == Saves::Input;
+            let saved = layer.saves().input();
             let own = layers[i - 1].output;
             add(input, forward - 1..=if saved { backward } else { forward });
             add(input - of(own), forward - 1..=forward - 1); // what the other towers sent
@@ -131,13 +131,17 @@ fn buffers(layers: &[FusedLayer], batch: usize, bytes: usize) -> Vec<Buffer> {
 }
 
 /// Scratch of a layer, forward and backward: a convolution's input with its padding around it,
-/// where the sides differ and a GPU runs it, and the sums of the norm within a map.
+/// where the sides differ and a GPU runs it, the sums of the norm within a map, and what is between
+/// an LRN and the pooling that is fused into it, where it is in memory.
 fn scratch(layer: &FusedLayer, batch: usize, bytes: usize) -> [u64; 2] {
     match (layer.kind, layer.input) {
         (LayerKind::Conv { pad: [top, bottom, left, right], .. }, Shape::Map(c, h, w))
             if top != bottom || left != right =>
         {
             [((h + top + bottom) * (w + left + right) * c * batch * bytes) as u64; 2]
+        }
+        (LayerKind::Lrn { .. }, input) if layer.pool.is_some() => {
+            [(input.elem_count() * batch * bytes) as u64; 2]
         }
         (LayerKind::MapNorm { .. }, input) => [0, (2 * 4 * input.elem_count() * batch) as u64],
         _ => [0; 2],

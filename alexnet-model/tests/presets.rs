@@ -28,7 +28,7 @@ fn original_layer_by_layer() {
     let layers = layers("original");
     for (name, output, parameters, multiply_adds) in [
         ("conv1", vec![96, 55, 55], 34_944, 105_415_200),
-        ("pool1+relu1", vec![96, 27, 27], 0, 0),
+        ("lrn1+pool1+relu1", vec![96, 27, 27], 0, 0),
         ("conv2+relu2", vec![256, 27, 27], 307_456, 223_948_800),
         ("norm2", vec![256, 27, 27], 0, 0),
         ("conv3+relu3", vec![384, 13, 13], 885_120, 149_520_384),

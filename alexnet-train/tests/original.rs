@@ -11,10 +11,10 @@
 use std::collections::HashMap;
 
 use alexnet_data::Batch;
-use alexnet_kernels::{Sgd, cross_entropy_with_grad};
+use alexnet_kernels::{Lrn, Sgd, cross_entropy_with_grad};
 use alexnet_model::{LayerKind, Mode, Network, NetworkSpec, Role, Tower};
 use alexnet_train::{ComputeDevice, InputRecipe, InputStage, Mean, Optimizer};
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{DType, Device, Module, Result, Tensor};
 use serde_json::Value;
 
 const GOLDEN: &str = include_str!("golden/original_losses.json");
@@ -183,10 +183,17 @@ fn twenty_updates_are_pytorchs() -> Result<()> {
     Ok(())
 }
 
-/// The root mean square of each fused layer's output, by the name of its last layer of the file.
+/// The root mean square of each fused layer's output, by the name of its last layer of the file,
+/// and of what an LRN gives to the pooling that is fused into it.
 fn outputs_by_layer(tower: &Tower, images: &Tensor) -> Result<HashMap<String, f64>> {
     let (mut x, mut outputs) = (images.clone(), HashMap::new());
     for layer in tower.layers() {
+        if let (Some(_), LayerKind::Lrn { n, alpha, beta, k, towers, alpha_over_n }) =
+            (&layer.pool, layer.kind)
+        {
+            let lrn = Lrn { n, alpha, beta, k, towers, alpha_over_n };
+            outputs.insert(layer.name.clone(), rms(&lrn.forward(&x)?)?);
+        }
         x = layer.forward_tape(tower.parameters(), &x, Mode::Test)?.0;
         outputs.insert(layer.relu.as_ref().unwrap_or(&layer.name).clone(), rms(&x)?);
     }

@@ -46,6 +46,15 @@ template <int V, class T> __device__ Pack<T, V> fetch(In<T> from, u64 at) {
   return pack;
 }
 
+// Loads V neighbours, or zeros where they are not `there`.
+template <int V, class T> __device__ Pack<T, V> fetch_if(In<T> from, u64 at, bool there) {
+  typedef typename Bits<V * sizeof(T)>::type type;
+  Pack<T, V> pack;
+  pack.bits = type();
+  if (there) pack.bits = __ldg(reinterpret_cast<const type *>(from + at));
+  return pack;
+}
+
 // Loads V neighbours of memory that this kernel also writes, so not through the read-only cache.
 template <int V, class T> __device__ Pack<T, V> fetch_own(Out<T> from, u64 at) {
   typedef typename Bits<V * sizeof(T)>::type type;
@@ -57,6 +66,32 @@ template <int V, class T> __device__ Pack<T, V> fetch_own(Out<T> from, u64 at) {
 template <int V, class T> __device__ void put(Out<T> to, u64 at, const Pack<T, V> &pack) {
   typedef typename Bits<V * sizeof(T)>::type type;
   *reinterpret_cast<type *>(to + at) = pack.bits;
+}
+
+// Rounds V floats to T; bf16 in pairs, for which there is an instruction.
+template <int V> __device__ void round_all(Pack<float, V> &to, const float (&values)[V]) {
+#pragma unroll
+  for (int i = 0; i < V; ++i) to.values[i] = values[i];
+}
+template <int V> __device__ void round_all(Pack<bf16, V> &to, const float (&values)[V]) {
+  __nv_bfloat162 pairs[(V + 1) / 2];
+#pragma unroll
+  for (int i = 0; i < V; i += 2)
+    pairs[i / 2] = __floats2bfloat162_rn(values[i], i + 1 < V ? values[i + 1] : 0.0f);
+  memcpy(to.values, pairs, sizeof to.values);
+}
+
+// √x and 1/√x by the GPU's own approximation, without the steps around it that keep results exact
+// for x below all normal floats; such x count as 0.
+__device__ inline float root(float x) {
+  float y;
+  asm("sqrt.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+__device__ inline float root_of_inverse(float x) {
+  float y;
+  asm("rsqrt.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
 }
 #else
 #include "host.h"
@@ -75,6 +110,26 @@ template <int V, class T> __device__ void load(float (&values)[V], In<T> from, u
   for (int i = 0; i < V; ++i) values[i] = to_float(pack.values[i]);
 }
 
+// The same, or zeros where they are not `there`.
+template <int V, class T>
+__device__ void load_if(float (&values)[V], In<T> from, u64 at, bool there) {
+  const Pack<T, V> pack = fetch_if<V, T>(from, at, there);
+#pragma unroll
+  for (int i = 0; i < V; ++i) values[i] = to_float(pack.values[i]);
+}
+
+// Loads V floats in accesses of at most 16 bytes.
+template <int V> __device__ void load_floats(float (&values)[V], In<float> from, u64 at) {
+  const int part = V < 4 ? V : 4;
+#pragma unroll
+  for (int i = 0; i < V; i += part) {
+    float some[part];
+    load<part, float>(some, from, at + i);
+#pragma unroll
+    for (int j = 0; j < part; ++j) values[i + j] = some[j];
+  }
+}
+
 // Loads V neighbours of memory that this kernel also writes as floats.
 template <int V, class T> __device__ void load_own(float (&values)[V], Out<T> from, u64 at) {
   const Pack<T, V> pack = fetch_own<V, T>(from, at);
@@ -85,9 +140,20 @@ template <int V, class T> __device__ void load_own(float (&values)[V], Out<T> fr
 // Stores V floats at `at`, rounded to T.
 template <int V, class T> __device__ void store(Out<T> to, u64 at, const float (&values)[V]) {
   Pack<T, V> pack;
-#pragma unroll
-  for (int i = 0; i < V; ++i) from_float(pack.values[i], values[i]);
+  round_all(pack, values);
   put<V, T>(to, at, pack);
+}
+
+// Stores V floats in accesses of at most 16 bytes.
+template <int V> __device__ void store_floats(Out<float> to, u64 at, const float (&values)[V]) {
+  const int part = V < 4 ? V : 4;
+#pragma unroll
+  for (int i = 0; i < V; i += part) {
+    float some[part];
+#pragma unroll
+    for (int j = 0; j < part; ++j) some[j] = values[i + j];
+    store<part, float>(to, at + i, some);
+  }
 }
 
 // One element as a float, and a float stored as one.

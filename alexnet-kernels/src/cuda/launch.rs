@@ -136,6 +136,26 @@ impl Launch {
         Ok(Self { module, kernel, grid, block: BLOCK as u32, arguments })
     }
 
+    /// A launch over `rows` of `per_row` independent threads; its first arguments are `spans` and
+    /// `per_row`. A block has threads of one row, whose number is `blockIdx.x`.
+    pub(crate) fn rows(
+        module: &'static str,
+        kernel: String,
+        spans: &[Span],
+        rows: usize,
+        per_row: usize,
+    ) -> Result<Self> {
+        // Blocks of one size, in warps of 32 threads, the last of which lacks few.
+        let parts = per_row.div_ceil(BLOCK);
+        let block = per_row.div_ceil(parts).next_multiple_of(32) as u32;
+        let (Ok(across), Ok(down)) = (i32::try_from(rows), u16::try_from(parts)) else {
+            bail!("{kernel}: {rows} rows of {per_row} are more than a grid has")
+        };
+        let grid = [across as u32, down.into()];
+        let arguments = spans.iter().copied().map(Argument::Span).collect();
+        Self { module, kernel, grid, block, arguments }.sizes(&[per_row])
+    }
+
     /// Appends sizes.
     pub(crate) fn sizes(mut self, sizes: &[usize]) -> Result<Self> {
         for &size in sizes {

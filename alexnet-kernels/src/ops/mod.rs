@@ -9,6 +9,7 @@ pub(crate) mod dropout;
 pub(crate) mod fusion;
 pub(crate) mod input;
 pub(crate) mod linear;
+pub(crate) mod lrn_pool;
 pub(crate) mod max_pool;
 pub(crate) mod response_norm;
 pub(crate) mod sgd;

@@ -22,6 +22,7 @@
 #define __global__
 #define __shared__ static thread_local
 #define __launch_bounds__(...)
+#define __align__(bytes) __attribute__((aligned(bytes)))
 
 typedef unsigned char u8;
 typedef unsigned int u32;
@@ -31,7 +32,8 @@ struct Index3 { u32 x = 0, y = 0, z = 0; };
 static thread_local Index3 blockIdx, blockDim, gridDim, threadIdx;
 static thread_local char fault[160];
 
-inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
+inline float root(float x) { return sqrtf(x); }
+inline float root_of_inverse(float x) { return 1.0f / sqrtf(x); }
 inline u32 __umulhi(u32 a, u32 b) { return (u64)a * b >> 32; }
 inline int min(int a, int b) { return a < b ? a : b; }
 inline int max(int a, int b) { return a > b ? a : b; }
@@ -61,11 +63,20 @@ template <int V, class T> Pack<T, V> fetch(In<T> from, u64 at) {
   if (may_touch<V>(from, at)) memcpy(pack.values, from.values + at, sizeof pack.values);
   return pack;
 }
+template <int V, class T> Pack<T, V> fetch_if(In<T> from, u64 at, bool there) {
+  return there ? fetch<V, T>(from, at) : Pack<T, V>();
+}
 template <int V, class T> Pack<T, V> fetch_own(Out<T> from, u64 at) {
   return fetch<V, T>(In<T>{from.values, from.length}, at);
 }
 template <int V, class T> void put(Out<T> to, u64 at, const Pack<T, V> &pack) {
   if (may_touch<V>(to, at)) memcpy(to.values + at, pack.values, sizeof pack.values);
+}
+template <int V> void round_all(Pack<float, V> &to, const float (&values)[V]) {
+  memcpy(to.values, values, sizeof to.values);
+}
+template <int V> void round_all(Pack<bf16, V> &to, const float (&values)[V]) {
+  for (int i = 0; i < V; ++i) to.values[i] = __float2bfloat16(values[i]);
 }
 
 // The threads of one block as fibers: __syncthreads() goes to the next one.

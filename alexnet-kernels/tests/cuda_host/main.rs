@@ -15,6 +15,7 @@ mod blocks_groups;
 mod elementwise;
 mod input_loss;
 mod kernels;
+mod lrn_pool;
 mod max_pool;
 mod memory;
 mod response_norm;

@@ -76,6 +76,23 @@ fn max_pool() -> Result<()> {
     })
 }
 
+/// Windows of 3 by 3 pixels 2 apart have kernels of their own, of vectors of channels.
+#[test]
+fn overlapping_windows() -> Result<()> {
+    for_each_way(8, |storage, shifted, random| {
+        let op = MaxPool2d::new(3, 2).ceil(random.pick(&[true, false]));
+        let (h, w) = (random.size(3, 12), random.size(3, 12));
+        let shape = [random.size(1, 3), h, w, random.pick(&[4, 8, 24])];
+        let size = size_of(&op, shape)?;
+        let memory = Memory::uninit(storage, size.inputs(), shifted);
+        let spans = [(); 2].map(|()| Memory::uninit(storage, size.outputs(), shifted).span());
+        let launch = launch::max_pool(storage, &size, [memory.span(), spans[0], spans[1]], false)?;
+        let fast = !shifted && shape[3].is_multiple_of(16 / storage.bytes());
+        assert_eq!(launch.kernel.contains("overlapping"), fast, "{}", launch.kernel);
+        check((storage, shifted), &op, shape, random)
+    })
+}
+
 /// The argmax of a window of 16 by 16 does not fit a byte that can also say "none".
 #[test]
 fn windows_beyond_a_byte() -> Result<()> {
@@ -92,15 +109,19 @@ fn windows_beyond_a_byte() -> Result<()> {
 #[test]
 fn nan() -> Result<()> {
     for_each_way(1, |storage, shifted, _| {
-        let op = MaxPool2d::new(2, 2);
-        let size = size_of(&op, [1, 2, 2, 1])?;
-        for place in 0..4 {
-            for with_relu in [false, true] {
-                let mut x = [-1.0f32, -2.0, -3.0, -4.0];
-                x[place] = f32::NAN;
-                let [y, dx] = pooled((storage, shifted), &size, &x, &[1.0], with_relu)?;
+        for (kernel, channels) in [(2, 1), (3, 8)] {
+            let op = MaxPool2d::new(kernel, 2);
+            let size = size_of(&op, [1, kernel, kernel, channels])?;
+            for (place, with_relu) in
+                (0..kernel * kernel).flat_map(|place| [(place, false), (place, true)])
+            {
+                let mut x: Vec<f32> = (0..size.inputs()).map(|i| -1.0 - i as f32).collect();
+                x[place * channels] = f32::NAN;
+                let dy = vec![1.0; channels];
+                let [y, dx] = pooled((storage, shifted), &size, &x, &dy, with_relu)?;
                 assert!(y.floats()[0].is_nan());
-                assert_eq!(dx.floats().iter().position(|&dx| dx == 1.0), Some(place));
+                let mut first_channel = dx.floats().into_iter().step_by(channels);
+                assert_eq!(first_channel.position(|dx| dx == 1.0), Some(place));
             }
         }
         Ok(())

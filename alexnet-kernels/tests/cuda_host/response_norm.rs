@@ -5,7 +5,7 @@ use alexnet_kernels::{Lrn, MapNorm, reference};
 use candle_core::Result;
 
 use crate::kernels::{run, try_run};
-use crate::memory::Memory;
+use crate::memory::{Memory, Random};
 use crate::{array, assert_close, exact, for_each_way, masked, tolerance};
 
 #[test]
@@ -51,8 +51,11 @@ fn lrn_of_alexnet_is_the_fast_one() -> Result<()> {
     for (storage, row, vector) in [(Storage::F32, 48, 4), (Storage::Bf16, 128, 8)] {
         let constants = LrnConstants { row, radius: 2, k: 2.0, a: 2e-5, beta: 0.75 };
         let memory = Memory::uninit(storage, 2 * row, false);
-        let launch = launch::lrn(storage, &constants, memory.span(), memory.span())?;
-        assert!(launch.kernel.ends_with(&format!("_v{vector}")), "{}", launch.kernel);
+        let kernel = |constants| -> Result<String> {
+            Ok(launch::lrn(storage, &constants, memory.span(), memory.span())?.kernel)
+        };
+        assert!(kernel(constants)?.ends_with(&format!("_v{vector}")), "{}", kernel(constants)?);
+        assert!(kernel(LrnConstants { beta: 0.6, ..constants })?.contains("any"));
     }
     Ok(())
 }
@@ -79,40 +82,74 @@ fn an_access_outside_a_buffer_is_seen() -> Result<()> {
     })
 }
 
+/// The norm within a map of some size against its reference.
+fn check_map_norm(
+    (storage, shifted): (Storage, bool),
+    op: MapNorm,
+    shape: [usize; 4],
+    random: &mut Random,
+) -> Result<MapConstants> {
+    let [_, height, width, channels] = shape;
+    let reach = [(op.n / 2).min(height - 1), (op.n / 2).min(width - 1)];
+    let (size, a) = (MapSize { height, width, channels }, op.alpha / (op.n * op.n) as f32);
+    let constants = MapConstants { size, reach, k: op.k, a, beta: op.beta };
+    let count = shape.iter().product();
+    let (x, dy) = (random.floats(count), random.floats(count));
+    let (exact_x, exact_dy) = (array(&x, shape), array(&dy, shape));
+    let [x_memory, dy_memory] = [&x, &dy].map(|v| Memory::of(v, storage, shifted));
+
+    let mut y = Memory::uninit(storage, count, shifted);
+    let spans = [x_memory.span(), y.span()];
+    run(&[launch::map_norm(storage, &constants, spans)?], &mut [&mut y]);
+    assert_close("y", &y, &exact(&reference::map_norm(&op, &exact_x)), tolerance(storage));
+
+    let want = exact(&reference::map_norm_gradient(&op, &exact_x, &exact_dy));
+    for (through_relu, want) in [(false, want.clone()), (true, masked(want, &x))] {
+        let mut dx = Memory::uninit(storage, count, shifted);
+        let spans = [x_memory.span(), dy_memory.span(), dx.span()];
+        if let Some(launch) = launch::map_norm_gradient(storage, &constants, spans, through_relu)? {
+            run(&[launch], &mut [&mut dx]);
+            assert_close("dx at once", &dx, &want, tolerance(storage));
+        }
+        let mut dx = Memory::uninit(storage, count, shifted);
+        let [mut scaled, mut share] =
+            [(); 2].map(|()| Memory::uninit(Storage::F32, count, shifted));
+        let first = [x_memory.span(), dy_memory.span(), scaled.span(), share.span()];
+        let second = [x_memory.span(), scaled.span(), share.span(), dx.span()];
+        let launches = [
+            launch::map_norm_shares(storage, &constants, first)?,
+            launch::map_norm_backward(storage, &constants, second, through_relu)?,
+        ];
+        run(&launches, &mut [&mut scaled, &mut share, &mut dx]);
+        assert_close("dx", &dx, &want, tolerance(storage));
+    }
+    Ok(constants)
+}
+
 #[test]
 fn map_norm() -> Result<()> {
     for_each_way(16, |storage, shifted, random| {
-        let (height, width) = (random.size(1, 7), random.size(1, 6));
-        let channels = random.pick(&[1, 3, 4, 8, 12]);
-        let shape = [random.size(1, 2), height, width, channels];
         let (n, beta) = (random.pick(&[1, 3, 5]), random.pick(&[0.75, 1.1]));
         let op = MapNorm { n, alpha: 9.0, beta, k: 1.0 };
-        let reach = [(n / 2).min(height - 1), (n / 2).min(width - 1)];
-        let (size, a) = (MapSize { height, width, channels }, op.alpha / (n * n) as f32);
-        let constants = MapConstants { size, reach, k: op.k, a, beta };
-        let count = shape.iter().product();
-        let (x, dy) = (random.floats(count), random.floats(count));
-        let (exact_x, exact_dy) = (array(&x, shape), array(&dy, shape));
-        let [x_memory, dy_memory] = [&x, &dy].map(|v| Memory::of(v, storage, shifted));
+        let (height, width) = (random.size(1, 7), random.size(1, 6));
+        let shape = [random.size(1, 2), height, width, random.pick(&[1, 3, 4, 8, 12])];
+        check_map_norm((storage, shifted), op, shape, random).map(|_| ())
+    })
+}
 
-        let mut y = Memory::uninit(storage, count, shifted);
-        let spans = [x_memory.span(), y.span()];
-        run(&[launch::map_norm(storage, &constants, spans)?], &mut [&mut y]);
-        assert_close("y", &y, &exact(&reference::map_norm(&op, &exact_x)), tolerance(storage));
-
-        let want = exact(&reference::map_norm_gradient(&op, &exact_x, &exact_dy));
-        for (through_relu, want) in [(false, want.clone()), (true, masked(want, &x))] {
-            let mut dx = Memory::uninit(storage, count, shifted);
-            let [mut scaled, mut share] =
-                [(); 2].map(|()| Memory::uninit(Storage::F32, count, shifted));
-            let first = [x_memory.span(), dy_memory.span(), scaled.span(), share.span()];
-            let second = [x_memory.span(), scaled.span(), share.span(), dx.span()];
-            let launches = [
-                launch::map_norm_shares(storage, &constants, first)?,
-                launch::map_norm_backward(storage, &constants, second, through_relu)?,
-            ];
-            run(&launches, &mut [&mut scaled, &mut share, &mut dx]);
-            assert_close("dx", &dx, &want, tolerance(storage));
+/// One launch is enough for the norm of AlexNet and the maps that fit a block's shared memory.
+#[test]
+fn map_norm_in_shared_memory() -> Result<()> {
+    for_each_way(4, |storage, shifted, random| {
+        let op = MapNorm { n: 5, alpha: 25.0, beta: 0.75, k: 1.0 };
+        let sides = [(3, 3), (4, 9), (11, 3), (27, 27), (40, 40)];
+        for (height, width) in sides {
+            let shape = [random.size(1, 2), height, width, random.pick(&[8, 16])];
+            let constants = check_map_norm((storage, shifted), op, shape, random)?;
+            let memory = Memory::uninit(storage, shape.iter().product(), shifted);
+            let spans = [(); 3].map(|()| memory.span());
+            let launch = launch::map_norm_gradient(storage, &constants, spans, false)?;
+            assert_eq!(launch.is_some(), !shifted && height < 40);
         }
         Ok(())
     })

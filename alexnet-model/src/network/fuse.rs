@@ -1,6 +1,8 @@
 //! From the layers of the file to the layers that run.
 
-use super::fused_layer::FusedLayer;
+use alexnet_kernels::MaxPool2d;
+
+use super::fused_layer::{FusedLayer, FusedPool};
 use crate::spec::error::SpecError;
 use crate::spec::shapes::ShapedLayer;
 use crate::spec::{LayerKind, NetworkSpec};
@@ -18,7 +20,8 @@ impl NetworkSpec {
     /// # use alexnet_model::{FusedLayer, NetworkSpec, Shape};
     /// let layers = NetworkSpec::preset("original")?.fused_layers()?;
     /// assert_eq!(layers[0].output, Shape::Map(96, 55, 55));
-    /// assert_eq!(layers[3].full_name(), "conv2+relu2");
+    /// assert_eq!(layers[1].full_name(), "lrn1+pool1+relu1");
+    /// assert_eq!(layers[2].full_name(), "conv2+relu2");
     /// assert_eq!(layers.iter().map(FusedLayer::parameter_count).sum::<u64>(), 60_965_224);
     /// # Ok::<(), alexnet_model::SpecError>(())
     /// ```
@@ -44,20 +47,33 @@ impl NetworkSpec {
         (0..devices).map(|number| Ok(self.fuse(self.tower(number)?))).collect()
     }
 
-    /// One device's `layers`, each ReLU fused into the previous layer where that takes it.
+    /// One device's `layers`, each ReLU and each max-pooling fused into the previous layer where
+    /// that takes it.
     fn fuse(&self, layers: Vec<ShapedLayer>) -> Vec<FusedLayer> {
         let mut fused: Vec<FusedLayer> = Vec::new();
         for (index, (spec, layer)) in self.layers.iter().zip(layers).enumerate() {
             let ShapedLayer { kind, input, output, weight, share } = layer;
-            let (name, previous) = (spec.name.clone(), fused.last_mut());
-            if let Some(previous) = previous.filter(|p| kind == LayerKind::Relu && p.takes_relu()) {
-                previous.relu = Some(name);
-                continue;
+            let name = spec.name.clone();
+            match (kind, fused.last_mut()) {
+                (LayerKind::Relu, Some(previous)) if previous.takes_relu() => {
+                    previous.relu = Some(name);
+                    continue;
+                }
+                (LayerKind::MaxPool { kernel, stride, ceil }, Some(previous))
+                    if previous.takes_pool(input) =>
+                {
+                    let op = MaxPool2d { kernel, stride, ceil };
+                    previous.pool = Some(FusedPool { name, op });
+                    previous.output = output;
+                    continue;
+                }
+                _ => {}
             }
             let with_weights = fused.iter().filter(|layer| layer.weight.is_some()).count();
             fused.push(FusedLayer {
                 name,
                 kind,
+                pool: None,
                 relu: None,
                 index,
                 input,

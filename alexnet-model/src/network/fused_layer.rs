@@ -1,16 +1,17 @@
-//! A layer as it runs: one operation of alexnet-kernels, with the ReLU after it where that is
-//! fused.
+//! A layer as it runs: one operation of alexnet-kernels, with the layers after it that are fused
+//! into it.
 //!
 //! A ReLU of its own costs a pass over memory forward and another one backward. After a
 //! convolution, a dense layer or a pooling layer it is fused instead: forward it is the epilogue of
 //! that layer, and its gradient is applied by the next layer, which reads the rectified values
-//! anyway. The numbers are the same to the bit.
+//! anyway. An LRN and the max-pooling after it are one operation too, so that what is between them
+//! need not be in memory. The numbers are the same to the bit, but for roundings that a GPU saves.
 //!
 //! Every call of an operation is in this file.
 
 use alexnet_kernels::{
     Activation, Conv2d, Dropout, DropoutKey, DropoutMode, DropoutScale, DropoutSlice, Epilogue,
-    InputGrad, Linear, Lrn, MapNorm, MaxPool2d, SpaceToDepth,
+    InputGrad, Linear, Lrn, LrnPool, MapNorm, MaxPool2d, SpaceToDepth,
 };
 use candle_core::{Module, Result, Tensor, bail};
 
@@ -32,6 +33,15 @@ pub enum Mode {
     },
 }
 
+/// A max-pooling layer that is fused into the layer before it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FusedPool {
+    /// The layer's name in the file.
+    pub name: String,
+    /// What it computes.
+    pub op: MaxPool2d,
+}
+
 /// One operation of a network, or one tower's part of it, with all that follows from the others.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FusedLayer {
@@ -39,7 +49,9 @@ pub struct FusedLayer {
     pub name: String,
     /// What it computes; of a tower's part the numbers are the part's.
     pub kind: LayerKind,
-    /// The name of the ReLU layer that is fused into it.
+    /// The max-pooling layer that is fused into it; only an LRN has one.
+    pub pool: Option<FusedPool>,
+    /// The name of the ReLU layer that is fused into it, after the pooling.
     pub relu: Option<String>,
     /// Its place among the file's layers, from 0; dropout's draws depend on it.
     pub index: usize,
@@ -60,12 +72,19 @@ pub struct FusedLayer {
     pub(super) input_grad: InputGrad,
 }
 
-/// The tensor that a layer saves in the forward pass for its backward pass.
+/// The tensors that a layer saves in the forward pass for its backward pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Saves {
     Input,
     Output,
     Argmax,
+    InputAndArgmax,
+}
+
+impl Saves {
+    pub(crate) fn input(self) -> bool {
+        matches!(self, Self::Input | Self::InputAndArgmax)
+    }
 }
 
 /// What the backward pass of one layer computes.
@@ -78,9 +97,24 @@ pub struct LayerGradients {
 }
 
 impl FusedLayer {
-    /// Its name, with that of the ReLU that is fused into it: `conv2+relu2`.
+    /// Its name, with those of the layers that are fused into it: `conv2+relu2`,
+    /// `lrn1+pool1+relu1`.
     pub fn full_name(&self) -> String {
-        self.relu.as_ref().map_or(self.name.clone(), |relu| format!("{}+{relu}", self.name))
+        let pool = self.pool.as_ref().map(|pool| &pool.name);
+        let names: Vec<&str> = [Some(&self.name), pool, self.relu.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(|n| &**n)
+            .collect();
+        names.join("+")
+    }
+
+    /// The max-pooling that it does.
+    pub(crate) fn max_pool(&self) -> Option<MaxPool2d> {
+        match self.kind {
+            LayerKind::MaxPool { kernel, stride, ceil } => Some(MaxPool2d { kernel, stride, ceil }),
+            _ => self.pool.as_ref().map(|pool| pool.op),
+        }
     }
 
     /// How many weights and biases it has.
@@ -106,16 +140,20 @@ impl FusedLayer {
 
     /// Whether a ReLU after it can be fused into it, and is not there already.
     pub(super) fn takes_relu(&self) -> bool {
-        let takes = matches!(
-            self.kind,
-            LayerKind::Conv { .. } | LayerKind::Linear { .. } | LayerKind::MaxPool { .. }
-        );
+        let takes = self.weight.is_some() || self.max_pool().is_some();
         takes && self.relu.is_none()
     }
 
-    /// The tensor that it saves for its backward pass.
+    /// Whether a max-pooling layer after it, which reads `input`, can be fused into it.
+    pub(super) fn takes_pool(&self, input: Shape) -> bool {
+        let is_bare = self.pool.is_none() && self.output == input;
+        matches!(self.kind, LayerKind::Lrn { .. }) && is_bare
+    }
+
+    /// The tensors that it saves for its backward pass.
     pub(crate) fn saves(&self) -> Saves {
         match self.kind {
+            LayerKind::Lrn { .. } if self.pool.is_some() => Saves::InputAndArgmax,
             LayerKind::Conv { .. }
             | LayerKind::Linear { .. }
             | LayerKind::Lrn { .. }
@@ -145,7 +183,11 @@ impl FusedLayer {
                 pool.forward_fused(x, epilogue) // (B, C, H', W')
             }
             LayerKind::Lrn { n, alpha, beta, k, towers, alpha_over_n } => {
-                Lrn { n, alpha, beta, k, towers, alpha_over_n }.forward(x)
+                let lrn = Lrn { n, alpha, beta, k, towers, alpha_over_n };
+                match self.max_pool() {
+                    Some(pool) => LrnPool { lrn, pool }.forward_fused(x, epilogue), // (B, C, H', W')
+                    None => lrn.forward(x),
+                }
             }
             LayerKind::MapNorm { n, alpha, beta, k } => MapNorm { n, alpha, beta, k }.forward(x),
             LayerKind::Dropout { keep, scale } => {
@@ -155,8 +197,8 @@ impl FusedLayer {
         }
     }
 
-    /// The output for the input `x`, one batch, and the tensor that [`backward`](Self::backward)
-    /// needs, if it needs one. `parameters` are those of the layer's tower.
+    /// The output for the input `x`, one batch, and the tensors that [`backward`](Self::backward)
+    /// needs. `parameters` are those of the layer's tower.
     ///
     /// # Errors
     ///
@@ -166,26 +208,31 @@ impl FusedLayer {
         parameters: &[Parameter],
         x: &Tensor,
         mode: Mode,
-    ) -> Result<(Tensor, Option<Tensor>)> {
-        if let LayerKind::MaxPool { kernel, stride, ceil } = self.kind {
-            let pool = MaxPool2d { kernel, stride, ceil };
-            let pooled = pool.forward_with_argmax(x, self.epilogue(), self.input_grad)?;
-            return Ok((pooled.output, Some(pooled.argmax))); // both (B, C, H', W')
+    ) -> Result<(Tensor, Vec<Tensor>)> {
+        let epilogue = self.epilogue();
+        match (self.kind, self.max_pool()) {
+            (LayerKind::Lrn { n, alpha, beta, k, towers, alpha_over_n }, Some(pool)) => {
+                let lrn = Lrn { n, alpha, beta, k, towers, alpha_over_n };
+                let pooled = LrnPool { lrn, pool }.forward_with_argmax(x, epilogue)?;
+                Ok((pooled.output, vec![x.clone(), pooled.argmax])) // pooled are (B, C, H', W')
+            }
+            (_, Some(pool)) => {
+                let pooled = pool.forward_with_argmax(x, epilogue, self.input_grad)?;
+                Ok((pooled.output, vec![pooled.argmax])) // both (B, C, H', W')
+            }
+            (LayerKind::Conv { .. }, None) if self.input_grad == InputGrad::Skip => {
+                let (y, kept) = self.conv2d(parameters)?.forward_keeping(x, epilogue)?;
+                Ok((y, vec![kept])) // (B, O, H', W'), and the images, perhaps in blocks
+            }
+            (_, None) => {
+                let y = self.forward(parameters, x, mode)?;
+                let saved = if self.saves().input() { x } else { &y }.clone();
+                Ok((y, vec![saved]))
+            }
         }
-        if let (LayerKind::Conv { .. }, InputGrad::Skip) = (self.kind, self.input_grad) {
-            let (y, kept) = self.conv2d(parameters)?.forward_keeping(x, self.epilogue())?;
-            return Ok((y, Some(kept))); // (B, O, H', W'), and the images, perhaps in blocks
-        }
-        let y = self.forward(parameters, x, mode)?;
-        let saved = match self.saves() {
-            Saves::Input => Some(x.clone()),
-            Saves::Output => Some(y.clone()),
-            Saves::Argmax => None,
-        };
-        Ok((y, saved))
     }
 
-    /// The gradients, given the tensor that [`forward_tape`](Self::forward_tape) saved and `dy`,
+    /// The gradients, given the tensors that [`forward_tape`](Self::forward_tape) saved and `dy`,
     /// the gradient with respect to the output. Where a ReLU is fused into this layer, `dy` must be
     /// 0 wherever the output is: the next layer sees to it, and so does this one for the previous.
     ///
@@ -195,41 +242,47 @@ impl FusedLayer {
     pub fn backward(
         &self,
         parameters: &[Parameter],
-        saved: Option<&Tensor>,
+        saved: &[Tensor],
         dy: &Tensor,
         mode: Mode,
     ) -> Result<LayerGradients> {
-        let saved = || match saved {
-            Some(x) => Ok(x),
-            None => bail!("layer `{}` has saved nothing: the tape is another network's", self.name),
+        let [saved, argmax] = match saved {
+            [one] => [one; 2],
+            [x, argmax] => [x, argmax],
+            _ => bail!("layer `{}` has saved nothing: the tape is another network's", self.name),
         };
         let dx = match self.kind {
             LayerKind::Conv { .. } => {
-                let g = self.conv2d(parameters)?.backward(saved()?, dy, self.input_grad)?;
+                let g = self.conv2d(parameters)?.backward(saved, dy, self.input_grad)?;
                 return Ok(LayerGradients { input: g.input, parameters: Some([g.weight, g.bias]) });
             }
             LayerKind::Linear { .. } => {
-                let (linear, x) = (self.linear(parameters)?, saved()?);
+                let (linear, x) = (self.linear(parameters)?, saved);
                 let g = linear.backward(&flatten(x)?, dy, self.input_grad)?;
                 let input = g.input.map(|dx| unflatten(&dx, x)).transpose()?;
                 return Ok(LayerGradients { input, parameters: Some([g.weight, g.bias]) });
             }
             LayerKind::MaxPool { kernel, stride, ceil } => {
                 let Shape::Map(_, h, w) = self.input else { bail!("`{}` pools maps", self.name) };
-                Some(MaxPool2d { kernel, stride, ceil }.backward(saved()?, dy, (h, w))?)
+                Some(MaxPool2d { kernel, stride, ceil }.backward(argmax, dy, (h, w))?)
             }
             LayerKind::Lrn { n, alpha, beta, k, towers, alpha_over_n } => {
                 let lrn = Lrn { n, alpha, beta, k, towers, alpha_over_n };
-                lrn.backward(saved()?, dy, self.input_grad)?
+                match self.max_pool() {
+                    Some(pool) => {
+                        LrnPool { lrn, pool }.backward(saved, argmax, dy, self.input_grad)?
+                    }
+                    None => lrn.backward(saved, dy, self.input_grad)?,
+                }
             }
             LayerKind::MapNorm { n, alpha, beta, k } => {
-                MapNorm { n, alpha, beta, k }.backward(saved()?, dy, self.input_grad)?
+                MapNorm { n, alpha, beta, k }.backward(saved, dy, self.input_grad)?
             }
             LayerKind::Dropout { keep, scale } => {
                 let (dropout, mode) = (self.dropout(keep, scale), self.dropout_mode(mode));
-                dropout.backward(saved()?, dy, mode, self.input_grad)?
+                dropout.backward(saved, dy, mode, self.input_grad)?
             }
-            _ => Some(self.activation()?.backward(saved()?, dy)?),
+            _ => Some(self.activation()?.backward(saved, dy)?),
         };
         Ok(LayerGradients { input: dx, parameters: None })
     }

@@ -108,8 +108,8 @@ impl Network {
             let towers = self.towers.iter().zip(&mut tapes).zip(dys).enumerate();
             for (place, ((tower, tape), dy)) in towers {
                 let layer = &tower.layers[number];
-                let saved = tape.pop().flatten();
-                let gradients = layer.backward(&tower.parameters, saved.as_ref(), &dy, mode)?;
+                let saved = tape.pop().unwrap_or_default();
+                let gradients = layer.backward(&tower.parameters, &saved, &dy, mode)?;
                 if let (Some(first), Some([weight, bias])) =
                     (layer.first_parameter, gradients.parameters)
                 {

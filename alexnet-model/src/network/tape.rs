@@ -13,8 +13,8 @@ pub struct Tape {
     pub(super) mode: Mode,
 }
 
-/// What the forward pass of one tower leaves: the tensor that each layer saved, if it saved one.
-pub type TowerTape = Vec<Option<Tensor>>;
+/// What the forward pass of one tower leaves: the tensors that each layer saved.
+pub type TowerTape = Vec<Vec<Tensor>>;
 
 impl Tape {
     /// What the last layer computed: `(B, classes)`, on the first device.

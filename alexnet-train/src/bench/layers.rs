@@ -1,7 +1,8 @@
 //! The forward and backward pass of each layer by itself, and their rates.
 
-use alexnet_kernels::cross_entropy_with_grad;
-use alexnet_model::{FusedLayer, Mode};
+use alexnet_kernels::{InputGrad, Lrn, channels_last, cross_entropy_with_grad};
+use alexnet_model::{FusedLayer, LayerKind, Mode, Shape};
+use candle_core::{Module, Tensor};
 use serde::Serialize;
 
 use super::timing::fastest;
@@ -14,7 +15,7 @@ const TRIES: usize = 3;
 /// The passes of a layer over a batch.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct LayerTimes {
-    /// The layer's name; `conv2+relu2` where a ReLU is fused into it.
+    /// The layer's name; `conv2+relu2` where a layer is fused into it.
     pub name: String,
     /// The layer's kind, in the word of the presets.
     pub kind: &'static str,
@@ -77,7 +78,7 @@ pub(super) fn measure(trainer: &Trainer, mode: Mode) -> Result<Vec<LayerTimes>, 
     }
     let (_, mut dy) = cross_entropy_with_grad(&x, labels)?;
     for ((layer, saved), times) in tower.layers().iter().zip(tape).zip(&mut times).rev() {
-        let run = || Ok(layer.backward(tower.parameters(), saved.as_ref(), &dy, mode)?);
+        let run = || Ok(layer.backward(tower.parameters(), &saved, &dy, mode)?);
         let (seconds, gradients) = fastest(compute, TRIES, run)?;
         times.backward_ms = 1e3 * seconds;
         times.backward_rate = batch * work(layer, bytes)[1] / 1e9 / seconds;
@@ -106,9 +107,23 @@ pub(super) fn share_without_weights(layers: &[LayerTimes]) -> f64 {
     sum(|l| l.unit == "GB/s") / sum(|_| true)
 }
 
-/// The rate of the first local response normalization, both passes together, in GB/s.
-pub(super) fn lrn_rate(layers: &[LayerTimes]) -> Option<f64> {
-    let lrn = layers.iter().find(|layer| layer.kind == "lrn")?;
-    let work = lrn.forward_rate * lrn.forward_ms + lrn.backward_rate * lrn.backward_ms;
-    Some(work / (lrn.forward_ms + lrn.backward_ms))
+/// The rate of the network's first local response normalization, alone and both passes together, in
+/// GB/s: no pooling is fused into it here.
+pub(super) fn lrn_rate(trainer: &Trainer) -> Result<Option<f64>, Error> {
+    let (tower, compute) = (&trainer.network.towers()[0], &trainer.devices[0]);
+    let mut layers = tower.layers().iter().map(|layer| (layer.kind, layer.input));
+    let first = layers.find_map(|(kind, input)| match (kind, input) {
+        (LayerKind::Lrn { n, alpha, beta, k, towers, alpha_over_n }, Shape::Map(c, h, w)) => {
+            Some((Lrn { n, alpha, beta, k, towers, alpha_over_n }, [c, h, w]))
+        }
+        _ => None,
+    });
+    let Some((lrn, [c, h, w])) = first else { return Ok(None) };
+    let (batch, dtype) = (trainer.images[0].dim(0)?, compute.activations());
+    let x = channels_last(&Tensor::ones((batch, c, h, w), dtype, compute.device())?)?;
+    let (forward, y) = fastest(compute, TRIES, || Ok(lrn.forward(&x)?))?;
+    let backward = || Ok(lrn.backward(&x, &y, InputGrad::Plain)?);
+    let (backward, _) = fastest(compute, TRIES, backward)?;
+    let bytes = (5 * x.elem_count() * dtype.size_in_bytes()) as f64;
+    Ok(Some(bytes / 1e9 / (forward + backward)))
 }

@@ -53,7 +53,7 @@ fn measure(options: &BenchOptions) -> Result<BenchReport, Error> {
         let layers = layers::measure(&trainer, mode(0))?;
         Some(BenchDetails {
             share_without_weights: layers::share_without_weights(&layers),
-            lrn_gbps: layers::lrn_rate(&layers),
+            lrn_gbps: layers::lrn_rate(&trainer)?,
             layers,
             gemm_peak_gflops: machine::gemm_peak(compute)?,
             copy_peak_gbps: machine::copy_peak(compute)?,

@@ -9,8 +9,7 @@ __device__ void add(Out<T> y, In<float> bias, u32 vectors, u32 channels, u32 rel
   float values[V], shift[V];
   load_own<V, T>(values, y, (u64)i * V);
   const u32 c = i % (channels / V) * V;
-#pragma unroll
-  for (int j = 0; j < V; ++j) shift[j] = element<float>(bias, c + j);
+  load_floats<V>(shift, bias, c);
 #pragma unroll
   for (int j = 0; j < V; ++j) {
     values[j] += shift[j];
@@ -23,14 +22,15 @@ static const u32 COLUMNS = 32,
                  LANES = 8; // a block sums COLUMNS vectors of columns, LANES rows at a time
 
 // sums[part, c] = the sum of column c over the rows of one part. Block (x, y) sums COLUMNS vectors
-// of columns of part y: each of its threads sums every LANESth row, then the lanes' sums are added
-// in order. A second launch over the sums of the parts, as one part, gives the sums of all rows.
+// of columns of part y: each of its threads sums every LANESth row, then each adds the lanes' sums
+// of a few columns in order. A second launch over the sums of the parts, as one part, gives the sums of all rows.
 template <class T, int V>
 __device__ void column_sums(In<T> rows, Out<float> sums, u32 count, u32 channels,
                             u32 rows_per_part) {
-  __shared__ float shared[LANES][COLUMNS][V];
+  const u32 WIDTH = COLUMNS * V; // columns of a block
+  __shared__ float shared[LANES][WIDTH];
   const u32 column = threadIdx.x % COLUMNS, lane = threadIdx.x / COLUMNS;
-  const u32 c = (blockIdx.x * COLUMNS + column) * V;
+  const u32 begin = blockIdx.x * WIDTH, c = begin + column * V;
   const u64 first = (u64)blockIdx.y * rows_per_part;
   const u64 end = first + rows_per_part < count ? first + rows_per_part : count;
   float mine[V];
@@ -44,14 +44,14 @@ __device__ void column_sums(In<T> rows, Out<float> sums, u32 count, u32 channels
       for (int j = 0; j < V; ++j) mine[j] += values[j];
     }
 #pragma unroll
-  for (int j = 0; j < V; ++j) shared[lane][column][j] = mine[j];
+  for (int j = 0; j < V; ++j) shared[lane][column * V + j] = mine[j];
   __syncthreads();
-  if (lane != 0 || c >= channels) return;
-  for (u32 other = 1; other < LANES; ++other)
+  for (u32 at = threadIdx.x; at < WIDTH && begin + at < channels; at += COLUMNS * LANES) {
+    float sum = shared[0][at];
 #pragma unroll
-    for (int j = 0; j < V; ++j) mine[j] += shared[other][column][j];
-  for (int j = 0; j < V; ++j)
-    store_element<float>(sums, (u64)blockIdx.y * channels + c + j, mine[j]);
+    for (u32 other = 1; other < LANES; ++other) sum += shared[other][at];
+    store_element<float>(sums, (u64)blockIdx.y * channels + begin + at, sum);
+  }
 }
 
 #define KERNELS(T, V)                                                                           \

@@ -11,7 +11,7 @@ pub fn add_bias(storage: Storage, y: Span, bias: Span, relu: bool) -> Result<Lau
     if channels == 0 || !elements.is_multiple_of(channels) {
         bail!("bias: {elements} elements are no rows of {channels}")
     }
-    let vector = width(storage.vector(), channels, &[(y, storage.bytes())]);
+    let vector = width(storage.vector(), channels, &[(y, storage.bytes()), (bias, 4)]);
     let kernel = format!("bias_{}_v{vector}", storage.name());
     let launch = Launch::each("bias", kernel, &[y, bias], elements / vector)?;
     Ok(launch.sizes(&[channels])?.words(&[u32::from(relu)]))

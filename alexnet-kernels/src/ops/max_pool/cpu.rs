@@ -46,11 +46,11 @@ impl Argmax for () {
 
 /// What is done with maxima.
 #[derive(Clone, Copy)]
-pub(super) struct Maxima {
-    pub(super) epilogue: Epilogue,
+pub(crate) struct Maxima {
+    pub(crate) epilogue: Epilogue,
     /// Whether a maximum that is not above 0 passes no gradient on: its argmax is
     /// [`Argmax::NONE`].
-    pub(super) through_relu: bool,
+    pub(crate) through_relu: bool,
 }
 
 /// The loops over a batch: (B, H, W, C) in, (B, H', W', C) out.

@@ -24,12 +24,12 @@ pub struct PoolSize {
 
 impl PoolSize {
     /// `(B, H, W, C)`.
-    pub(super) fn input_shape(&self) -> Shape {
+    pub(crate) fn input_shape(&self) -> Shape {
         Shape::from((self.batch, self.input.0, self.input.1, self.channels))
     }
 
     /// `(B, H', W', C)`.
-    pub(super) fn output_shape(&self) -> Shape {
+    pub(crate) fn output_shape(&self) -> Shape {
         Shape::from((self.batch, self.output.0, self.output.1, self.channels))
     }
 
@@ -48,25 +48,38 @@ impl PoolSize {
         if self.kernel < 16 { DType::U8 } else { DType::U32 }
     }
 
-    /// `argmax` says which of the buffers it is.
+    /// Whether these are windows of 3 by 3 pixels 2 apart, for which there are faster kernels.
+    pub(crate) fn is_overlapping(&self) -> bool {
+        self.kernel == 3 && self.stride == 2
+    }
+
+    /// The launch whose threads compute `elements`; `argmax` says which of the buffers it is.
+    /// Kernels for overlapping windows work on rows of maps, which are `over` in size.
     fn launch(
         &self,
         storage: Storage,
         which: &str,
         spans: [Span; 3],
-        (argmax, elements): (usize, usize),
+        (argmax, elements, over): (usize, usize, (usize, usize)),
     ) -> Result<Launch> {
         let bytes = self.argmax_dtype().size_in_bytes();
         let mut sized = spans.map(|span| (span, storage.bytes()));
         sized[argmax].1 = bytes;
         let vector = if bytes == 1 { width(storage.vector(), self.channels, &sized) } else { 1 };
-        let (name, number) = (storage.name(), if bytes == 1 { "u8" } else { "u32" });
+        let name = storage.name();
+        let ((h, w), (out_h, out_w), channels) = (self.input, self.output, self.channels);
+        if self.is_overlapping() && vector > 1 {
+            let kernel = format!("max_pool_{which}_overlapping_{name}_v{vector}");
+            let (rows, per_row) = (self.batch * over.0, over.1 * channels / vector);
+            let launch = Launch::rows("max_pool", kernel, &spans, rows, per_row)?;
+            return launch.sizes(&[h, w, out_h, out_w, channels]);
+        }
+        let number = if bytes == 1 { "u8" } else { "u32" };
         let kernel = format!("max_pool_{which}_{name}_{number}_v{vector}");
-        let ((h, w), (out_h, out_w)) = (self.input, self.output);
         // A stride beyond the map leaves one window; the kernels count to 2^32.
         let stride = self.stride.min(h.max(w));
         let launch = Launch::each("max_pool", kernel, &spans, elements / vector)?;
-        launch.sizes(&[h, w, out_h, out_w, self.channels, self.kernel, stride])
+        launch.sizes(&[h, w, out_h, out_w, channels, self.kernel, stride])
     }
 }
 
@@ -81,7 +94,8 @@ pub fn max_pool(
     x.check("max-pool: the input", size.inputs())?;
     y.check("max-pool: the output", size.outputs())?;
     argmax.check("max-pool: the argmax", size.outputs())?;
-    let launch = size.launch(storage, "forward", [x, y, argmax], (2, size.outputs()))?;
+    let launch =
+        size.launch(storage, "forward", [x, y, argmax], (2, size.outputs(), size.output))?;
     Ok(launch.words(&[u32::from(relu)]))
 }
 
@@ -94,5 +108,6 @@ pub fn max_pool_backward(
     argmax.check("max-pool: the argmax", size.outputs())?;
     dy.check("max-pool: the gradient", size.outputs())?;
     dx.check("max-pool: the input's gradient", size.inputs())?;
-    size.launch(storage, "backward", [argmax, dy, dx], (0, size.inputs()))
+    let squares = (size.input.0.div_ceil(2), size.input.1.div_ceil(2));
+    size.launch(storage, "backward", [argmax, dy, dx], (0, size.inputs(), squares))
 }

@@ -5,16 +5,19 @@
 // thread computes V channels of one input pixel from all windows that contain the pixel, so no two
 // threads write the same element and no atomics are needed. The argmax is a byte for kernels up to
 // 15 pixels, else 32 bits.
+//
+// Windows of 3 by 3 pixels 2 apart have kernels of their own, without divisions by kernel and stride
+// and with loops that are unrolled.
 #include "common.cuh"
+#include "overlapping.cuh"
 
-struct Sizes { u32 height, width, out_height, out_width, channels, kernel, stride; };
-
-template <class A> __device__ inline A none() { return (A)(~(A)0); }
+struct AnySizes { u32 height, width, out_height, out_width, channels, kernel, stride; };
 
 // `relu`: there is a ReLU directly before or after the pool. Then a maximum of 0 or less becomes 0,
 // and no gradient flows back from it.
 template <class T, class A, int V>
-__device__ void forward(In<T> x, Out<T> y, Out<A> argmax, u32 vectors, Sizes size, u32 relu) {
+__device__ void forward(In<T> x, Out<T> y, Out<A> argmax, u32 vectors, AnySizes size,
+                        u32 relu) {
   const u32 i = thread_number();
   if (i >= vectors) return;
   const u32 per_pixel = size.channels / V, c = i % per_pixel * V, pixel = i / per_pixel;
@@ -35,8 +38,7 @@ __device__ void forward(In<T> x, Out<T> y, Out<A> argmax, u32 vectors, Sizes siz
       load<V, T>(values, x, image + (u64)((top + h) * size.width + left + w) * size.channels + c);
 #pragma unroll
       for (int j = 0; j < V; ++j)
-        // The first of equal maxima takes the whole gradient; NaN counts as larger than any number.
-        if (values[j] > best[j] || (values[j] != values[j] && best[j] == best[j]))
+        if (is_larger(values[j], best[j]))
           best[j] = values[j], found.values[j] = (A)(h * size.kernel + w);
     }
 #pragma unroll
@@ -47,7 +49,7 @@ __device__ void forward(In<T> x, Out<T> y, Out<A> argmax, u32 vectors, Sizes siz
 }
 
 template <class T, class A, int V>
-__device__ void backward(In<A> argmax, In<T> dy, Out<T> dx, u32 vectors, Sizes size) {
+__device__ void backward(In<A> argmax, In<T> dy, Out<T> dx, u32 vectors, AnySizes size) {
   const u32 i = thread_number();
   if (i >= vectors) return;
   const u32 per_pixel = size.channels / V, c = i % per_pixel * V, pixel = i / per_pixel;
@@ -74,6 +76,63 @@ __device__ void backward(In<A> argmax, In<T> dy, Out<T> dx, u32 vectors, Sizes s
   store<V, T>(dx, (u64)i * V, sums);
 }
 
+// A block computes a part of a row of `y`, a thread V channels of one window.
+template <class T, int V>
+__device__ void forward_overlapping(In<T> x, Out<T> y, Out<u8> argmax, u32 per_row, Sizes size,
+                                    u32 relu) {
+  const u32 i = blockIdx.y * blockDim.x + threadIdx.x, row = blockIdx.x;
+  if (i >= per_row) return;
+  const u32 out_w = i / (size.channels / V), c = i * V - out_w * size.channels;
+  const u32 image = row / size.out_height, out_h = row - image * size.out_height;
+  const u64 first = (u64)image * size.height * size.width;
+  Pack<T, V> pixels[9];
+#pragma unroll
+  for (u32 at = 0; at < 9; ++at) {
+    // A window that hangs over the edge sees its last pixels again, which are no larger.
+    const u32 h = min((int)(2 * out_h + at / 3), (int)size.height - 1);
+    const u32 w = min((int)(2 * out_w + at % 3), (int)size.width - 1);
+    pixels[at] = fetch<V, T>(x, (first + h * size.width + w) * size.channels + c);
+  }
+  float best[V];
+  Pack<u8, V> found;
+#pragma unroll
+  for (int j = 0; j < V; ++j) {
+    best[j] = to_float(pixels[0].values[j]);
+    u32 where = 0;
+#pragma unroll
+    for (u32 at = 1; at < 9; ++at) {
+      const float value = to_float(pixels[at].values[j]);
+      if (is_larger(value, best[j])) best[j] = value, where = at;
+    }
+    if (relu && best[j] <= 0.0f) best[j] = 0.0f, where = none<u8>();
+    found.values[j] = where;
+  }
+  const u64 at = (u64)row * size.out_width * size.channels + i * V;
+  store<V, T>(y, at, best);
+  put<V, u8>(argmax, at, found);
+}
+
+// A block computes a part of two rows of `dx`, a thread V channels of a square of 2 by 2 pixels.
+template <class T, int V>
+__device__ void backward_overlapping(In<u8> argmax, In<T> dy, Out<T> dx, u32 per_row, Sizes size) {
+  const u32 i = blockIdx.y * blockDim.x + threadIdx.x;
+  if (i >= per_row) return;
+  const u32 column = i / (size.channels / V), c = i * V - column * size.channels;
+  const u32 rows = (size.height + 1) / 2;
+  const u32 image = blockIdx.x / rows, row = blockIdx.x - image * rows;
+  float sums[2][2][V];
+  gradients_of_square<T, V>(sums, argmax, dy, image, row, column, c, size);
+#pragma unroll
+  for (int h = 0; h < 2; ++h)
+#pragma unroll
+    for (int w = 0; w < 2; ++w) {
+      const u32 y = 2 * row + h, x = 2 * column + w;
+      if (y >= size.height || x >= size.width) continue;
+      const u64 pixel = (u64)image * size.height * size.width + y * size.width + x;
+      store<V, T>(dx, pixel * size.channels + c, sums[h][w]);
+    }
+}
+
 #define KERNELS(T, A, V)                                                                           \
   KERNEL(max_pool_forward_##T##_##A##_v##V,                                                        \
          (In<T> x, Out<T> y, Out<A> argmax, u32 vectors, u32 height, u32 width, u32 out_height,    \
@@ -92,3 +151,18 @@ KERNELS(float, u32, 1)
 KERNELS(bf16, u8, 8)
 KERNELS(bf16, u8, 1)
 KERNELS(bf16, u32, 1)
+
+#define OVERLAPPING(T, V)                                                                       \
+  KERNEL(max_pool_forward_overlapping_##T##_v##V,                                               \
+         (In<T> x, Out<T> y, Out<u8> argmax, u32 per_row, u32 height, u32 width, u32 out_height, \
+          u32 out_width, u32 channels, u32 relu),                                               \
+         forward_overlapping<T, V>(x, y, argmax, per_row,                                       \
+                                   {height, width, out_height, out_width, channels}, relu))     \
+  KERNEL(max_pool_backward_overlapping_##T##_v##V,                                              \
+         (In<u8> argmax, In<T> dy, Out<T> dx, u32 per_row, u32 height, u32 width, u32 out_height, \
+          u32 out_width, u32 channels),                                                         \
+         backward_overlapping<T, V>(argmax, dy, dx, per_row,                                    \
+                                    {height, width, out_height, out_width, channels}))
+
+OVERLAPPING(float, 4)
+OVERLAPPING(bf16, 8)

@@ -115,8 +115,7 @@ impl MaxPool2d {
         epilogue: Epilogue,
         input: InputGrad,
     ) -> Result<Pooled> {
-        let how = Maxima { epilogue, through_relu: input.through_relu() };
-        let op = ForwardArgmax { size: self.size_for(x)?, how };
+        let op = ForwardArgmax::new(self, x, epilogue, input.through_relu())?;
         let (output, argmax) = op.run_two([&nhwc(x)?])?;
         Ok(Pooled { output: nchw(&output)?, argmax: nchw(&argmax)? })
     }
@@ -128,16 +127,7 @@ impl MaxPool2d {
     ///
     /// Other ranks or dtypes, shapes that do not fit.
     pub fn backward(&self, argmax: &Tensor, dy: &Tensor, size: (usize, usize)) -> Result<Tensor> {
-        let [batch, channels, ..] = dims::<4>("max-pool", "the gradient", dy)?;
-        let size = self.size(batch, channels, size)?;
-        let (out_h, out_w) = size.output;
-        check_shape("max-pool", "the gradient", dy, &[batch, channels, out_h, out_w])?;
-        let expected = size.argmax_dtype();
-        if argmax.dtype() != expected || argmax.dims() != dy.dims() {
-            let (dtype, dims) = (argmax.dtype(), argmax.dims());
-            bail!("max-pool: argmax must be {expected:?} {:?}, got {dtype:?} {dims:?}", dy.dims())
-        }
-        nchw(&Backward(size).run_one([&nhwc(argmax)?, &nhwc(dy)?])?)
+        nchw(&Backward::new(self, argmax, dy, size)?.run_one([&nhwc(argmax)?, &nhwc(dy)?])?)
     }
 
     /// All sizes for an input `(B, C, H, W)`.
@@ -195,17 +185,27 @@ impl Op<1> for Forward {
         let (size, how) = (self.size, Maxima { epilogue: Epilogue::None, through_relu: false });
         let (_, argmax) = ForwardArgmax { size, how }.run_two([x])?;
         let dy = through(self.epilogue, y, dy)?;
-        Backward(size).run_one([&argmax, &dy]).map(|dx| [Some(dx)])
+        Backward { size }.run_one([&argmax, &dy]).map(|dx| [Some(dx)])
     }
 }
 
 /// `x` (B, H, W, C) → `y` and `argmax`, both (B, H', W', C).
-struct ForwardArgmax {
-    size: PoolSize,
-    how: Maxima,
+pub(crate) struct ForwardArgmax {
+    pub(crate) size: PoolSize,
+    pub(crate) how: Maxima,
 }
 
 impl ForwardArgmax {
+    /// For the input `x` `(B, C, H, W)`.
+    pub(crate) fn new(
+        pool: &MaxPool2d,
+        x: &Tensor,
+        epilogue: Epilogue,
+        through_relu: bool,
+    ) -> Result<Self> {
+        Ok(Self { size: pool.size_for(x)?, how: Maxima { epilogue, through_relu } })
+    }
+
     fn run_cpu<A: Argmax + WithDType>(
         &self,
         x: &[f32],
@@ -239,17 +239,41 @@ impl Op<1> for ForwardArgmax {
 }
 
 /// `argmax`, `dy` (B, H', W', C) → `dx` (B, H, W, C).
-struct Backward(PoolSize);
+pub(crate) struct Backward {
+    pub(crate) size: PoolSize,
+}
+
+impl Backward {
+    /// For an input whose height and width are `input`, and the argmax and `dy`, both
+    /// `(B, C, H', W')`.
+    pub(crate) fn new(
+        pool: &MaxPool2d,
+        argmax: &Tensor,
+        dy: &Tensor,
+        input: (usize, usize),
+    ) -> Result<Self> {
+        let [batch, channels, ..] = dims::<4>("max-pool", "the gradient", dy)?;
+        let size = pool.size(batch, channels, input)?;
+        let (out_h, out_w) = size.output;
+        check_shape("max-pool", "the gradient", dy, &[batch, channels, out_h, out_w])?;
+        let expected = size.argmax_dtype();
+        if argmax.dtype() != expected || argmax.dims() != dy.dims() {
+            let (dtype, dims) = (argmax.dtype(), argmax.dims());
+            bail!("max-pool: argmax must be {expected:?} {:?}, got {dtype:?} {dims:?}", dy.dims())
+        }
+        Ok(Self { size })
+    }
+}
 
 impl Op<2> for Backward {
     const NAME: &'static str = "max-pool-backward";
 
     fn cpu(&self, [argmax, dy]: op::CpuInputs<'_, 2>) -> Result<op::CpuOutputs> {
         let dy = dy.values()?;
-        produce(self.0.input_shape(), |dx| {
-            match self.0.argmax_dtype() {
-                DType::U8 => self.0.gradient(argmax.values::<u8>()?, dy, dx),
-                _ => self.0.gradient(argmax.values::<u32>()?, dy, dx),
+        produce(self.size.input_shape(), |dx| {
+            match self.size.argmax_dtype() {
+                DType::U8 => self.size.gradient(argmax.values::<u8>()?, dy, dx),
+                _ => self.size.gradient(argmax.values::<u32>()?, dy, dx),
             }
             Ok(())
         })
@@ -257,6 +281,6 @@ impl Op<2> for Backward {
 
     #[cfg(feature = "cuda")]
     fn cuda(&self, inputs: op::CudaInputs<'_, 2>) -> Result<op::CudaOutputs> {
-        cuda::max_pool_backward(&self.0, inputs)
+        cuda::max_pool_backward(&self.size, inputs)
     }
 }

@@ -3,7 +3,7 @@
 
 use candle_core::Result;
 
-use crate::cuda::launch::{Launch, MapSize, Span, Storage, check_equal, width};
+use crate::cuda::launch::{Argument, Launch, MapSize, Span, Storage, check_equal, width};
 
 /// LRN's constants in the form that its kernels take.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,19 +21,25 @@ pub struct LrnConstants {
 }
 
 impl LrnConstants {
-    /// The launch of the kernel that fits the window and the buffers: the fast one for windows of
-    /// 5, or the general one.
+    /// Whether fast kernels have these constants: windows of 5 and β = ¾.
+    pub(crate) fn is_usual(&self) -> bool {
+        self.radius == 2 && self.beta == 0.75
+    }
+
+    /// The launch of the kernel that fits the constants and the buffers, the fast one or the
+    /// general one.
     fn launch(&self, storage: Storage, which: &str, spans: &[Span]) -> Result<Launch> {
         let elements = check_equal("lrn: a buffer", spans)?;
         let sized = spans.iter().map(|&span| (span, storage.bytes())).collect::<Vec<_>>();
         let (vector, name) = (width(storage.vector(), self.row, &sized), storage.name());
-        let launch = if self.radius == 2 && vector > 1 {
+        if self.is_usual() && vector > 1 {
             let kernel = format!("lrn_{which}_{name}_v{vector}");
-            Launch::each("lrn", kernel, spans, elements / vector)?.sizes(&[self.row])?
-        } else {
-            let kernel = format!("lrn_{which}_any_{name}");
-            Launch::each("lrn", kernel, spans, elements)?.sizes(&[self.row, self.radius])?
-        };
+            let launch = Launch::each("lrn", kernel, spans, elements / vector)?;
+            return Ok(launch.sizes(&[self.row])?.floats(&[self.k, self.a]));
+        }
+        let kernel = format!("lrn_{which}_any_{name}");
+        let launch = Launch::each("lrn", kernel, spans, elements)?;
+        let launch = launch.sizes(&[self.row, self.radius])?;
         Ok(launch.floats(&[self.k, self.a, self.beta]))
     }
 }
@@ -89,14 +95,61 @@ impl MapConstants {
         let launch = launch.sizes(&[height, pixels, channels, self.reach[0], self.reach[1]])?;
         Ok(launch.floats(&[self.k, self.a, self.beta]))
     }
+
+    /// The launch that computes each image's maps in a block's shared memory, for the constants and
+    /// sizes that have such a kernel.
+    fn in_shared_memory(
+        &self,
+        storage: Storage,
+        which: &str,
+        spans: &[Span],
+    ) -> Result<Option<Launch>> {
+        let elements = check_equal("map-norm: a buffer", spans)?;
+        let sized: Vec<_> = spans.iter().map(|&span| (span, storage.bytes())).collect();
+        let MapSize { height, width: pixels, channels } = self.size;
+        let vector = width(storage.vector(), channels, &sized);
+        let fits = vector > 1 && height * pixels * vector <= SHARED_FLOATS;
+        if self.reach != [2, 2] || self.beta != 0.75 || !fits {
+            return Ok(None);
+        }
+        let kernel = format!("map_norm_{which}_shared_{}_v{vector}", storage.name());
+        // A thread for each line of each channel, as far as a block has them.
+        let lines = height.max(pixels) * vector;
+        let launch = Launch {
+            module: "map_norm_shared",
+            kernel,
+            grid: [(elements / (height * pixels * vector)) as u32, 1],
+            block: lines.next_multiple_of(32).min(256) as u32,
+            arguments: spans.iter().copied().map(Argument::Span).collect(),
+        };
+        Ok(Some(launch.sizes(&[height, pixels, channels])?.floats(&[self.k, self.a])))
+    }
 }
+
+/// Floats of each array in a block's shared memory, as in `map_norm_shared.cu`.
+const SHARED_FLOATS: usize = 6144;
 
 /// `x → y`.
 pub fn map_norm(storage: Storage, constants: &MapConstants, spans: [Span; 2]) -> Result<Launch> {
-    constants.launch(storage, "forward", spans, [false; 2])
+    match constants.in_shared_memory(storage, "forward", &spans)? {
+        Some(launch) => Ok(launch),
+        None => constants.launch(storage, "forward", spans, [false; 2]),
+    }
 }
 
-/// First half of the gradient: `(x, dy)` to dy·s^−β and the share dy·x·s^(−β−1) of each pixel, both
+/// `(x, dy) → dx` where one launch can do it, in a block's shared memory; with `through_relu`, `dx`
+/// is 0 where `x` is not above 0.
+pub fn map_norm_gradient(
+    storage: Storage,
+    constants: &MapConstants,
+    spans: [Span; 3],
+    through_relu: bool,
+) -> Result<Option<Launch>> {
+    let launch = constants.in_shared_memory(storage, "backward", &spans)?;
+    Ok(launch.map(|launch| launch.words(&[u32::from(through_relu)])))
+}
+
+/// First half of the gradient where no one launch can do it: `(x, dy)` to dy·s^−β and the share dy·x·s^(−β−1) of each pixel, both
 /// f32.
 pub fn map_norm_shares(
     storage: Storage,

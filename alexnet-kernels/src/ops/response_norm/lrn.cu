@@ -1,81 +1,54 @@
 // LRN across channels, forward and backward; formula: lrn.rs. Tensors are (B, H, W, C).
 //
-// A row is the channels of one tower at one pixel. In the fast kernels a thread computes V
-// neighbouring channels of a row from three vectors: its own and those to both sides, which reach
-// as far as the windows of 2·R + 1 channels. Other windows, and rows that V does not divide, take
-// the general kernels: one channel per thread, any radius, more loads.
+// A row is the channels of one tower at one pixel. The fast kernels are for windows of 5 channels
+// and beta = 3/4: a thread computes V neighbouring channels of a row from those and the edges of the
+// vectors to both sides. Other constants, and rows that V does not divide, take the general kernels:
+// one channel per thread, any radius, more loads.
 #include "common.cuh"
-#include "powers.cuh"
-
-static const int R = 2; // radius of the windows of the fast kernels
-
-struct Constants { float k, a, beta; };
-
-// Loads the 3·V channels from c - V on; channels outside the row are zero.
-template <class T, int V>
-__device__ void load_three(float (&all)[3 * V], In<T> from, u64 row, u32 c, u32 length) {
-#pragma unroll
-  for (int part = 0; part < 3; ++part) {
-    float values[V];
-    const bool inside = part == 0 ? c >= V : part == 2 ? c + V < length : true;
-    if (inside) load<V, T>(values, from, row + c + (part - 1) * V);
-#pragma unroll
-    for (int i = 0; i < V; ++i) all[part * V + i] = inside ? values[i] : 0.0f;
-  }
-}
-
-template <int N> __device__ float scale(const float (&x)[N], int at, Constants with) {
-  float energy = 0.0f;
-#pragma unroll
-  for (int d = -R; d <= R; ++d) energy += x[at + d] * x[at + d];
-  return with.k + with.a * energy;
-}
+#include "lrn.cuh"
 
 template <class T, int V>
 __device__ void forward(In<T> x, Out<T> y, u32 vectors, u32 length, Constants with) {
   const u32 i = thread_number();
   if (i >= vectors) return;
+  const u64 at = (u64)i * V;
   const u32 c = i % (length / V) * V;
-  float all[3 * V], out[V];
-  load_three<T, V>(all, x, (u64)i * V - c, c, length);
-#pragma unroll
-  for (int j = 0; j < V; ++j) out[j] = all[V + j] * power(scale(all, V + j, with), with.beta);
-  store<V, T>(y, (u64)i * V, out);
+  float out[V];
+  normalize(out, fetch_near<V, R>(x, at, c, length), with);
+  store<V, T>(y, at, out);
 }
 
 template <class T, int V>
 __device__ void backward(In<T> x, In<T> dy, Out<T> dx, u32 vectors, u32 length, Constants with,
                          u32 through_relu) {
-  static_assert(V >= 2 * R, "a neighbour's window must not reach beyond the next vector");
   const u32 i = thread_number();
   if (i >= vectors) return;
+  const u64 at = (u64)i * V;
   const u32 c = i % (length / V) * V;
-  float xs[3 * V], dys[3 * V];
-  load_three<T, V>(xs, x, (u64)i * V - c, c, length);
-  load_three<T, V>(dys, dy, (u64)i * V - c, c, length);
-  // For this thread's channels and R neighbours to both sides: dy·s^-beta, and dy·x·s^(-beta-1),
-  // which the formula sums.
-  float scaled[V + 2 * R], share[V + 2 * R], out[V];
+  // The formula sums the shares dy·x·s^(-beta-1) of this thread's channels and of R to both sides,
+  // whose scales need another R.
+  const int N = V + 2 * R;
+  float xs[N + 2 * R], dys[N], share[N], sums[V], out[V];
+  to_floats(xs, fetch_near<V, 2 * R>(x, at, c, length));
+  to_floats(dys, fetch_near<V, R>(dy, at, c, length));
+  Powers of_s[N];
+  powers_of_scales(of_s, xs, with);
 #pragma unroll
-  for (int j = 0; j < V + 2 * R; ++j) {
-    const int at = V - R + j;
-    const Powers of_s = powers(scale(xs, at, with), with.beta);
-    scaled[j] = dys[at] * of_s.power;
-    share[j] = scaled[j] * xs[at] * of_s.inverse;
+  for (int j = 0; j < N; ++j) {
+    dys[j] *= of_s[j].power;
+    share[j] = dys[j] * xs[R + j] * of_s[j].inverse;
   }
-  const float factor = 2.0f * with.a * with.beta;
+  window_sums(sums, share);
+  const float factor = 2.0f * with.a * 0.75f;
 #pragma unroll
   for (int j = 0; j < V; ++j) {
-    float sum = 0.0f;
-#pragma unroll
-    for (int d = 0; d <= 2 * R; ++d) sum += share[j + d];
-    const float value = scaled[R + j] - factor * xs[V + j] * sum;
-    out[j] = through_relu && !(xs[V + j] > 0.0f) ? 0.0f : value;
+    const float value = xs[2 * R + j], gradient = dys[R + j] - factor * value * sums[j];
+    out[j] = through_relu && !(value > 0.0f) ? 0.0f : gradient;
   }
-  store<V, T>(dx, (u64)i * V, out);
+  store<V, T>(dx, at, out);
 }
 
-// The general kernels: any radius, one channel per thread.
+// The general kernels: any radius and beta, one channel per thread.
 template <class T>
 __device__ float scale_any(In<T> x, u64 row, int c, int length, int radius, Constants with) {
   float energy = 0.0f;
@@ -93,7 +66,7 @@ __device__ void forward_any(In<T> x, Out<T> y, u32 elements, u32 length, u32 rad
   if (i >= elements) return;
   const int c = i % length;
   const float s = scale_any<T>(x, i - c, c, length, radius, with);
-  store_element<T>(y, i, element<T>(x, i) * power(s, with.beta));
+  store_element<T>(y, i, element<T>(x, i) * powers(s, with.beta).power);
 }
 
 template <class T>
@@ -109,19 +82,19 @@ __device__ void backward_any(In<T> x, In<T> dy, Out<T> dx, u32 elements, u32 len
     sum += element<T>(dy, row + j) * of_s.power * element<T>(x, row + j) * of_s.inverse;
   }
   const float s = scale_any<T>(x, row, c, length, radius, with), value = element<T>(x, i);
-  const float out = element<T>(dy, i) * power(s, with.beta) -
+  const float out = element<T>(dy, i) * powers(s, with.beta).power -
                     2.0f * with.a * with.beta * value * sum;
   store_element<T>(dx, i, through_relu && !(value > 0.0f) ? 0.0f : out);
 }
 
 #define FAST(T, V)                                                                             \
   KERNEL(lrn_forward_##T##_v##V,                                                               \
-         (In<T> x, Out<T> y, u32 vectors, u32 length, float k, float a, float beta),           \
-         forward<T, V>(x, y, vectors, length, {k, a, beta}))                                   \
+         (In<T> x, Out<T> y, u32 vectors, u32 length, float k, float a),                       \
+         forward<T, V>(x, y, vectors, length, {k, a, 0.75f}))                                  \
   KERNEL(lrn_backward_##T##_v##V,                                                              \
-         (In<T> x, In<T> dy, Out<T> dx, u32 vectors, u32 length, float k, float a, float beta, \
+         (In<T> x, In<T> dy, Out<T> dx, u32 vectors, u32 length, float k, float a,             \
           u32 through_relu),                                                                   \
-         backward<T, V>(x, dy, dx, vectors, length, {k, a, beta}, through_relu))
+         backward<T, V>(x, dy, dx, vectors, length, {k, a, 0.75f}, through_relu))
 #define GENERAL(T)                                                                                \
   KERNEL(lrn_forward_any_##T,                                                                     \
          (In<T> x, Out<T> y, u32 elements, u32 length, u32 radius, float k, float a, float beta), \

@@ -109,7 +109,7 @@ impl Lrn {
     }
 
     /// The constants in the form that the kernels take, for pixels of `channels` channels.
-    fn constants(&self, channels: usize) -> LrnConstants {
+    pub(crate) fn constants(&self, channels: usize) -> LrnConstants {
         let row = channels / self.towers;
         let a = if self.alpha_over_n { self.alpha / self.n as f32 } else { self.alpha };
         // A window that reaches over the row in both directions sees all of the row and no more.
@@ -168,7 +168,7 @@ impl ResponseNorm for Lrn {
 /// The loops on the CPU. A row is the channels of one tower at one pixel: contiguous in memory, but
 /// only three vectors for 48 channels, too short for fast loops. So we copy several rows into one
 /// padded array and loop over that.
-pub(super) struct RowKernel {
+pub(crate) struct RowKernel {
     rows: Rows,
     constants: LrnConstants,
 }

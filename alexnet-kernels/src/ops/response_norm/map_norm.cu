@@ -51,7 +51,7 @@ __device__ void forward(In<T> x, Out<T> y, u32 vectors, Map map, Constants with)
   window<V, T>(sums, x, position<V>(i, map), map, Square());
   load<V, T>(values, x, (u64)i * V);
 #pragma unroll
-  for (int j = 0; j < V; ++j) values[j] *= power(with.k + with.a * sums[j], with.beta);
+  for (int j = 0; j < V; ++j) values[j] *= powers(with.k + with.a * sums[j], with.beta).power;
   store<V, T>(y, (u64)i * V, values);
 }
 
@@ -70,16 +70,8 @@ __device__ void shares(In<T> x, In<T> dy, Out<float> scaled, Out<float> share, u
     gradient[j] *= of_s.power;
     values[j] *= gradient[j] * of_s.inverse;
   }
-  // One access moves 16 bytes, four floats, whatever V is.
-  const int part = V < 4 ? V : 4;
-#pragma unroll
-  for (int j = 0; j < V; j += part) {
-    float a[part], b[part];
-#pragma unroll
-    for (int l = 0; l < part; ++l) a[l] = gradient[j + l], b[l] = values[j + l];
-    store<part, float>(scaled, (u64)i * V + j, a);
-    store<part, float>(share, (u64)i * V + j, b);
-  }
+  store_floats<V>(scaled, (u64)i * V, gradient);
+  store_floats<V>(share, (u64)i * V, values);
 }
 
 template <class T, int V>

@@ -116,10 +116,16 @@ impl ResponseNorm for MapNorm {
         let (gpu, shape, constants) = (Gpu::of(x.storage), x.shape(), &self.constants(size));
         let (x, dy) = (gpu.read(x)?, gpu.read(dy)?);
         let storage = same("the gradient", x.storage, dy.storage)?;
-        let (scaled, share) = (gpu.uninit(DType::F32, shape)?, gpu.uninit(DType::F32, shape)?);
-        let spans = [x.span, dy.span, scaled.span, share.span];
-        gpu.run(&launch::map_norm_shares(storage, constants, spans)?)?;
         gpu.produce(storage, shape, |dx| {
+            let spans = [x.span, dy.span, dx];
+            if let Some(at_once) =
+                launch::map_norm_gradient(storage, constants, spans, through_relu)?
+            {
+                return gpu.run(&at_once);
+            }
+            let (scaled, share) = (gpu.uninit(DType::F32, shape)?, gpu.uninit(DType::F32, shape)?);
+            let spans = [x.span, dy.span, scaled.span, share.span];
+            gpu.run(&launch::map_norm_shares(storage, constants, spans)?)?;
             let spans = [x.span, scaled.span, share.span, dx];
             gpu.run(&launch::map_norm_backward(storage, constants, spans, through_relu)?)
         })
@@ -127,7 +133,7 @@ impl ResponseNorm for MapNorm {
 }
 
 /// The loops on the CPU, over one image (H, W, C).
-pub(super) struct MapKernel {
+pub(crate) struct MapKernel {
     /// Floats of a row of pixels.
     row: usize,
     constants: MapConstants,

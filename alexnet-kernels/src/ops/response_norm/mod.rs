@@ -4,7 +4,7 @@
 pub(crate) mod launch;
 pub(crate) mod lrn;
 pub(crate) mod map_norm;
-mod norm;
+pub(crate) mod norm;
 mod power;
 pub(crate) mod reference;
 mod window_sums;

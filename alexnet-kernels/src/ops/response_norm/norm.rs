@@ -12,7 +12,7 @@ use crate::op::{self, Apply, Input, Op, produce};
 use crate::ops::fusion::InputGrad;
 
 /// The constants of a response norm.
-pub(super) trait ResponseNorm: Copy + Send + Sync + 'static {
+pub(crate) trait ResponseNorm: Copy + Send + Sync + 'static {
     const NAME: &'static str;
 
     /// The loops over one image.
@@ -38,7 +38,7 @@ pub(super) trait ResponseNorm: Copy + Send + Sync + 'static {
 }
 
 /// A norm of images (H, W, C) on the CPU.
-pub(super) trait ImageKernel: Sync {
+pub(crate) trait ImageKernel: Sync {
     fn forward(&self, x: &[f32], y: &mut [f32]);
 
     /// With `through_relu`, `dx` is 0 where `x` is not above 0.
@@ -47,29 +47,27 @@ pub(super) trait ImageKernel: Sync {
 
 /// `x` `(B, C, H, W)` to `y` of the same shape; candle can differentiate it.
 pub(super) fn forward(norm: impl ResponseNorm, x: &Tensor) -> Result<Tensor> {
-    check(norm, x)?;
-    nchw(&Forward(norm).apply([&nhwc(x)?])?)
+    nchw(&Forward::new(norm, x)?.apply([&nhwc(x)?])?)
 }
 
 /// `x` and `dy` `(B, C, H, W)` to `dx`; `None` with [`InputGrad::Skip`].
-pub(super) fn backward(
-    norm: impl ResponseNorm,
+pub(super) fn backward<N: ResponseNorm>(
+    norm: N,
     x: &Tensor,
     dy: &Tensor,
     input: InputGrad,
 ) -> Result<Option<Tensor>> {
-    check_shape(check(norm, x)?, "the gradient", dy, x.dims())?;
+    let op = Backward::new(norm, x, input)?;
+    check_shape(N::NAME, "the gradient", dy, x.dims())?;
     if input == InputGrad::Skip {
         return Ok(None);
     }
-    let op = Backward { norm, through_relu: input.through_relu() };
     nchw(&op.run_one([&nhwc(x)?, &nhwc(dy)?])?).map(Some)
 }
 
-/// Checks the input and the constants; the norm's name.
-fn check<N: ResponseNorm>(norm: N, x: &Tensor) -> Result<&'static str> {
-    norm.check(dims::<4>(N::NAME, "the input", x)?[1])?;
-    Ok(N::NAME)
+/// Checks the input and the constants.
+fn check<N: ResponseNorm>(norm: N, x: &Tensor) -> Result<()> {
+    norm.check(dims::<4>(N::NAME, "the input", x)?[1])
 }
 
 fn map_size<S>(x: &Input<'_, S>) -> Result<MapSize> {
@@ -78,14 +76,24 @@ fn map_size<S>(x: &Input<'_, S>) -> Result<MapSize> {
 }
 
 /// `x → y`, both (B, H, W, C).
-struct Forward<N>(N);
+pub(crate) struct Forward<N> {
+    pub(crate) norm: N,
+}
+
+impl<N: ResponseNorm> Forward<N> {
+    /// For the input `x` `(B, C, H, W)`.
+    pub(crate) fn new(norm: N, x: &Tensor) -> Result<Self> {
+        check(norm, x)?;
+        Ok(Self { norm })
+    }
+}
 
 impl<N: ResponseNorm> Op<1> for Forward<N> {
     const NAME: &'static str = N::NAME;
 
     fn cpu(&self, [x]: op::CpuInputs<'_, 1>) -> Result<op::CpuOutputs> {
         let (size, values) = (map_size(&x)?, x.values::<f32>()?);
-        let kernel = self.0.kernel(size);
+        let kernel = self.norm.kernel(size);
         produce(x.shape(), |y| {
             let images = y.par_chunks_mut(size.elements()).zip(values.par_chunks(size.elements()));
             images.for_each(|(y, x)| kernel.forward(x, y));
@@ -95,19 +103,27 @@ impl<N: ResponseNorm> Op<1> for Forward<N> {
 
     #[cfg(feature = "cuda")]
     fn cuda(&self, [x]: op::CudaInputs<'_, 1>) -> Result<op::CudaOutputs> {
-        self.0.cuda(map_size(&x)?, &x)
+        self.norm.cuda(map_size(&x)?, &x)
     }
 
     fn gradients(&self, [x]: [&Tensor; 1], _: &Tensor, dy: &Tensor) -> Result<op::Grads<1>> {
-        Backward { norm: self.0, through_relu: false }.run_one([x, dy]).map(|dx| [Some(dx)])
+        Backward { norm: self.norm, through_relu: false }.run_one([x, dy]).map(|dx| [Some(dx)])
     }
 }
 
 /// `(x, dy) → dx`, all (B, H, W, C).
-struct Backward<N> {
-    norm: N,
+pub(crate) struct Backward<N> {
+    pub(crate) norm: N,
     /// Whether `dx` is 0 where `x` is not above 0.
-    through_relu: bool,
+    pub(crate) through_relu: bool,
+}
+
+impl<N: ResponseNorm> Backward<N> {
+    /// For the input `x` `(B, C, H, W)`.
+    pub(crate) fn new(norm: N, x: &Tensor, input: InputGrad) -> Result<Self> {
+        check(norm, x)?;
+        Ok(Self { norm, through_relu: input.through_relu() })
+    }
 }
 
 impl<N: ResponseNorm> Op<2> for Backward<N> {

@@ -1,0 +1,144 @@
+//! LRN and the max-pooling after it in one pass over memory.
+//!
+//! ```text
+//!  y = max-pool(lrn(x))
+//! dx = lrn's gradient of max-pool's gradient of dy
+//! ```
+//!
+//! A GPU has kernels for the constants of AlexNet: windows of 5 channels with β = ¾, pooled 3 by 3
+//! pixels 2 apart. There LRN's output is never in memory, and its ties are those of its f32 values
+//! before they are rounded. On the CPU, and with other constants, both operations run one after the
+//! other.
+//!
+//! Shapes: `x`, `dx` are `(B, C, H, W)`; `y`, `dy` and the argmax are `(B, C, H', W')`; f32, the
+//! argmax as [`MaxPool2d`] gives it.
+//! Units: those of [`Lrn`] and [`MaxPool2d`].
+//! Errors: those of both.
+//! Source: Krizhevsky, Sutskever, Hinton 2012, §3.5: pooling layers follow LRN layers.
+
+#[cfg(feature = "cuda")]
+mod cuda;
+pub(crate) mod launch;
+pub(crate) mod reference;
+
+use candle_core::{Module, Result, Tensor};
+
+use crate::check::{check_shape, dims};
+use crate::layout::{nchw, nhwc};
+use crate::op::{self, Apply, Op};
+use crate::ops::fusion::{Epilogue, InputGrad};
+use crate::ops::max_pool::{self, MaxPool2d, Pooled};
+use crate::ops::response_norm::lrn::Lrn;
+use crate::ops::response_norm::norm;
+
+/// LRN, then max-pooling.
+///
+/// ```
+/// use alexnet_kernels::{Epilogue, Lrn, LrnPool, MaxPool2d};
+/// use candle_core::{Device, Tensor};
+///
+/// let x = Tensor::new(&[2f32, 4.0], &Device::Cpu)?.reshape((1, 1, 1, 2))?;
+/// let lrn = Lrn::new(1).alpha(1.0).beta(1.0).k(0.0); // x / x²
+/// let y = LrnPool { lrn, pool: MaxPool2d::new(1, 1) }.forward_fused(&x, Epilogue::None)?;
+/// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [0.5, 0.25]);
+/// # Ok::<(), candle_core::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LrnPool {
+    /// The first operation.
+    pub lrn: Lrn,
+    /// The second one.
+    pub pool: MaxPool2d,
+}
+
+impl LrnPool {
+    /// `x` `(B, C, H, W)` to `y` `(B, C, H', W')` with its epilogue, by both operations in turn,
+    /// which candle can differentiate.
+    ///
+    /// # Errors
+    ///
+    /// Those of both.
+    pub fn forward_fused(&self, x: &Tensor, epilogue: Epilogue) -> Result<Tensor> {
+        self.pool.forward_fused(&self.lrn.forward(x)?, epilogue)
+    }
+
+    /// The same with the argmax, which [`backward`](Self::backward) needs.
+    ///
+    /// # Errors
+    ///
+    /// Those of both.
+    pub fn forward_with_argmax(&self, x: &Tensor, epilogue: Epilogue) -> Result<Pooled> {
+        let lrn = norm::Forward::new(self.lrn, x)?;
+        let pool = max_pool::ForwardArgmax::new(&self.pool, x, epilogue, false)?;
+        let (output, argmax) = Forward { lrn, pool }.run_two([&nhwc(x)?])?;
+        Ok(Pooled { output: nchw(&output)?, argmax: nchw(&argmax)? })
+    }
+
+    /// The gradient with respect to the input, given `x` `(B, C, H, W)`, the argmax and `dy`, the
+    /// gradient with respect to `y`, both `(B, C, H', W')`. `None` with [`InputGrad::Skip`].
+    ///
+    /// # Errors
+    ///
+    /// Those of both.
+    pub fn backward(
+        &self,
+        x: &Tensor,
+        argmax: &Tensor,
+        dy: &Tensor,
+        input: InputGrad,
+    ) -> Result<Option<Tensor>> {
+        let [_, _, height, width] = dims("lrn-pool", "the input", x)?;
+        let pool = max_pool::Backward::new(&self.pool, argmax, dy, (height, width))?;
+        let (batch, channels) = (pool.size.batch, pool.size.channels);
+        check_shape("lrn-pool", "the input", x, &[batch, channels, height, width])?;
+        let lrn = norm::Backward::new(self.lrn, x, input)?;
+        if input == InputGrad::Skip {
+            return Ok(None);
+        }
+        nchw(&Backward { pool, lrn }.run_one([&nhwc(x)?, &nhwc(argmax)?, &nhwc(dy)?])?).map(Some)
+    }
+}
+
+/// `x` (B, H, W, C) → `y` and `argmax`, both (B, H', W', C).
+struct Forward {
+    lrn: norm::Forward<Lrn>,
+    pool: max_pool::ForwardArgmax,
+}
+
+impl Op<1> for Forward {
+    const NAME: &'static str = "lrn-pool";
+
+    fn cpu(&self, [x]: op::CpuInputs<'_, 1>) -> Result<op::CpuOutputs> {
+        self.lrn.cpu([x])?.pass_to(Self::NAME, |y| self.pool.cpu([y]))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda(&self, [x]: op::CudaInputs<'_, 1>) -> Result<op::CudaOutputs> {
+        match cuda::lrn_pool(self, &x)? {
+            Some(outputs) => Ok(outputs),
+            None => self.lrn.cuda([x])?.pass_to(Self::NAME, |y| self.pool.cuda([y])),
+        }
+    }
+}
+
+/// `(x, argmax, dy) → dx`; `x` and `dx` (B, H, W, C), the others (B, H', W', C).
+struct Backward {
+    pool: max_pool::Backward,
+    lrn: norm::Backward<Lrn>,
+}
+
+impl Op<3> for Backward {
+    const NAME: &'static str = "lrn-pool-backward";
+
+    fn cpu(&self, [x, argmax, dy]: op::CpuInputs<'_, 3>) -> Result<op::CpuOutputs> {
+        self.pool.cpu([argmax, dy])?.pass_to(Self::NAME, |dy| self.lrn.cpu([x, dy]))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda(&self, [x, argmax, dy]: op::CudaInputs<'_, 3>) -> Result<op::CudaOutputs> {
+        match cuda::lrn_pool_backward(self, [&x, &argmax, &dy])? {
+            Some(outputs) => Ok(outputs),
+            None => self.pool.cuda([argmax, dy])?.pass_to(Self::NAME, |dy| self.lrn.cuda([x, dy])),
+        }
+    }
+}

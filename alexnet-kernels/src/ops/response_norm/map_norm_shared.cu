@@ -1,0 +1,128 @@
+// The norm within a map in one pass over memory, for windows of 5 by 5 pixels, beta = 3/4 and maps
+// that fit a block's shared memory; formula: map_norm.rs. Tensors are (B, H, W, C).
+//
+// A block has one image and V neighbouring channels. Sums over windows are sums along the rows and
+// then down the columns, or the other way about: a thread has one line of one channel. Between them
+// a thread has the V channels of a pixel, which is one access to memory.
+#include "common.cuh"
+#include "powers.cuh"
+
+static const u32 FLOATS = 6144; // of one array in shared memory; 2 of them are the 48 KiB of a block
+
+struct Map { u32 height, width, channels; };
+
+// Replaces each of the `length` floats, `step` apart, by the sum of the 5 around it; beyond the ends
+// there are zeros. No sum is made of another one, so that errors do not add up along the line.
+__device__ inline void sum_line(float *line, u32 length, u32 step) {
+  float first_pair = 0.0f, second_pair = line[0], fourth = length > 1 ? line[step] : 0.0f;
+  float third_pair = second_pair + fourth;
+  const auto next = [&](u32 i, float fifth) {
+    line[i * step] = first_pair + third_pair + fifth;
+    first_pair = second_pair, second_pair = third_pair, third_pair = fourth + fifth;
+    fourth = fifth;
+  };
+  u32 i = 0;
+#pragma unroll 4
+  for (; i + 2 < length; ++i) next(i, line[(i + 2) * step]);
+  for (; i < length; ++i) next(i, 0.0f);
+}
+
+// All rows, or all columns, of an array (H, W, V).
+template <int V> __device__ void sum_rows(float *array, Map map) {
+  for (u32 i = threadIdx.x; i < map.height * V; i += blockDim.x)
+    sum_line(array + i / V * map.width * V + i % V, map.width, V);
+  __syncthreads();
+}
+template <int V> __device__ void sum_columns(float *array, Map map) {
+  for (u32 i = threadIdx.x; i < map.width * V; i += blockDim.x)
+    sum_line(array + i, map.height, map.width * V);
+  __syncthreads();
+}
+
+// Where in memory the block's channels of the first pixel are.
+template <int V> __device__ u64 first_element(Map map) {
+  const u32 slabs = map.channels / V, image = blockIdx.x / slabs;
+  return (u64)image * map.height * map.width * map.channels + (blockIdx.x - image * slabs) * V;
+}
+
+// energy[pixel] = the sums of the squares in the windows.
+template <class T, int V>
+__device__ void energies(float *energy, In<T> x, u64 first, Map map) {
+  for (u32 pixel = threadIdx.x; pixel < map.height * map.width; pixel += blockDim.x) {
+    float values[V];
+    load<V, T>(values, x, first + (u64)pixel * map.channels);
+#pragma unroll
+    for (int j = 0; j < V; ++j) energy[pixel * V + j] = values[j] * values[j];
+  }
+  __syncthreads();
+  sum_rows<V>(energy, map);
+  sum_columns<V>(energy, map);
+}
+
+template <class T, int V>
+__device__ void forward(In<T> x, Out<T> y, Map map, float k, float a) {
+  __shared__ __align__(16) float energy[FLOATS];
+  const u64 first = first_element<V>(map);
+  energies<T, V>(energy, x, first, map);
+  for (u32 pixel = threadIdx.x; pixel < map.height * map.width; pixel += blockDim.x) {
+    const u64 at = first + (u64)pixel * map.channels;
+    float values[V];
+    load<V, T>(values, x, at);
+#pragma unroll
+    for (int j = 0; j < V; ++j) values[j] *= powers(k + a * energy[pixel * V + j]).power;
+    store<V, T>(y, at, values);
+  }
+}
+
+template <class T, int V>
+__device__ void backward(In<T> x, In<T> dy, Out<T> dx, Map map, float k, float a,
+                         u32 through_relu) {
+  __shared__ __align__(16) float sums[FLOATS], scaled[FLOATS];
+  const u64 first = first_element<V>(map);
+  energies<T, V>(sums, x, first, map);
+  // dy·s^-beta, and in the place of the energies the shares dy·x·s^(-beta-1).
+  for (u32 pixel = threadIdx.x; pixel < map.height * map.width; pixel += blockDim.x) {
+    float values[V], gradient[V];
+    load<V, T>(values, x, first + (u64)pixel * map.channels);
+    load<V, T>(gradient, dy, first + (u64)pixel * map.channels);
+#pragma unroll
+    for (int j = 0; j < V; ++j) {
+      const Powers of_s = powers(k + a * sums[pixel * V + j]);
+      gradient[j] *= of_s.power;
+      values[j] *= gradient[j] * of_s.inverse;
+    }
+#pragma unroll
+    for (int j = 0; j < V; ++j) scaled[pixel * V + j] = gradient[j];
+#pragma unroll
+    for (int j = 0; j < V; ++j) sums[pixel * V + j] = values[j];
+  }
+  __syncthreads();
+  sum_columns<V>(sums, map);
+  sum_rows<V>(sums, map);
+  const float factor = 2.0f * a * 0.75f;
+  for (u32 pixel = threadIdx.x; pixel < map.height * map.width; pixel += blockDim.x) {
+    const u64 at = first + (u64)pixel * map.channels;
+    float values[V], out[V];
+    load<V, T>(values, x, at);
+#pragma unroll
+    for (int j = 0; j < V; ++j) {
+      const float gradient = scaled[pixel * V + j] - factor * values[j] * sums[pixel * V + j];
+      out[j] = through_relu && !(values[j] > 0.0f) ? 0.0f : gradient;
+    }
+    store<V, T>(dx, at, out);
+  }
+}
+
+#define KERNELS(T, V)                                                                             \
+  KERNEL_COOPERATIVE(                                                                             \
+      map_norm_forward_shared_##T##_v##V,                                                         \
+      (In<T> x, Out<T> y, u32 height, u32 width, u32 channels, float k, float a),                 \
+      forward<T, V>(x, y, {height, width, channels}, k, a))                                       \
+  KERNEL_COOPERATIVE(                                                                             \
+      map_norm_backward_shared_##T##_v##V,                                                        \
+      (In<T> x, In<T> dy, Out<T> dx, u32 height, u32 width, u32 channels, float k, float a,       \
+       u32 through_relu),                                                                         \
+      backward<T, V>(x, dy, dx, {height, width, channels}, k, a, through_relu))
+
+KERNELS(float, 4)
+KERNELS(bf16, 8)
