@@ -22,7 +22,7 @@ pub use ops::activation::function::Activation;
 pub use ops::dropout::{Dropout, DropoutMode, DropoutScale};
 pub use ops::dropout::{key::DropoutKey, slice::DropoutSlice};
 pub use ops::lrn_pool::LrnPool;
-pub use ops::max_pool::{MaxPool2d, Pooled};
+pub use ops::max_pool::{MaxPool2d, Pooled, towers::Towers};
 pub use ops::response_norm::{lrn::Lrn, map_norm::MapNorm};
 
 // What a layer does in the same pass over memory as its own work.

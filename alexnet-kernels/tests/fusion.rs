@@ -194,6 +194,6 @@ proptest! {
         (kernel, stride, ceil) in (1usize..5, 1usize..4, any::<bool>()),
         (b, c, h, w) in (1usize..3, 1usize..36, 5usize..10, 5usize..10),
     ) {
-        pooling(MaxPool2d { kernel, stride, ceil }, [b, c, h, w]).unwrap();
+        pooling(MaxPool2d::new(kernel, stride).ceil(ceil), [b, c, h, w]).unwrap();
     }
 }

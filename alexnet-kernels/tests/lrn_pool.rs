@@ -61,7 +61,7 @@ proptest! {
         (radius, beta) in (0..4usize, prop_oneof![Just(0.75f32), 0.2..1.5f32]),
     ) {
         let lrn = Lrn::new(2 * radius + 1).alpha(2.0).beta(beta).k(1.0);
-        let op = LrnPool { lrn, pool: MaxPool2d { kernel, stride, ceil } };
+        let op = LrnPool { lrn, pool: MaxPool2d::new(kernel, stride).ceil(ceil) };
         matches(&Device::Cpu, op, [batch, channels, height, width]).unwrap();
     }
 }

@@ -52,7 +52,7 @@ proptest! {
         (kernel, stride, ceil) in (1..5usize, 1..7usize, any::<bool>()),
     ) {
         let kernel = kernel.min(height).min(width);
-        let pool = MaxPool2d { kernel, stride, ceil };
+        let pool = MaxPool2d::new(kernel, stride).ceil(ceil);
         matches(&Device::Cpu, pool, [batch, channels, height, width]).unwrap();
     }
 }
@@ -69,7 +69,7 @@ fn output_sizes_count_windows() -> Result<()> {
             while covered(windows + 1) <= input || more(windows) {
                 windows += 1;
             }
-            let pool = MaxPool2d { kernel, stride, ceil };
+            let pool = MaxPool2d::new(kernel, stride).ceil(ceil);
             assert_eq!(pool.output_size((input, kernel))?, (windows, 1), "{pool:?} of {input}");
         }
     }

@@ -6,7 +6,7 @@ use candle_core::Result;
 
 use crate::kernels::run;
 use crate::memory::{Memory, Random};
-use crate::{array, assert_close, exact, for_each_way, masked, tolerance};
+use crate::{array, assert_close, exact, for_each_way, lie, masked, random_towers, tolerance};
 
 /// Both passes against the reference, where there are kernels for them; whether there are.
 fn check(
@@ -20,14 +20,18 @@ fn check(
     let (row, radius) = (channels / lrn.towers, lrn.n / 2);
     let constants = LrnConstants { row, radius, k: lrn.k, a, beta: lrn.beta };
     let (output, MaxPool2d { kernel, stride, .. }) = (op.pool.output_size(input)?, op.pool);
-    let size = PoolSize { batch, input, output, channels, kernel, stride };
+    let towers = op.pool.towers;
+    let size = PoolSize { batch, input, output, channels, kernel, stride, towers };
+    let as_input = |values: &[f32]| lie(towers, towers.input_apart, channels, values);
+    let as_output = |values: &[f32]| lie(towers, towers.output_apart, channels, values);
 
     let (x, dy) = (random.floats(size.inputs()), random.floats(size.outputs()));
     let exact_x = array(&x, [batch, height, width, channels]);
     let exact_dy = array(&dy, [batch, output.0, output.1, channels]);
     let want_y = reference::lrn_pool(op, &exact_x, output);
     for relu in [false, true] {
-        let [x_memory, dy_memory] = [&x, &dy].map(|v| Memory::of(v, storage, shifted));
+        let [x_memory, dy_memory] =
+            [as_input(&x), as_output(&dy)].map(|v| Memory::of(&v, storage, shifted));
         let mut y = Memory::uninit(storage, size.outputs(), shifted);
         let mut argmax = Memory::uninit_argmax(1, size.outputs(), shifted);
         let spans = [x_memory.span(), y.span(), argmax.span()];
@@ -36,7 +40,7 @@ fn check(
         };
         run(&[forward], &mut [&mut y, &mut argmax]);
         let want = if relu { reference::relu(&want_y) } else { want_y.clone() };
-        assert_close("y", &y, &exact(&want), tolerance(storage));
+        assert_close("y", &y, &as_output(&exact(&want)), tolerance(storage));
 
         let through =
             if relu { reference::relu_gradient(&want_y, &exact_dy) } else { exact_dy.clone() };
@@ -47,7 +51,7 @@ fn check(
             let backward =
                 launch::lrn_pool_backward(storage, &constants, &size, spans, through_relu)?;
             run(&[backward.expect("as forward")], &mut [&mut dx]);
-            assert_close("dx", &dx, &want, tolerance(storage));
+            assert_close("dx", &dx, &as_input(&want), tolerance(storage));
         }
     }
     Ok(true)
@@ -61,6 +65,7 @@ fn lrn_pool() -> Result<()> {
         let (towers, row) = (random.size(1, 3), random.pick(&[4, 8, 16, 24]));
         let shape = [random.size(1, 2), random.size(3, 12), random.size(3, 12), towers * row];
         let pool = ALEXNET.pool.ceil(random.pick(&[true, false]));
+        let pool = pool.towers(random_towers(towers, random));
         let op = LrnPool { lrn: ALEXNET.lrn.towers(towers), pool };
         let vector = 16 / storage.bytes();
         let checked = check((storage, shifted), &op, shape, random)?;

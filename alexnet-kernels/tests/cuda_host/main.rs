@@ -20,6 +20,7 @@ mod max_pool;
 mod memory;
 mod response_norm;
 
+use alexnet_kernels::Towers;
 use alexnet_kernels::launch::Storage;
 use alexnet_kernels::reference::Array;
 use candle_core::{Device, Result, Tensor};
@@ -73,6 +74,23 @@ fn exact(x: &Array) -> Vec<f32> {
         x.values[(image * c + channel) * pixels + pixel] as f32
     };
     (0..b * c * pixels).map(of).collect()
+}
+
+/// Towers that lie in any way.
+fn random_towers(count: usize, random: &mut Random) -> Towers {
+    let [input_apart, output_apart] = [(); 2].map(|()| random.pick(&[true, false]));
+    Towers { count, input_apart, output_apart }
+}
+
+/// Channels-last values, pixels of `channels` of all towers, as they lie.
+fn lie(towers: Towers, apart: bool, channels: usize, values: &[f32]) -> Vec<f32> {
+    if !apart {
+        return values.to_vec();
+    }
+    let row = channels / towers.count;
+    let of_tower =
+        |tower| values.chunks(channels).flat_map(move |pixel| &pixel[tower * row..][..row]);
+    (0..towers.count).flat_map(of_tower).copied().collect()
 }
 
 /// `want` where `x` is above 0, else 0.

@@ -6,7 +6,7 @@ use candle_core::Result;
 
 use crate::kernels::run;
 use crate::memory::Memory;
-use crate::{array, assert_close, exact, for_each_way, tolerance};
+use crate::{array, assert_close, exact, for_each_way, lie, random_towers, tolerance};
 
 /// Output and input gradient of the kernels.
 fn pooled(
@@ -16,7 +16,9 @@ fn pooled(
     dy: &[f32],
     with_relu: bool,
 ) -> Result<[Memory; 2]> {
-    let [x, dy] = [x, dy].map(|v| Memory::of(v, storage, shifted));
+    let (towers, channels) = (size.towers, size.channels);
+    let x = Memory::of(&lie(towers, towers.input_apart, channels, x), storage, shifted);
+    let dy = Memory::of(&lie(towers, towers.output_apart, channels, dy), storage, shifted);
     let mut y = Memory::uninit(storage, size.outputs(), shifted);
     let mut dx = Memory::uninit(storage, size.inputs(), shifted);
     let mut argmax =
@@ -32,7 +34,8 @@ fn pooled(
 fn size_of(op: &MaxPool2d, [batch, h, w, channels]: [usize; 4]) -> Result<PoolSize> {
     let output = op.output_size((h, w))?;
     let MaxPool2d { kernel, stride, .. } = *op;
-    Ok(PoolSize { batch, input: (h, w), output, channels, kernel, stride })
+    let towers = op.towers;
+    Ok(PoolSize { batch, input: (h, w), output, channels, kernel, stride, towers })
 }
 
 fn check(
@@ -44,10 +47,14 @@ fn check(
     let size = size_of(op, shape)?;
     let (mut x, dy) = (random.floats(size.inputs()), random.floats(size.outputs()));
     let exact_dy = array(&dy, [shape[0], size.output.0, size.output.1, shape[3]]);
+    let (towers, channels) = (size.towers, shape[3]);
+    let as_input = |values: Vec<f32>| lie(towers, towers.input_apart, channels, &values);
+    let as_output = |values: Vec<f32>| lie(towers, towers.output_apart, channels, &values);
     let exact_x = array(&x, shape);
     let [y, dx] = pooled((storage, shifted), &size, &x, &dy, false)?;
-    assert_close("y", &y, &exact(&reference::max_pool(op, &exact_x, size.output)), 0.0);
-    let want = exact(&reference::max_pool_gradient(op, &exact_x, &exact_dy));
+    let want = exact(&reference::max_pool(op, &exact_x, size.output));
+    assert_close("y", &y, &as_output(want), 0.0);
+    let want = as_input(exact(&reference::max_pool_gradient(op, &exact_x, &exact_dy)));
     assert_close("dx", &dx, &want, tolerance(storage));
 
     // With a ReLU after the pool, what it cuts off gets no gradient. Half of the maps are below 0.
@@ -57,9 +64,10 @@ fn check(
     let exact_x = array(&x, shape);
     let pool = reference::max_pool(op, &exact_x, size.output);
     let [y, dx] = pooled((storage, shifted), &size, &x, &dy, true)?;
-    assert_close("y through a ReLU", &y, &exact(&reference::relu(&pool)), tolerance(storage));
+    let want = as_output(exact(&reference::relu(&pool)));
+    assert_close("y through a ReLU", &y, &want, tolerance(storage));
     let above = reference::relu_gradient(&pool, &exact_dy);
-    let want = exact(&reference::max_pool_gradient(op, &exact_x, &above));
+    let want = as_input(exact(&reference::max_pool_gradient(op, &exact_x, &above)));
     assert_close("dx through a ReLU", &dx, &want, tolerance(storage));
     Ok(())
 }
@@ -70,9 +78,10 @@ fn max_pool() -> Result<()> {
         let (h, w) = (random.size(1, 9), random.size(1, 9));
         let kernel = random.size(1, 4).min(h).min(w);
         let stride = random.pick(&[1, 2, 2, 3, 6, usize::MAX]);
-        let op = MaxPool2d { kernel, stride, ceil: random.pick(&[true, false]) };
-        let shape = [random.size(1, 2), h, w, random.pick(&[1, 3, 4, 8, 16])];
-        check((storage, shifted), &op, shape, random)
+        let op = MaxPool2d::new(kernel, stride).ceil(random.pick(&[true, false]));
+        let (row, count) = (random.pick(&[1, 3, 4, 8, 16]), random.size(1, 3));
+        let op = op.towers(random_towers(count, random));
+        check((storage, shifted), &op, [random.size(1, 2), h, w, count * row], random)
     })
 }
 
@@ -82,12 +91,14 @@ fn overlapping_windows() -> Result<()> {
     for_each_way(8, |storage, shifted, random| {
         let op = MaxPool2d::new(3, 2).ceil(random.pick(&[true, false]));
         let (h, w) = (random.size(3, 12), random.size(3, 12));
-        let shape = [random.size(1, 3), h, w, random.pick(&[4, 8, 24])];
+        let (row, count) = (random.pick(&[4, 8, 24]), random.size(1, 2));
+        let op = op.towers(random_towers(count, random));
+        let shape = [random.size(1, 3), h, w, count * row];
         let size = size_of(&op, shape)?;
         let memory = Memory::uninit(storage, size.inputs(), shifted);
         let spans = [(); 2].map(|()| Memory::uninit(storage, size.outputs(), shifted).span());
         let launch = launch::max_pool(storage, &size, [memory.span(), spans[0], spans[1]], false)?;
-        let fast = !shifted && shape[3].is_multiple_of(16 / storage.bytes());
+        let fast = !shifted && row.is_multiple_of(16 / storage.bytes());
         assert_eq!(launch.kernel.contains("overlapping"), fast, "{}", launch.kernel);
         check((storage, shifted), &op, shape, random)
     })

@@ -1,6 +1,6 @@
 //! From the layers of the file to the layers that run.
 
-use alexnet_kernels::MaxPool2d;
+use alexnet_kernels::{MaxPool2d, Towers};
 
 use super::fused_layer::{FusedLayer, FusedPool};
 use crate::spec::error::SpecError;
@@ -62,7 +62,7 @@ impl NetworkSpec {
                 (LayerKind::MaxPool { kernel, stride, ceil }, Some(previous))
                     if previous.takes_pool(input) =>
                 {
-                    let op = MaxPool2d { kernel, stride, ceil };
+                    let op = MaxPool2d::new(kernel, stride).ceil(ceil);
                     previous.pool = Some(FusedPool { name, op });
                     previous.output = output;
                     continue;
@@ -82,6 +82,7 @@ impl NetworkSpec {
                 first_parameter: weight.is_some().then_some(2 * with_weights),
                 weight,
                 all_gather: fused.last().is_some_and(|previous| previous.output != input),
+                towers: Towers::TOGETHER,
                 input_grad: FusedLayer::input_grad(fused.last()),
             });
         }

@@ -11,7 +11,7 @@
 
 use alexnet_kernels::{
     Activation, Conv2d, Dropout, DropoutKey, DropoutMode, DropoutScale, DropoutSlice, Epilogue,
-    InputGrad, Linear, Lrn, LrnPool, MapNorm, MaxPool2d, SpaceToDepth,
+    InputGrad, Linear, Lrn, LrnPool, MapNorm, MaxPool2d, SpaceToDepth, Towers,
 };
 use candle_core::{Module, Result, Tensor, bail};
 
@@ -68,6 +68,8 @@ pub struct FusedLayer {
     pub first_parameter: Option<usize>,
     /// Whether its input is gathered from all towers.
     pub all_gather: bool,
+    /// How the maps of towers lie in its input and its output (`apart.rs`).
+    pub(super) towers: Towers,
     /// Which gradient with respect to its input it computes.
     pub(super) input_grad: InputGrad,
 }
@@ -111,10 +113,22 @@ impl FusedLayer {
 
     /// The max-pooling that it does.
     pub(crate) fn max_pool(&self) -> Option<MaxPool2d> {
-        match self.kind {
-            LayerKind::MaxPool { kernel, stride, ceil } => Some(MaxPool2d { kernel, stride, ceil }),
-            _ => self.pool.as_ref().map(|pool| pool.op),
-        }
+        let pool = match self.kind {
+            LayerKind::MaxPool { kernel, stride, ceil } => {
+                MaxPool2d::new(kernel, stride).ceil(ceil)
+            }
+            _ => self.pool.as_ref()?.op,
+        };
+        Some(pool.towers(self.towers))
+    }
+
+    /// The LRN that it does, over maps that lie as its input's.
+    fn lrn(&self) -> Option<Lrn> {
+        let LayerKind::Lrn { n, alpha, beta, k, towers, alpha_over_n } = self.kind else {
+            return None;
+        };
+        let towers = if self.towers.input_apart { 1 } else { towers };
+        Some(Lrn { n, alpha, beta, k, towers, alpha_over_n })
     }
 
     /// How many weights and biases it has.
@@ -133,7 +147,10 @@ impl FusedLayer {
     pub(super) fn input_grad(previous: Option<&Self>) -> InputGrad {
         match previous {
             None => InputGrad::Skip, // the input is the images
-            Some(previous) if previous.relu.is_some() => InputGrad::ThroughRelu,
+            // A pooling knows by its argmax where the ReLU after it passes no gradient on.
+            Some(previous) if previous.relu.is_some() && previous.max_pool().is_none() => {
+                InputGrad::ThroughRelu
+            }
             Some(_) => InputGrad::Plain,
         }
     }
@@ -171,23 +188,18 @@ impl FusedLayer {
         mode: Mode,
     ) -> Result<Tensor> {
         let epilogue = self.epilogue();
+        match (self.lrn(), self.max_pool()) {
+            (Some(lrn), Some(pool)) => return LrnPool { lrn, pool }.forward_fused(x, epilogue),
+            (Some(lrn), None) => return lrn.forward(x), // (B, C, H, W)
+            (None, Some(pool)) => return pool.forward_fused(x, epilogue), // (B, C, H', W')
+            (None, None) => {}
+        }
         match self.kind {
             LayerKind::Conv { .. } => {
                 self.conv2d(parameters)?.forward_fused(x, epilogue) // (B, O, H', W')
             }
             LayerKind::Linear { .. } => {
                 self.linear(parameters)?.forward_fused(&flatten(x)?, epilogue) // (B, O)
-            }
-            LayerKind::MaxPool { kernel, stride, ceil } => {
-                let pool = MaxPool2d { kernel, stride, ceil };
-                pool.forward_fused(x, epilogue) // (B, C, H', W')
-            }
-            LayerKind::Lrn { n, alpha, beta, k, towers, alpha_over_n } => {
-                let lrn = Lrn { n, alpha, beta, k, towers, alpha_over_n };
-                match self.max_pool() {
-                    Some(pool) => LrnPool { lrn, pool }.forward_fused(x, epilogue), // (B, C, H', W')
-                    None => lrn.forward(x),
-                }
             }
             LayerKind::MapNorm { n, alpha, beta, k } => MapNorm { n, alpha, beta, k }.forward(x),
             LayerKind::Dropout { keep, scale } => {
@@ -210,17 +222,16 @@ impl FusedLayer {
         mode: Mode,
     ) -> Result<(Tensor, Vec<Tensor>)> {
         let epilogue = self.epilogue();
-        match (self.kind, self.max_pool()) {
-            (LayerKind::Lrn { n, alpha, beta, k, towers, alpha_over_n }, Some(pool)) => {
-                let lrn = Lrn { n, alpha, beta, k, towers, alpha_over_n };
+        match (self.lrn(), self.max_pool()) {
+            (Some(lrn), Some(pool)) => {
                 let pooled = LrnPool { lrn, pool }.forward_with_argmax(x, epilogue)?;
                 Ok((pooled.output, vec![x.clone(), pooled.argmax])) // pooled are (B, C, H', W')
             }
-            (_, Some(pool)) => {
+            (None, Some(pool)) => {
                 let pooled = pool.forward_with_argmax(x, epilogue, self.input_grad)?;
                 Ok((pooled.output, vec![pooled.argmax])) // both (B, C, H', W')
             }
-            (LayerKind::Conv { .. }, None) if self.input_grad == InputGrad::Skip => {
+            (_, None) if self.keeps_input() => {
                 let (y, kept) = self.conv2d(parameters)?.forward_keeping(x, epilogue)?;
                 Ok((y, vec![kept])) // (B, O, H', W'), and the images, perhaps in blocks
             }
@@ -251,6 +262,25 @@ impl FusedLayer {
             [x, argmax] => [x, argmax],
             _ => bail!("layer `{}` has saved nothing: the tape is another network's", self.name),
         };
+        let dx = match (self.lrn(), self.max_pool(), self.input) {
+            (Some(lrn), Some(pool), _) => {
+                LrnPool { lrn, pool }.backward(saved, argmax, dy, self.input_grad)?
+            }
+            (Some(lrn), None, _) => lrn.backward(saved, dy, self.input_grad)?,
+            (None, Some(pool), Shape::Map(_, h, w)) => Some(pool.backward(argmax, dy, (h, w))?),
+            _ => return self.backward_of_others(parameters, saved, dy, mode),
+        };
+        Ok(LayerGradients { input: dx, parameters: None })
+    }
+
+    /// [`backward`](Self::backward) of a layer that neither normalizes channels nor pools.
+    fn backward_of_others(
+        &self,
+        parameters: &[Parameter],
+        saved: &Tensor,
+        dy: &Tensor,
+        mode: Mode,
+    ) -> Result<LayerGradients> {
         let dx = match self.kind {
             LayerKind::Conv { .. } => {
                 let g = self.conv2d(parameters)?.backward(saved, dy, self.input_grad)?;
@@ -261,19 +291,6 @@ impl FusedLayer {
                 let g = linear.backward(&flatten(x)?, dy, self.input_grad)?;
                 let input = g.input.map(|dx| unflatten(&dx, x)).transpose()?;
                 return Ok(LayerGradients { input, parameters: Some([g.weight, g.bias]) });
-            }
-            LayerKind::MaxPool { kernel, stride, ceil } => {
-                let Shape::Map(_, h, w) = self.input else { bail!("`{}` pools maps", self.name) };
-                Some(MaxPool2d { kernel, stride, ceil }.backward(argmax, dy, (h, w))?)
-            }
-            LayerKind::Lrn { n, alpha, beta, k, towers, alpha_over_n } => {
-                let lrn = Lrn { n, alpha, beta, k, towers, alpha_over_n };
-                match self.max_pool() {
-                    Some(pool) => {
-                        LrnPool { lrn, pool }.backward(saved, argmax, dy, self.input_grad)?
-                    }
-                    None => lrn.backward(saved, dy, self.input_grad)?,
-                }
             }
             LayerKind::MapNorm { n, alpha, beta, k } => {
                 MapNorm { n, alpha, beta, k }.backward(saved, dy, self.input_grad)?
@@ -300,6 +317,11 @@ impl FusedLayer {
         }
     }
 
+    /// Whether it keeps its input in another form than it has got it.
+    fn keeps_input(&self) -> bool {
+        matches!(self.kind, LayerKind::Conv { .. }) && self.input_grad == InputGrad::Skip
+    }
+
     fn epilogue(&self) -> Epilogue {
         if self.relu.is_some() { Epilogue::Relu } else { Epilogue::None }
     }
@@ -316,7 +338,8 @@ impl FusedLayer {
             bail!("layer `{}` is no convolution", self.name)
         };
         let [weight, bias] = self.weights(parameters)?;
-        Conv2d::new(weight.clone(), bias.clone(), conv2d_config(stride, pad, groups))
+        let conv = Conv2d::new(weight.clone(), bias.clone(), conv2d_config(stride, pad, groups))?;
+        Ok(if self.towers.input_apart { conv.apart() } else { conv })
     }
 
     fn linear(&self, parameters: &[Parameter]) -> Result<Linear> {

@@ -2,6 +2,7 @@
 
 use candle_core::{Device, Result, Tensor};
 
+use super::apart::lay_apart;
 use super::fused_layer::FusedLayer;
 use super::parameter::{Parameter, Role, names};
 
@@ -36,7 +37,11 @@ impl Tower {
                 });
             }
         }
-        Ok(Self { layers, parameters })
+        let mut tower = Self { layers, parameters };
+        if !tower.device().is_cpu() {
+            lay_apart(&mut tower.layers);
+        }
+        Ok(tower)
     }
 
     /// The layers as they run, first to last.

@@ -169,7 +169,7 @@ fn infer(kind: LayerKind, input: Shape) -> Result<(Shape, Option<Vec<usize>>), S
             Ok((Shape::Map(filters, h, w), Some(weight)))
         }
         (LayerKind::MaxPool { kernel, stride, ceil }, Shape::Map(c, h, w)) => {
-            let size = MaxPool2d { kernel, stride, ceil }.output_size((h, w));
+            let size = MaxPool2d::new(kernel, stride).ceil(ceil).output_size((h, w));
             let (h, w) = size.map_err(|e| e.to_string())?;
             Ok((Shape::Map(c, h, w), None))
         }

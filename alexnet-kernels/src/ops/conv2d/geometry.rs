@@ -42,6 +42,7 @@ impl Geometry {
     }
 
     /// `(B, H, W, C)`.
+    #[cfg(feature = "cuda")]
     pub(super) fn input_shape(&self) -> Shape {
         Shape::from((self.batch, self.input.0, self.input.1, self.channels))
     }

@@ -16,7 +16,8 @@ pub(super) fn lrn_pool(
     let (x, shape) = (gpu.read(x)?, size.output_shape());
     let y = gpu.uninit(x.storage, shape.clone())?;
     let argmax = gpu.uninit(size.argmax_dtype(), shape)?;
-    let (lrn, relu) = (lrn.norm.constants(size.channels), pool.how.epilogue == Epilogue::Relu);
+    let (lrn, relu) =
+        (lrn.norm.constants(size.as_input().channels), pool.how.epilogue == Epilogue::Relu);
     let spans = [x.span, y.span, argmax.span];
     let Some(launch) = launch::lrn_pool(x.storage, &lrn, size, spans, relu)? else {
         return Ok(None);
@@ -36,7 +37,7 @@ pub(super) fn lrn_pool_backward(
     let storage = same("the gradient", x.storage, dy.storage)?;
     let dx = gpu.uninit(storage, size.input_shape())?;
     let (constants, spans) =
-        (lrn.norm.constants(size.channels), [x.span, argmax, dy.span, dx.span]);
+        (lrn.norm.constants(size.as_input().channels), [x.span, argmax, dy.span, dx.span]);
     let launch = launch::lrn_pool_backward(storage, &constants, size, spans, lrn.through_relu)?;
     let Some(launch) = launch else { return Ok(None) };
     gpu.run(&launch)?;

@@ -79,8 +79,11 @@ pub fn lrn_pool_backward(
 
 /// How many channels a thread computes; 1 where there is no kernel.
 fn vector(storage: Storage, lrn: &LrnConstants, size: &PoolSize, spans: &[(Span, usize)]) -> usize {
+    // Vectors do not reach from tower to tower, in LRN's sense or in that of the maps.
+    let rows = [lrn.row, size.channels / size.towers.count];
     let has_kernel = lrn.is_usual() && size.is_overlapping();
-    if has_kernel { width(storage.vector(), lrn.row, spans) } else { 1 }
+    let whole = |row| width(storage.vector(), row, spans) > 1;
+    if has_kernel && rows.into_iter().all(whole) { storage.vector() } else { 1 }
 }
 
 /// `all` in as few parts of at most `most` as there can be, which are about equal.
@@ -95,7 +98,6 @@ fn arguments(
     part: [usize; 2],
     relu: bool,
 ) -> Result<Launch> {
-    let ((h, w), (out_h, out_w)) = (size.input, size.output);
-    let launch = launch.sizes(&[lrn.row, h, w, out_h, out_w, size.channels])?.sizes(&part)?;
+    let launch = size.append_to(launch.sizes(&[lrn.row])?)?.sizes(&part)?;
     Ok(launch.floats(&[lrn.k, lrn.a]).words(&[u32::from(relu)]))
 }

@@ -48,8 +48,8 @@ __device__ void add_row(Maxima<V> &window, const Maxima<V> &row, u32 number) {
 // A thread normalizes V channels of the columns 2·w and 2·w + 1, row by row, and pools them together
 // with the column 2·w + 2 of a neighbour. The last threads of a block are only such neighbours.
 template <class T, int V>
-__device__ void forward(In<T> x, Out<T> y, Out<u8> argmax, u32 length, Sizes size, Part part,
-                        Constants with, u32 relu) {
+__device__ void forward(In<T> x, Out<T> y, Out<u8> argmax, u32 length, Sizes size, Towers towers,
+                        Part part, Constants with, u32 relu) {
   __shared__ __align__(16) float shared[2][V / 4][THREADS][4];
   const u32 vectors = size.channels / V, column = threadIdx.x / vectors;
   const u32 c = (threadIdx.x - column * vectors) * V, out_w = blockIdx.y * part.columns + column;
@@ -60,9 +60,10 @@ __device__ void forward(In<T> x, Out<T> y, Out<u8> argmax, u32 length, Sizes siz
   // A window that hangs over the edge sees its last pixels again, which are no larger.
   const u32 w[2] = {(u32)min((int)(2 * out_w), (int)size.width - 1),
                     (u32)min((int)(2 * out_w + 1), (int)size.width - 1)};
+  const Channel of_x = channel_of_x(c, size, towers), of_y = channel_of_y(c, size, towers);
   const auto fetch_pixel = [&](u32 h, u32 w) {
     const u64 row = (u64)image * size.height + min((int)h, (int)size.height - 1);
-    return fetch_near<V, R>(x, (row * size.width + w) * size.channels + c, c % length, length);
+    return fetch_near<V, R>(x, of_x.of(row * size.width + w), c % length, length);
   };
   Near<T, V, R> next[2] = {fetch_pixel(2 * begin, w[0]), fetch_pixel(2 * begin, w[1])};
   // The maxima of row `h`; each row is fetched while the one before it is computed.
@@ -91,8 +92,8 @@ __device__ void forward(In<T> x, Out<T> y, Out<u8> argmax, u32 length, Sizes siz
     }
     if (pools) {
       const u64 pixel = ((u64)image * size.out_height + out_h) * size.out_width + out_w;
-      store<V, T>(y, pixel * size.channels + c, window.values);
-      put<V, u8>(argmax, pixel * size.channels + c, found);
+      store<V, T>(y, of_y.of(pixel), window.values);
+      put<V, u8>(argmax, of_y.of(pixel), found);
     }
     window = last;
   }
@@ -102,14 +103,16 @@ __device__ void forward(In<T> x, Out<T> y, Out<u8> argmax, u32 length, Sizes siz
 // which LRN's formula sums too, are those of the neighbouring threads.
 template <class T, int V>
 __device__ void backward(In<T> x, In<u8> argmax, In<T> dy, Out<T> dx, u32 length, Sizes size,
-                         Part part, Constants with, u32 through_relu) {
-  __shared__ __align__(16) float shared[2][2][THREADS][2 * R]; // of both rows and columns, so one wait for each row
+                         Towers towers, Part part, Constants with, u32 through_relu) {
+  // Both rows and columns have their own, so that there is one wait for each row.
+  __shared__ __align__(16) float shared[2][2][THREADS][2 * R];
   const u32 vectors = size.channels / V, square = threadIdx.x / vectors;
   const u32 c = (threadIdx.x - square * vectors) * V, in_row = c % length;
   const u32 rows = (size.height + 1) / 2, image = blockIdx.x / rows;
   const u32 row = blockIdx.x - image * rows, column = blockIdx.y * part.columns + square;
   const u32 left = min((int)(2 * column), (int)size.width - 1);
   const u64 first = ((u64)image * size.height + 2 * row) * size.width;
+  const Channel of_x = channel_of_x(c, size, towers), of_y = channel_of_y(c, size, towers);
   u64 at[2][2];
   Near<T, V, R> pixels[2][2];
 #pragma unroll
@@ -118,11 +121,11 @@ __device__ void backward(In<T> x, In<u8> argmax, In<T> dy, Out<T> dx, u32 length
     for (u32 w = 0; w < 2; ++w) {
       // Beyond the edge is the last pixel once more, which is not stored there.
       const u64 down = 2 * row + h < size.height ? h * size.width : 0;
-      at[h][w] = (first + down + min((int)(left + w), (int)size.width - 1)) * size.channels + c;
+      at[h][w] = of_x.of(first + down + min((int)(left + w), (int)size.width - 1));
       pixels[h][w] = fetch_near<V, R>(x, at[h][w], in_row, length);
     }
   float gradients[2][2][V];
-  gradients_of_square<T, V>(gradients, argmax, dy, image, row, column, c, size);
+  gradients_of_square<T, V>(gradients, argmax, dy, image, row, column, of_y, size);
   const float factor = 2.0f * with.a * 0.75f;
 #pragma unroll
   for (u32 h = 0; h < 2; ++h) {
@@ -176,16 +179,17 @@ __device__ void backward(In<T> x, In<u8> argmax, In<T> dy, Out<T> dx, u32 length
   KERNEL_COOPERATIVE(                                                                             \
       lrn_pool_forward_##T##_v##V,                                                                \
       (In<T> x, Out<T> y, Out<u8> argmax, u32 length, u32 height, u32 width, u32 out_height,      \
-       u32 out_width, u32 channels, u32 columns, u32 rows, float k, float a, u32 relu),           \
+       u32 out_width, u32 channels, u32 batch, u32 x_row, u32 y_row, u32 columns, u32 rows,       \
+       float k, float a, u32 relu),                                                               \
       forward<T, V>(x, y, argmax, length, {height, width, out_height, out_width, channels},       \
-                    {columns, rows}, {k, a, 0.75f}, relu))                                        \
+                    {batch, x_row, y_row}, {columns, rows}, {k, a, 0.75f}, relu))                 \
   KERNEL_COOPERATIVE(                                                                             \
       lrn_pool_backward_##T##_v##V,                                                               \
       (In<T> x, In<u8> argmax, In<T> dy, Out<T> dx, u32 length, u32 height, u32 width,            \
-       u32 out_height, u32 out_width, u32 channels, u32 columns, u32 rows, float k, float a,      \
-       u32 through_relu),                                                                         \
+       u32 out_height, u32 out_width, u32 channels, u32 batch, u32 x_row, u32 y_row, u32 columns, \
+       u32 rows, float k, float a, u32 through_relu),                                             \
       backward<T, V>(x, argmax, dy, dx, length, {height, width, out_height, out_width, channels}, \
-                     {columns, rows}, {k, a, 0.75f}, through_relu))
+                     {batch, x_row, y_row}, {columns, rows}, {k, a, 0.75f}, through_relu))
 
 KERNELS(float, 4)
 KERNELS(bf16, 8)

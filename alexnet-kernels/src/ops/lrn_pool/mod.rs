@@ -59,7 +59,12 @@ impl LrnPool {
     ///
     /// Those of both.
     pub fn forward_fused(&self, x: &Tensor, epilogue: Epilogue) -> Result<Tensor> {
-        self.pool.forward_fused(&self.lrn.forward(x)?, epilogue)
+        self.pool.forward_fused(&self.lrn_of_input().forward(x)?, epilogue)
+    }
+
+    /// LRN over maps that lie as the input's: where towers lie apart, each has its own.
+    fn lrn_of_input(&self) -> Lrn {
+        if self.pool.towers.input_apart { self.lrn.towers(1) } else { self.lrn }
     }
 
     /// The same with the argmax, which [`backward`](Self::backward) needs.
@@ -68,7 +73,7 @@ impl LrnPool {
     ///
     /// Those of both.
     pub fn forward_with_argmax(&self, x: &Tensor, epilogue: Epilogue) -> Result<Pooled> {
-        let lrn = norm::Forward::new(self.lrn, x)?;
+        let lrn = norm::Forward::new(self.lrn_of_input(), x)?;
         let pool = max_pool::ForwardArgmax::new(&self.pool, x, epilogue, false)?;
         let (output, argmax) = Forward { lrn, pool }.run_two([&nhwc(x)?])?;
         Ok(Pooled { output: nchw(&output)?, argmax: nchw(&argmax)? })
@@ -89,9 +94,9 @@ impl LrnPool {
     ) -> Result<Option<Tensor>> {
         let [_, _, height, width] = dims("lrn-pool", "the input", x)?;
         let pool = max_pool::Backward::new(&self.pool, argmax, dy, (height, width))?;
-        let (batch, channels) = (pool.size.batch, pool.size.channels);
+        let (batch, height, width, channels) = pool.size.input_shape().dims4()?;
         check_shape("lrn-pool", "the input", x, &[batch, channels, height, width])?;
-        let lrn = norm::Backward::new(self.lrn, x, input)?;
+        let lrn = norm::Backward::new(self.lrn_of_input(), x, input)?;
         if input == InputGrad::Skip {
             return Ok(None);
         }

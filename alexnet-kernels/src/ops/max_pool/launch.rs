@@ -3,6 +3,7 @@
 
 use candle_core::{DType, Result, Shape};
 
+use super::towers::Towers;
 use crate::cuda::launch::{Launch, Span, Storage, width};
 
 /// The sizes of a pool over a batch.
@@ -20,17 +21,40 @@ pub struct PoolSize {
     pub kernel: usize,
     /// Distance between windows, in pixels.
     pub stride: usize,
+    /// How the maps of towers lie.
+    pub towers: Towers,
 }
 
 impl PoolSize {
-    /// `(B, H, W, C)`.
+    /// `(B, H, W, C)`, or with the towers apart.
     pub(crate) fn input_shape(&self) -> Shape {
-        Shape::from((self.batch, self.input.0, self.input.1, self.channels))
+        self.shape(self.towers.input_apart, self.input)
     }
 
-    /// `(B, H', W', C)`.
+    /// `(B, H', W', C)`, or with the towers apart.
     pub(crate) fn output_shape(&self) -> Shape {
-        Shape::from((self.batch, self.output.0, self.output.1, self.channels))
+        self.shape(self.towers.output_apart, self.output)
+    }
+
+    /// The same pool over maps that all lie as those of the input.
+    pub(crate) fn as_input(&self) -> Self {
+        let [batch, channels] =
+            self.towers.maps(self.towers.input_apart, self.batch, self.channels);
+        Self { batch, channels, towers: Towers::TOGETHER, ..*self }
+    }
+
+    fn shape(&self, apart: bool, (h, w): (usize, usize)) -> Shape {
+        let [batch, channels] = self.towers.maps(apart, self.batch, self.channels);
+        Shape::from((batch, h, w, channels))
+    }
+
+    /// Appends the sizes of maps and how towers lie, in the kernels' order.
+    pub(crate) fn append_to(&self, launch: Launch) -> Result<Launch> {
+        let ((h, w), (out_h, out_w), Self { channels, batch, towers, .. }) =
+            (self.input, self.output, *self);
+        let [x, y] = [towers.input_apart, towers.output_apart];
+        let row = |apart| towers.maps(apart, 1, channels)[1];
+        launch.sizes(&[h, w, out_h, out_w, channels, batch, row(x), row(y)])
     }
 
     /// Elements of the input.
@@ -65,21 +89,22 @@ impl PoolSize {
         let bytes = self.argmax_dtype().size_in_bytes();
         let mut sized = spans.map(|span| (span, storage.bytes()));
         sized[argmax].1 = bytes;
-        let vector = if bytes == 1 { width(storage.vector(), self.channels, &sized) } else { 1 };
-        let name = storage.name();
-        let ((h, w), (out_h, out_w), channels) = (self.input, self.output, self.channels);
+        // Vectors do not reach from tower to tower.
+        let row = self.channels / self.towers.count;
+        let vector = if bytes == 1 { width(storage.vector(), row, &sized) } else { 1 };
+        let (name, channels) = (storage.name(), self.channels);
         if self.is_overlapping() && vector > 1 {
             let kernel = format!("max_pool_{which}_overlapping_{name}_v{vector}");
             let (rows, per_row) = (self.batch * over.0, over.1 * channels / vector);
             let launch = Launch::rows("max_pool", kernel, &spans, rows, per_row)?;
-            return launch.sizes(&[h, w, out_h, out_w, channels]);
+            return self.append_to(launch);
         }
         let number = if bytes == 1 { "u8" } else { "u32" };
         let kernel = format!("max_pool_{which}_{name}_{number}_v{vector}");
         // A stride beyond the map leaves one window; the kernels count to 2^32.
-        let stride = self.stride.min(h.max(w));
+        let stride = self.stride.min(self.input.0.max(self.input.1));
         let launch = Launch::each("max_pool", kernel, &spans, elements / vector)?;
-        launch.sizes(&[h, w, out_h, out_w, channels, self.kernel, stride])
+        self.append_to(launch)?.sizes(&[self.kernel, stride])
     }
 }
 

@@ -24,11 +24,13 @@ mod cpu;
 mod cuda;
 pub(crate) mod launch;
 pub(crate) mod reference;
+pub(crate) mod towers;
 
 use candle_core::{CpuStorage, DType, Module, Result, Tensor, WithDType, bail};
 
 use self::cpu::{Argmax, Maxima};
 use self::launch::PoolSize;
+use self::towers::Towers;
 use crate::check::{check_shape, dims};
 use crate::cpu::scratch::uninit;
 use crate::layout::{nchw, nhwc};
@@ -55,17 +57,24 @@ pub struct MaxPool2d {
     pub stride: usize,
     /// Whether a last window may hang over the edge, where it sees only the pixels there are.
     pub ceil: bool,
+    /// How the maps of towers lie in what is read and written.
+    pub towers: Towers,
 }
 
 impl MaxPool2d {
     /// Windows of `kernel` pixels a side, `stride` pixels apart, none of which hangs over the edge.
     pub const fn new(kernel: usize, stride: usize) -> Self {
-        Self { kernel, stride, ceil: false }
+        Self { kernel, stride, ceil: false, towers: Towers::TOGETHER }
     }
 
     /// Sets whether a last window may hang over the edge.
     pub const fn ceil(self, ceil: bool) -> Self {
         Self { ceil, ..self }
+    }
+
+    /// Sets how the maps of towers lie.
+    pub const fn towers(self, towers: Towers) -> Self {
+        Self { towers, ..self }
     }
 
     /// Height and width of the output for a map of `input` height and width.
@@ -78,7 +87,7 @@ impl MaxPool2d {
     }
 
     fn output_length(&self, input: usize) -> Result<usize> {
-        let Self { kernel, stride, ceil } = *self;
+        let Self { kernel, stride, ceil, .. } = *self;
         if kernel == 0 || stride == 0 {
             bail!("max-pool: kernel {kernel} and stride {stride} must be at least 1")
         }
@@ -103,8 +112,8 @@ impl MaxPool2d {
 
     /// [`forward_fused`](Self::forward_fused) with the argmax, which [`backward`](Self::backward)
     /// needs instead of `x`. `input` is the gradient that `backward` is to give: with
-    /// [`InputGrad::ThroughRelu`] a window without a value above 0 gets an argmax that passes no
-    /// gradient on.
+    /// [`InputGrad::ThroughRelu`], and with a ReLU as epilogue, a window without a value above 0 gets
+    /// an argmax that passes no gradient on.
     ///
     /// # Errors
     ///
@@ -133,12 +142,15 @@ impl MaxPool2d {
     /// All sizes for an input `(B, C, H, W)`.
     fn size_for(&self, x: &Tensor) -> Result<PoolSize> {
         let [batch, channels, h, w] = dims("max-pool", "the input", x)?;
-        self.size(batch, channels, (h, w))
+        self.size(self.towers.of_maps(self.towers.input_apart, [batch, channels])?, (h, w))
     }
 
-    fn size(&self, batch: usize, channels: usize, input: (usize, usize)) -> Result<PoolSize> {
-        let (output, Self { kernel, stride, .. }) = (self.output_size(input)?, *self);
-        Ok(PoolSize { batch, input, output, channels, kernel, stride })
+    fn size(&self, [batch, channels]: [usize; 2], input: (usize, usize)) -> Result<PoolSize> {
+        let (output, Self { kernel, stride, towers, .. }) = (self.output_size(input)?, *self);
+        if !channels.is_multiple_of(towers.count) {
+            bail!("max-pool: {channels} channels do not divide into {} towers", towers.count)
+        }
+        Ok(PoolSize { batch, input, output, channels, kernel, stride, towers })
     }
 }
 
@@ -168,12 +180,10 @@ impl Op<1> for Forward {
     const NAME: &'static str = "max-pool";
 
     fn cpu(&self, [x]: op::CpuInputs<'_, 1>) -> Result<op::CpuOutputs> {
-        let (size, x) = (&self.size, x.values()?);
         let how = Maxima { epilogue: self.epilogue, through_relu: false };
-        produce(size.output_shape(), |y| {
-            size.maxima(x, how, y, &mut vec![(); size.outputs()]);
-            Ok(())
-        })
+        let op = ForwardArgmax { size: self.size, how };
+        let y = op.maxima(x.values()?, &mut vec![(); self.size.outputs()])?;
+        Ok(op.output(y))
     }
 
     #[cfg(feature = "cuda")]
@@ -206,6 +216,14 @@ impl ForwardArgmax {
         Ok(Self { size: pool.size_for(x)?, how: Maxima { epilogue, through_relu } })
     }
 
+    /// `y`, as the input lies; `argmax` too is written so.
+    fn maxima<A: Argmax>(&self, x: &[f32], argmax: &mut [A]) -> Result<Vec<f32>> {
+        // SAFETY: `maxima` writes all of it.
+        let mut y = unsafe { uninit::<f32>(self.size.outputs())? };
+        self.size.as_input().maxima(x, self.how, &mut y, argmax);
+        Ok(y)
+    }
+
     fn run_cpu<A: Argmax + WithDType>(
         &self,
         x: &[f32],
@@ -213,11 +231,15 @@ impl ForwardArgmax {
     ) -> Result<op::CpuOutputs> {
         // SAFETY: `maxima` writes all of it.
         let mut argmax = unsafe { uninit::<A>(self.size.outputs())? };
-        let y = produce(self.size.output_shape(), |y| {
-            self.size.maxima(x, self.how, y, &mut argmax);
-            Ok(())
-        })?;
-        Ok(y.and((storage(argmax), self.size.output_shape())))
+        let y = self.maxima(x, &mut argmax)?;
+        let argmax = storage(self.size.towers.to_output(self.size.channels, argmax));
+        Ok(self.output(y).and((argmax, self.size.output_shape())))
+    }
+
+    /// `y`, as the input lies, as the output.
+    fn output(&self, y: Vec<f32>) -> op::CpuOutputs {
+        let y = CpuStorage::F32(self.size.towers.to_output(self.size.channels, y));
+        (y, self.size.output_shape()).into()
     }
 }
 
@@ -253,7 +275,8 @@ impl Backward {
         input: (usize, usize),
     ) -> Result<Self> {
         let [batch, channels, ..] = dims::<4>("max-pool", "the gradient", dy)?;
-        let size = pool.size(batch, channels, input)?;
+        let towers = pool.towers;
+        let size = pool.size(towers.of_maps(towers.output_apart, [batch, channels])?, input)?;
         let (out_h, out_w) = size.output;
         check_shape("max-pool", "the gradient", dy, &[batch, channels, out_h, out_w])?;
         let expected = size.argmax_dtype();
@@ -262,6 +285,15 @@ impl Backward {
             bail!("max-pool: argmax must be {expected:?} {:?}, got {dtype:?} {dims:?}", dy.dims())
         }
         Ok(Self { size })
+    }
+
+    fn run_cpu<A: Argmax>(&self, argmax: &[A], dy: &[f32], dx: &mut [f32]) {
+        let (size, towers) = (&self.size, self.size.towers);
+        if towers.input_apart == towers.output_apart {
+            return size.as_input().gradient(argmax, dy, dx);
+        }
+        let argmax = towers.to_input(size.channels, argmax);
+        size.as_input().gradient(&argmax, &towers.to_input(size.channels, dy), dx);
     }
 }
 
@@ -272,8 +304,8 @@ impl Op<2> for Backward {
         let dy = dy.values()?;
         produce(self.size.input_shape(), |dx| {
             match self.size.argmax_dtype() {
-                DType::U8 => self.size.gradient(argmax.values::<u8>()?, dy, dx),
-                _ => self.size.gradient(argmax.values::<u32>()?, dy, dx),
+                DType::U8 => self.run_cpu(argmax.values::<u8>()?, dy, dx),
+                _ => self.run_cpu(argmax.values::<u32>()?, dy, dx),
             }
             Ok(())
         })

@@ -12,11 +12,32 @@ __device__ inline bool is_larger(float value, float best) {
 
 struct Sizes { u32 height, width, out_height, out_width, channels; };
 
+// How the towers of a map lie: a row is the channels of all towers, or, where towers lie apart, those
+// of one.
+struct Towers { u32 batch, x_row, y_row; };
+
+// Where channel c is in a tensor of maps: of pixel 0, and how far it is from pixel to pixel.
+struct Channel {
+  u64 first;
+  u32 pitch;
+  __device__ u64 of(u64 pixel) const { return first + pixel * pitch; }
+};
+__device__ inline Channel channel(u32 c, u32 row, u64 pixels) {
+  const u32 tower = c / row;
+  return {tower * pixels * row + (c - tower * row), row};
+}
+__device__ inline Channel channel_of_x(u32 c, Sizes size, Towers towers) {
+  return channel(c, towers.x_row, (u64)towers.batch * size.height * size.width);
+}
+__device__ inline Channel channel_of_y(u32 c, Sizes size, Towers towers) {
+  return channel(c, towers.y_row, (u64)towers.batch * size.out_height * size.out_width);
+}
+
 // The gradients of the square of 2 by 2 pixels at (2·row, 2·column): sums over the up to four
 // windows that reach into it, (row - 1, column - 1) to (row, column), in this order.
 template <class T, int V>
 __device__ void gradients_of_square(float (&sums)[2][2][V], In<u8> argmax, In<T> dy, u32 image,
-                                    u32 row, u32 column, u32 c, Sizes size) {
+                                    u32 row, u32 column, Channel of_y, Sizes size) {
   Pack<u8, V> found[2][2];
   Pack<T, V> gradient[2][2];
   bool is_there[2][2];
@@ -28,7 +49,7 @@ __device__ void gradients_of_square(float (&sums)[2][2][V], In<u8> argmax, In<T>
       const u32 h = row + i - 1, w = column + j - 1; // 0 less 1 is more than every size
       is_there[i][j] = h < size.out_height && w < size.out_width;
       const u32 window = is_there[i][j] ? h * size.out_width + w : 0;
-      const u64 at = (first + window) * size.channels + c;
+      const u64 at = of_y.of(first + window);
       found[i][j] = fetch<V, u8>(argmax, at);
       gradient[i][j] = fetch<V, T>(dy, at);
     }
