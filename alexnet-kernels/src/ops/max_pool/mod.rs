@@ -147,7 +147,7 @@ impl MaxPool2d {
 
     fn size(&self, [batch, channels]: [usize; 2], input: (usize, usize)) -> Result<PoolSize> {
         let (output, Self { kernel, stride, towers, .. }) = (self.output_size(input)?, *self);
-        if !channels.is_multiple_of(towers.count) {
+        if towers.count == 0 || !channels.is_multiple_of(towers.count) {
             bail!("max-pool: {channels} channels do not divide into {} towers", towers.count)
         }
         Ok(PoolSize { batch, input, output, channels, kernel, stride, towers })
