@@ -152,16 +152,16 @@ KERNELS(bf16, u8, 8)
 KERNELS(bf16, u8, 1)
 KERNELS(bf16, u32, 1)
 
-#define OVERLAPPING(T, V)                                                                       \
-  KERNEL(max_pool_forward_overlapping_##T##_v##V,                                               \
-         (In<T> x, Out<T> y, Out<u8> argmax, u32 per_row, u32 height, u32 width, u32 out_height, \
-          u32 out_width, u32 channels, u32 relu),                                               \
-         forward_overlapping<T, V>(x, y, argmax, per_row,                                       \
-                                   {height, width, out_height, out_width, channels}, relu))     \
-  KERNEL(max_pool_backward_overlapping_##T##_v##V,                                              \
-         (In<u8> argmax, In<T> dy, Out<T> dx, u32 per_row, u32 height, u32 width, u32 out_height, \
-          u32 out_width, u32 channels),                                                         \
-         backward_overlapping<T, V>(argmax, dy, dx, per_row,                                    \
+#define OVERLAPPING(T, V)                                                                    \
+  KERNEL(max_pool_forward_overlapping_##T##_v##V,                                            \
+         (In<T> x, Out<T> y, Out<u8> argmax, u32 per_row, u32 height, u32 width,             \
+          u32 out_height, u32 out_width, u32 channels, u32 relu),                            \
+         forward_overlapping<T, V>(x, y, argmax, per_row,                                    \
+                                   {height, width, out_height, out_width, channels}, relu))  \
+  KERNEL(max_pool_backward_overlapping_##T##_v##V,                                           \
+         (In<u8> argmax, In<T> dy, Out<T> dx, u32 per_row, u32 height, u32 width,            \
+          u32 out_height, u32 out_width, u32 channels),                                      \
+         backward_overlapping<T, V>(argmax, dy, dx, per_row,                                 \
                                     {height, width, out_height, out_width, channels}))
 
 OVERLAPPING(float, 4)

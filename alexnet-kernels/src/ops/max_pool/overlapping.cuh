@@ -1,5 +1,5 @@
-// Max-pooling with windows of 3 by 3 pixels 2 apart, as max_pool.cu and lrn_pool.cu compute it for V
-// neighbouring channels.
+// Max-pooling with windows of 3 by 3 pixels 2 apart, as max_pool.cu and lrn_pool.cu compute it for
+// V neighbouring channels.
 #pragma once
 
 template <class A> __device__ inline A none() { return (A)(~(A)0); }

@@ -7,12 +7,12 @@
 #include "common.cuh"
 #include "powers.cuh"
 
-static const u32 FLOATS = 6144; // of one array in shared memory; 2 of them are the 48 KiB of a block
+static const u32 FLOATS = 6144; // of an array in shared memory; 2 of them are a block's 48 KiB
 
 struct Map { u32 height, width, channels; };
 
-// Replaces each of the `length` floats, `step` apart, by the sum of the 5 around it; beyond the ends
-// there are zeros. No sum is made of another one, so that errors do not add up along the line.
+// Replaces each of the `length` floats, `step` apart, by the sum of the 5 around it; beyond the
+// ends there are zeros. No sum is made of another one, so that errors do not add up along the line.
 __device__ inline void sum_line(float *line, u32 length, u32 step) {
   float first_pair = 0.0f, second_pair = line[0], fourth = length > 1 ? line[step] : 0.0f;
   float third_pair = second_pair + fourth;
