@@ -167,7 +167,7 @@ __device__ void backward(In<T> x, In<u8> argmax, In<T> dy, Out<T> dx, u32 length
         sums[j] = gradients[h][w][j] - factor * value * sums[j];
         if (through_relu && !(value > 0.0f)) sums[j] = 0.0f;
       }
-      if (2 * row + h < size.height && 2 * column + w < size.width && square < part.columns)
+      if (2 * row + h < size.height && 2 * column + w < size.width)
         store<V, T>(dx, at[h][w], sums);
     }
   }
