@@ -33,8 +33,6 @@ __device__ void gradients_of_square(float (&sums)[2][2][V], In<u8> argmax, In<T>
       gradient[i][j] = fetch<V, T>(dy, at);
     }
 #pragma unroll
-  for (int l = 0; l < 4 * V; ++l) sums[l / V / 2][l / V % 2][l % V] = 0.0f;
-#pragma unroll
   for (int i = 0; i < 2; ++i)
 #pragma unroll
     for (int j = 0; j < 2; ++j) {
@@ -49,7 +47,9 @@ __device__ void gradients_of_square(float (&sums)[2][2][V], In<u8> argmax, In<T>
 #pragma unroll
           for (int w = 0; w <= j; ++w) {
             const u32 here = (h + 2 - 2 * i) * 3 + w + 2 - 2 * j;
-            if (where == (is_there[i][j] ? here : 256)) sums[h][w][l] += value;
+            const bool is_maximum = where == (is_there[i][j] ? here : 256);
+            if (i == h && j == w) sums[h][w][l] = is_maximum ? value : 0.0f; // the first term
+            else if (is_maximum) sums[h][w][l] += value;
           }
       }
     }
