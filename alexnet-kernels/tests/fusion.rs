@@ -5,7 +5,7 @@ mod common;
 use alexnet_kernels::reference::Array;
 use alexnet_kernels::{
     Activation, Conv2d, Conv2dConfig, Dropout, DropoutKey, DropoutMode, DropoutScale, Epilogue,
-    InputGrad, Linear, Lrn, LrnPool, MapNorm, MaxPool2d, Padding,
+    InputGrad, Linear, Lrn, LrnPool, MapNorm, MaxPool2d, Padding, Pooled,
 };
 use candle_core::{Device, Module, Result, Tensor, Var};
 use common::{assert_memory_order, cases, flat};
@@ -165,6 +165,12 @@ fn pooling(pool: MaxPool2d, shape: [usize; 4]) -> Result<()> {
             assert_same("output", &plain.output, &y)?;
             let rectified = pool.forward_with_argmax(&x, Epilogue::Relu, input)?;
             assert_same("output", &rectified.output, &Activation::Relu.forward(&y)?)?;
+            // Its argmax says where the ReLU gave 0.
+            let backward =
+                |pooled: &Pooled, dy| pool.backward(&pooled.argmax, dy, (shape[2], shape[3]));
+            let below = Activation::Relu.backward(&rectified.output, &dy)?;
+            let want = backward(&plain, &below)?;
+            assert_same("gradient", &backward(&rectified, &dy)?, &want)?;
         }
         through_relu(&x, |input| {
             let argmax = pool.forward_with_argmax(&x, Epilogue::None, input)?.argmax;

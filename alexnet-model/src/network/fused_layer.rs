@@ -4,8 +4,9 @@
 //! A ReLU of its own costs a pass over memory forward and another one backward. After a
 //! convolution, a dense layer or a pooling layer it is fused instead: forward it is the epilogue of
 //! that layer, and its gradient is applied by the next layer, which reads the rectified values
-//! anyway. An LRN and the max-pooling after it are one operation too, so that what is between them
-//! need not be in memory. The numbers are the same to the bit, but for roundings that a GPU saves.
+//! anyway, or is in the pooling's argmax. An LRN and the max-pooling after it are one operation too,
+//! so that what is between them need not be in memory. On the CPU the numbers are the same to the
+//! bit; a GPU rounds less often.
 //!
 //! Every call of an operation is in this file.
 
@@ -147,10 +148,9 @@ impl FusedLayer {
     pub(super) fn input_grad(previous: Option<&Self>) -> InputGrad {
         match previous {
             None => InputGrad::Skip, // the input is the images
-            // A pooling knows by its argmax where the ReLU after it passes no gradient on.
-            Some(previous) if previous.relu.is_some() && previous.max_pool().is_none() => {
-                InputGrad::ThroughRelu
-            }
+            // The argmax of a pooling says already where the ReLU after it gave 0.
+            Some(previous) if previous.max_pool().is_some() => InputGrad::Plain,
+            Some(previous) if previous.relu.is_some() => InputGrad::ThroughRelu,
             Some(_) => InputGrad::Plain,
         }
     }
@@ -244,8 +244,9 @@ impl FusedLayer {
     }
 
     /// The gradients, given the tensors that [`forward_tape`](Self::forward_tape) saved and `dy`,
-    /// the gradient with respect to the output. Where a ReLU is fused into this layer, `dy` must be
-    /// 0 wherever the output is: the next layer sees to it, and so does this one for the previous.
+    /// the gradient with respect to the output. Where a ReLU is fused into this layer, and it does no
+    /// pooling, `dy` must be 0 wherever the output is: the next layer sees to it, and so does this
+    /// one for the previous.
     ///
     /// # Errors
     ///

@@ -102,8 +102,8 @@ pub struct BenchDetails {
     pub gemm_peak_gflops: f64,
     /// A copy on all threads or on the GPU, in 10⁹ bytes per second read and written.
     pub copy_peak_gbps: f64,
-    /// The first local response normalization alone, forward and backward, in 10⁹ bytes per second, where
-    /// each tensor is read or written once; `None` for a network without one.
+    /// The first local response normalization alone, forward and backward, in 10⁹ bytes per second,
+    /// where each tensor is read or written once; `None` for a network without one.
     pub lrn_gbps: Option<f64>,
     /// Each layer, first to last. Layers that are fused into one are part of it.
     pub layers: Vec<LayerTimes>,

@@ -23,7 +23,8 @@ static const u32 COLUMNS = 32,
 
 // sums[part, c] = the sum of column c over the rows of one part. Block (x, y) sums COLUMNS vectors
 // of columns of part y: each of its threads sums every LANESth row, then each adds the lanes' sums
-// of a few columns in order. A second launch over the sums of the parts, as one part, gives the sums of all rows.
+// of a few columns in order. A second launch over the sums of the parts, as one part, gives the sums
+// of all rows.
 template <class T, int V>
 __device__ void column_sums(In<T> rows, Out<float> sums, u32 count, u32 channels,
                             u32 rows_per_part) {

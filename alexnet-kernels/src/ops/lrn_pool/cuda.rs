@@ -5,7 +5,6 @@ use candle_core::{CudaStorage, Result};
 use super::{Backward, Forward, launch};
 use crate::cuda::gpu::{Gpu, same};
 use crate::op::{self, Input};
-use crate::ops::fusion::Epilogue;
 
 /// `x` to `y` and its argmax; `None` where there is no kernel for it.
 pub(super) fn lrn_pool(
@@ -16,10 +15,10 @@ pub(super) fn lrn_pool(
     let (x, shape) = (gpu.read(x)?, size.output_shape());
     let y = gpu.uninit(x.storage, shape.clone())?;
     let argmax = gpu.uninit(size.argmax_dtype(), shape)?;
-    let (lrn, relu) =
-        (lrn.norm.constants(size.as_input().channels), pool.how.epilogue == Epilogue::Relu);
+    let lrn = lrn.norm.constants(size.as_input().channels);
     let spans = [x.span, y.span, argmax.span];
-    let Some(launch) = launch::lrn_pool(x.storage, &lrn, size, spans, relu)? else {
+    let Some(launch) = launch::lrn_pool(x.storage, &lrn, size, spans, pool.how.through_relu)?
+    else {
         return Ok(None);
     };
     gpu.run(&launch)?;

@@ -7,7 +7,7 @@ use crate::cuda::launch::{Argument, Launch, Span, Storage, width};
 use crate::ops::max_pool::launch::PoolSize;
 use crate::ops::response_norm::launch::LrnConstants;
 
-/// Threads of a block, as in `lrn_pool.cu`; fewer in the backward pass, where each has much to keep.
+/// The most threads of a block, as in `lrn_pool.cu`; fewer backward, where each has much to keep.
 const FORWARD_THREADS: usize = 256;
 const BACKWARD_THREADS: usize = 128;
 

@@ -45,8 +45,8 @@ __device__ void add_row(Maxima<V> &window, const Maxima<V> &row, u32 number) {
     }
 }
 
-// A thread normalizes V channels of the columns 2·w and 2·w + 1, row by row, and pools them together
-// with the column 2·w + 2 of a neighbour. The last threads of a block are only such neighbours.
+// A thread normalizes V channels of the columns 2·w and 2·w + 1, row by row, and pools them with the
+// column 2·w + 2 of a neighbour. The last threads of a block are only such neighbours.
 template <class T, int V>
 __device__ void forward(In<T> x, Out<T> y, Out<u8> argmax, u32 length, Sizes size, Towers towers,
                         Part part, Constants with, u32 relu) {
@@ -104,7 +104,7 @@ __device__ void forward(In<T> x, Out<T> y, Out<u8> argmax, u32 length, Sizes siz
 template <class T, int V>
 __device__ void backward(In<T> x, In<u8> argmax, In<T> dy, Out<T> dx, u32 length, Sizes size,
                          Towers towers, Part part, Constants with, u32 through_relu) {
-  // Both rows and columns have their own, so that there is one wait for each row.
+  // The outer shares of each pixel of the square: each row has its own, and waits once.
   __shared__ __align__(16) float shared[2][2][THREADS][2 * R];
   const u32 vectors = size.channels / V, square = threadIdx.x / vectors;
   const u32 c = (threadIdx.x - square * vectors) * V, in_row = c % length;
@@ -169,7 +169,7 @@ __device__ void backward(In<T> x, In<u8> argmax, In<T> dy, Out<T> dx, u32 length
         sums[j] = gradients[h][w][j] - factor * value * sums[j];
         if (through_relu && !(value > 0.0f)) sums[j] = 0.0f;
       }
-      if (2 * row + h < size.height && 2 * column + w < size.width && square < part.columns)
+      if (2 * row + h < size.height && 2 * column + w < size.width)
         store<V, T>(dx, at[h][w], sums);
     }
   }

@@ -48,8 +48,8 @@ impl Argmax for () {
 #[derive(Clone, Copy)]
 pub(crate) struct Maxima {
     pub(crate) epilogue: Epilogue,
-    /// Whether a maximum that is not above 0 passes no gradient on, as with a ReLU as epilogue: its
-    /// argmax is [`Argmax::NONE`].
+    /// Whether a maximum that is not above 0 passes no gradient on: its argmax is
+    /// [`Argmax::NONE`].
     pub(crate) through_relu: bool,
 }
 
@@ -157,8 +157,7 @@ fn block_maxima<A: Argmax, const N: usize>(
         max = max.map(relu);
     }
     y[c..][..N].copy_from_slice(&max);
-    let relu = how.through_relu | (how.epilogue == Epilogue::Relu);
     for (i, argmax) in argmax[c..][..N].iter_mut().enumerate() {
-        *argmax = if relu & (max[i] <= 0.0) { A::NONE } else { A::of(found[i]) };
+        *argmax = if how.through_relu & (max[i] <= 0.0) { A::NONE } else { A::of(found[i]) };
     }
 }

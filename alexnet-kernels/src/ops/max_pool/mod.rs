@@ -111,8 +111,8 @@ impl MaxPool2d {
     }
 
     /// [`forward_fused`](Self::forward_fused) with the argmax, which [`backward`](Self::backward)
-    /// needs instead of `x`. `input` is the gradient that `backward` is to give: with
-    /// [`InputGrad::ThroughRelu`], and with a ReLU as epilogue, a window without a value above 0 gets
+    /// needs instead of `x`. `input` is the gradient that `backward` is to give. With
+    /// [`Epilogue::Relu`] and with [`InputGrad::ThroughRelu`] a window without a value above 0 gets
     /// an argmax that passes no gradient on.
     ///
     /// # Errors
@@ -206,13 +206,14 @@ pub(crate) struct ForwardArgmax {
 }
 
 impl ForwardArgmax {
-    /// For the input `x` `(B, C, H, W)`.
+    /// For the input `x` `(B, C, H, W)`. `through_relu`: there is a ReLU before the pool.
     pub(crate) fn new(
         pool: &MaxPool2d,
         x: &Tensor,
         epilogue: Epilogue,
         through_relu: bool,
     ) -> Result<Self> {
+        let through_relu = through_relu || epilogue == Epilogue::Relu;
         Ok(Self { size: pool.size_for(x)?, how: Maxima { epilogue, through_relu } })
     }
 
@@ -255,8 +256,7 @@ impl Op<1> for ForwardArgmax {
 
     #[cfg(feature = "cuda")]
     fn cuda(&self, [x]: op::CudaInputs<'_, 1>) -> Result<op::CudaOutputs> {
-        let Maxima { epilogue, through_relu } = self.how;
-        cuda::max_pool(&self.size, &x, epilogue == Epilogue::Relu || through_relu)
+        cuda::max_pool(&self.size, &x, self.how.through_relu)
     }
 }
 

@@ -1,5 +1,5 @@
-// Max-pooling with windows of 3 by 3 pixels 2 apart, as max_pool.cu and lrn_pool.cu compute it for V
-// neighbouring channels.
+// Max-pooling with windows of 3 by 3 pixels 2 apart, as max_pool.cu and lrn_pool.cu compute it for
+// V neighbouring channels.
 #pragma once
 
 template <class A> __device__ inline A none() { return (A)(~(A)0); }
@@ -54,8 +54,6 @@ __device__ void gradients_of_square(float (&sums)[2][2][V], In<u8> argmax, In<T>
       gradient[i][j] = fetch<V, T>(dy, at);
     }
 #pragma unroll
-  for (int l = 0; l < 4 * V; ++l) sums[l / V / 2][l / V % 2][l % V] = 0.0f;
-#pragma unroll
   for (int i = 0; i < 2; ++i)
 #pragma unroll
     for (int j = 0; j < 2; ++j) {
@@ -70,7 +68,9 @@ __device__ void gradients_of_square(float (&sums)[2][2][V], In<u8> argmax, In<T>
 #pragma unroll
           for (int w = 0; w <= j; ++w) {
             const u32 here = (h + 2 - 2 * i) * 3 + w + 2 - 2 * j;
-            if (where == (is_there[i][j] ? here : 256)) sums[h][w][l] += value;
+            const bool is_maximum = where == (is_there[i][j] ? here : 256);
+            if (i == h && j == w) sums[h][w][l] = is_maximum ? value : 0.0f; // the first term
+            else if (is_maximum) sums[h][w][l] += value;
           }
       }
     }

@@ -149,8 +149,8 @@ pub fn map_norm_gradient(
     Ok(launch.map(|launch| launch.words(&[u32::from(through_relu)])))
 }
 
-/// First half of the gradient where no one launch can do it: `(x, dy)` to dy·s^−β and the share dy·x·s^(−β−1) of each pixel, both
-/// f32.
+/// First half of the gradient where no one launch can do it: `(x, dy)` to dy·s^−β and the share
+/// dy·x·s^(−β−1) of each pixel, both f32.
 pub fn map_norm_shares(
     storage: Storage,
     constants: &MapConstants,

@@ -1,9 +1,9 @@
 // LRN across channels, forward and backward; formula: lrn.rs. Tensors are (B, H, W, C).
 //
 // A row is the channels of one tower at one pixel. The fast kernels are for windows of 5 channels
-// and beta = 3/4: a thread computes V neighbouring channels of a row from those and the edges of the
-// vectors to both sides. Other constants, and rows that V does not divide, take the general kernels:
-// one channel per thread, any radius, more loads.
+// and beta = 3/4: a thread computes V neighbouring channels of a row from those and the edges of
+// the vectors to both sides. Other constants, and rows that V does not divide, take the general
+// kernels: one channel per thread, any radius, more loads.
 #include "common.cuh"
 #include "lrn.cuh"
 

@@ -7,12 +7,12 @@
 #include "common.cuh"
 #include "powers.cuh"
 
-static const u32 FLOATS = 6144; // of one array in shared memory; 2 of them are the 48 KiB of a block
+static const u32 FLOATS = 6144; // of an array in shared memory; 2 of them are a block's 48 KiB
 
 struct Map { u32 height, width, channels; };
 
-// Replaces each of the `length` floats, `step` apart, by the sum of the 5 around it; beyond the ends
-// there are zeros. No sum is made of another one, so that errors do not add up along the line.
+// Replaces each of the `length` floats, `step` apart, by the sum of the 5 around it; beyond the
+// ends there are zeros. No sum is made of another one, so that errors do not add up along the line.
 __device__ inline void sum_line(float *line, u32 length, u32 step) {
   float first_pair = 0.0f, second_pair = line[0], fourth = length > 1 ? line[step] : 0.0f;
   float third_pair = second_pair + fourth;
@@ -27,15 +27,25 @@ __device__ inline void sum_line(float *line, u32 length, u32 step) {
   for (; i < length; ++i) next(i, 0.0f);
 }
 
-// All rows, or all columns, of an array (H, W, V).
+// An array in shared memory is (V / 4, H, W, 4), so that accesses of 16 bytes by neighbouring
+// threads are to neighbouring addresses: where channel j of a pixel is.
+__device__ inline u32 place(u32 pixel, u32 j, Map map) {
+  return (j / 4 * map.height * map.width + pixel) * 4 + j % 4;
+}
+
+// All rows, or all columns, of an array.
 template <int V> __device__ void sum_rows(float *array, Map map) {
-  for (u32 i = threadIdx.x; i < map.height * V; i += blockDim.x)
-    sum_line(array + i / V * map.width * V + i % V, map.width, V);
+  for (u32 i = threadIdx.x; i < map.height * V; i += blockDim.x) {
+    const u32 row = i / 4; // among those of V / 4 maps, one below the other
+    sum_line(array + row * map.width * 4 + i % 4, map.width, 4);
+  }
   __syncthreads();
 }
 template <int V> __device__ void sum_columns(float *array, Map map) {
-  for (u32 i = threadIdx.x; i < map.width * V; i += blockDim.x)
-    sum_line(array + i, map.height, map.width * V);
+  for (u32 i = threadIdx.x; i < map.width * V; i += blockDim.x) {
+    const u32 part = i / (map.width * 4), column = i - part * map.width * 4;
+    sum_line(array + part * map.height * map.width * 4 + column, map.height, map.width * 4);
+  }
   __syncthreads();
 }
 
@@ -52,7 +62,7 @@ __device__ void energies(float *energy, In<T> x, u64 first, Map map) {
     float values[V];
     load<V, T>(values, x, first + (u64)pixel * map.channels);
 #pragma unroll
-    for (int j = 0; j < V; ++j) energy[pixel * V + j] = values[j] * values[j];
+    for (int j = 0; j < V; ++j) energy[place(pixel, j, map)] = values[j] * values[j];
   }
   __syncthreads();
   sum_rows<V>(energy, map);
@@ -69,7 +79,7 @@ __device__ void forward(In<T> x, Out<T> y, Map map, float k, float a) {
     float values[V];
     load<V, T>(values, x, at);
 #pragma unroll
-    for (int j = 0; j < V; ++j) values[j] *= powers(k + a * energy[pixel * V + j]).power;
+    for (int j = 0; j < V; ++j) values[j] *= powers(k + a * energy[place(pixel, j, map)]).power;
     store<V, T>(y, at, values);
   }
 }
@@ -87,14 +97,14 @@ __device__ void backward(In<T> x, In<T> dy, Out<T> dx, Map map, float k, float a
     load<V, T>(gradient, dy, first + (u64)pixel * map.channels);
 #pragma unroll
     for (int j = 0; j < V; ++j) {
-      const Powers of_s = powers(k + a * sums[pixel * V + j]);
+      const Powers of_s = powers(k + a * sums[place(pixel, j, map)]);
       gradient[j] *= of_s.power;
       values[j] *= gradient[j] * of_s.inverse;
     }
 #pragma unroll
-    for (int j = 0; j < V; ++j) scaled[pixel * V + j] = gradient[j];
+    for (int j = 0; j < V; ++j) scaled[place(pixel, j, map)] = gradient[j];
 #pragma unroll
-    for (int j = 0; j < V; ++j) sums[pixel * V + j] = values[j];
+    for (int j = 0; j < V; ++j) sums[place(pixel, j, map)] = values[j];
   }
   __syncthreads();
   sum_columns<V>(sums, map);
@@ -106,7 +116,8 @@ __device__ void backward(In<T> x, In<T> dy, Out<T> dx, Map map, float k, float a
     load<V, T>(values, x, at);
 #pragma unroll
     for (int j = 0; j < V; ++j) {
-      const float gradient = scaled[pixel * V + j] - factor * values[j] * sums[pixel * V + j];
+      const u32 place_of_j = place(pixel, j, map);
+      const float gradient = scaled[place_of_j] - factor * values[j] * sums[place_of_j];
       out[j] = through_relu && !(values[j] > 0.0f) ? 0.0f : gradient;
     }
     store<V, T>(dx, at, out);
