@@ -107,6 +107,29 @@ impl ComputeDevice {
         self.device.synchronize()
     }
 
+    /// Waits, runs `run` and waits again, and lets a profiler look at that alone, if one runs this
+    /// program and was told to wait for it (`ncu --profile-from-start off`).
+    ///
+    /// # Errors
+    ///
+    /// The CPU, which has no such profiler; those of `run` and of the device.
+    pub fn profile<T>(
+        &self,
+        run: impl FnOnce() -> candle_core::Result<T>,
+    ) -> candle_core::Result<T> {
+        match &self.device {
+            #[cfg(feature = "cuda")]
+            Device::Cuda(gpu) => {
+                self.wait()?;
+                crate::cuda::profiler::start(gpu)?;
+                let result = run().and_then(|result| self.wait().map(|()| result));
+                crate::cuda::profiler::stop(gpu)?;
+                result
+            }
+            _ => candle_core::bail!("{}: only a GPU has a profiler", self.name),
+        }
+    }
+
     /// The name that the maker gave the device; `cpu` for the CPU.
     pub fn model(&self) -> String {
         match &self.device {
