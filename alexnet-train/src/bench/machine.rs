@@ -38,7 +38,10 @@ pub(super) fn gemm_peak(compute: &ComputeDevice) -> Result<f64, Error> {
 
 /// 10⁹ bytes per second that copies read and write, beyond any cache, on all threads or on a GPU.
 pub(super) fn copy_peak(compute: &ComputeDevice) -> Result<f64, Error> {
-    let bytes = if compute.is_async() { 1 << 30 } else { 256 << 20 };
+    let bytes = match compute.memory() {
+        Some(memory) => (1 << 30).min(memory.total as usize / 16),
+        None => 256 << 20,
+    };
     let (seconds, ()) = if compute.is_async() {
         let from = Tensor::zeros(bytes, DType::U8, compute.device())?;
         fastest(compute, TRIES, || Ok(from.copy().map(drop)?))?

@@ -34,7 +34,8 @@ pub(super) fn compare(test: &mut Comparisons<'_>) {
     }
 
     let norm = MapNorm { n: 5, alpha: 0.001, beta: 0.75, k: 1.0 };
-    for (norm, dims) in [(norm, [2, 16, 11, 9]), (MapNorm { n: 3, alpha: 9.0, ..norm }, [2, 5, 6, 4])]
+    for (norm, dims) in
+        [(norm, [2, 16, 11, 9]), (MapNorm { n: 3, alpha: 9.0, ..norm }, [2, 5, 6, 4])]
     {
         test.attempt("map-norm", |test| map_norm(test, norm, dims));
     }
