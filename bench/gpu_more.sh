@@ -4,7 +4,7 @@
 #
 #   bench/gpu_more.sh BUNDLE RESULTS             # after bench/gpu.sh, with the same folder
 #
-# It adds to RESULTS/README.md. The variables are those of bench/gpu.sh, and CPU_STEPS (2) and EPOCHS (the recipe's).
+# It adds to RESULTS/README.md. The variables are those of bench/gpu.sh, and CPU_STEPS (2), EPOCHS and DATA (the demo's).
 set -uo pipefail
 . "$(dirname "$0")/gpu_steps.sh"
 begin gpu-more 150 "$0" "$@"
@@ -13,7 +13,8 @@ bench=("$alexnet" bench --preset "$preset" "${without[@]}" --json --step-only)
 peer=("$python" "$here/peers/torch_alexnet.py" --device "$peer_device" --steps "$peer_steps" --batch "$small")
 gpu=("${bench[@]}" --steps "$steps" --device "$device")
 cpu=("${bench[@]}" --device cpu --batch "$small" --steps "${CPU_STEPS:-2}")
-demo=("$alexnet" train --preset demo --device "$device" --precision bf16 ${EPOCHS:+--epochs "$EPOCHS"})
+demo=("$alexnet" train --preset demo --device "$device" --precision bf16)
+demo+=(${EPOCHS:+--epochs "$EPOCHS"} ${DATA:+--data "$DATA"})
 
 step bench-tf32 15 "${gpu[@]}" --precision tf32 --batch "$small"
 step peer-tf32 45 "${peer[@]}" --precision tf32 --ways compile channels-last

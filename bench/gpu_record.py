@@ -160,7 +160,8 @@ def stages(results):
         lines += table(["layer", "forward ms", "backward ms", "update ms", "forward", "backward"], cells)
         gemm, copy = bench.get("gemm_peak_gflops", 0), bench.get("copy_peak_gbps", 0)
         memory = (bench.get("peak_memory_bytes") or 0) / 1e9
-        lines += [f"The machine: {gemm:.0f} GFLOP/s (matmul), {copy:.0f} GB/s (copy). Peak memory: {memory:.2f} GB.", ""]
+        machine = f"The machine: {gemm:.0f} GFLOP/s (matmul), {copy:.0f} GB/s (copy)."
+        lines += [f"{machine} Peak memory: {memory:.2f} GB.", ""]
         phases = ", ".join(f"{p['name']} {p['seconds']:.1f}" for p in bench.get("phases", []))
         lines += [f"Seconds of the measurement: {phases}.", ""]
     return lines or NOT_MEASURED
@@ -218,8 +219,8 @@ def ncu(results):
     for name, calls in sorted(kernels.items(), key=lambda item: -total(item[1], 0)):
         nanoseconds, moved = total(calls, 0), total(calls, 1)
         issue = sum(call[0] * call[2] for call in calls) / max(nanoseconds, 1)
-        rate = moved / max(nanoseconds, 1)
-        rows.append([name, len(calls), f"{nanoseconds / 1e3:.1f}", f"{moved / 1e6:.1f}", f"{rate:.0f}", f"{issue:.0f} %"])
+        cells = [nanoseconds / 1e3, moved / 1e6, moved / max(nanoseconds, 1)]
+        rows.append([name, len(calls), *(f"{cell:.1f}" for cell in cells), f"{issue:.0f} %"])
     return table(["kernel", "launches", "µs", "MB of DRAM", "GB/s", "issue active"], rows)
 
 
@@ -238,7 +239,9 @@ def failures(results):
 
 def record(results):
     about = {what: results.environment(what) for what in ["date", "card", "driver", "commit", "machine", "program"]}
-    peers = [[name, f"{speed:.0f}"] for speed, name in results.peers("peer-bf16", "peer-autotune-bf16", "peer-tf32")]
+    if about["card"] == "unknown":
+        about["card"] = results.figure("original-bf16", "model") or "unknown"
+    peers = [[name, f"{speed:.4g}"] for speed, name in results.peers("peer-bf16", "peer-autotune-bf16", "peer-tf32")]
     cpu = [s[0] for s in results.steps if s[0].startswith("cpu-threads")]
     cpu = [[name.split("-")[-1], number(results.figure(name), "{:.1f}")] for name in cpu]
     steps = [[name, seconds, limit, end, f"`{command}`"] for name, limit, seconds, end, command in results.steps]

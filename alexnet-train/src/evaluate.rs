@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Checkpoint;
 use crate::device_batches::DeviceBatches;
+use crate::devices::read_together;
 use crate::error::Error;
 use crate::input::InputStage;
-use crate::pending::read_together;
 use crate::prefetch::prefetch;
 
 /// How wrong a network is on a split.

@@ -5,14 +5,9 @@ use std::time::Instant;
 use candle_core::Tensor;
 
 use crate::checkpoint::Progress;
+use crate::devices::read_together;
 use crate::error::Error;
 use crate::event::Event;
-
-/// How many results are read together: 1 from a device whose operations are done when they return,
-/// and so many from a GPU that the wait costs nothing.
-pub(crate) fn read_together(is_async: bool) -> usize {
-    if is_async { 20 } else { 1 }
-}
 
 /// The losses of steps that were started and not read yet.
 #[derive(Debug)]

@@ -46,6 +46,7 @@ fn steps(script: &Path) -> Vec<(String, u64)> {
 
 /// Runs a script and gives back its record.
 fn record(script: &Path, folder: &Path) -> String {
+    let data = FOLDER.join("short");
     let settings = [
         ("PRESET", "demo"),
         ("WITHOUT", ""),
@@ -54,10 +55,11 @@ fn record(script: &Path, folder: &Path) -> String {
         ("STEPS", "1"),
         ("CPU_STEPS", "1"),
         ("EPOCHS", "1"),
+        ("DATA", data.to_str().unwrap()),
         ("LOADERS", "1"),
         ("PEER_DEVICE", "cpu"),
         ("COMMIT", "0123abc"),
-        ("ALEXNET_EMULATOR_MEMORY", "3000000000"),
+        ("ALEXNET_EMULATOR_MEMORY", "2000000000"),
         ("ALEXNET_EMULATOR_LARGEST_MATMUL", "1000000000"),
     ];
     let output = Command::new(script)
@@ -109,10 +111,11 @@ fn every_step_is_in_the_record_whatever_fails() {
         }
     }
     let end = |name: &str| line(&text, name)[3];
-    for fine in ["selftest-bf16", "bench-bf16", "original-bf16", "split-bf16", "peer-bf16"] {
+    for fine in ["selftest-bf16", "bench-bf16", "original-bf16", "peer-bf16", "fed-bf16"] {
         assert_eq!(end(fine), "ok", "{fine}: {text}");
     }
-    for fine in ["fed-bf16", "peer-autotune-bf16", "bench-tf32", "demo", "cpu-threads-16"] {
+    for fine in ["peer-autotune-bf16", "deterministic-bf16", "bench-tf32", "demo", "cpu-threads-16"]
+    {
         assert_eq!(end(fine), "ok", "{fine}: {text}");
     }
     assert_eq!((end("conv-ways"), end("selftest-f32")), ("exit code 3", "exit code 1"));

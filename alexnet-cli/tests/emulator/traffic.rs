@@ -6,10 +6,10 @@ use alexnet_model::{FusedLayer, NetworkSpec};
 use crate::{counts_in, succeed};
 
 /// The most that may be moved for each image, as a multiple of [`floor_per_image`].
-const MOST_PER_IMAGE: f64 = 2.0;
+const MOST_PER_IMAGE: f64 = 2.2;
 /// The most that may be moved in a step whatever its batch, as a multiple of
 /// [`floor_of_the_update`].
-const MOST_OF_THE_UPDATE: f64 = 2.0;
+const MOST_OF_THE_UPDATE: f64 = 1.31;
 
 /// Bytes of an activation and of the gradient of a weight, in bf16.
 const SHORT: f64 = 2.0;
@@ -72,9 +72,9 @@ fn step(batch: usize) -> f64 {
 #[test]
 fn a_step_moves_few_bytes_more_than_it_must() {
     let layers = network().fused_layers().unwrap();
-    let (two, four) = (step(2), step(4));
-    let per_image = (four - two) / 2.0;
-    let update = two - 2.0 * per_image;
+    let (one, two) = (step(1), step(2));
+    let per_image = two - one;
+    let update = one - per_image;
     let (image_floor, update_floor) = (floor_per_image(&layers), floor_of_the_update(&layers));
     let (images, updates) = (per_image / image_floor, update / update_floor);
     println!("{:.2} MB an image, {images:.3} x {:.2} MB", per_image / 1e6, image_floor / 1e6);

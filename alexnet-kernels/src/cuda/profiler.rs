@@ -5,16 +5,10 @@ use candle_core::Result;
 use candle_core::cuda::cudarc::driver::sys;
 use candle_core::cuda::{CudaDevice, WrapErr};
 
-/// Begins the range.
-pub(crate) fn start(gpu: &CudaDevice) -> Result<()> {
+/// Begins the range, or ends it.
+pub(crate) fn look(gpu: &CudaDevice, begin: bool) -> Result<()> {
     gpu.cuda_stream().context().bind_to_thread().w()?;
-    // SAFETY: this takes no arguments, and the thread has the context of an open device.
-    unsafe { sys::cuProfilerStart() }.result().w()
-}
-
-/// Ends it.
-pub(crate) fn stop(gpu: &CudaDevice) -> Result<()> {
-    gpu.cuda_stream().context().bind_to_thread().w()?;
-    // SAFETY: as above.
-    unsafe { sys::cuProfilerStop() }.result().w()
+    // SAFETY: neither takes arguments, and the thread has the context of an open device.
+    let done = unsafe { if begin { sys::cuProfilerStart() } else { sys::cuProfilerStop() } };
+    done.result().w()
 }

@@ -117,15 +117,19 @@ impl ComputeDevice {
         &self,
         run: impl FnOnce() -> candle_core::Result<T>,
     ) -> candle_core::Result<T> {
+        self.wait()?;
+        self.profiler(true)?;
+        let result = run().and_then(|result| self.wait().map(|()| result));
+        self.profiler(false)?;
+        result
+    }
+
+    /// Lets a profiler look from now on, or no longer.
+    #[cfg_attr(not(feature = "cuda"), expect(unused_variables))] // there is no GPU to look at
+    fn profiler(&self, look: bool) -> candle_core::Result<()> {
         match &self.device {
             #[cfg(feature = "cuda")]
-            Device::Cuda(gpu) => {
-                self.wait()?;
-                crate::cuda::profiler::start(gpu)?;
-                let result = run().and_then(|result| self.wait().map(|()| result));
-                crate::cuda::profiler::stop(gpu)?;
-                result
-            }
+            Device::Cuda(gpu) => crate::cuda::profiler::look(gpu, look),
             _ => candle_core::bail!("{}: only a GPU has a profiler", self.name),
         }
     }

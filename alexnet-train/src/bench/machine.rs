@@ -11,14 +11,17 @@ use crate::trainer::repeated;
 /// Every peak is the fastest of so many tries.
 const TRIES: usize = 6;
 
+/// A GPU with no more memory than this is measured with less of it.
+const SMALL: u64 = 4 << 30;
+
 /// Rows of the matrices that differ.
 const DIFFERENT_ROWS: usize = 256;
 
 /// 10⁹ floating-point operations per second in matmuls of square matrices: the better of candle's,
-/// in f32, and the linear layer's, at the device's precision. On a GPU the matrices are larger, and
-/// only the linear layer is measured.
+/// in f32, and the linear layer's, at the device's precision. On a GPU the matrices are larger,
+/// where it has the memory, and only the linear layer is measured.
 pub(super) fn gemm_peak(compute: &ComputeDevice) -> Result<f64, Error> {
-    let side = if compute.is_async() { 8192 } else { 2048 };
+    let side = if compute.memory().is_some_and(|gpu| gpu.total > SMALL) { 8192 } else { 2048 };
     // A GPU works faster on zeros, so the matrices are random; their rows come again.
     let matrix = |stream, dtype| {
         let values = normals(1, stream, 1.0, DIFFERENT_ROWS * side);
