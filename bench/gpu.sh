@@ -12,6 +12,7 @@
 set -uo pipefail
 . "$(dirname "$0")/gpu_steps.sh"
 begin gpu 560 "$0" "$@"
+rm -f "$results"/gpu-more.tsv "$results"/*.txt # of a record before this one
 
 bench=("$alexnet" bench --preset "$preset" --json --steps "$steps" --device "$device" --precision bf16 --batch "$large")
 # The peers have no same-map norm.

@@ -112,7 +112,7 @@ fn evaluated() {
 }
 
 /// The last batch of an evaluation has fewer images than the others, and needs no search for
-/// algorithms of its own.
+/// algorithms of its own. Nothing waits for a batch before the next is asked for.
 #[test]
 fn evaluated_in_several_batches() {
     LazyLock::force(&ON_THE_CPU);
@@ -129,6 +129,8 @@ fn evaluated_in_several_batches() {
         (of("wide", "cuda:0", &counted), of("short", "cuda:0", &counted));
     assert!(alike(&got, &want), "{got}, expected {want}");
     let searches = "searches for algorithms of convolutions";
+    let waits = "copies to the host that wait for a pass";
+    assert_eq!((one[waits], several[waits]), (1, 1));
     assert!(one[searches] > 0 && several[searches] == one[searches], "{one:?}, {several:?}");
 }
 

@@ -122,7 +122,7 @@ int cuLaunchKernel(Function *function, u32 x, u32 y, u32 z, u32 threads_x, u32 t
     return fail("%s: no such grid: %u %u %u of %u %u %u", kernel, x, y, z, threads_x, threads_y,
                 threads_z),
            INVALID_VALUE;
-  ++counts["launches"];
+  ++counts["launches"], ++stream->launches;
   if (profiled()) ++counts["launches in the profiled range"];
   std::vector<std::vector<char>> bytes;
   for (size_t i = 0; i < function->kernel->parameters.size(); ++i) {

@@ -65,6 +65,7 @@ struct Task {
 struct Stream {
   Device *device;
   std::deque<Task> tasks;
+  u64 launches = 0; // since a copy to the host waited for it
 };
 
 // Memory of a device. It is live from when its stream reaches the allocation until its stream

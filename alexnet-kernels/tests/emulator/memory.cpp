@@ -171,6 +171,9 @@ int cuMemcpyDtoHAsync_v2(void *to, u64 from, size_t bytes, Stream *stream) {
   });
   if (error || is_pinned(to)) return error;
   ++counts["copies of memory that is not pinned"];
+  // A conversion of what is copied is one launch, a pass through a network is many.
+  if (stream->launches > 4) ++counts["copies to the host that wait for a pass"];
+  stream->launches = 0;
   return finish(stream);
 }
 int cuMemcpyDtoDAsync_v2(u64 to, u64 from, size_t bytes, Stream *stream) {
