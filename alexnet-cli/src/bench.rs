@@ -1,7 +1,10 @@
 //! `alexnet bench`: how fast a network trains on this machine, layer by layer.
 
+use std::time::Instant;
+
 use alexnet_train::{
-    BenchDetails, BenchOptions, BenchReport, ConvolutionChoice, LayerTimes, MeasuredWay, bench,
+    BenchDetails, BenchOptions, BenchPhase, BenchReport, ComputeDevice, ConvolutionChoice,
+    LayerTimes, MeasuredWay, bench,
 };
 use anyhow::{Result, ensure};
 
@@ -33,6 +36,10 @@ pub(crate) struct Arguments {
     /// Measure the step again with a loader of so many threads running, on images drawn for it
     #[arg(long, default_value_t = 0, value_name = "THREADS")]
     loader_threads: usize,
+    /// Let a profiler of GPUs look at one step and nothing else, as in
+    /// `ncu --profile-from-start off alexnet bench …`; nothing is measured then
+    #[arg(long)]
+    profile: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -48,15 +55,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         network.layers.retain(|layer| layer.name != *name);
         ensure!(network.layers.len() < count, "--without {name}: there is no such layer");
     }
-    let report = bench(&BenchOptions {
+    let began = Instant::now();
+    let devices = arguments.device.open_all()?;
+    let opening = BenchPhase { name: "opening", seconds: began.elapsed().as_secs_f64() };
+    let on_gpus = devices.iter().all(ComputeDevice::is_async);
+    ensure!(on_gpus || !arguments.profile, "--profile: only a GPU has a profiler: --device cuda:0");
+    let mut report = bench(&BenchOptions {
         network,
         batch: arguments.batch,
         threads: arguments.threads.unwrap_or(0),
         steps: arguments.steps,
         step_only: arguments.step_only,
+        profile: arguments.profile,
         loader_threads: arguments.loader_threads,
-        devices: arguments.device.open_all()?,
+        devices,
     })?;
+    report.phases.insert(0, opening);
     if arguments.json {
         println!("{}", serde_json::to_string(&report)?);
     } else {
@@ -85,6 +99,8 @@ fn show(report: &BenchReport) {
         println!("with a loader   {rate:.1} images/s ({share:.0} %), {threads} loader threads");
     }
     show_choices(report);
+    let phases = report.phases.iter().map(|phase| format!("{} {:.1} s", phase.name, phase.seconds));
+    println!("this took       {}", phases.collect::<Vec<_>>().join(", "));
     let Some(details) = &report.details else { return };
     let BenchDetails { gemm_peak_gflops: gemm, copy_peak_gbps: copy, layers, .. } = details;
     println!("machine         {gemm:.0} GFLOP/s (matmul), {copy:.1} GB/s (copy)");

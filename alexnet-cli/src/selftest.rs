@@ -26,7 +26,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let precisions = match (&arguments.precision[..], arguments.device) {
         ([], DeviceName::Cpu) => vec![Precision::F32],
-        ([], DeviceName::Cuda(_)) => vec![Precision::F32, Precision::Tf32, Precision::Bf16],
+        ([], DeviceName::Cuda(_)) => vec![Precision::Bf16, Precision::Tf32, Precision::F32],
         (given, _) => given.to_vec(),
     };
     let options = SelftestOptions {
@@ -74,8 +74,12 @@ fn show(rows: &[SelftestRow]) {
             Some(_) => {}
         }
     }
-    for SelftestRow { precision, operation, what, shape, error, bound, passed } in worst {
-        let verdict = if *passed { "pass" } else { "MISS" };
+    for SelftestRow { precision, operation, what, shape, error, bound, passed, refused } in worst {
+        let verdict = match refused {
+            Some(reason) => &format!("MISS: {reason}"),
+            None if *passed => "pass",
+            None => "MISS",
+        };
         println!(
             "{precision:<9} {operation:<9} {what:<24} {shape:<16} {error:>9.1e} {bound:>9.1e}  \
              {verdict}"

@@ -95,7 +95,9 @@ fn devices_of_different_kinds_do_not_work_together() {
 fn memory_that_ran_out_is_known_by_its_name() {
     let says = |text: &str| is_out_of_memory(&candle_core::Error::Msg(text.to_owned()));
     assert!(says(r#"DriverError(CUDA_ERROR_OUT_OF_MEMORY, "out of memory")"#));
-    assert!(says("cuDNN: convolving: CUDNN_STATUS_ALLOC_FAILED"));
+    assert!(says("cuDNN: convolving: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"));
+    assert!(says("CublasError(CUBLAS_STATUS_ALLOC_FAILED)"));
+    assert!(!says("cuDNN: convolving: CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED"));
     assert!(!says("CUDA_ERROR_ILLEGAL_ADDRESS"));
 }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Checkpoint;
 use crate::device_batches::DeviceBatches;
+use crate::devices::read_together;
 use crate::error::Error;
 use crate::input::InputStage;
 use crate::prefetch::prefetch;
@@ -52,44 +53,105 @@ pub fn evaluate(
 ) -> Result<Evaluation, Error> {
     let [_, h, w] = network.spec().input;
     let views = test_views([split.height(), split.width()], [h, w], views)?;
+    let is_async = inputs.iter().any(|input| input.compute.is_async());
     let records = |first: usize| first..(first + BATCH).min(split.len());
-    let jobs = 0..(split.len().div_ceil(BATCH) * views.len()) as u64;
+    let jobs = (split.len().div_ceil(BATCH) * views.len()) as u64;
     let fill = |job: u64, batch: &mut Batch| {
         let (first, view) = (job as usize / views.len() * BATCH, job as usize % views.len());
-        Ok(batch.fill_views(split, records(first), [h, w], views[view])?)
-    };
-    let classes = network.spec().classes().unwrap_or(0);
-    let _memory = PoolGuard::new(); // each batch reuses the buffers of the previous one
-    let (mut images, mut loss, mut right) = (0, 0.0, [0.0; 2]); // right: top-1 and top-5
-    prefetch(loader_threads, jobs, fill, |loaded| {
-        let mut batches = DeviceBatches::new(loaded, inputs)?;
-        while images < split.len() {
-            let records = records(images);
-            let mut sums = vec![vec![0.0; classes]; records.len()]; // (B, classes), over the views
-            for _ in &views {
-                let (batch, _) = batches.next()?;
-                let input = batches.images(&batch, 1.0)?; // (B, 3, h, w) on each device
-                let logits = network.forward(&input[..], Mode::Test)?; // (B, classes)
-                drop(input);
-                batches.release(batch)?;
-                let rows = probabilities(&logits)?;
-                let pairs = sums.iter_mut().flatten().zip(rows.iter().flatten());
-                pairs.for_each(|(sum, p)| *sum += p);
-            }
-            for (sums, record) in sums.iter().zip(records) {
-                let of_label = sums.get(split.label(record)? as usize);
-                let of_label = of_label.copied().unwrap_or(f64::NAN);
-                loss -= (of_label / views.len() as f64).max(f64::MIN_POSITIVE).ln();
-                right[0] += credit(sums, of_label, 1);
-                right[1] += credit(sums, of_label, 5);
-                images += 1;
-            }
-            progress(images);
+        batch.fill_views(split, records(first), [h, w], views[view])?;
+        if is_async {
+            // For a last batch of another size a GPU would search for the fastest algorithms again.
+            pad(batch, BATCH.min(split.len()));
         }
-        let count = images as f64;
-        let [top1_error, top5_error] = right.map(|right| 100.0 * (count - right) / count);
-        Ok(Evaluation { images, views: views.len(), loss: loss / count, top1_error, top5_error })
+        Ok(())
+    };
+    let _memory = PoolGuard::new(); // each batch reuses the buffers of the previous one
+    let mut score = Score::new(split, views.len(), network.spec().classes().unwrap_or(0));
+    prefetch(loader_threads, 0..jobs, fill, |loaded| {
+        let mut batches = DeviceBatches::new(loaded, inputs)?;
+        let mut pending = Vec::new(); // logits (B, classes) that a GPU may still be working on
+        for job in 0..jobs {
+            let (batch, _) = batches.next()?;
+            let input = batches.images(&batch, 1.0)?; // (B, 3, h, w) on each device
+            pending.push(network.forward(&input[..], Mode::Test)?);
+            drop(input);
+            batches.release(batch)?;
+            if pending.len() == read_together(is_async) || job + 1 == jobs {
+                let before = score.images;
+                for logits in pending.drain(..) {
+                    score.add(&probabilities(&logits)?)?;
+                }
+                if score.images > before {
+                    progress(score.images);
+                }
+            }
+        }
+        Ok(score.evaluation())
     })
+}
+
+/// Adds black images to a batch until it has `images`.
+fn pad(batch: &mut Batch, images: usize) {
+    batch.pixels.resize(images * batch.height * batch.width * 3, 0);
+    batch.labels.resize(images, 0);
+    batch.color_shift.resize(images, [0.0; 3]);
+    if let Some(last) = batch.views.last().copied() {
+        batch.views.resize(images, last);
+    }
+}
+
+/// The sums of an evaluation so far.
+struct Score<'a> {
+    split: &'a Split,
+    views: usize,
+    classes: usize,
+    /// The probabilities of the classes, `(B, classes)`, over the views of the current batch so
+    /// far.
+    sums: Vec<Vec<f64>>,
+    /// How many views of the current batch are in `sums`.
+    added: usize,
+    /// Images of the batches before that.
+    images: usize,
+    loss: f64,
+    right: [f64; 2], // top-1 and top-5
+}
+
+impl<'a> Score<'a> {
+    fn new(split: &'a Split, views: usize, classes: usize) -> Self {
+        let (sums, added, images) = (Vec::new(), 0, 0);
+        Self { split, views, classes, sums, added, images, loss: 0.0, right: [0.0; 2] }
+    }
+
+    /// Adds the probabilities of one view of the next batch. Rows beyond the split are padding.
+    fn add(&mut self, rows: &[Vec<f64>]) -> Result<(), Error> {
+        if self.added == 0 {
+            let images = BATCH.min(self.split.len() - self.images);
+            self.sums = vec![vec![0.0; self.classes]; images];
+        }
+        let pairs = self.sums.iter_mut().flatten().zip(rows.iter().flatten());
+        pairs.for_each(|(sum, p)| *sum += p);
+        self.added += 1;
+        if self.added < self.views {
+            return Ok(());
+        }
+        for sums in &self.sums {
+            let of_label = sums.get(self.split.label(self.images)? as usize);
+            let of_label = of_label.copied().unwrap_or(f64::NAN);
+            self.loss -= (of_label / self.views as f64).max(f64::MIN_POSITIVE).ln();
+            self.right[0] += credit(sums, of_label, 1);
+            self.right[1] += credit(sums, of_label, 5);
+            self.images += 1;
+        }
+        self.added = 0;
+        Ok(())
+    }
+
+    fn evaluation(&self) -> Evaluation {
+        let Self { images, views, loss, .. } = *self;
+        let count = images as f64;
+        let [top1_error, top5_error] = self.right.map(|right| 100.0 * (count - right) / count);
+        Evaluation { images, views, loss: loss / count, top1_error, top5_error }
+    }
 }
 
 /// The softmax of each row of logits `(B, classes)`, in f64.

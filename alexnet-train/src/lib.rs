@@ -36,6 +36,7 @@ pub use alexnet_kernels::{
 };
 pub use bench::bench;
 pub use bench::layers::LayerTimes;
+pub use bench::phases::BenchPhase;
 pub use bench::report::{BenchDetails, BenchOptions, BenchReport, ConvolutionChoice, MeasuredWay};
 pub use checkpoint::{Checkpoint, Progress};
 pub use classify::classify;

@@ -5,17 +5,15 @@ use std::time::Instant;
 use candle_core::Tensor;
 
 use crate::checkpoint::Progress;
+use crate::devices::read_together;
 use crate::error::Error;
 use crate::event::Event;
-
-/// How many steps' losses are read together from a GPU, so that the wait costs nothing.
-const STEPS: usize = 20;
 
 /// The losses of steps that were started and not read yet.
 #[derive(Debug)]
 pub(crate) struct PendingLosses {
     steps: Vec<(usize, Tensor, f64)>, // the step, its losses (B), the seconds it waited
-    /// How many steps are read together: 1 on a device whose operations are done when they return.
+    /// How many steps are read together.
     most: usize,
     since: Instant,
 }
@@ -23,7 +21,7 @@ pub(crate) struct PendingLosses {
 impl PendingLosses {
     /// No losses yet; `is_async` as of [`ComputeDevice`](alexnet_kernels::ComputeDevice).
     pub(crate) fn new(is_async: bool) -> Self {
-        let most = if is_async { STEPS } else { 1 };
+        let most = read_together(is_async);
         Self { steps: Vec::with_capacity(most), most, since: Instant::now() }
     }
 

@@ -3,6 +3,8 @@
 mod build;
 mod bundle;
 mod check;
+mod cubin;
+mod kernels;
 mod lazy;
 mod toolkit;
 
@@ -22,7 +24,8 @@ pub(crate) struct Arguments {
 enum Task {
     /// Put NVIDIA's compiler from PyPI into target/cuda/toolkit (105 MB, needs python3 with pip)
     Toolkit,
-    /// Type-check with the feature `cuda`, and compile every kernel if there is a compiler
+    /// Type-check with the feature `cuda`, and compile every kernel if there is a compiler: its
+    /// registers, spills, instructions and loads must be within limits
     Check {
         /// Fail where there is no CUDA compiler
         #[arg(long)]

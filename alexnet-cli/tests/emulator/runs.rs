@@ -6,7 +6,9 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
-use crate::{BATCH, FOLDER, SHORT, alexnet, events, losses, succeed, train};
+use crate::{
+    BATCH, FOLDER, SHORT, Settings, WIDE, alexnet, counts_in, events, losses, succeed, train,
+};
 
 const DEVICES: [&str; 3] = ["cuda:0", "cuda:0,cuda:0", "cuda:0,cuda:1"];
 
@@ -107,6 +109,29 @@ fn evaluated() {
             assert!(alike(&got, &want), "{} on {device}: {got}, expected {want}", command[0]);
         }
     }
+}
+
+/// The last batch of an evaluation has fewer images than the others, and needs no search for
+/// algorithms of its own. Nothing waits for a batch before the next is asked for.
+#[test]
+fn evaluated_in_several_batches() {
+    LazyLock::force(&ON_THE_CPU);
+    let weights = "cpu/final.safetensors";
+    let counted = [("ALEXNET_EMULATOR_COUNTS", "1")];
+    let of = |data: &str, device: &str, settings: Settings<'_>| {
+        let job = ["eval", "--data", data, "--checkpoint", weights, "--json", "--device", device];
+        let output = succeed(&job, settings);
+        (serde_json::from_slice::<Value>(&output.stdout).unwrap(), counts_in(&output))
+    };
+    let (want, _) = of("wide", "cpu", &[]);
+    assert_eq!(want["images"], 10 * WIDE);
+    let ((got, several), (_, one)) =
+        (of("wide", "cuda:0", &counted), of("short", "cuda:0", &counted));
+    assert!(alike(&got, &want), "{got}, expected {want}");
+    let searches = "searches for algorithms of convolutions";
+    let waits = "copies to the host that wait for a pass";
+    assert_eq!((one[waits], several[waits]), (1, 1));
+    assert!(one[searches] > 0 && several[searches] == one[searches], "{one:?}, {several:?}");
 }
 
 /// Whether two values are the same but for the last digits of numbers.

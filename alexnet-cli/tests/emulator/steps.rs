@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{BATCH, LONG, SHORT, train};
+use crate::{BATCH, LONG, SHORT, counts_in, train};
 
 /// So many more steps the longer of two runs has.
 const MORE: i64 = (10 * (LONG - SHORT) / BATCH) as i64;
@@ -12,12 +12,7 @@ const MORE: i64 = (10 * (LONG - SHORT) / BATCH) as i64;
 fn counts(data: &str, job: &[&str]) -> BTreeMap<String, i64> {
     let run = format!("steps-{data}-{}", job.join("")).replace([':', ',', '='], "-");
     let output = train(&run, data, job, &[("ALEXNET_EMULATOR_COUNTS", "1")]);
-    let lines = String::from_utf8(output.stderr).unwrap();
-    let count = |line: &str| {
-        let (what, count) = line.strip_prefix("emulator: ")?.rsplit_once(' ')?;
-        Some((what.to_owned(), count.parse().ok()?))
-    };
-    lines.lines().filter_map(count).collect()
+    counts_in(&output)
 }
 
 /// After the first steps a step takes no memory and waits for nothing but losses.

@@ -16,3 +16,5 @@ pub(crate) mod gpu;
 #[cfg(feature = "cuda")]
 pub(crate) mod info;
 pub(crate) mod launch;
+#[cfg(feature = "cuda")]
+pub(crate) mod profiler;

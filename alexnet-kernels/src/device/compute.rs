@@ -108,6 +108,33 @@ impl ComputeDevice {
         self.device.synchronize()
     }
 
+    /// Waits, runs `run` and waits again, and lets a profiler look at that alone, if one runs this
+    /// program and was told to wait for it (`ncu --profile-from-start off`).
+    ///
+    /// # Errors
+    ///
+    /// The CPU, which has no such profiler; those of `run` and of the device.
+    pub fn profile<T>(
+        &self,
+        run: impl FnOnce() -> candle_core::Result<T>,
+    ) -> candle_core::Result<T> {
+        self.wait()?;
+        self.profiler(true)?;
+        let result = run().and_then(|result| self.wait().map(|()| result));
+        self.profiler(false)?;
+        result
+    }
+
+    /// Lets a profiler look from now on, or no longer.
+    #[cfg_attr(not(feature = "cuda"), expect(unused_variables))] // there is no GPU to look at
+    fn profiler(&self, look: bool) -> candle_core::Result<()> {
+        match &self.device {
+            #[cfg(feature = "cuda")]
+            Device::Cuda(gpu) => crate::cuda::profiler::look(gpu, look),
+            _ => candle_core::bail!("{}: only a GPU has a profiler", self.name),
+        }
+    }
+
     /// The name that the maker gave the device; `cpu` for the CPU.
     pub fn model(&self) -> String {
         match &self.device {

@@ -131,11 +131,19 @@ pub(crate) fn refused(name: DeviceName, says: &str) -> DeviceError {
 /// Whether `error` says that a GPU has too little memory.
 pub fn is_out_of_memory(error: &candle_core::Error) -> bool {
     // candle wraps the driver's error, whose type exists only with the feature `cuda`, so we look
-    // for its name. cuDNN and cuBLAS report memory that they could not allocate themselves as
-    // ALLOC_FAILED.
+    // for its name.
     let text = error.to_string();
-    text.contains("OUT_OF_MEMORY") || text.contains("ALLOC_FAILED")
+    OUT_OF_MEMORY.iter().any(|name| text.contains(name))
 }
+
+/// What the driver, cuBLAS with cuBLASLt, cuDNN 9 and cuRAND call memory of a GPU that they could
+/// not allocate.
+const OUT_OF_MEMORY: [&str; 4] = [
+    "CUDA_ERROR_OUT_OF_MEMORY",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+    "CURAND_STATUS_ALLOCATION_FAILED",
+];
 
 #[cfg(test)]
 mod tests {

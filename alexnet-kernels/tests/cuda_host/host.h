@@ -47,6 +47,14 @@ template <class T> using Out = Buffer<T>;
 
 template <class T, int V> struct Pack { T values[V] = {}; };
 
+// Where this is set, it hears of every access that is made: of which buffer, to which bytes, and
+// whether they are written.
+static thread_local void (*hear_access)(const void *buffer, const void *at, u64 bytes,
+                                        bool written) = nullptr;
+template <class T> void made_access(const Buffer<T> &buffer, u64 at, u64 count, bool written) {
+  if (hear_access) hear_access(buffer.values, buffer.values + at, count * sizeof(T), written);
+}
+
 // Whether V elements from `at` may be touched.
 template <int V, class T> bool may_touch(const Buffer<T> &buffer, u64 at) {
   const bool inside = at + V <= buffer.length && at + V >= at;
@@ -60,7 +68,9 @@ template <int V, class T> bool may_touch(const Buffer<T> &buffer, u64 at) {
 }
 template <int V, class T> Pack<T, V> fetch(In<T> from, u64 at) {
   Pack<T, V> pack;
-  if (may_touch<V>(from, at)) memcpy(pack.values, from.values + at, sizeof pack.values);
+  if (!may_touch<V>(from, at)) return pack;
+  memcpy(pack.values, from.values + at, sizeof pack.values);
+  made_access(from, at, V, false);
   return pack;
 }
 template <int V, class T> Pack<T, V> fetch_if(In<T> from, u64 at, bool there) {
@@ -70,7 +80,9 @@ template <int V, class T> Pack<T, V> fetch_own(Out<T> from, u64 at) {
   return fetch<V, T>(In<T>{from.values, from.length}, at);
 }
 template <int V, class T> void put(Out<T> to, u64 at, const Pack<T, V> &pack) {
-  if (may_touch<V>(to, at)) memcpy(to.values + at, pack.values, sizeof pack.values);
+  if (!may_touch<V>(to, at)) return;
+  memcpy(to.values + at, pack.values, sizeof pack.values);
+  made_access(to, at, V, true);
 }
 template <int V> void round_all(Pack<float, V> &to, const float (&values)[V]) {
   memcpy(to.values, values, sizeof to.values);

@@ -101,7 +101,9 @@ int cuModuleGetFunction(Function **function, Module *module, const char *name) {
   // A module that was built without a CUDA compiler is empty; any other must hold the kernel.
   const std::string entry = std::string(".entry ") + name + "(";
   const bool compiled = module->text.empty() || module->text.find(entry) != std::string::npos;
-  if (found == kernels().end() || !compiled) {
+  const std::string refused = text_setting("WITHOUT_KERNELS"); // those whose names begin like that
+  const bool absent = !refused.empty() && !strncmp(name, refused.c_str(), refused.size());
+  if (found == kernels().end() || !compiled || absent) {
     fprintf(stderr, "emulator: there is no kernel %s\n", name);
     return NOT_FOUND;
   }
@@ -120,7 +122,8 @@ int cuLaunchKernel(Function *function, u32 x, u32 y, u32 z, u32 threads_x, u32 t
     return fail("%s: no such grid: %u %u %u of %u %u %u", kernel, x, y, z, threads_x, threads_y,
                 threads_z),
            INVALID_VALUE;
-  ++counts["launches"];
+  ++counts["launches"], ++stream->launches;
+  if (profiled()) ++counts["launches in the profiled range"];
   std::vector<std::vector<char>> bytes;
   for (size_t i = 0; i < function->kernel->parameters.size(); ++i) {
     const char *value = (const char *)parameters[i];

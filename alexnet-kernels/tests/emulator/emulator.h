@@ -66,6 +66,7 @@ struct Task {
 struct Stream {
   Device *device;
   std::deque<Task> tasks;
+  u64 launches = 0; // since a copy to the host waited for it
 };
 
 // Memory of a device. It is live from when its stream reaches the allocation until its stream
@@ -85,6 +86,12 @@ u64 setting(const char *name, u64 otherwise); // the variable ALEXNET_EMULATOR_<
 int fail(const char *format, ...);            // says what was wrong; every wait from now on fails
 int broken();                                 // OK until then
 extern std::map<std::string, u64> counts;     // how often what was done
+std::string text_setting(const char *name);   // the same variable as a text, empty where not set
+
+// Adds to the bytes that kernels and libraries read and wrote while a profiler looks. `touch` does
+// so by itself for each operand of a library; a kernel's accesses come through kernels.h.
+void moved(u64 bytes);
+bool profiled(); // between the start and the stop of the profiler
 
 int enqueue(Stream *stream, std::function<void()> work);
 int finish(Stream *stream);

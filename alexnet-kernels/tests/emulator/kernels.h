@@ -21,6 +21,24 @@ template <class T> struct Parameter<Buffer<T>> {
   }
 };
 
+// What one launch reads of each buffer, and what it writes: from the first byte to the last.
+struct Extent {
+  const void *buffer;
+  bool written;
+  const char *first, *last;
+};
+static thread_local std::vector<Extent> extents;
+static void widen(const void *buffer, const void *at, u64 bytes, bool written) {
+  const char *first = (const char *)at, *last = first + bytes;
+  for (Extent &extent : extents)
+    if (extent.buffer == buffer && extent.written == written) {
+      if (first < extent.first) extent.first = first;
+      if (last > extent.last) extent.last = last;
+      return;
+    }
+  extents.push_back({buffer, written, first, last});
+}
+
 template <class... A> struct Run {
   void (*kernel)(A...);
   bool cooperative;
@@ -37,7 +55,11 @@ template <class... A> struct Run {
     launch.backwards = setting("SEED", 0) % 2;
     if (grid.blocks[2] != 1 || grid.threads[1] != 1 || grid.threads[2] != 1)
       return "a grid of more dimensions";
-    return run_grid(kernel, launch, arguments, sizeof...(A), cooperative);
+    extents.clear();
+    hear_access = profiled() ? widen : nullptr;
+    const char *wrong = run_grid(kernel, launch, arguments, sizeof...(A), cooperative);
+    for (const Extent &extent : extents) moved(u64(extent.last - extent.first));
+    return wrong;
   }
 };
 template <class... A> bool enter(const char *name, void (*kernel)(A...), bool cooperative) {

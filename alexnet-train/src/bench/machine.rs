@@ -6,19 +6,27 @@ use rayon::prelude::*;
 
 use super::timing::fastest;
 use crate::error::Error;
+use crate::trainer::repeated;
 
 /// Every peak is the fastest of so many tries.
 const TRIES: usize = 6;
 
+/// A GPU with no more memory than this is measured with less of it.
+const SMALL: u64 = 4 << 30;
+
+/// Rows of the matrices that differ.
+const DIFFERENT_ROWS: usize = 256;
+
 /// 10⁹ floating-point operations per second in matmuls of square matrices: the better of candle's,
-/// in f32, and the linear layer's, at the device's precision. On a GPU the matrices are larger, and
-/// only the linear layer is measured.
+/// in f32, and the linear layer's, at the device's precision. On a GPU the matrices are larger,
+/// where it has the memory, and only the linear layer is measured.
 pub(super) fn gemm_peak(compute: &ComputeDevice) -> Result<f64, Error> {
-    let side = if compute.is_async() { 8192 } else { 2048 };
+    let side = if compute.memory().is_some_and(|gpu| gpu.total > SMALL) { 8192 } else { 2048 };
+    // A GPU works faster on zeros, so the matrices are random; their rows come again.
     let matrix = |stream, dtype| {
-        let values = normals(1, stream, 1.0, side * side);
-        let matrix = Tensor::from_vec(values, (side, side), &Device::Cpu)?;
-        matrix.to_dtype(dtype)?.to_device(compute.device())
+        let values = normals(1, stream, 1.0, DIFFERENT_ROWS * side);
+        let rows = Tensor::from_vec(values, (DIFFERENT_ROWS, side), &Device::Cpu)?;
+        repeated(&rows.to_dtype(dtype)?.to_device(compute.device())?, side)
     };
     let bias = Tensor::zeros(side, DType::F32, compute.device())?;
     let (a, b) = (matrix(1, compute.activations())?, matrix(2, compute.activations())?);
@@ -33,7 +41,10 @@ pub(super) fn gemm_peak(compute: &ComputeDevice) -> Result<f64, Error> {
 
 /// 10⁹ bytes per second that copies read and write, beyond any cache, on all threads or on a GPU.
 pub(super) fn copy_peak(compute: &ComputeDevice) -> Result<f64, Error> {
-    let bytes = if compute.is_async() { 1 << 30 } else { 256 << 20 };
+    let bytes = match compute.memory() {
+        Some(memory) => (1 << 30).min(memory.total as usize / 16),
+        None => 256 << 20,
+    };
     let (seconds, ()) = if compute.is_async() {
         let from = Tensor::zeros(bytes, DType::U8, compute.device())?;
         fastest(compute, TRIES, || Ok(from.copy().map(drop)?))?

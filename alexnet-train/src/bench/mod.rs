@@ -3,13 +3,17 @@
 pub(crate) mod layers;
 mod loader;
 mod machine;
+pub(crate) mod phases;
 pub(crate) mod report;
 mod timing;
+
+use std::time::Instant;
 
 use alexnet_kernels::{PoolGuard, Sgd};
 use alexnet_model::{Mode, Network, Role};
 use candle_core::Device;
 
+use self::phases::Phases;
 use self::report::{BenchDetails, BenchOptions, BenchReport};
 use crate::devices::names;
 use crate::error::Error;
@@ -31,33 +35,53 @@ fn measure(options: &BenchOptions) -> Result<BenchReport, Error> {
     memory::check(&spec.fused_layers_on(devices.len())?, *batch, devices)?;
     let (compute, steps) = (&devices[0], options.steps.max(1));
     let _memory = PoolGuard::new(); // as in the training loop
+    let mut phases = Phases::begin();
     let trainer = Trainer::new(&Network::new(spec, 1, &Device::Cpu)?, rule, *batch, devices)?;
+    phases.end("weights and images");
+    let step = |step| trainer.step(&trainer.images, &trainer.labels, mode(step));
+    let timings = |untimed, count| {
+        let seconds = timing::timings(devices, untimed, count, |number| Ok(step(number)?));
+        seconds.map_err(|e| memory::explain(e, &trainer.network, *batch, devices))
+    };
     // In the first steps the algorithms of a GPU are chosen, and buffers allocated.
-    let untimed = if compute.is_async() { 3 } else { 1 };
-    let step_seconds = timing::timings(devices, untimed, steps, |step| {
-        Ok(trainer.step(&trainer.images, &trainer.labels, mode(step))?)
-    });
-    let step_seconds =
-        step_seconds.map_err(|e| memory::explain(e, &trainer.network, *batch, devices))?;
+    timings(if compute.is_async() { 3 } else { 1 }, 0)?;
+    phases.end("first steps");
+    let step_seconds = if options.profile {
+        let began = Instant::now();
+        compute.profile(|| step(0))?;
+        vec![began.elapsed().as_secs_f64()]
+    } else {
+        timings(0, steps)?
+    };
+    phases.end("steps");
     let median = timing::median(&step_seconds);
     let peak_memory_bytes =
         if compute.is_async() { compute.peak_memory() } else { machine::peak_memory() };
     let choices = compute.choices().into_iter().map(Into::into).collect();
     let fed_images_per_second = match loader_threads {
         0 => None,
-        _ => Some(loader::feeding(&trainer, *loader_threads, steps)?),
+        _ => {
+            let rate = loader::feeding(&trainer, *loader_threads, steps)?;
+            phases.end("steps with the loader");
+            Some(rate)
+        }
     };
-    let details = if options.step_only || devices.len() > 1 {
+    let details = if options.step_only || options.profile || devices.len() > 1 {
         None
     } else {
         let layers = layers::measure(&trainer, mode(0))?;
+        phases.end("layers");
+        let (gemm, copy) = (machine::gemm_peak(compute)?, machine::copy_peak(compute)?);
+        phases.end("peaks");
+        let loader = loader::alone(spec.input)?;
+        phases.end("loader");
         Some(BenchDetails {
             share_without_weights: layers::share_without_weights(&layers),
             lrn_gbps: layers::lrn_rate(&trainer)?,
             layers,
-            gemm_peak_gflops: machine::gemm_peak(compute)?,
-            copy_peak_gbps: machine::copy_peak(compute)?,
-            loader_images_per_second_per_core: loader::alone(spec.input)?,
+            gemm_peak_gflops: gemm,
+            copy_peak_gbps: copy,
+            loader_images_per_second_per_core: loader,
         })
     };
     Ok(BenchReport {
@@ -75,6 +99,7 @@ fn measure(options: &BenchOptions) -> Result<BenchReport, Error> {
         choices,
         fed_images_per_second,
         loader_threads: fed_images_per_second.and(Some(*loader_threads)),
+        phases: phases.all(),
         details,
     })
 }

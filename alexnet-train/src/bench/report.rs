@@ -5,6 +5,7 @@ use alexnet_model::NetworkSpec;
 use serde::Serialize;
 
 use super::layers::LayerTimes;
+use super::phases::BenchPhase;
 
 /// What to measure.
 #[derive(Debug, Clone)]
@@ -19,6 +20,9 @@ pub struct BenchOptions {
     pub steps: usize,
     /// Whether only the step is measured, without layers, peaks and loader.
     pub step_only: bool,
+    /// Whether only one step is run, for a profiler of GPUs to look at. The first steps before it
+    /// choose algorithms, and no profiler should see that.
+    pub profile: bool,
     /// The number of loader threads with which the step is measured again; 0 to leave that out.
     pub loader_threads: usize,
     /// One device, or one for each of the network's towers; then only the step is measured.
@@ -62,6 +66,8 @@ pub struct BenchReport {
     /// The number of threads of that loader.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loader_threads: Option<usize>,
+    /// What this measurement took, part by part.
+    pub phases: Vec<BenchPhase>,
     /// The other measurements, unless only the step was measured.
     #[serde(flatten)]
     pub details: Option<BenchDetails>,

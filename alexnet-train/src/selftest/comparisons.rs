@@ -2,7 +2,7 @@
 
 use alexnet_kernels::reference::{self, Array};
 use alexnet_kernels::{ComputeDevice, InputGrad, Precision, channels_last};
-use candle_core::{DType, Device, Result, Tensor, bail};
+use candle_core::{DType, Device, Error, Result, Tensor};
 use serde::Serialize;
 
 use super::bounds;
@@ -25,6 +25,9 @@ pub struct SelftestRow {
     pub bound: f64,
     /// Whether the error is within the bound.
     pub passed: bool,
+    /// What the device said instead of a result; then the error is infinite.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
 }
 
 /// A device under test, and the comparisons so far.
@@ -63,22 +66,41 @@ impl Comparisons<'_> {
         Ok((laid_out.to_device(self.compute.device())?, Array::of(&rounded)?))
     }
 
-    /// Compares a result of the device with that of the reference, value by value.
+    /// Compares a result of the device with that of the reference, value by value. An operation
+    /// that was refused is a row that misses.
     pub(super) fn compare(
         &mut self,
         operation: &str,
         what: &str,
-        got: &Tensor,
+        got: Result<Tensor>,
         want: &Array,
         bound: f64,
-    ) -> Result<()> {
-        let mut values = values_of(got)?;
-        self.spoil(operation, &mut values);
-        let same_dims = got.dims() == want.dims;
-        let error = if same_dims { bounds::largest(&values, &want.values) } else { f64::INFINITY };
+    ) {
         let shape = want.dims.iter().map(ToString::to_string).collect::<Vec<_>>().join("x");
-        self.add(operation, what, shape, error, bound);
-        Ok(())
+        match got.and_then(|got| Ok((got.dims() == want.dims, values_of(&got)?))) {
+            Ok((same_dims, mut values)) => {
+                self.spoil(operation, &mut values);
+                let largest = bounds::largest(&values, &want.values);
+                let error = if same_dims { largest } else { f64::INFINITY };
+                self.add(operation, what, shape, error, bound);
+            }
+            Err(error) => self.refuse(operation, what, shape, &error),
+        }
+    }
+
+    /// Compares several results of one call, each with its name and its bound.
+    pub(super) fn compare_all<const N: usize>(
+        &mut self,
+        operation: &str,
+        got: Result<[Tensor; N]>,
+        want: [(&str, &Array, f64); N],
+    ) {
+        let refused = got.as_ref().err().map(ToString::to_string);
+        let mut got = got.into_iter().flatten();
+        for (what, want, bound) in want {
+            let refused = || Error::Msg(refused.clone().unwrap_or_default());
+            self.compare(operation, what, got.next().ok_or_else(refused), want, bound);
+        }
     }
 
     /// Compares the gradient with respect to the input `x`, which is `want`; and the gradient with
@@ -90,15 +112,23 @@ impl Comparisons<'_> {
         want: &Array,
         bound: f64,
         backward: impl Fn(InputGrad) -> Result<Option<Tensor>>,
-    ) -> Result<()> {
+    ) {
         let masked = reference::relu_gradient(x, want);
         for (what, input, want) in
             [("dx", InputGrad::Plain, want), ("dx through relu", InputGrad::ThroughRelu, &masked)]
         {
-            let Some(got) = backward(input)? else { bail!("{operation}: there is no {what}") };
-            self.compare(operation, what, &got, want, bound)?;
+            let missing = || Error::Msg("it gives no gradient of its input".to_owned());
+            let got = backward(input).and_then(|got| got.ok_or_else(missing));
+            self.compare(operation, what, got, want, bound);
         }
-        Ok(())
+    }
+
+    /// Runs comparisons of an operation. Where they end with an error, such as memory that ran out,
+    /// that is a row of its own, and the next operation is tested all the same.
+    pub(super) fn attempt(&mut self, operation: &str, run: impl FnOnce(&mut Self) -> Result<()>) {
+        if let Err(error) = run(self) {
+            self.refuse(operation, "", String::new(), &error);
+        }
     }
 
     pub(super) fn spoil(&self, operation: &str, values: &mut [f64]) {
@@ -109,7 +139,7 @@ impl Comparisons<'_> {
         }
     }
 
-    /// Adds a row.
+    /// Adds the row of a result that there is.
     pub(super) fn add(
         &mut self,
         operation: &str,
@@ -117,6 +147,23 @@ impl Comparisons<'_> {
         shape: String,
         error: f64,
         bound: f64,
+    ) {
+        self.push(operation, what, shape, [error, bound], None);
+    }
+
+    fn refuse(&mut self, operation: &str, what: &str, shape: String, error: &Error) {
+        let text = error.to_string();
+        let line = text.lines().next().unwrap_or_default().trim().to_owned();
+        self.push(operation, what, shape, [f64::INFINITY, 0.0], Some(line));
+    }
+
+    fn push(
+        &mut self,
+        operation: &str,
+        what: &str,
+        shape: String,
+        [error, bound]: [f64; 2],
+        refused: Option<String>,
     ) {
         let row = SelftestRow {
             precision: self.precision().to_string(),
@@ -126,6 +173,7 @@ impl Comparisons<'_> {
             error,
             bound,
             passed: error <= bound, // false for NaN
+            refused,
         };
         (self.on_row)(&row);
         self.rows.push(row);

@@ -31,7 +31,8 @@ pub struct SelftestOptions {
 ///
 /// # Errors
 ///
-/// A device that cannot be opened or is lost; an operation that fails. A wrong result is no error.
+/// A device that cannot be opened. A wrong result is no error, and neither is an operation that the
+/// device refuses: each is a row that misses.
 pub fn selftest(
     options: &SelftestOptions,
     on_row: &mut dyn FnMut(&SelftestRow),
@@ -44,9 +45,9 @@ pub fn selftest(
         let compute = ComputeDevice::open(options.device, device)?;
         let (spoil, rows) = (&options.spoil[..], &mut rows);
         let mut test = Comparisons { compute, spoil, rows, on_row };
-        feature_maps::compare(&mut test)?;
-        dense::compare(&mut test)?;
-        input_loss_update::compare(&mut test)?;
+        feature_maps::compare(&mut test);
+        dense::compare(&mut test);
+        input_loss_update::compare(&mut test);
         step::compare(&mut test)?;
     }
     Ok(rows)

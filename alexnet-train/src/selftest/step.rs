@@ -21,38 +21,55 @@ const RULE: Sgd = Sgd { rate: 0.01, momentum: 0.9, decay: 0.05 };
 pub(super) fn compare(test: &mut Comparisons<'_>) -> std::result::Result<(), Error> {
     let spec = NetworkSpec::from_toml("the self-test", NETWORK)?;
     let network = Network::new(&spec, 5, &Device::Cpu)?;
-    let (want_losses, want_gradients) = differentiated(&network)?;
-    let one = std::slice::from_ref(&test.compute);
-    let (after, once_more) = (stepped(&network, one)?, stepped(&network, one)?);
+    let want = differentiated(&network)?;
     let towers = ComputeDevice::open_all(&[test.compute.name(); 2], test.compute.options())?;
-    let split = stepped(&network, &towers)?;
-    let shape = || format!("batch {BATCH}");
-    for (operation, (losses, states)) in [("step", &after), ("split step", &split)] {
-        let bound = bounds::step(test.precision());
-        let mut losses = losses.clone();
-        test.spoil(operation, &mut losses);
-        test.add(operation, "losses", shape(), bounds::norm(&losses, &want_losses), bound);
-        let parameters = network.parameters().zip(states).zip(&want_gradients);
-        for ((parameter, [value, velocity]), gradient) in parameters {
-            // The first velocity is −rate · (gradient + decay · weight). It is compared, and not
-            // the weight, whose change is a small difference of large numbers.
-            let weights = values_of(&parameter.disk_layout(&parameter.tensor)?)?;
-            let (rate, decay) = (f64::from(RULE.rate), f64::from(RULE.decay));
-            let moves = gradient.iter().zip(&weights).map(|(g, w)| -rate * (g + decay * w));
-            let moves: Vec<f64> = moves.collect();
-            let mut velocity = velocity.clone();
-            test.spoil(operation, &mut velocity);
-            let error = bounds::norm(&velocity, &moves);
-            test.add(operation, &format!("moves of {}", parameter.name), shape(), error, bound);
-            let moved: Vec<f64> = weights.iter().zip(&velocity).map(|(w, v)| w + v).collect();
-            let error = bounds::largest(value, &moved);
-            test.add(operation, "weights moved", shape(), error, bounds::in_f32(1));
+    test.attempt("step", |test| {
+        let one = vec![test.compute.clone()];
+        let (after, once_more) = (stepped(&network, &one)?, stepped(&network, &one)?);
+        compare_step(test, "step", &network, &after, &want)?;
+        // The fastest algorithms of a GPU may add in any order.
+        if !test.compute.is_async() || test.compute.options().deterministic {
+            let error = if once_more.1 == after.1 { 0.0 } else { f64::INFINITY };
+            test.add("step", "twice, bit by bit", shape(), error, 0.0);
         }
-    }
-    // The fastest algorithms of a GPU may add in any order.
-    if !test.compute.is_async() || test.compute.options().deterministic {
-        let error = if once_more.1 == after.1 { 0.0 } else { f64::INFINITY };
-        test.add("step", "twice, bit by bit", shape(), error, 0.0);
+        Ok(())
+    });
+    test.attempt("split step", |test| {
+        compare_step(test, "split step", &network, &stepped(&network, &towers)?, &want)
+    });
+    Ok(())
+}
+
+fn shape() -> String {
+    format!("batch {BATCH}")
+}
+
+fn compare_step(
+    test: &mut Comparisons<'_>,
+    operation: &str,
+    network: &Network,
+    (losses, states): &(Vec<f64>, Vec<State>),
+    (want_losses, want_gradients): &(Vec<f64>, Vec<Vec<f64>>),
+) -> Result<()> {
+    let bound = bounds::step(test.precision());
+    let mut losses = losses.clone();
+    test.spoil(operation, &mut losses);
+    test.add(operation, "losses", shape(), bounds::norm(&losses, want_losses), bound);
+    let parameters = network.parameters().zip(states).zip(want_gradients);
+    for ((parameter, [value, velocity]), gradient) in parameters {
+        // The first velocity is −rate · (gradient + decay · weight). It is compared, and not the
+        // weight, whose change is a small difference of large numbers.
+        let weights = values_of(&parameter.disk_layout(&parameter.tensor)?)?;
+        let (rate, decay) = (f64::from(RULE.rate), f64::from(RULE.decay));
+        let moves = gradient.iter().zip(&weights).map(|(g, w)| -rate * (g + decay * w));
+        let moves: Vec<f64> = moves.collect();
+        let mut velocity = velocity.clone();
+        test.spoil(operation, &mut velocity);
+        let error = bounds::norm(&velocity, &moves);
+        test.add(operation, &format!("moves of {}", parameter.name), shape(), error, bound);
+        let moved: Vec<f64> = weights.iter().zip(&velocity).map(|(w, v)| w + v).collect();
+        let error = bounds::largest(value, &moved);
+        test.add(operation, "weights moved", shape(), error, bounds::in_f32(1));
     }
     Ok(())
 }

@@ -3,16 +3,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::{build, folder, root, toolkit};
+use super::{build, folder, kernels, root, toolkit};
 use crate::process::succeed;
-
-/// The GPUs for which kernels are assembled in a check: Ampere, Hopper.
-const GPUS: [&str; 2] = ["sm_80", "sm_90"];
 
 pub(super) fn check(need_nvcc: bool) -> Result<()> {
     match toolkit::nvcc() {
@@ -39,29 +35,15 @@ pub(super) fn test(arguments: &[String]) -> Result<()> {
     succeed(&mut test).context("a test on the emulator fails")
 }
 
-/// Compiles every `.cu` for each of [`GPUS`]: what the GPU's own assembler refuses is seen too.
+/// Compiles every `.cu` and holds it to its limits.
 fn kernels(nvcc: &Path) -> Result<()> {
-    let began = Instant::now();
-    let (crate_folder, out) = (root().join("alexnet-kernels"), folder().join("kernels"));
-    fs::create_dir_all(&out)?;
+    let (began, crate_folder) = (Instant::now(), root().join("alexnet-kernels"));
     let mut sources = Vec::new();
     sources_in(&crate_folder.join("src"), &mut sources)?;
     ensure!(!sources.is_empty(), "{} has no kernels", crate_folder.display());
-    let mut running = Vec::new();
-    for (source, gpu) in sources.iter().flat_map(|source| GPUS.map(|gpu| (source, gpu))) {
-        let name = format!("{}-{gpu}.cubin", source.file_stem().unwrap_or_default().display());
-        let mut command = Command::new(nvcc);
-        command.args(["-cubin", "-O3", "-std=c++17", "-prec-sqrt=false"]);
-        command.args(["-Werror", "all-warnings", "-arch", gpu, "-I"]);
-        command.arg(crate_folder.join("src/cuda")).arg("-o").arg(out.join(name)).arg(source);
-        let child = command.spawn().with_context(|| format!("cannot run {}", nvcc.display()))?;
-        running.push((child, source, gpu));
-    }
-    for (mut child, source, gpu) in running {
-        ensure!(child.wait()?.success(), "{} does not compile for {gpu}", source.display());
-    }
-    let (count, gpus, seconds) = (sources.len(), GPUS.join(" and "), began.elapsed().as_secs());
-    println!("kernels: {count} files compiled for {gpus} by {} in {seconds} s", nvcc.display());
+    let out = folder().join("kernels");
+    let said = kernels::check(nvcc, &sources, &crate_folder.join("src/cuda"), &out)?;
+    println!("{said}\ncompiled by {} in {} s", nvcc.display(), began.elapsed().as_secs());
     Ok(())
 }
 

@@ -16,17 +16,18 @@ use anyhow::{Context, Result, ensure};
 use crate::process::succeed;
 
 /// A library that candle links: what `-l` is followed by, where in cudarc its functions are
-/// declared, its files, the newest first, and its code for "not there", which a function returns
-/// when it cannot be called.
+/// declared, the files that are tried, the newest first, and its code for "not there", which a
+/// function returns when it cannot be called.
 type Library = (&'static str, &'static str, &'static [&'static str], u32);
 
+/// cuDNN has no name without a version here: that may be cuDNN 8, whose status codes differ.
 const LIBRARIES: [Library; 6] = [
-    ("cuda", "driver", &["libcuda.so.1"], 100),
-    ("cublas", "cublas", &["libcublas.so.13", "libcublas.so.12"], 1),
-    ("cublasLt", "cublaslt", &["libcublasLt.so.13", "libcublasLt.so.12"], 1),
+    ("cuda", "driver", &["libcuda.so.1", "libcuda.so"], 100),
+    ("cublas", "cublas", &["libcublas.so.13", "libcublas.so.12", "libcublas.so"], 1),
+    ("cublasLt", "cublaslt", &["libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so"], 1),
     ("cudnn", "cudnn", &["libcudnn.so.9"], 1),
-    ("curand", "curand", &["libcurand.so.10"], 101),
-    ("nvrtc", "nvrtc", &["libnvrtc.so.13", "libnvrtc.so.12"], 1),
+    ("curand", "curand", &["libcurand.so.10", "libcurand.so"], 101),
+    ("nvrtc", "nvrtc", &["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"], 1),
 ];
 
 /// Writes an archive for each library into `folder`, from the declarations of the cudarc whose

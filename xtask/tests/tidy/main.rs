@@ -157,3 +157,20 @@ fn the_architecture_names_every_crate_with_an_invariant() {
         assert!(section.contains("**Invariant:**"), "{name} has no invariant");
     }
 }
+
+/// A library that is found when a GPU is opened is found by the first call of its functions.
+#[test]
+fn bundles_try_every_file_that_a_library_may_be() {
+    let quoted = |file: &str, before: &str| -> Vec<String> {
+        let text = fs::read_to_string(root().join(file)).unwrap();
+        let begin = format!("{before}\"lib");
+        let parts = text.split(&begin).skip(1);
+        parts.filter_map(|part| Some(format!("lib{}", part.split_once('"')?.0))).collect()
+    };
+    let tried = quoted("xtask/src/cuda/lazy.rs", "");
+    let checked = quoted("alexnet-kernels/src/cuda/driver.rs", "c");
+    assert!(checked.len() > 5, "{checked:?}");
+    for file in checked {
+        assert!(tried.contains(&file), "{file} is not tried by a bundle");
+    }
+}
