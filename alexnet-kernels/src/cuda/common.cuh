@@ -20,6 +20,9 @@ typedef __nv_bfloat16 bf16;
 template <class T> using In = const T *;
 template <class T> using Out = T *;
 
+// The same memory from an element on.
+template <class T> __device__ T *beginning_at(T *memory, u64 at) { return memory + at; }
+
 // Registers the kernel with the host build; expands to nothing on the GPU.
 #define HOST_ENTRY(kernel)
 #define HOST_ENTRY_COOPERATIVE(kernel)
@@ -103,19 +106,31 @@ __device__ inline float to_float(u8 x) { return (float)x; }
 __device__ inline void from_float(float &to, float x) { to = x; }
 __device__ inline void from_float(bf16 &to, float x) { to = __float2bfloat16(x); }
 
-// Loads V neighbours from `at` as floats.
-template <int V, class T> __device__ void load(float (&values)[V], In<T> from, u64 at) {
-  const Pack<T, V> pack = fetch<V, T>(from, at);
+// The floats of V elements.
+template <class T, int V> __device__ void widen_all(float (&values)[V], const Pack<T, V> &pack) {
 #pragma unroll
   for (int i = 0; i < V; ++i) values[i] = to_float(pack.values[i]);
+}
+#ifdef __CUDACC__
+// A bf16 is the upper half of a float, so one instruction makes either half of a word one.
+template <int V> __device__ void widen_all(float (&values)[V], const Pack<bf16, V> &pack) {
+  u32 words[(V + 1) / 2];
+  memcpy(words, pack.values, sizeof pack.values);
+#pragma unroll
+  for (int i = 0; i < V; ++i)
+    values[i] = __uint_as_float(i % 2 ? words[i / 2] & 0xffff0000 : words[i / 2] << 16);
+}
+#endif
+
+// Loads V neighbours from `at` as floats.
+template <int V, class T> __device__ void load(float (&values)[V], In<T> from, u64 at) {
+  widen_all(values, fetch<V, T>(from, at));
 }
 
 // The same, or zeros where they are not `there`.
 template <int V, class T>
 __device__ void load_if(float (&values)[V], In<T> from, u64 at, bool there) {
-  const Pack<T, V> pack = fetch_if<V, T>(from, at, there);
-#pragma unroll
-  for (int i = 0; i < V; ++i) values[i] = to_float(pack.values[i]);
+  widen_all(values, fetch_if<V, T>(from, at, there));
 }
 
 // Loads V floats in accesses of at most 16 bytes.
@@ -132,9 +147,7 @@ template <int V> __device__ void load_floats(float (&values)[V], In<float> from,
 
 // Loads V neighbours of memory that this kernel also writes as floats.
 template <int V, class T> __device__ void load_own(float (&values)[V], Out<T> from, u64 at) {
-  const Pack<T, V> pack = fetch_own<V, T>(from, at);
-#pragma unroll
-  for (int i = 0; i < V; ++i) values[i] = to_float(pack.values[i]);
+  widen_all(values, fetch_own<V, T>(from, at));
 }
 
 // Stores V floats at `at`, rounded to T.

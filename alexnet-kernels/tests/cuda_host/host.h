@@ -45,6 +45,11 @@ template <class T> struct Buffer {
 template <class T> using In = Buffer<const T>;
 template <class T> using Out = Buffer<T>;
 
+template <class T> Buffer<T> beginning_at(Buffer<T> memory, u64 at) {
+  const u64 skipped = at < memory.length ? at : memory.length;
+  return {memory.values + skipped, memory.length - skipped};
+}
+
 template <class T, int V> struct Pack { T values[V] = {}; };
 
 // Where this is set, it hears of every access that is made: of which buffer, to which bytes, and

@@ -1,9 +1,10 @@
 // The norm within a map in one pass over memory, for windows of 5 by 5 pixels, beta = 3/4 and maps
 // that are at most 64 pixels wide; formula: map_norm.rs. Tensors are (B, H, W, C).
 //
-// A block has a few neighbouring vectors of V channels of one image. A thread walks down two columns
+// A block has a few neighbouring vectors of V channels of an image. A thread walks down two columns
 // of one vector, and keeps what five rows of them add up to in registers; sums of five columns go
-// through shared memory, row by row. Each row is loaded ROWS rows before it is needed.
+// through shared memory, row by row. Rows are loaded before they are needed: the next one at least
+// is on its way while one is computed.
 #include "common.cuh"
 #include "powers.cuh"
 
@@ -22,10 +23,10 @@ template <int V> struct Row { Pair<V> places[THREADS + 2 * VECTORS]; };
 
 // A thread's two columns.
 struct Columns {
-  u64 top;               // the first element of the left one in memory
-  u32 channels, pitch;   // elements from there to the right one, and to the next row
-  u32 height[2];         // rows of each; none where there is no column
-  u32 place;             // in shared memory
+  u64 top;             // the first element of the left one in memory
+  u32 channels, pitch; // elements from there to the right one, and to the next row
+  u32 height[2];       // rows of each; none where there is no column
+  u32 place;           // in shared memory
 };
 template <int V> __device__ Columns columns_of_thread(Map map) {
   const u32 slabs = (map.channels / V + map.vectors - 1) / map.vectors;
@@ -40,33 +41,41 @@ template <int V> __device__ Columns columns_of_thread(Map map) {
           threadIdx.x + map.vectors};
 }
 
-// Zeros where there is no such row.
+// Loads row `row` of the columns, which begins at `next`, and goes on to the one below; zeros where
+// there is no such row.
 template <class T, int V>
-__device__ PackedPair<T, V> fetch_row(In<T> from, const Columns &columns, u32 row) {
+__device__ PackedPair<T, V> fetch_row(In<T> &next, const Columns &columns, u32 row) {
   PackedPair<T, V> pair;
 #pragma unroll
   for (u32 i = 0; i < 2; ++i)
-    pair.pixels[i] = fetch_if<V, T>(from, columns.top + (row * columns.pitch + i * columns.channels),
-                                    row < columns.height[i]);
+    pair.pixels[i] = fetch_if<V, T>(next, i * columns.channels, row < columns.height[i]);
+  next = beginning_at(next, columns.pitch);
   return pair;
 }
 
 template <class T, int V>
-__device__ void store_row(Out<T> to, const Columns &columns, u32 row, const Pair<V> &pair) {
+__device__ void store_row(Out<T> &next, const Columns &columns, const Pair<V> &pair) {
 #pragma unroll
   for (u32 i = 0; i < 2; ++i) {
     float values[V];
 #pragma unroll
     for (int j = 0; j < V; ++j) values[j] = pair.values[i * V + j];
-    if (row < columns.height[i])
-      store<V, T>(to, columns.top + (row * columns.pitch + i * columns.channels), values);
+    Pack<T, V> pack;
+    round_all(pack, values);
+    if (columns.height[i]) put<V, T>(next, i * columns.channels, pack);
   }
+  next = beginning_at(next, columns.pitch);
 }
 
 template <class T, int V> __device__ Pair<V> unpack(const PackedPair<T, V> &packed) {
   Pair<V> pair;
 #pragma unroll
-  for (int j = 0; j < 2 * V; ++j) pair.values[j] = to_float(packed.pixels[j / V].values[j % V]);
+  for (u32 i = 0; i < 2; ++i) {
+    float values[V];
+    widen_all(values, packed.pixels[i]);
+#pragma unroll
+    for (int j = 0; j < V; ++j) pair.values[i * V + j] = values[j];
+  }
   return pair;
 }
 // sums += the squares.
@@ -122,6 +131,7 @@ template <class T, int V>
 __device__ void forward(In<T> x, Out<T> y, Map map, float k, float a) {
   __shared__ __align__(16) Row<V> rows[ROWS];
   const Columns columns = columns_of_thread<V>(map);
+  x = beginning_at(x, columns.top), y = beginning_at(y, columns.top);
   FiveRows<V> squares;
   PackedPair<T, V> kept[2 + ROWS], next[ROWS]; // rows of x: the last ones, and those to come
 #pragma unroll
@@ -144,7 +154,7 @@ __device__ void forward(In<T> x, Out<T> y, Map map, float k, float a) {
       Pair<V> values = unpack<T, V>(kept[r]);
 #pragma unroll
       for (int j = 0; j < 2 * V; ++j) values.values[j] *= powers(k + a * energy.values[j]).power;
-      store_row<T, V>(y, columns, center, values);
+      store_row<T, V>(y, columns, values);
     }
   }
 }
@@ -153,20 +163,18 @@ template <class T, int V>
 __device__ void backward(In<T> x, In<T> dy, Out<T> dx, Map map, float k, float a,
                          u32 through_relu) {
   __shared__ __align__(16) Row<V> energy_rows[ROWS], share_rows[ROWS];
-  // dy·s^-beta of a thread's last rows. Registers would leave room for fewer threads; for the same
-  // reason squares are added up anew for each row.
+  // dy·s^-beta of a thread's last rows. In registers it would leave room for half the threads, as
+  // would sums of squares: those are made anew for each row.
   __shared__ __align__(16) Pair<V> scaled[ROWS][THREADS];
   const Columns columns = columns_of_thread<V>(map);
+  x = beginning_at(x, columns.top), dy = beginning_at(dy, columns.top);
+  dx = beginning_at(dx, columns.top);
   const float factor = 2.0f * a * 0.75f;
   // Beside the map gradients are 0, and so have to be shares, whatever k is.
   const float offsets[2] = {columns.height[0] ? k : 1.0f, columns.height[1] ? k : 1.0f};
-  FiveRows<V> shares; // one is dy·x·s^(-beta-1)
-  PackedPair<T, V> kept[4 + ROWS], next[ROWS], gradients[ROWS]; // rows of x, x and dy
-#pragma unroll
-  for (u32 r = 0; r < ROWS; ++r) {
-    next[r] = fetch_row<T, V>(x, columns, r);
-    gradients[(r + 2) % ROWS] = fetch_row<T, V>(dy, columns, r);
-  }
+  FiveRows<V> shares; // a share is dy·x·s^(-beta-1)
+  PackedPair<T, V> kept[4 + ROWS]; // the last rows of x
+  PackedPair<T, V> next = fetch_row<T, V>(x, columns, 0), next_dy = fetch_row<T, V>(dy, columns, 0);
   clear<V>(energy_rows);
   clear<V>(share_rows);
   for (u32 first = 0; first < map.height + 4; first += ROWS) {
@@ -177,16 +185,16 @@ __device__ void backward(In<T> x, In<T> dy, Out<T> dx, Map map, float k, float a
       // Row `first + r` of x completes the energies of the row two above it, whose shares complete
       // the gradient of the row two above them.
       const u32 center = first + r - 2, done = center - 2;
-      kept[4 + r] = next[r];
-      next[r] = fetch_row<T, V>(x, columns, first + r + ROWS);
+      kept[4 + r] = next;
+      next = fetch_row<T, V>(x, columns, first + r + 1);
       Pair<V> share = {};
       if (center < map.height) {
         Pair<V> energy = {};
 #pragma unroll
         for (u32 i = 0; i < 5; ++i) add_squares<T, V>(energy, kept[r + i]);
         add_neighbours<V>(energy, energy_rows[r], columns.place, map);
-        Pair<V> gradient = unpack<T, V>(gradients[r]);
-        gradients[r] = fetch_row<T, V>(dy, columns, center + ROWS);
+        Pair<V> gradient = unpack<T, V>(next_dy);
+        next_dy = fetch_row<T, V>(dy, columns, center + 1);
         share = unpack<T, V>(kept[2 + r]);
 #pragma unroll
         for (int j = 0; j < 2 * V; ++j) {
@@ -206,7 +214,7 @@ __device__ void backward(In<T> x, In<T> dy, Out<T> dx, Map map, float k, float a
         gradient.values[j] -= factor * values.values[j] * share.values[j];
         if (through_relu && !(values.values[j] > 0.0f)) gradient.values[j] = 0.0f;
       }
-      store_row<T, V>(dx, columns, done, gradient);
+      store_row<T, V>(dx, columns, gradient);
     }
   }
 }
