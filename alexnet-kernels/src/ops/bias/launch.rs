@@ -17,12 +17,15 @@ pub fn add_bias(storage: Storage, y: Span, bias: Span, relu: bool) -> Result<Lau
     Ok(launch.sizes(&[channels])?.words(&[u32::from(relu)]))
 }
 
-/// Vectors of columns that a block sums, and rows that it takes at a time, as in `bias.cu`.
+/// Threads of a block, and vectors of columns that it sums, at most.
+const THREADS: usize = 256;
 const COLUMNS: usize = 32;
-const LANES: usize = 8;
 
 /// Blocks that keep a large GPU busy. The number is fixed, so that sums do not depend on the GPU.
 const BLOCKS: usize = 1024;
+
+/// Rows that are worth a part of their own: with fewer the second launch would have much to do.
+const ROWS: usize = 64;
 
 /// The sums of columns in two launches: the first sums the rows of each of several parts, the
 /// second the parts.
@@ -32,6 +35,8 @@ pub struct ColumnSums {
     rows: usize,
     channels: usize,
     vector: usize,
+    /// Vectors of columns that a block of the first launch sums.
+    across: usize,
     rows_per_part: usize,
 }
 
@@ -40,10 +45,11 @@ impl ColumnSums {
     pub fn new(storage: Storage, x: Span, (rows, channels): (usize, usize)) -> Result<Self> {
         x.check("column sums: the input", rows * channels)?;
         let vector = width(storage.vector(), channels, &[(x, storage.bytes())]);
-        let parts = (BLOCKS / (channels / vector).div_ceil(COLUMNS)).max(1);
-        // At least eight rows for each thread, so that the second launch has little to do.
-        let rows_per_part = rows.div_ceil(parts).max(8 * LANES);
-        Ok(Self { storage, rows, channels, vector, rows_per_part })
+        let vectors = channels / vector;
+        let blocks = vectors.div_ceil(COLUMNS); // of about the same width
+        let rows_per_part = rows.div_ceil((BLOCKS / blocks).max(1)).max(ROWS);
+        let across = vectors.div_ceil(blocks);
+        Ok(Self { storage, rows, channels, vector, across, rows_per_part })
     }
 
     /// The number of parts.
@@ -61,33 +67,37 @@ impl ColumnSums {
     pub fn launches(&self, x: Span, parts: Span, sums: Span) -> Result<Vec<Launch>> {
         parts.check("column sums: the parts", self.scratch())?;
         sums.check("column sums: the sums", self.channels)?;
-        let of_rows = |to, parts| self.launch(x, to, (self.storage, self.vector), parts);
+        let of_rows = |to| {
+            let rows = (self.rows, self.rows_per_part);
+            self.launch((x, to), (self.storage, self.vector), self.across, rows)
+        };
         if self.count() == 1 {
-            return Ok(vec![of_rows(sums, (self.rows, self.rows_per_part))?]);
+            return Ok(vec![of_rows(sums)?]);
         }
-        let vector = width(4, self.channels, &[(parts, 4)]);
-        let count = self.count();
+        // The parts are few rows: a block has few columns of them, 32 bytes, and many lanes.
+        let vector = width(4, self.channels, &[(parts, 4), (sums, 4)]);
+        let of_parts = (self.count(), self.count());
         Ok(vec![
-            of_rows(parts, (self.rows, self.rows_per_part))?,
-            self.launch(parts, sums, (Storage::F32, vector), (count, count))?,
+            of_rows(parts)?,
+            self.launch((parts, sums), (Storage::F32, vector), 8 / vector, of_parts)?,
         ])
     }
 
     fn launch(
         &self,
-        from: Span,
-        to: Span,
+        (from, to): (Span, Span),
         (storage, vector): (Storage, usize),
+        across: usize,
         (rows, rows_per_part): (usize, usize),
     ) -> Result<Launch> {
-        let across = (self.channels / vector).div_ceil(COLUMNS) as u32;
+        let blocks = (self.channels / vector).div_ceil(across);
         let launch = Launch {
             module: "bias",
             kernel: format!("column_sums_{}_v{vector}", storage.name()),
-            grid: [across, rows.div_ceil(rows_per_part) as u32],
-            block: (COLUMNS * LANES) as u32,
+            grid: [blocks as u32, rows.div_ceil(rows_per_part) as u32],
+            block: (THREADS / across * across) as u32,
             arguments: vec![Argument::Span(from), Argument::Span(to)],
         };
-        launch.sizes(&[rows, self.channels, rows_per_part])
+        launch.sizes(&[rows, self.channels, rows_per_part, across])
     }
 }
