@@ -21,7 +21,7 @@ pub use ops::linear::{Linear, linear};
 pub use ops::activation::function::Activation;
 pub use ops::dropout::{Dropout, DropoutMode, DropoutScale};
 pub use ops::dropout::{key::DropoutKey, slice::DropoutSlice};
-pub use ops::lrn_pool::LrnPool;
+pub use ops::lrn_pool::{LrnPool, rest::Rest};
 pub use ops::max_pool::{MaxPool2d, Pooled, towers::Towers};
 pub use ops::response_norm::{lrn::Lrn, map_norm::MapNorm};
 

@@ -82,10 +82,10 @@ pub(super) fn measure(trainer: &Trainer, mode: Mode) -> Result<Vec<LayerTimes>, 
         let (seconds, gradients) = fastest(compute, TRIES, run)?;
         times.backward_ms = 1e3 * seconds;
         times.backward_rate = batch * work(layer, bytes)[1] / 1e9 / seconds;
-        if let (Some(parameters), Some(first)) = (&gradients.parameters, layer.first_parameter) {
+        if !gradients.parameters.is_empty() {
             let update = || {
-                for (offset, gradient) in parameters.iter().enumerate() {
-                    optimizer.update(first + offset, gradient, rates)?;
+                for (index, gradient) in &gradients.parameters {
+                    optimizer.update(*index, gradient, rates)?;
                 }
                 Ok(())
             };

@@ -19,7 +19,7 @@ use super::cubin;
 const GPUS: [&str; 3] = ["sm_80", "sm_90", "sm_100"];
 
 /// With more registers a thread, fewer than a third of a multiprocessor's 2048 threads fit.
-const MOST_REGISTERS: u64 = 96;
+const MOST_REGISTERS: u64 = 128;
 /// What every GPU gives a block without being asked, in bytes.
 const MOST_SHARED: u64 = 48 << 10;
 /// Beyond this the instructions of a kernel no longer fit into a GPU's cache for them (32 KiB of

@@ -106,7 +106,7 @@ impl Conv2d {
     ///
     /// See the head of this file: shapes, dtypes and constants that have no meaning.
     pub fn forward_fused(&self, x: &Tensor, epilogue: Epilogue) -> Result<Tensor> {
-        let op = Forward { input: self.input(x)?, epilogue, keep: false };
+        let op = Forward { input: self.input(x)?, rest: Some(epilogue), keep: false };
         nchw(&op.apply([&nhwc(x)?, &nhwc(&self.weight)?, &self.bias.contiguous()?])?)
     }
 
@@ -118,11 +118,56 @@ impl Conv2d {
     ///
     /// Those of [`forward_fused`](Self::forward_fused).
     pub fn forward_keeping(&self, x: &Tensor, epilogue: Epilogue) -> Result<(Tensor, Tensor)> {
-        let op = Forward { input: self.input(x)?, epilogue, keep: true };
+        self.forward_and_keep(x, Some(epilogue))
+    }
+
+    /// The same without bias and ReLU, which are left to the next operation ([`Rest`](crate::Rest)).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`forward_fused`](Self::forward_fused).
+    pub fn forward_without_rest(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        self.forward_and_keep(x, None)
+    }
+
+    fn forward_and_keep(&self, x: &Tensor, rest: Option<Epilogue>) -> Result<(Tensor, Tensor)> {
+        let op = Forward { input: self.input(x)?, rest, keep: true };
         let inputs = [&nhwc(x)?, &nhwc(&self.weight)?, &self.bias.contiguous()?];
         let (y, blocks) = op.run(inputs)?;
         let kept = blocks.as_ref().map_or(Ok(x.clone()), nchw)?;
         Ok((nchw(&y)?, kept))
+    }
+
+    /// The gradients with respect to the input and to the weights, where the next operation gives
+    /// that of the bias; else as [`backward`](Self::backward).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`backward`](Self::backward).
+    pub fn backward_without_rest(
+        &self,
+        x: &Tensor,
+        dy: &Tensor,
+        input: InputGrad,
+    ) -> Result<(Option<Tensor>, Tensor)> {
+        let (dx, dw, _) = self.gradients(x, dy, input, false)?;
+        Ok((dx, dw))
+    }
+
+    /// The gradients with respect to input, weights and, if asked for, bias.
+    fn gradients(
+        &self,
+        x: &Tensor,
+        dy: &Tensor,
+        input: InputGrad,
+        with_bias: bool,
+    ) -> Result<(Option<Tensor>, Tensor, Option<Tensor>)> {
+        let convolved = self.input(x)?;
+        let (b, h, w, o) = convolved.output_shape().dims4()?;
+        check_shape("conv2d", "the gradient", dy, &[b, o, h, w])?;
+        let (x, w, dy) = (nhwc(x)?, nhwc(&self.weight)?, nhwc(dy)?);
+        let (dx, dw, db) = backward(convolved, [&x, &w, &dy], input, with_bias)?;
+        Ok((dx.as_ref().map(nchw).transpose()?, nchw(&dw)?, db))
     }
 
     /// The gradients, given `x` `(B, C, H, W)` and `dy` `(B, O, H', W')`, the gradient with respect
@@ -133,16 +178,10 @@ impl Conv2d {
     ///
     /// Those of [`forward_fused`](Self::forward_fused), and `dy` of another shape than `y`.
     pub fn backward(&self, x: &Tensor, dy: &Tensor, input: InputGrad) -> Result<LayerGrads> {
-        let convolved = self.input(x)?;
-        let (b, h, w, o) = convolved.output_shape().dims4()?;
-        check_shape("conv2d", "the gradient", dy, &[b, o, h, w])?;
-        let (x, w, dy) = (nhwc(x)?, nhwc(&self.weight)?, nhwc(dy)?);
-        let grads = backward(convolved, &x, &w, &dy, input)?;
-        Ok(LayerGrads {
-            input: grads.input.as_ref().map(nchw).transpose()?,
-            weight: nchw(&grads.weight)?,
-            bias: grads.bias,
-        })
+        match self.gradients(x, dy, input, true)? {
+            (input, weight, Some(bias)) => Ok(LayerGrads { input, weight, bias }),
+            _ => bail!("conv2d: the gradient of the bias is missing"),
+        }
     }
 
     /// The blocks of pixels that a GPU makes of images of a height and a width before it convolves
@@ -198,16 +237,15 @@ pub fn conv2d(
     Conv2d::new(weight.clone(), bias_or_zeros(bias, weight)?, *config)?.forward(x)
 }
 
-/// The gradients, given `x` as it lies, `w` (O, kH, kW, C/groups) and `dy` (B, H', W', O), in the
-/// layout of `x` and `w`.
+/// The gradients with respect to input, weights and, if asked for, bias, given `x` as it lies, `w`
+/// (O, kH, kW, C/groups) and `dy` (B, H', W', O), in the layout of `x` and `w`.
 fn backward(
     convolved: Input,
-    x: &Tensor,
-    w: &Tensor,
-    dy: &Tensor,
+    [x, w, dy]: [&Tensor; 3],
     input: InputGrad,
-) -> Result<LayerGrads> {
-    let (weight, bias) = WeightGrad(convolved).run_two([x, dy])?;
+    with_bias: bool,
+) -> Result<(Option<Tensor>, Tensor, Option<Tensor>)> {
+    let (weight, bias) = WeightGrad { input: convolved, with_bias }.run([x, dy])?;
     let input = match (input, convolved) {
         (InputGrad::Skip, _) => None,
         (_, Input::Blocks(_)) => bail!("conv2d: blocks of pixels have no gradient"),
@@ -216,14 +254,15 @@ fn backward(
             Some(op.run_one([dy, w, x])?)
         }
     };
-    Ok(LayerGrads { input, weight, bias })
+    Ok((input, weight, bias))
 }
 
 /// `(x, w (O, kH, kW, C/groups), bias (O)) → y (B, H', W', O)`; `x` lies as the input says. On a GPU
 /// that made blocks of `x`, these are the second output if they are to be kept.
 struct Forward {
     input: Input,
-    epilogue: Epilogue,
+    /// What is done with the bias; `None` where it is not added.
+    rest: Option<Epilogue>,
     #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "the CPU makes no blocks"))]
     keep: bool,
 }
@@ -237,9 +276,10 @@ impl Op<3> for Forward {
         produce(self.input.output_shape(), |y| {
             let operands = equal(x, parts).zip(equal(w, parts)).zip(equal(bias, parts));
             equal_mut(y, parts).zip(operands).try_for_each(|(y, ((x, w), bias))| {
-                let epilogue = match self.epilogue {
-                    Epilogue::None => epilogue::Epilogue::Bias(bias),
-                    Epilogue::Relu => epilogue::Epilogue::BiasRelu(bias),
+                let epilogue = match self.rest {
+                    None => epilogue::Epilogue::None,
+                    Some(Epilogue::None) => epilogue::Epilogue::Bias(bias),
+                    Some(Epilogue::Relu) => epilogue::Epilogue::BiasRelu(bias),
                 };
                 match &self.input {
                     Input::Pixels(g) | Input::Apart(g, _) => {
@@ -257,12 +297,12 @@ impl Op<3> for Forward {
 
     #[cfg(feature = "cuda")]
     fn cuda(&self, inputs: op::CudaInputs<'_, 3>) -> Result<op::CudaOutputs> {
-        cuda::forward(&self.input, inputs, self.epilogue, self.keep)
+        cuda::forward(&self.input, inputs, self.rest, self.keep)
     }
 
     fn gradients(&self, [x, w, _]: [&Tensor; 3], y: &Tensor, dy: &Tensor) -> Result<op::Grads<3>> {
-        let dy = through(self.epilogue, y, dy)?;
-        let grads = backward(self.input, x, w, &dy, InputGrad::Plain)?;
-        Ok([grads.input, Some(grads.weight), Some(grads.bias)])
+        let dy = through(self.rest.unwrap_or_default(), y, dy)?;
+        let (dx, dw, db) = backward(self.input, [x, w, &dy], InputGrad::Plain, true)?;
+        Ok([dx, Some(dw), db])
     }
 }

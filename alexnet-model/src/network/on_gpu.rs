@@ -1,16 +1,41 @@
-//! Towers whose maps lie apart: where one GPU has all towers, each tower's maps by themselves.
+//! How layers run on a GPU that has all towers: with the maps of towers apart, and with the rest of a
+//! convolution left to the layer after it. The numbers are the same to rounding.
 //!
 //! cuDNN's fastest kernels do not know groups. Between two poolings, where no layer mixes towers, a
 //! convolution in groups runs as one for each tower, over maps that the first pooling has written
-//! and the last reads in that order. The numbers are the same to rounding.
+//! and the last reads in that order.
+//!
+//! An LRN that is fused with a pooling reads its input once each way. There it also adds the bias of
+//! the convolution before it and applies its ReLU, and sums the gradient of the bias.
 
 use alexnet_kernels::Towers;
 
-use super::fused_layer::FusedLayer;
+use super::fused_layer::{FusedLayer, LeftRest};
 use crate::spec::LayerKind;
 
+/// Arranges layers for a GPU.
+pub(super) fn arrange(layers: &mut [FusedLayer]) {
+    lay_apart(layers);
+    leave_rests(layers);
+}
+
+/// Lets convolutions leave their bias and their ReLU to an LRN and pooling after them.
+fn leave_rests(layers: &mut [FusedLayer]) {
+    for at in 1..layers.len() {
+        let [conv, next] = &mut layers[at - 1..=at] else { return };
+        let takes = matches!(next.kind, LayerKind::Lrn { .. }) && next.pool.is_some();
+        let rest = match (conv.kind, conv.first_parameter) {
+            (LayerKind::Conv { .. }, Some(first)) if takes && !next.all_gather => {
+                LeftRest { bias: first + 1, relu: conv.relu.is_some() }
+            }
+            _ => continue,
+        };
+        (conv.left_rest, next.left_rest) = (Some(rest), Some(rest));
+    }
+}
+
 /// Lets the maps of towers lie apart between poolings wherever that helps a convolution.
-pub(super) fn lay_apart(layers: &mut [FusedLayer]) {
+fn lay_apart(layers: &mut [FusedLayer]) {
     let pools = |layer: &FusedLayer| layer.max_pool().is_some();
     let mut from = 0;
     while let Some(first) = layers[from..].iter().position(pools).map(|at| from + at) {
