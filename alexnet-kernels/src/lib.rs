@@ -78,7 +78,7 @@ pub mod launch {
     pub use crate::ops::{
         activation::launch::*, bias::launch::*, conv2d::launch::*, cross_entropy::launch::*,
         dropout::launch::*, input::launch::*, lrn_pool::launch::*, max_pool::launch::*,
-        response_norm::launch::*, sgd::launch::*, space_to_depth::launch::*,
+        regroup::launch::*, response_norm::launch::*, sgd::launch::*, space_to_depth::launch::*,
     };
 }
 

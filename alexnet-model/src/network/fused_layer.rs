@@ -371,9 +371,11 @@ impl FusedLayer {
         }
     }
 
-    /// Whether it keeps its input in another form than it has got it.
+    /// Whether it is a convolution that may keep its input in another form, or moves its output.
     fn keeps_input(&self) -> bool {
-        matches!(self.kind, LayerKind::Conv { .. }) && self.input_grad == InputGrad::Skip
+        let is_moved = self.towers.output_apart && !self.towers.input_apart;
+        let skips = self.input_grad == InputGrad::Skip;
+        matches!(self.kind, LayerKind::Conv { .. }) && (skips || is_moved)
     }
 
     fn epilogue(&self) -> Epilogue {
@@ -393,7 +395,11 @@ impl FusedLayer {
         };
         let [weight, bias] = self.weights(parameters)?;
         let conv = Conv2d::new(weight.clone(), bias.clone(), conv2d_config(stride, pad, groups))?;
-        Ok(if self.towers.input_apart { conv.apart() } else { conv })
+        Ok(match self.towers {
+            Towers { input_apart: true, .. } => conv.apart(),
+            Towers { output_apart: true, count, .. } => conv.output_apart(count),
+            _ => conv,
+        })
     }
 
     fn linear(&self, parameters: &[Parameter]) -> Result<Linear> {

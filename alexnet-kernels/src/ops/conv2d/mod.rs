@@ -52,11 +52,12 @@ use self::input_grad::InputGradient;
 use self::over_blocks::OverBlocks;
 use self::weight_grad::WeightGrad;
 use crate::check::{check_shape, dims};
-use crate::layout::{nchw, nhwc};
+use crate::layout::{channels_last, nchw, nhwc};
 use crate::op::{self, Apply, Op, produce};
 use crate::ops::activation::through;
 use crate::ops::bias::bias_or_zeros;
 use crate::ops::fusion::{Epilogue, InputGrad, LayerGrads};
+use crate::ops::regroup::{apart, together};
 use crate::ops::space_to_depth::SpaceToDepth;
 
 /// A convolution with its weights `(O, C/groups, kH, kW)` and its bias `(O)`.
@@ -79,6 +80,7 @@ pub struct Conv2d {
     bias: Tensor,   // (O)
     config: Conv2dConfig,
     apart: bool,
+    output_towers: usize,
 }
 
 impl Conv2d {
@@ -90,7 +92,7 @@ impl Conv2d {
     pub fn new(weight: Tensor, bias: Tensor, config: Conv2dConfig) -> Result<Self> {
         let [outputs, ..] = dims::<4>("conv2d", "the weight", &weight)?;
         check_shape("conv2d", "the bias", &bias, &[outputs])?;
-        Ok(Self { weight, bias, config, apart: false })
+        Ok(Self { weight, bias, config, apart: false, output_towers: 1 })
     }
 
     /// The same, which takes and gives the maps of each of its G groups by themselves, one after
@@ -100,6 +102,13 @@ impl Conv2d {
         Self { apart: true, ..self }
     }
 
+    /// The same, which gives the maps of so many towers by themselves, one after another: `y` is
+    /// `(T·B, O/T, H', W')`, for convolutions that are [`apart`](Self::apart).
+    #[must_use]
+    pub fn output_apart(self, towers: usize) -> Self {
+        Self { output_towers: towers, ..self }
+    }
+
     /// `x` `(B, C, H, W)` to `y` `(B, O, H', W')` with its epilogue; candle can differentiate it.
     ///
     /// # Errors
@@ -107,7 +116,11 @@ impl Conv2d {
     /// See the head of this file: shapes, dtypes and constants that have no meaning.
     pub fn forward_fused(&self, x: &Tensor, epilogue: Epilogue) -> Result<Tensor> {
         let op = Forward { input: self.input(x)?, rest: Some(epilogue), keep: false };
-        nchw(&op.apply([&nhwc(x)?, &nhwc(&self.weight)?, &self.bias.contiguous()?])?)
+        let y = nchw(&op.apply([&nhwc(x)?, &nhwc(&self.weight)?, &self.bias.contiguous()?])?)?;
+        match self.output_towers {
+            1 => Ok(y),
+            towers => channels_last(&Tensor::cat(&y.chunk(towers, 1)?, 0)?),
+        }
     }
 
     /// The same, which candle cannot differentiate, and the input for [`backward`](Self::backward):
@@ -131,11 +144,16 @@ impl Conv2d {
     }
 
     fn forward_and_keep(&self, x: &Tensor, rest: Option<Epilogue>) -> Result<(Tensor, Tensor)> {
-        let op = Forward { input: self.input(x)?, rest, keep: true };
+        let at_once = if self.output_towers == 1 { rest } else { None };
+        let op = Forward { input: self.input(x)?, rest: at_once, keep: true };
         let inputs = [&nhwc(x)?, &nhwc(&self.weight)?, &self.bias.contiguous()?];
         let (y, blocks) = op.run(inputs)?;
-        let kept = blocks.as_ref().map_or(Ok(x.clone()), nchw)?;
-        Ok((nchw(&y)?, kept))
+        let (y, kept) = (nchw(&y)?, blocks.as_ref().map_or(Ok(x.clone()), nchw)?);
+        match (self.output_towers, rest) {
+            (1, _) => Ok((y, kept)),
+            (towers, Some(epilogue)) => Ok((apart(&y, &self.bias, epilogue, towers)?, kept)),
+            (towers, None) => bail!("conv2d: the maps of {towers} towers have their bias"),
+        }
     }
 
     /// The gradients with respect to the input and to the weights, where the next operation gives
@@ -164,6 +182,11 @@ impl Conv2d {
     ) -> Result<(Option<Tensor>, Tensor, Option<Tensor>)> {
         let convolved = self.input(x)?;
         let (b, h, w, o) = convolved.output_shape().dims4()?;
+        let moved = match self.output_towers {
+            1 => None,
+            towers => Some(together(dy, towers)?),
+        };
+        let dy = moved.as_ref().unwrap_or(dy);
         check_shape("conv2d", "the gradient", dy, &[b, o, h, w])?;
         let (x, w, dy) = (nhwc(x)?, nhwc(&self.weight)?, nhwc(dy)?);
         let (dx, dw, db) = backward(convolved, [&x, &w, &dy], input, with_bias)?;
