@@ -111,9 +111,7 @@ fn every_step_is_in_the_record_whatever_fails() {
         }
     }
     let end = |name: &str| line(&text, name)[3];
-    for fine in
-        ["selftest-bf16", "bench-bf16", "original-bf16", "peer-bf16", "fed-bf16", "split-bf16"]
-    {
+    for fine in ["selftest-bf16", "bench-bf16", "original-bf16", "peer-bf16", "fed-bf16"] {
         assert_eq!(end(fine), "ok", "{fine}: {text}");
     }
     for fine in ["peer-autotune-bf16", "deterministic-bf16", "bench-tf32", "demo", "cpu-threads-16"]

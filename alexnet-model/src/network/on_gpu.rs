@@ -5,8 +5,8 @@
 //! runs as one for each tower, over maps that the layer before has written in that order; the next
 //! pooling reads them so.
 //!
-//! An LRN that is fused with a pooling reads its input once each way. There it also adds the bias of
-//! the convolution before it and applies its ReLU, and sums the gradient of the bias.
+//! An LRN that is fused with a pooling reads its input once each way. There it also adds the bias
+//! of the convolution before it and applies its ReLU, and sums the gradient of the bias.
 
 use alexnet_kernels::Towers;
 
