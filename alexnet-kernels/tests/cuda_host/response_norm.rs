@@ -137,19 +137,21 @@ fn map_norm() -> Result<()> {
     })
 }
 
-/// One launch is enough for the norm of AlexNet and the maps that fit a block's shared memory.
+/// One launch is enough for the norm of AlexNet and maps that are not too wide.
 #[test]
-fn map_norm_in_shared_memory() -> Result<()> {
+fn map_norm_down_columns() -> Result<()> {
     for_each_way(4, |storage, shifted, random| {
-        let op = MapNorm { n: 5, alpha: 25.0, beta: 0.75, k: 1.0 };
-        let sides = [(3, 3), (4, 9), (11, 3), (27, 27), (40, 40)];
-        for (height, width) in sides {
-            let shape = [random.size(1, 2), height, width, random.pick(&[8, 16])];
+        let op = MapNorm { n: 5, alpha: 25.0, beta: 0.75, k: random.pick(&[0.0, 1.0]) };
+        let sizes = [(3, 3), (4, 9), (11, 3), (27, 27), (7, 33), (3, 64), (3, 65)];
+        for (height, width) in sizes {
+            let channels = random.pick(&[2, 8, 22, 32, 40]);
+            let shape = [random.size(1, 2), height, width, channels];
             let constants = check_map_norm((storage, shifted), op, shape, random)?;
             let memory = Memory::uninit(storage, shape.iter().product(), shifted);
             let spans = [(); 3].map(|()| memory.span());
             let launch = launch::map_norm_gradient(storage, &constants, spans, false)?;
-            assert_eq!(launch.is_some(), !shifted && height < 40);
+            let fits = storage == Storage::F32 || !shifted;
+            assert_eq!(launch.is_some(), fits && width <= 64);
         }
         Ok(())
     })

@@ -96,9 +96,9 @@ impl MapConstants {
         Ok(launch.floats(&[self.k, self.a, self.beta]))
     }
 
-    /// The launch that computes each image's maps in a block's shared memory, for the constants and
-    /// sizes that have such a kernel.
-    fn in_shared_memory(
+    /// The launch whose threads walk down the maps' columns, for the constants and sizes that have
+    /// such a kernel.
+    fn down_columns(
         &self,
         storage: Storage,
         which: &str,
@@ -107,45 +107,50 @@ impl MapConstants {
         let elements = check_equal("map-norm: a buffer", spans)?;
         let sized: Vec<_> = spans.iter().map(|&span| (span, storage.bytes())).collect();
         let MapSize { height, width: pixels, channels } = self.size;
-        let vector = width(storage.vector(), channels, &sized);
-        let fits = vector > 1 && height * pixels * vector <= SHARED_FLOATS;
+        let vector = 4 / storage.bytes();
+        let fits = pixels <= WIDEST && width(vector, channels, &sized) == vector;
         if self.reach != [2, 2] || self.beta != 0.75 || !fits {
             return Ok(None);
         }
-        let kernel = format!("map_norm_{which}_shared_{}_v{vector}", storage.name());
-        // A thread for each line of each channel, as far as a block has them.
-        let lines = height.max(pixels) * vector;
+        // A block has a power of two of vectors, so that it reads whole sectors of memory.
+        let (pairs, vectors) = (pixels.div_ceil(2), (channels / vector).next_power_of_two());
+        let vectors = vectors.min(if pairs > THREADS / MOST_VECTORS { 8 } else { MOST_VECTORS });
+        let slabs = (channels / vector).div_ceil(vectors);
         let launch = Launch {
-            module: "map_norm_shared",
-            kernel,
-            grid: [(elements / (height * pixels * vector)) as u32, 1],
-            block: lines.next_multiple_of(32).min(256) as u32,
+            module: "map_norm_columns",
+            kernel: format!("map_norm_{which}_columns_{}_v{vector}", storage.name()),
+            grid: [(elements / (height * pixels * channels) * slabs) as u32, 1],
+            block: (pairs * vectors).next_multiple_of(32) as u32,
             arguments: spans.iter().copied().map(Argument::Span).collect(),
         };
-        Ok(Some(launch.sizes(&[height, pixels, channels])?.floats(&[self.k, self.a])))
+        let launch = launch.sizes(&[height, pixels, channels, vectors])?;
+        Ok(Some(launch.floats(&[self.k, self.a])))
     }
 }
 
-/// Floats of each array in a block's shared memory, as in `map_norm_shared.cu`.
-const SHARED_FLOATS: usize = 6144;
+/// Threads of a block, each with two columns of pixels, and vectors of channels that it has at most,
+/// as in `map_norm_columns.cu`; and the width of which a block still has eight vectors.
+const THREADS: usize = 256;
+const MOST_VECTORS: usize = 16;
+const WIDEST: usize = 2 * THREADS / 8;
 
 /// `x → y`.
 pub fn map_norm(storage: Storage, constants: &MapConstants, spans: [Span; 2]) -> Result<Launch> {
-    match constants.in_shared_memory(storage, "forward", &spans)? {
+    match constants.down_columns(storage, "forward", &spans)? {
         Some(launch) => Ok(launch),
         None => constants.launch(storage, "forward", spans, [false; 2]),
     }
 }
 
-/// `(x, dy) → dx` where one launch can do it, in a block's shared memory; with `through_relu`, `dx`
-/// is 0 where `x` is not above 0.
+/// `(x, dy) → dx` where one launch can do it; with `through_relu`, `dx` is 0 where `x` is not above
+/// 0.
 pub fn map_norm_gradient(
     storage: Storage,
     constants: &MapConstants,
     spans: [Span; 3],
     through_relu: bool,
 ) -> Result<Option<Launch>> {
-    let launch = constants.in_shared_memory(storage, "backward", &spans)?;
+    let launch = constants.down_columns(storage, "backward", &spans)?;
     Ok(launch.map(|launch| launch.words(&[u32::from(through_relu)])))
 }
 
