@@ -8,4 +8,4 @@ echo "driver: $(nvidia-smi --query-gpu=driver_version --format=csv,noheader | he
 echo "commit: ${COMMIT:-$(git -C "$here" rev-parse --short HEAD)}"
 echo "machine: $(uname -srm), $(nproc) cores"
 echo "program: $("$1" --version)"
-nvidia-smi
+nvidia-smi || echo "nvidia-smi is not here"

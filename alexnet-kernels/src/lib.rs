@@ -21,7 +21,7 @@ pub use ops::linear::{Linear, linear};
 pub use ops::activation::function::Activation;
 pub use ops::dropout::{Dropout, DropoutMode, DropoutScale};
 pub use ops::dropout::{key::DropoutKey, slice::DropoutSlice};
-pub use ops::lrn_pool::LrnPool;
+pub use ops::lrn_pool::{LrnPool, rest::Rest};
 pub use ops::max_pool::{MaxPool2d, Pooled, towers::Towers};
 pub use ops::response_norm::{lrn::Lrn, map_norm::MapNorm};
 
@@ -78,7 +78,7 @@ pub mod launch {
     pub use crate::ops::{
         activation::launch::*, bias::launch::*, conv2d::launch::*, cross_entropy::launch::*,
         dropout::launch::*, input::launch::*, lrn_pool::launch::*, max_pool::launch::*,
-        response_norm::launch::*, sgd::launch::*, space_to_depth::launch::*,
+        regroup::launch::*, response_norm::launch::*, sgd::launch::*, space_to_depth::launch::*,
     };
 }
 

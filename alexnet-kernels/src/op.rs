@@ -55,6 +55,18 @@ impl<S> Outputs<S> {
         Self { second: Some(second), ..self }
     }
 
+    /// The first output, and as the second what `make` makes of it.
+    pub(crate) fn with_second(
+        self,
+        op: &'static str,
+        make: impl FnOnce(Input<'_, S>) -> Result<(S, Shape)>,
+    ) -> Result<Self> {
+        let (storage, shape) = &self.first;
+        let layout = Layout::contiguous(shape);
+        let second = make(Input { op, storage, layout: &layout })?;
+        Ok(self.and(second))
+    }
+
     /// What `next` makes of the first output; `op` is the operation that is built of both.
     pub(crate) fn pass_to<R>(
         self,

@@ -94,6 +94,30 @@ fn groups_that_lie_apart() -> Result<()> {
     Ok(())
 }
 
+/// A convolution whose output lies apart gives what it gives together, moved.
+#[test]
+fn output_that_lies_apart() -> Result<()> {
+    let config = Conv2dConfig { padding: Padding::same(1), ..PLAIN };
+    let [x, weight, bias] =
+        <[Tensor; 3]>::try_from(tensors(&inputs([2, 3, 5, 4], [6, 3, 3, 3]))?).unwrap();
+    let conv = Conv2d::new(weight, bias, config)?;
+    let moved = conv.clone().output_apart(3);
+    let y = conv.forward_fused(&x, Epilogue::Relu)?;
+    let want = flat(&groups_apart(&y, 3)?)?;
+    assert_eq!(flat(&moved.forward_fused(&x, Epilogue::Relu)?)?, want);
+    let close = Array::of(&groups_apart(&y, 3)?)?;
+    assert_close("y", &moved.forward_keeping(&x, Epilogue::Relu)?.0, &close, TOLERANCE)?;
+    let dy = Array::random(y.dims(), 5).tensor(&Device::Cpu)?;
+    let want = all(conv.backward(&x, &dy, InputGrad::Plain)?);
+    let got = all(moved.backward(&x, &groups_apart(&dy, 3)?, InputGrad::Plain)?);
+    for (got, want) in got.iter().zip(&want) {
+        assert_eq!(flat(got)?, flat(want)?);
+    }
+    let two = conv.output_apart(4);
+    assert!(refusal(two.forward_keeping(&x, Epilogue::None)).contains("into 4 towers"));
+    Ok(())
+}
+
 #[test]
 fn refuses_groups_apart_that_do_not_divide() -> Result<()> {
     let config = Conv2dConfig { groups: 2, ..PLAIN };

@@ -4,7 +4,7 @@
 mod common;
 
 use alexnet_kernels::reference::{self, Array};
-use alexnet_kernels::{Epilogue, InputGrad, Lrn, LrnPool, MaxPool2d, Pooled};
+use alexnet_kernels::{Epilogue, InputGrad, Lrn, LrnPool, MaxPool2d, Pooled, Rest, Towers};
 use candle_core::{DType, Device, Result, Tensor};
 use common::{TOLERANCE, assert_close, assert_same_on_all_thread_counts, cases, check, refusal};
 use proptest::prelude::*;
@@ -93,4 +93,58 @@ fn refuses_what_has_no_meaning() -> Result<()> {
     assert!(refusal(backward(STRONG, &x.narrow(1, 0, 4)?, &argmax, &y)).contains("[1, 8, 5, 5]"));
     assert!(STRONG.backward(&x, &argmax, &y, InputGrad::Skip)?.is_none());
     Ok(())
+}
+
+/// After the rest of a convolution: what adding its bias and applying its ReLU first give.
+fn matches_after(device: &Device, towers: Towers, shape: [usize; 4]) -> Result<()> {
+    let [x, bias] = [(&shape[..], 1), (&shape[1..2], 2)].map(|(s, seed)| Array::random(s, seed));
+    let (x, bias) = (x.tensor(device)?, bias.tensor(device)?);
+    let (lrn, pool) = (STRONG.lrn.towers(towers.count), STRONG.pool);
+    let op = LrnPool { lrn, pool };
+    let apart = LrnPool { lrn, pool: pool.towers(towers) };
+    let lie = |x: &Tensor, apart| match apart {
+        true => Tensor::cat(&x.chunk(towers.count, 1)?, 0),
+        false => Ok(x.clone()),
+    };
+    for relu in [false, true] {
+        let shifted = x.broadcast_add(&bias.reshape((1, (), 1, 1))?)?;
+        let shifted = if relu { shifted.relu()? } else { shifted };
+        let input = if relu { InputGrad::ThroughRelu } else { InputGrad::Plain };
+        let want = op.forward_with_argmax(&shifted, Epilogue::Relu)?;
+        let dy = Array::random(want.output.dims(), 3).tensor(device)?;
+        let want_dx = op.backward(&shifted, &want.argmax, &dy, input)?.expect("it was asked for");
+        let want_db = want_dx.sum((0, 2, 3))?;
+
+        let rest = Rest { bias: bias.clone(), relu };
+        let x = lie(&x, towers.input_apart)?;
+        let got = apart.forward_after(&x, &rest, Epilogue::Relu)?;
+        let dy = lie(&dy, towers.output_apart)?;
+        let [dx, db] = apart.backward_after(&x, &rest, &got.argmax, &dy, input)?;
+        let of = |x: &Tensor, apart| Array::of(&lie(x, apart)?);
+        assert_close("y", &got.output, &of(&want.output, towers.output_apart)?, TOLERANCE)?;
+        assert_close("dx", &dx, &of(&want_dx, towers.input_apart)?, TOLERANCE)?;
+        assert_close("db", &db, &Array::of(&want_db)?, TOLERANCE)?;
+    }
+    Ok(())
+}
+
+/// With kernels of their own on GPUs and without, towers together and apart.
+fn after_a_convolution(device: &Device) -> Result<()> {
+    for (input_apart, output_apart) in [(false, false), (false, true), (true, false)] {
+        let towers = Towers { count: 2, input_apart, output_apart };
+        matches_after(device, towers, [2, 48, 11, 9])?;
+        matches_after(device, towers, [2, 6, 7, 5])?;
+    }
+    Ok(())
+}
+
+#[test]
+fn after_a_convolution_on_cpu() -> Result<()> {
+    after_a_convolution(&Device::Cpu)
+}
+
+#[cfg(feature = "cuda")]
+#[test]
+fn after_a_convolution_on_cuda() -> Result<()> {
+    after_a_convolution(&common::gpu()?)
 }

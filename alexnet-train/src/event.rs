@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::choices::ConvolutionChoice;
 use crate::error::Error;
 use crate::evaluate::Evaluation;
 
@@ -51,6 +52,8 @@ pub enum Event {
         /// How they are copied between devices.
         route: String,
     },
+    /// A GPU chose how it runs one pass of a convolution.
+    Convolution(ConvolutionChoice),
     /// An update was made.
     Step {
         /// The epoch, from 0.

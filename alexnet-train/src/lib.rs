@@ -3,6 +3,7 @@
 
 // What a run is asked to do, its files and its events
 mod checkpoint;
+mod choices;
 mod error;
 mod event;
 mod job;
@@ -37,8 +38,9 @@ pub use alexnet_kernels::{
 pub use bench::bench;
 pub use bench::layers::LayerTimes;
 pub use bench::phases::BenchPhase;
-pub use bench::report::{BenchDetails, BenchOptions, BenchReport, ConvolutionChoice, MeasuredWay};
+pub use bench::report::{BenchDetails, BenchOptions, BenchReport};
 pub use checkpoint::{Checkpoint, Progress};
+pub use choices::{ConvolutionChoice, MeasuredWay};
 pub use classify::classify;
 pub use error::Error;
 pub use evaluate::{Evaluation, check_classes, evaluate, probabilities, ranking};

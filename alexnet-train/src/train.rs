@@ -8,6 +8,7 @@ use alexnet_model::{Mode, Network};
 use candle_core::{DType, Device, Tensor};
 
 use crate::checkpoint::{CheckpointWriter, Progress};
+use crate::choices;
 use crate::device_batches::DeviceBatches;
 use crate::devices::{candle_devices, names};
 use crate::error::Error;
@@ -103,6 +104,7 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluati
         let mut batches = DeviceBatches::new(loaded, &inputs)?;
         let mut pending = PendingLosses::new(compute.is_async());
         let mut saved = Instant::now();
+        let mut choices = 0; // of the device's, so many are in the log
         while at.epoch < recipe.epochs {
             let epoch_began = Instant::now();
             let rates = step_rates(recipe, &at.plateau, at.epoch, &network);
@@ -131,6 +133,10 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluati
                 at.step += 1;
                 let save_now = at.step < steps && saved.elapsed() >= job.checkpoint_every;
                 if pending.add(step, losses, waited) || save_now || at.step == steps {
+                    for choice in choices::since(compute, choices) {
+                        choices += 1;
+                        events.emit(Event::Convolution(choice))?;
+                    }
                     pending.drain(&mut at, rate, &mut |event| events.emit(event))?;
                 }
                 if save_now {

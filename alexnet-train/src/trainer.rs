@@ -51,7 +51,7 @@ impl Trainer {
 }
 
 /// How many images of a random batch differ. More take seconds to draw and measure the same.
-const DIFFERENT: usize = 32;
+pub(crate) const DIFFERENT: usize = 32;
 
 /// Images `(B, C, H, W)` on each device and labels `(B)` on the first. The pixels are as they are
 /// after the mean was subtracted: normal, of standard deviation 60. In a batch of more than

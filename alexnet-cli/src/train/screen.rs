@@ -104,6 +104,7 @@ impl Screen {
                     "validation error stalled: all rates are now {factor:.0e} of the recipe's"
                 ));
             }
+            Event::Convolution(_) => {} // the log has them
             Event::Evaluated { .. } => self.bar.tick(),
             Event::End { .. } => self.bar.finish_and_clear(),
         }

@@ -1,5 +1,5 @@
 //! `bench/gpu.sh` and `bench/gpu_more.sh` on emulated GPUs, with small sizes and a pretended peer:
-//! every step is run and named whatever fails before it, and all fit into the time that is promised.
+//! every step is run and named whatever fails before it, and all fit into the time promised.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

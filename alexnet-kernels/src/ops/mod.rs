@@ -11,6 +11,7 @@ pub(crate) mod input;
 pub(crate) mod linear;
 pub(crate) mod lrn_pool;
 pub(crate) mod max_pool;
+pub(crate) mod regroup;
 pub(crate) mod response_norm;
 pub(crate) mod sgd;
 pub(crate) mod space_to_depth;

@@ -1,12 +1,13 @@
-//! What lies around cuDNN's convolutions: blocks of pixels, weights over blocks, weights in groups.
+//! What lies around cuDNN's convolutions: blocks of pixels, weights over blocks, weights in groups,
+//! maps of towers.
 
-use alexnet_kernels::launch::{self, KernelBlocks, MapSize};
-use alexnet_kernels::{SpaceToDepth, reference};
+use alexnet_kernels::launch::{self, KernelBlocks, MapSize, Storage};
+use alexnet_kernels::{SpaceToDepth, Towers, reference};
 use candle_core::Result;
 
 use crate::kernels::run;
 use crate::memory::Memory;
-use crate::{array, assert_close, exact, for_each_way};
+use crate::{array, assert_close, exact, for_each_way, lie, tolerance};
 
 #[test]
 fn space_to_depth() -> Result<()> {
@@ -87,6 +88,35 @@ fn weights_in_groups_and_back() -> Result<()> {
         let group = |row: usize| (row * groups + row / taps / of_group) * channels;
         let want = (0..outputs * taps).flat_map(|row| &dense[group(row)..group(row) + channels]);
         assert_close("of groups", &back, &want.copied().collect::<Vec<_>>(), 0.0);
+        Ok(())
+    })
+}
+
+#[test]
+fn towers_apart_and_together() -> Result<()> {
+    for_each_way(16, |storage, shifted, random| {
+        let (count, row) = (random.size(1, 3), random.pick(&[1, 3, 4, 8, 24]));
+        let (pixels, channels) = (random.size(1, 9), count * row);
+        let towers = Towers { count, input_apart: false, output_apart: true };
+        let (z, bias) = (random.floats(pixels * channels), random.floats(channels));
+        let z = Memory::of(&z, storage, shifted);
+        let bias = Memory::of(&bias, Storage::F32, shifted);
+        for relu in [false, true] {
+            let finished = |(i, z): (usize, f32)| {
+                (z + bias.floats()[i % channels]).max(if relu { 0.0 } else { f32::MIN })
+            };
+            let want: Vec<f32> = z.floats().into_iter().enumerate().map(finished).collect();
+            let mut y = Memory::uninit(storage, want.len(), shifted);
+            let spans = [z.span(), bias.span(), y.span()];
+            run(&[launch::towers_apart(storage, count, spans, relu)?], &mut [&mut y]);
+            assert_close("apart", &y, &lie(towers, true, channels, &want), tolerance(storage));
+
+            let mut back = Memory::uninit(storage, want.len(), shifted);
+            let spans = [y.span(), back.span()];
+            run(&[launch::towers_together(storage, (count, row), spans)?], &mut [&mut back]);
+            let moved = lie(towers, true, channels, &back.floats());
+            assert_close("together", &y, &moved, 0.0);
+        }
         Ok(())
     })
 }

@@ -83,6 +83,7 @@ impl NetworkSpec {
                 weight,
                 all_gather: fused.last().is_some_and(|previous| previous.output != input),
                 towers: Towers::TOGETHER,
+                left_rest: None,
                 input_grad: FusedLayer::input_grad(fused.last()),
             });
         }

@@ -12,7 +12,7 @@
 
 use alexnet_kernels::{
     Activation, Conv2d, Dropout, DropoutKey, DropoutMode, DropoutScale, DropoutSlice, Epilogue,
-    InputGrad, Linear, Lrn, LrnPool, MapNorm, MaxPool2d, SpaceToDepth, Towers,
+    InputGrad, Linear, Lrn, LrnPool, MapNorm, MaxPool2d, Rest, SpaceToDepth, Towers,
 };
 use candle_core::{Module, Result, Tensor, bail};
 
@@ -69,8 +69,11 @@ pub struct FusedLayer {
     pub first_parameter: Option<usize>,
     /// Whether its input is gathered from all towers.
     pub all_gather: bool,
-    /// How the maps of towers lie in its input and its output (`apart.rs`).
+    /// How the maps of towers lie in its input and its output (`on_gpu.rs`).
     pub(super) towers: Towers,
+    /// The bias that is added between this convolution and the next layer, or the previous one and
+    /// this (`on_gpu.rs`).
+    pub(super) left_rest: Option<LeftRest>,
     /// Which gradient with respect to its input it computes.
     pub(super) input_grad: InputGrad,
 }
@@ -90,13 +93,22 @@ impl Saves {
     }
 }
 
+/// What a convolution leaves to the layer after it: its bias and its ReLU. Both layers have this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LeftRest {
+    /// Where the bias is among the tower's parameters.
+    pub(super) bias: usize,
+    pub(super) relu: bool,
+}
+
 /// What the backward pass of one layer computes.
 #[derive(Debug)]
 pub struct LayerGradients {
     /// With respect to the input; `None` for the first layer, whose input is the images.
     pub input: Option<Tensor>,
-    /// With respect to weight and bias, laid out in memory as they are.
-    pub parameters: Option<[Tensor; 2]>,
+    /// With respect to parameters, laid out in memory as they are, each with its place among the
+    /// tower's.
+    pub parameters: Vec<(usize, Tensor)>,
 }
 
 impl FusedLayer {
@@ -224,12 +236,20 @@ impl FusedLayer {
         let epilogue = self.epilogue();
         match (self.lrn(), self.max_pool()) {
             (Some(lrn), Some(pool)) => {
-                let pooled = LrnPool { lrn, pool }.forward_with_argmax(x, epilogue)?;
+                let op = LrnPool { lrn, pool };
+                let pooled = match self.rest(parameters)? {
+                    Some(rest) => op.forward_after(x, &rest, epilogue)?,
+                    None => op.forward_with_argmax(x, epilogue)?,
+                };
                 Ok((pooled.output, vec![x.clone(), pooled.argmax])) // pooled are (B, C, H', W')
             }
             (None, Some(pool)) => {
                 let pooled = pool.forward_with_argmax(x, epilogue, self.input_grad)?;
                 Ok((pooled.output, vec![pooled.argmax])) // both (B, C, H', W')
+            }
+            (None, None) if self.left_rest.is_some() => {
+                let (y, kept) = self.conv2d(parameters)?.forward_without_rest(x)?;
+                Ok((y, vec![kept])) // as below
             }
             (_, None) if self.keeps_input() => {
                 let (y, kept) = self.conv2d(parameters)?.forward_keeping(x, epilogue)?;
@@ -265,13 +285,21 @@ impl FusedLayer {
         };
         let dx = match (self.lrn(), self.max_pool(), self.input) {
             (Some(lrn), Some(pool), _) => {
-                LrnPool { lrn, pool }.backward(saved, argmax, dy, self.input_grad)?
+                let op = LrnPool { lrn, pool };
+                if let (Some(rest), Some(left)) = (self.rest(parameters)?, self.left_rest) {
+                    let [dx, db] = op.backward_after(saved, &rest, argmax, dy, self.input_grad)?;
+                    return Ok(LayerGradients {
+                        input: Some(dx),
+                        parameters: vec![(left.bias, db)],
+                    });
+                }
+                op.backward(saved, argmax, dy, self.input_grad)?
             }
             (Some(lrn), None, _) => lrn.backward(saved, dy, self.input_grad)?,
             (None, Some(pool), Shape::Map(_, h, w)) => Some(pool.backward(argmax, dy, (h, w))?),
             _ => return self.backward_of_others(parameters, saved, dy, mode),
         };
-        Ok(LayerGradients { input: dx, parameters: None })
+        Ok(LayerGradients { input: dx, parameters: Vec::new() })
     }
 
     /// [`backward`](Self::backward) of a layer that neither normalizes channels nor pools.
@@ -284,14 +312,23 @@ impl FusedLayer {
     ) -> Result<LayerGradients> {
         let dx = match self.kind {
             LayerKind::Conv { .. } => {
-                let g = self.conv2d(parameters)?.backward(saved, dy, self.input_grad)?;
-                return Ok(LayerGradients { input: g.input, parameters: Some([g.weight, g.bias]) });
+                let conv = self.conv2d(parameters)?;
+                if self.left_rest.is_some() {
+                    let (input, weight) = conv.backward_without_rest(saved, dy, self.input_grad)?;
+                    let parameters = self.first_parameter.map(|first| (first, weight));
+                    return Ok(LayerGradients {
+                        input,
+                        parameters: parameters.into_iter().collect(),
+                    });
+                }
+                let g = conv.backward(saved, dy, self.input_grad)?;
+                return Ok(self.with_weights(g.input, [g.weight, g.bias]));
             }
             LayerKind::Linear { .. } => {
                 let (linear, x) = (self.linear(parameters)?, saved);
                 let g = linear.backward(&flatten(x)?, dy, self.input_grad)?;
                 let input = g.input.map(|dx| unflatten(&dx, x)).transpose()?;
-                return Ok(LayerGradients { input, parameters: Some([g.weight, g.bias]) });
+                return Ok(self.with_weights(input, [g.weight, g.bias]));
             }
             LayerKind::MapNorm { n, alpha, beta, k } => {
                 MapNorm { n, alpha, beta, k }.backward(saved, dy, self.input_grad)?
@@ -302,7 +339,7 @@ impl FusedLayer {
             }
             _ => Some(self.activation()?.backward(saved, dy)?),
         };
-        Ok(LayerGradients { input: dx, parameters: None })
+        Ok(LayerGradients { input: dx, parameters: Vec::new() })
     }
 
     /// The blocks of pixels in which a GPU convolves images of a height and a width, if this layer is
@@ -318,9 +355,27 @@ impl FusedLayer {
         }
     }
 
-    /// Whether it keeps its input in another form than it has got it.
+    fn with_weights(&self, input: Option<Tensor>, gradients: [Tensor; 2]) -> LayerGradients {
+        let first = self.first_parameter.unwrap_or_default();
+        let parameters = gradients.into_iter().enumerate();
+        let parameters = parameters.map(|(offset, gradient)| (first + offset, gradient)).collect();
+        LayerGradients { input, parameters }
+    }
+
+    /// The rest of the convolution before it, if that has left one.
+    fn rest(&self, parameters: &[Parameter]) -> Result<Option<Rest>> {
+        let Some(LeftRest { bias, relu }) = self.left_rest else { return Ok(None) };
+        match parameters.get(bias) {
+            Some(bias) => Ok(Some(Rest { bias: bias.tensor.clone(), relu })),
+            None => bail!("layer `{}`: there is no parameter {bias}", self.name),
+        }
+    }
+
+    /// Whether it is a convolution that may keep its input in another form, or moves its output.
     fn keeps_input(&self) -> bool {
-        matches!(self.kind, LayerKind::Conv { .. }) && self.input_grad == InputGrad::Skip
+        let is_moved = self.towers.output_apart && !self.towers.input_apart;
+        let skips = self.input_grad == InputGrad::Skip;
+        matches!(self.kind, LayerKind::Conv { .. }) && (skips || is_moved)
     }
 
     fn epilogue(&self) -> Epilogue {
@@ -340,7 +395,11 @@ impl FusedLayer {
         };
         let [weight, bias] = self.weights(parameters)?;
         let conv = Conv2d::new(weight.clone(), bias.clone(), conv2d_config(stride, pad, groups))?;
-        Ok(if self.towers.input_apart { conv.apart() } else { conv })
+        Ok(match self.towers {
+            Towers { input_apart: true, .. } => conv.apart(),
+            Towers { output_apart: true, count, .. } => conv.output_apart(count),
+            _ => conv,
+        })
     }
 
     fn linear(&self, parameters: &[Parameter]) -> Result<Linear> {

@@ -1,10 +1,10 @@
 //! A network with its parameters, on one device or split by its towers over several.
 
-mod apart;
 mod collective;
 mod fuse;
 pub(crate) mod fused_layer;
 mod init;
+mod on_gpu;
 pub(crate) mod parameter;
 pub(crate) mod pass;
 pub(crate) mod tape;

@@ -110,11 +110,8 @@ impl Network {
                 let layer = &tower.layers[number];
                 let saved = tape.pop().unwrap_or_default();
                 let gradients = layer.backward(&tower.parameters, &saved, &dy, mode)?;
-                if let (Some(first), Some([weight, bias])) =
-                    (layer.first_parameter, gradients.parameters)
-                {
-                    update(place * each + first, &weight)?;
-                    update(place * each + first + 1, &bias)?;
+                for (index, gradient) in &gradients.parameters {
+                    update(place * each + index, gradient)?;
                 }
                 dxs.extend(gradients.input);
             }

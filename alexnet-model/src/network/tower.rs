@@ -2,8 +2,8 @@
 
 use candle_core::{Device, Result, Tensor};
 
-use super::apart::lay_apart;
 use super::fused_layer::FusedLayer;
+use super::on_gpu::arrange;
 use super::parameter::{Parameter, Role, names};
 
 /// What is on one device: the whole of a network, or its share of every layer.
@@ -39,7 +39,7 @@ impl Tower {
         }
         let mut tower = Self { layers, parameters };
         if !tower.device().is_cpu() {
-            lay_apart(&mut tower.layers);
+            arrange(&mut tower.layers);
         }
         Ok(tower)
     }

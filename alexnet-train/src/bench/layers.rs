@@ -1,13 +1,13 @@
 //! The forward and backward pass of each layer by itself, and their rates.
 
-use alexnet_kernels::{InputGrad, Lrn, channels_last, cross_entropy_with_grad};
+use alexnet_kernels::{InputGrad, Lrn, cross_entropy_with_grad, normals};
 use alexnet_model::{FusedLayer, LayerKind, Mode, Shape};
-use candle_core::{Module, Tensor};
+use candle_core::{Device, Module, Tensor};
 use serde::Serialize;
 
 use super::timing::fastest;
 use crate::error::Error;
-use crate::trainer::Trainer;
+use crate::trainer::{DIFFERENT, Trainer, repeated};
 
 /// How often every pass is timed; the fastest counts.
 const TRIES: usize = 3;
@@ -82,10 +82,10 @@ pub(super) fn measure(trainer: &Trainer, mode: Mode) -> Result<Vec<LayerTimes>, 
         let (seconds, gradients) = fastest(compute, TRIES, run)?;
         times.backward_ms = 1e3 * seconds;
         times.backward_rate = batch * work(layer, bytes)[1] / 1e9 / seconds;
-        if let (Some(parameters), Some(first)) = (&gradients.parameters, layer.first_parameter) {
+        if !gradients.parameters.is_empty() {
             let update = || {
-                for (offset, gradient) in parameters.iter().enumerate() {
-                    optimizer.update(first + offset, gradient, rates)?;
+                for (index, gradient) in &gradients.parameters {
+                    optimizer.update(*index, gradient, rates)?;
                 }
                 Ok(())
             };
@@ -120,7 +120,11 @@ pub(super) fn lrn_rate(trainer: &Trainer) -> Result<Option<f64>, Error> {
     });
     let Some((lrn, [c, h, w])) = first else { return Ok(None) };
     let (batch, dtype) = (trainer.images[0].dim(0)?, compute.activations());
-    let x = channels_last(&Tensor::ones((batch, c, h, w), dtype, compute.device())?)?;
+    let different = batch.min(DIFFERENT);
+    let values = normals(1, 0, 1.0, different * h * w * c);
+    let rows = Tensor::from_vec(values, (different, h, w, c), &Device::Cpu)?;
+    let rows = rows.to_dtype(dtype)?.to_device(compute.device())?;
+    let x = repeated(&rows, batch)?.permute((0, 3, 1, 2))?; // (B, C, H, W)
     let (forward, y) = fastest(compute, TRIES, || Ok(lrn.forward(&x)?))?;
     let backward = || Ok(lrn.backward(&x, &y, InputGrad::Plain)?);
     let (backward, _) = fastest(compute, TRIES, backward)?;

@@ -15,6 +15,7 @@ use candle_core::Device;
 
 use self::phases::Phases;
 use self::report::{BenchDetails, BenchOptions, BenchReport};
+use crate::choices;
 use crate::devices::names;
 use crate::error::Error;
 use crate::memory;
@@ -57,7 +58,7 @@ fn measure(options: &BenchOptions) -> Result<BenchReport, Error> {
     let median = timing::median(&step_seconds);
     let peak_memory_bytes =
         if compute.is_async() { compute.peak_memory() } else { machine::peak_memory() };
-    let choices = compute.choices().into_iter().map(Into::into).collect();
+    let choices = choices::since(compute, 0);
     let fed_images_per_second = match loader_threads {
         0 => None,
         _ => {

@@ -1,11 +1,12 @@
 //! What to measure, and what was measured.
 
-use alexnet_kernels::{Choice, ComputeDevice, Way};
+use alexnet_kernels::ComputeDevice;
 use alexnet_model::NetworkSpec;
 use serde::Serialize;
 
 use super::layers::LayerTimes;
 use super::phases::BenchPhase;
+use crate::choices::ConvolutionChoice;
 
 /// What to measure.
 #[derive(Debug, Clone)]
@@ -71,34 +72,6 @@ pub struct BenchReport {
     /// The other measurements, unless only the step was measured.
     #[serde(flatten)]
     pub details: Option<BenchDetails>,
-}
-
-/// How a GPU runs one pass of a convolution.
-#[derive(Debug, Clone, Serialize)]
-pub struct ConvolutionChoice {
-    /// The pass, the convolution and the storage.
-    pub operation: String,
-    /// The way that was chosen.
-    pub chosen: MeasuredWay,
-    /// The fastest of each other way.
-    pub others: Vec<MeasuredWay>,
-}
-
-/// A way of several.
-#[derive(Debug, Clone, Serialize)]
-pub struct MeasuredWay {
-    /// Its name.
-    pub name: String,
-    /// The time of a run; `None` where the way is refused.
-    pub milliseconds: Option<f32>,
-}
-
-impl From<Choice> for ConvolutionChoice {
-    fn from(choice: Choice) -> Self {
-        let way = |Way { name, milliseconds }| MeasuredWay { name, milliseconds };
-        let Choice { operation, chosen, others } = choice;
-        Self { operation, chosen: way(chosen), others: others.into_iter().map(way).collect() }
-    }
 }
 
 /// Everything but the step as a whole.

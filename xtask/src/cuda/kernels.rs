@@ -19,7 +19,7 @@ use super::cubin;
 const GPUS: [&str; 3] = ["sm_80", "sm_90", "sm_100"];
 
 /// With more registers a thread, fewer than a third of a multiprocessor's 2048 threads fit.
-const MOST_REGISTERS: u64 = 96;
+const MOST_REGISTERS: u64 = 128;
 /// What every GPU gives a block without being asked, in bytes.
 const MOST_SHARED: u64 = 48 << 10;
 /// Beyond this the instructions of a kernel no longer fit into a GPU's cache for them (32 KiB of
@@ -177,10 +177,8 @@ fn table(kernels: &BTreeMap<(String, &str), Kernel>) -> String {
     );
     for ((name, gpu), k) in kernels {
         let Kernel { registers, spills, shared, instructions, load } = k;
-        let _ = writeln!(
-            text,
-            "{name:<44} {gpu:<7} {registers:>9} {spills:>6} {shared:>7} {instructions:>12} {load:>10}"
-        );
+        let _ = write!(text, "{name:<44} {gpu:<7} {registers:>9} {spills:>6} {shared:>7} ");
+        let _ = writeln!(text, "{instructions:>12} {load:>10}");
     }
     text
 }
@@ -224,7 +222,8 @@ mod tests {
     #[test]
     fn loads() {
         let ptx = ".visible .entry a_v8(\n\t.param .u64 x\n)\n{\n\tld.param.u64 %rd1, [x];\n\
-                   \tld.global.nc.v4.u32 {%r1,%r2,%r3,%r4}, [%rd8];\n\tld.global.u16 %rs1, [%rd9];\n}\n\
+                   \tld.global.nc.v4.u32 {%r1,%r2,%r3,%r4}, [%rd8];\n\
+                   \tld.global.u16 %rs1, [%rd9];\n}\n\
                    .visible .entry b(\n)\n{\n\tret;\n}\n";
         let expected = BTreeMap::from([("a_v8".to_owned(), 16), ("b".to_owned(), 0)]);
         assert_eq!(widest_loads(ptx), expected);

@@ -21,19 +21,20 @@ use crate::ops::fusion::Epilogue;
 use crate::ops::space_to_depth::cuda::space_to_depth;
 
 /// The input, `w` (O, kH, kW, C/groups), both f32 or both bf16, and `bias` (O) f32 to `y` (B, H',
-/// W', O) with its epilogue; with `keep` also the blocks, if they were made here.
+/// W', O) with its epilogue, or without the rest; with `keep` also the blocks, if they were made here.
 pub(super) fn forward(
     input: &Input,
     [x, w, bias]: op::CudaInputs<'_, 3>,
-    epilogue: Epilogue,
+    rest: Option<Epilogue>,
     keep: bool,
 ) -> Result<op::CudaOutputs> {
     let gpu = Gpu::of(x.storage);
     let (x, w, bias) = (gpu.read(&x)?, gpu.read(&w)?, gpu.read_as(DType::F32, &bias)?);
     let storage = same("the weights", x.storage, w.storage)?;
-    let after = match epilogue {
-        Epilogue::None => After::Bias,
-        Epilogue::Relu => After::BiasRelu,
+    let (after, extra) = match rest {
+        None => (After::Nothing, None),
+        Some(Epilogue::None) => (After::Bias, Some(bias)),
+        Some(Epilogue::Relu) => (After::BiasRelu, Some(bias)),
     };
     let Taken { geometry, blocks, x, memory } = Taken::new(&gpu, input, &x)?;
     let in_blocks = match &blocks {
@@ -47,7 +48,7 @@ pub(super) fn forward(
     let w = in_blocks.as_ref().map_or(w.span, |weights| weights.span);
     let y = gpu.produce(storage, input.output_shape(), |y| {
         let job = Job { geometry, storage, pass: Pass::Forward, after };
-        convolve_parts(&gpu, &job, &Operands { x, w, y, extra: Some(bias) }, input.parts())
+        convolve_parts(&gpu, &job, &Operands { x, w, y, extra }, input.parts())
     })?;
     Ok(match memory {
         Some(memory) if keep && blocks.is_some() => y.and(memory.output()),
@@ -93,6 +94,7 @@ pub(super) fn input_grad(
 pub(super) fn weight_grad(
     input: &Input,
     [x, dy]: op::CudaInputs<'_, 2>,
+    with_bias: bool,
 ) -> Result<op::CudaOutputs> {
     let gpu = Gpu::of(x.storage);
     let (x, dy) = (gpu.read(&x)?, gpu.read(&dy)?);
@@ -109,7 +111,10 @@ pub(super) fn weight_grad(
             gpu.run(&launch::weights_from_depth(storage, of_kernel(blocks), [all.span, dw])?)
         }
     })?;
-    Ok(dw.and(column_sums(&gpu, &dy, geometry.out_channels, parts)?))
+    match with_bias {
+        true => Ok(dw.and(column_sums(&gpu, &dy, geometry.out_channels, parts)?)),
+        false => Ok(dw),
+    }
 }
 
 /// Runs a job over each of equal parts of all operands.

@@ -52,11 +52,12 @@ use self::input_grad::InputGradient;
 use self::over_blocks::OverBlocks;
 use self::weight_grad::WeightGrad;
 use crate::check::{check_shape, dims};
-use crate::layout::{nchw, nhwc};
+use crate::layout::{channels_last, nchw, nhwc};
 use crate::op::{self, Apply, Op, produce};
 use crate::ops::activation::through;
 use crate::ops::bias::bias_or_zeros;
 use crate::ops::fusion::{Epilogue, InputGrad, LayerGrads};
+use crate::ops::regroup::{apart, together};
 use crate::ops::space_to_depth::SpaceToDepth;
 
 /// A convolution with its weights `(O, C/groups, kH, kW)` and its bias `(O)`.
@@ -79,6 +80,7 @@ pub struct Conv2d {
     bias: Tensor,   // (O)
     config: Conv2dConfig,
     apart: bool,
+    output_towers: usize,
 }
 
 impl Conv2d {
@@ -90,7 +92,7 @@ impl Conv2d {
     pub fn new(weight: Tensor, bias: Tensor, config: Conv2dConfig) -> Result<Self> {
         let [outputs, ..] = dims::<4>("conv2d", "the weight", &weight)?;
         check_shape("conv2d", "the bias", &bias, &[outputs])?;
-        Ok(Self { weight, bias, config, apart: false })
+        Ok(Self { weight, bias, config, apart: false, output_towers: 1 })
     }
 
     /// The same, which takes and gives the maps of each of its G groups by themselves, one after
@@ -100,14 +102,25 @@ impl Conv2d {
         Self { apart: true, ..self }
     }
 
+    /// The same, which gives the maps of so many towers by themselves, one after another: `y` is
+    /// `(T·B, O/T, H', W')`, for convolutions that are [`apart`](Self::apart).
+    #[must_use]
+    pub fn output_apart(self, towers: usize) -> Self {
+        Self { output_towers: towers, ..self }
+    }
+
     /// `x` `(B, C, H, W)` to `y` `(B, O, H', W')` with its epilogue; candle can differentiate it.
     ///
     /// # Errors
     ///
     /// See the head of this file: shapes, dtypes and constants that have no meaning.
     pub fn forward_fused(&self, x: &Tensor, epilogue: Epilogue) -> Result<Tensor> {
-        let op = Forward { input: self.input(x)?, epilogue, keep: false };
-        nchw(&op.apply([&nhwc(x)?, &nhwc(&self.weight)?, &self.bias.contiguous()?])?)
+        let op = Forward { input: self.input(x)?, rest: Some(epilogue), keep: false };
+        let y = nchw(&op.apply([&nhwc(x)?, &nhwc(&self.weight)?, &self.bias.contiguous()?])?)?;
+        match self.output_towers {
+            1 => Ok(y),
+            towers => channels_last(&Tensor::cat(&y.chunk(towers, 1)?, 0)?),
+        }
     }
 
     /// The same, which candle cannot differentiate, and the input for [`backward`](Self::backward):
@@ -118,11 +131,66 @@ impl Conv2d {
     ///
     /// Those of [`forward_fused`](Self::forward_fused).
     pub fn forward_keeping(&self, x: &Tensor, epilogue: Epilogue) -> Result<(Tensor, Tensor)> {
-        let op = Forward { input: self.input(x)?, epilogue, keep: true };
+        self.forward_and_keep(x, Some(epilogue))
+    }
+
+    /// The same without bias and ReLU, which are left to the next operation ([`Rest`](crate::Rest)).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`forward_fused`](Self::forward_fused).
+    pub fn forward_without_rest(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        self.forward_and_keep(x, None)
+    }
+
+    fn forward_and_keep(&self, x: &Tensor, rest: Option<Epilogue>) -> Result<(Tensor, Tensor)> {
+        let at_once = if self.output_towers == 1 { rest } else { None };
+        let op = Forward { input: self.input(x)?, rest: at_once, keep: true };
         let inputs = [&nhwc(x)?, &nhwc(&self.weight)?, &self.bias.contiguous()?];
         let (y, blocks) = op.run(inputs)?;
-        let kept = blocks.as_ref().map_or(Ok(x.clone()), nchw)?;
-        Ok((nchw(&y)?, kept))
+        let (y, kept) = (nchw(&y)?, blocks.as_ref().map_or(Ok(x.clone()), nchw)?);
+        match (self.output_towers, rest) {
+            (1, _) => Ok((y, kept)),
+            (towers, Some(epilogue)) => Ok((apart(&y, &self.bias, epilogue, towers)?, kept)),
+            (towers, None) => bail!("conv2d: the maps of {towers} towers have their bias"),
+        }
+    }
+
+    /// The gradients with respect to the input and to the weights, where the next operation gives
+    /// that of the bias; else as [`backward`](Self::backward).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`backward`](Self::backward).
+    pub fn backward_without_rest(
+        &self,
+        x: &Tensor,
+        dy: &Tensor,
+        input: InputGrad,
+    ) -> Result<(Option<Tensor>, Tensor)> {
+        let (dx, dw, _) = self.gradients(x, dy, input, false)?;
+        Ok((dx, dw))
+    }
+
+    /// The gradients with respect to input, weights and, if asked for, bias.
+    fn gradients(
+        &self,
+        x: &Tensor,
+        dy: &Tensor,
+        input: InputGrad,
+        with_bias: bool,
+    ) -> Result<(Option<Tensor>, Tensor, Option<Tensor>)> {
+        let convolved = self.input(x)?;
+        let (b, h, w, o) = convolved.output_shape().dims4()?;
+        let moved = match self.output_towers {
+            1 => None,
+            towers => Some(together(dy, towers)?),
+        };
+        let dy = moved.as_ref().unwrap_or(dy);
+        check_shape("conv2d", "the gradient", dy, &[b, o, h, w])?;
+        let (x, w, dy) = (nhwc(x)?, nhwc(&self.weight)?, nhwc(dy)?);
+        let (dx, dw, db) = backward(convolved, [&x, &w, &dy], input, with_bias)?;
+        Ok((dx.as_ref().map(nchw).transpose()?, nchw(&dw)?, db))
     }
 
     /// The gradients, given `x` `(B, C, H, W)` and `dy` `(B, O, H', W')`, the gradient with respect
@@ -133,16 +201,10 @@ impl Conv2d {
     ///
     /// Those of [`forward_fused`](Self::forward_fused), and `dy` of another shape than `y`.
     pub fn backward(&self, x: &Tensor, dy: &Tensor, input: InputGrad) -> Result<LayerGrads> {
-        let convolved = self.input(x)?;
-        let (b, h, w, o) = convolved.output_shape().dims4()?;
-        check_shape("conv2d", "the gradient", dy, &[b, o, h, w])?;
-        let (x, w, dy) = (nhwc(x)?, nhwc(&self.weight)?, nhwc(dy)?);
-        let grads = backward(convolved, &x, &w, &dy, input)?;
-        Ok(LayerGrads {
-            input: grads.input.as_ref().map(nchw).transpose()?,
-            weight: nchw(&grads.weight)?,
-            bias: grads.bias,
-        })
+        match self.gradients(x, dy, input, true)? {
+            (input, weight, Some(bias)) => Ok(LayerGrads { input, weight, bias }),
+            _ => bail!("conv2d: the gradient of the bias is missing"),
+        }
     }
 
     /// The blocks of pixels that a GPU makes of images of a height and a width before it convolves
@@ -198,16 +260,15 @@ pub fn conv2d(
     Conv2d::new(weight.clone(), bias_or_zeros(bias, weight)?, *config)?.forward(x)
 }
 
-/// The gradients, given `x` as it lies, `w` (O, kH, kW, C/groups) and `dy` (B, H', W', O), in the
-/// layout of `x` and `w`.
+/// The gradients with respect to input, weights and, if asked for, bias, given `x` as it lies, `w`
+/// (O, kH, kW, C/groups) and `dy` (B, H', W', O), in the layout of `x` and `w`.
 fn backward(
     convolved: Input,
-    x: &Tensor,
-    w: &Tensor,
-    dy: &Tensor,
+    [x, w, dy]: [&Tensor; 3],
     input: InputGrad,
-) -> Result<LayerGrads> {
-    let (weight, bias) = WeightGrad(convolved).run_two([x, dy])?;
+    with_bias: bool,
+) -> Result<(Option<Tensor>, Tensor, Option<Tensor>)> {
+    let (weight, bias) = WeightGrad { input: convolved, with_bias }.run([x, dy])?;
     let input = match (input, convolved) {
         (InputGrad::Skip, _) => None,
         (_, Input::Blocks(_)) => bail!("conv2d: blocks of pixels have no gradient"),
@@ -216,14 +277,15 @@ fn backward(
             Some(op.run_one([dy, w, x])?)
         }
     };
-    Ok(LayerGrads { input, weight, bias })
+    Ok((input, weight, bias))
 }
 
 /// `(x, w (O, kH, kW, C/groups), bias (O)) → y (B, H', W', O)`; `x` lies as the input says. On a GPU
 /// that made blocks of `x`, these are the second output if they are to be kept.
 struct Forward {
     input: Input,
-    epilogue: Epilogue,
+    /// What is done with the bias; `None` where it is not added.
+    rest: Option<Epilogue>,
     #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "the CPU makes no blocks"))]
     keep: bool,
 }
@@ -237,9 +299,10 @@ impl Op<3> for Forward {
         produce(self.input.output_shape(), |y| {
             let operands = equal(x, parts).zip(equal(w, parts)).zip(equal(bias, parts));
             equal_mut(y, parts).zip(operands).try_for_each(|(y, ((x, w), bias))| {
-                let epilogue = match self.epilogue {
-                    Epilogue::None => epilogue::Epilogue::Bias(bias),
-                    Epilogue::Relu => epilogue::Epilogue::BiasRelu(bias),
+                let epilogue = match self.rest {
+                    None => epilogue::Epilogue::None,
+                    Some(Epilogue::None) => epilogue::Epilogue::Bias(bias),
+                    Some(Epilogue::Relu) => epilogue::Epilogue::BiasRelu(bias),
                 };
                 match &self.input {
                     Input::Pixels(g) | Input::Apart(g, _) => {
@@ -257,12 +320,12 @@ impl Op<3> for Forward {
 
     #[cfg(feature = "cuda")]
     fn cuda(&self, inputs: op::CudaInputs<'_, 3>) -> Result<op::CudaOutputs> {
-        cuda::forward(&self.input, inputs, self.epilogue, self.keep)
+        cuda::forward(&self.input, inputs, self.rest, self.keep)
     }
 
     fn gradients(&self, [x, w, _]: [&Tensor; 3], y: &Tensor, dy: &Tensor) -> Result<op::Grads<3>> {
-        let dy = through(self.epilogue, y, dy)?;
-        let grads = backward(self.input, x, w, &dy, InputGrad::Plain)?;
-        Ok([grads.input, Some(grads.weight), Some(grads.bias)])
+        let dy = through(self.rest.unwrap_or_default(), y, dy)?;
+        let (dx, dw, db) = backward(self.input, [x, w, &dy], InputGrad::Plain, true)?;
+        Ok([dx, Some(dw), db])
     }
 }

@@ -43,19 +43,18 @@ const BUFFERS: usize = 16 * 1024 * 1024;
 const STRIP: usize = 96;
 
 /// `(x, dy (B, H', W', O)) → dw (O, kH, kW, C/groups)` and `db (O)`; `x` lies as the input says.
-pub(super) struct WeightGrad(pub(super) Input);
+pub(super) struct WeightGrad {
+    pub(super) input: Input,
+    /// Whether `db` is computed too.
+    pub(super) with_bias: bool,
+}
 
 impl Op<2> for WeightGrad {
     const NAME: &'static str = "conv2d-weight-gradient";
 
     fn cpu(&self, [x, dy]: op::CpuInputs<'_, 2>) -> Result<op::CpuOutputs> {
-        let (input, x, dy) = (&self.0, x.values()?, dy.values()?);
+        let (input, x, dy) = (&self.input, x.values()?, dy.values()?);
         let (g, parts) = (input.convolved(), input.parts());
-        // SAFETY: `bias_gradient` writes all of it.
-        let mut db = unsafe { uninit::<f32>(input.outputs())? };
-        for (db, dy) in equal_mut(&mut db, parts).zip(equal(dy, parts)) {
-            bias_gradient(g, dy, db);
-        }
         let dw = produce(input.weight_shape(), |dw| {
             let operands = equal(x, parts).zip(equal(dy, parts));
             equal_mut(dw, parts).zip(operands).try_for_each(|(dw, (x, dy))| match input {
@@ -69,13 +68,20 @@ impl Op<2> for WeightGrad {
                 }
             })
         })?;
-        let shape = Shape::from(input.outputs());
-        Ok(dw.and((CpuStorage::F32(db), shape)))
+        if !self.with_bias {
+            return Ok(dw);
+        }
+        // SAFETY: `bias_gradient` writes all of it.
+        let mut db = unsafe { uninit::<f32>(input.outputs())? };
+        for (db, dy) in equal_mut(&mut db, parts).zip(equal(dy, parts)) {
+            bias_gradient(g, dy, db);
+        }
+        Ok(dw.and((CpuStorage::F32(db), Shape::from(input.outputs()))))
     }
 
     #[cfg(feature = "cuda")]
     fn cuda(&self, inputs: op::CudaInputs<'_, 2>) -> Result<op::CudaOutputs> {
-        super::cuda::weight_grad(&self.0, inputs)
+        super::cuda::weight_grad(&self.input, inputs, self.with_bias)
     }
 }
 

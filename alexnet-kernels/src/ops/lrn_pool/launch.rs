@@ -14,13 +14,23 @@ const BACKWARD_THREADS: usize = 128;
 /// Rows of windows that a block computes; two of them share a row of pixels, but two blocks do not.
 const ROWS: usize = 9;
 
-/// `x` to `y` and the argmax of each element of `y`, as `lrn` and then `max_pool` give them; `None`
-/// for constants, sizes or buffers that have no such kernel.
+/// The rest of a convolution whose output `x` is: its bias, f32, and whether a ReLU follows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rest {
+    /// One number for each channel.
+    pub bias: Span,
+    /// Whether a ReLU follows.
+    pub relu: bool,
+}
+
+/// `x` to `y` and the argmax of each element of `y`, as `lrn` and then `max_pool` give them, after
+/// the rest of a convolution; `None` for constants, sizes or buffers that have no such kernel.
 pub fn lrn_pool(
     storage: Storage,
     lrn: &LrnConstants,
     size: &PoolSize,
     [x, y, argmax]: [Span; 3],
+    rest: Option<Rest>,
     relu: bool,
 ) -> Result<Option<Launch>> {
     x.check("lrn-pool: the input", size.inputs())?;
@@ -37,44 +47,87 @@ pub fn lrn_pool(
     let [rows, columns] = [(out_h, ROWS), (out_w, most)].map(|(all, most)| share(all, most));
     let launch = Launch {
         module: "lrn_pool",
-        kernel: format!("lrn_pool_forward_{}_v{vector}", storage.name()),
+        kernel: kernel("forward", storage, vector, rest),
         grid: [(size.batch * out_h.div_ceil(rows)) as u32, out_w.div_ceil(columns) as u32],
         block: ((columns + 1) * vectors) as u32,
         arguments: [x, y, argmax].map(Argument::Span).to_vec(),
     };
-    arguments(launch, lrn, size, [columns, rows], relu).map(Some)
+    arguments(launch, lrn, size, [columns, rows], relu, rest.map(|rest| (rest, None))).map(Some)
 }
 
-/// `(x, argmax, dy) → dx`; with `through_relu`, `dx` is 0 where `x` is not above 0. `None` where
-/// there is no such kernel.
-pub fn lrn_pool_backward(
+/// The backward pass in blocks of squares of 2 by 2 pixels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LrnPoolBackward {
     storage: Storage,
-    lrn: &LrnConstants,
-    size: &PoolSize,
-    [x, argmax, dy, dx]: [Span; 4],
-    through_relu: bool,
-) -> Result<Option<Launch>> {
-    x.check("lrn-pool: the input", size.inputs())?;
-    dx.check("lrn-pool: the input's gradient", size.inputs())?;
-    argmax.check("lrn-pool: the argmax", size.outputs())?;
-    dy.check("lrn-pool: the gradient", size.outputs())?;
-    let bytes = storage.bytes();
-    let vector = vector(storage, lrn, size, &[(x, bytes), (argmax, 1), (dy, bytes), (dx, bytes)]);
-    let (vectors, (height, width)) = (size.channels / vector, size.input);
-    if vector == 1 || vectors > BACKWARD_THREADS {
-        return Ok(None);
+    lrn: LrnConstants,
+    size: PoolSize,
+    vector: usize,
+    /// Squares of a block, side by side.
+    columns: usize,
+}
+
+impl LrnPoolBackward {
+    /// A plan for `(x, argmax, dy) → dx`; `None` where there is no such kernel.
+    pub fn new(
+        storage: Storage,
+        lrn: &LrnConstants,
+        size: &PoolSize,
+        [x, argmax, dy, dx]: [Span; 4],
+    ) -> Result<Option<Self>> {
+        x.check("lrn-pool: the input", size.inputs())?;
+        dx.check("lrn-pool: the input's gradient", size.inputs())?;
+        argmax.check("lrn-pool: the argmax", size.outputs())?;
+        dy.check("lrn-pool: the gradient", size.outputs())?;
+        let bytes = storage.bytes();
+        let spans = [(x, bytes), (argmax, 1), (dy, bytes), (dx, bytes)];
+        let vector = vector(storage, lrn, size, &spans);
+        let vectors = size.channels / vector;
+        if vector == 1 || vectors > BACKWARD_THREADS {
+            return Ok(None);
+        }
+        let columns = share(size.input.1.div_ceil(2), BACKWARD_THREADS / vectors);
+        Ok(Some(Self { storage, lrn: *lrn, size: *size, vector, columns }))
     }
-    // Squares of 2 by 2 pixels.
-    let (down, across) = (height.div_ceil(2), width.div_ceil(2));
-    let columns = share(across, BACKWARD_THREADS / vectors);
-    let launch = Launch {
-        module: "lrn_pool",
-        kernel: format!("lrn_pool_backward_{}_v{vector}", storage.name()),
-        grid: [(size.batch * down) as u32, across.div_ceil(columns) as u32],
-        block: (columns * vectors) as u32,
-        arguments: [x, argmax, dy, dx].map(Argument::Span).to_vec(),
-    };
-    arguments(launch, lrn, size, [columns, 1], through_relu).map(Some)
+
+    fn grid(&self) -> [usize; 2] {
+        let (height, width) = self.size.input;
+        [self.size.batch * height.div_ceil(2), width.div_ceil(2).div_ceil(self.columns)]
+    }
+
+    /// How many blocks there are, each of which gives the totals of `dx` over its squares.
+    pub fn blocks(&self) -> usize {
+        self.grid().iter().product()
+    }
+
+    /// The launch. With `through_relu`, `dx` is 0 where LRN's input is not above 0. After the rest of
+    /// a convolution the totals of each block, (blocks, C) f32, are written too.
+    pub fn launch(
+        &self,
+        spans: [Span; 4],
+        rest: Option<(Rest, Span)>,
+        through_relu: bool,
+    ) -> Result<Launch> {
+        let launch = Launch {
+            module: "lrn_pool",
+            kernel: kernel("backward", self.storage, self.vector, rest.map(|(rest, _)| rest)),
+            grid: self.grid().map(|blocks| blocks as u32),
+            block: (self.columns * self.size.channels / self.vector) as u32,
+            arguments: spans.map(Argument::Span).to_vec(),
+        };
+        let rest = match rest {
+            Some((rest, totals)) => {
+                totals.check("lrn-pool: the totals", self.blocks() * self.size.channels)?;
+                Some((rest, Some(totals)))
+            }
+            None => None,
+        };
+        arguments(launch, &self.lrn, &self.size, [self.columns, 1], through_relu, rest)
+    }
+}
+
+fn kernel(pass: &str, storage: Storage, vector: usize, rest: Option<Rest>) -> String {
+    let after = if rest.is_some() { "after_" } else { "" };
+    format!("lrn_pool_{after}{pass}_{}_v{vector}", storage.name())
 }
 
 /// How many channels a thread computes; 1 where there is no kernel.
@@ -92,12 +145,22 @@ fn share(all: usize, most: usize) -> usize {
 }
 
 fn arguments(
-    launch: Launch,
+    mut launch: Launch,
     lrn: &LrnConstants,
     size: &PoolSize,
     part: [usize; 2],
     relu: bool,
+    rest: Option<(Rest, Option<Span>)>,
 ) -> Result<Launch> {
+    if let Some((Rest { bias, .. }, totals)) = rest {
+        bias.check("lrn-pool: the bias", size.channels)?;
+        let spans = [Some(bias), totals].into_iter().flatten();
+        launch.arguments.extend(spans.map(Argument::Span));
+    }
     let launch = size.append_to(launch.sizes(&[lrn.row])?)?.sizes(&part)?;
-    Ok(launch.floats(&[lrn.k, lrn.a]).words(&[u32::from(relu)]))
+    let launch = launch.floats(&[lrn.k, lrn.a]).words(&[u32::from(relu)]);
+    Ok(match rest {
+        Some((rest, _)) => launch.words(&[u32::from(rest.relu)]),
+        None => launch,
+    })
 }

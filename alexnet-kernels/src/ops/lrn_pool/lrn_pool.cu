@@ -45,11 +45,56 @@ __device__ void add_row(Maxima<V> &window, const Maxima<V> &row, u32 number) {
     }
 }
 
+// The rest of a convolution: its bias, and its ReLU. The bias is read anew for each row, since
+// registers are dearer than its loads: as if others might write it, so that no load is kept. Channels
+// outside the row of a tower stay 0.
+struct Rest {
+  Out<float> bias;
+  u32 relu, c;
+  bool has_left, has_right;
+  template <int N> __device__ void apply(float (&x)[N]) const {
+    const int V = N - 2 * R;
+#pragma unroll
+    for (int i = 0; i < N; i += R) {
+      float some[R];
+      const bool inside = (i > 0 || has_left) && (i < R + V || has_right);
+      load_own<R, float>(some, bias, inside ? c + i - R : c);
+#pragma unroll
+      for (int j = 0; j < R; ++j) x[i + j] += inside ? some[j] : 0.0f;
+    }
+#pragma unroll
+    for (int i = 0; i < N; ++i)
+      if (relu && x[i] < 0.0f) x[i] = 0.0f; // NaN stays NaN
+  }
+};
+template <int V>
+__device__ Rest rest_of(Out<float> bias, u32 relu, u32 channels, u32 length) {
+  const u32 c = threadIdx.x % (channels / V) * V, in_row = c % length;
+  return {bias, relu, c, in_row > 0, in_row + V < length};
+}
+// Of a convolution that has done all itself.
+struct Nothing {
+  template <int N> __device__ void apply(float (&)[N]) const {}
+};
+
+// V channels of LRN's output.
+template <class T, int V, class L>
+__device__ void normalize_after(float (&y)[V], const Near<T, V, R> &x, const L &rest,
+                                Constants with) {
+  float xs[V + 2 * R];
+  to_floats(xs, x);
+  rest.apply(xs);
+  Powers of_s[V];
+  powers_of_scales(of_s, xs, with);
+#pragma unroll
+  for (int j = 0; j < V; ++j) y[j] = xs[R + j] * of_s[j].power;
+}
+
 // A thread normalizes V channels of the columns 2·w and 2·w + 1, row by row, and pools them with the
 // column 2·w + 2 of a neighbour. The last threads of a block are only such neighbours.
-template <class T, int V>
+template <class T, int V, class L>
 __device__ void forward(In<T> x, Out<T> y, Out<u8> argmax, u32 length, Sizes size, Towers towers,
-                        Part part, Constants with, u32 relu) {
+                        Part part, Constants with, u32 relu, const L &rest) {
   __shared__ __align__(16) float shared[2][V / 4][THREADS][4];
   const u32 vectors = size.channels / V, column = threadIdx.x / vectors;
   const u32 c = (threadIdx.x - column * vectors) * V, out_w = blockIdx.y * part.columns + column;
@@ -69,7 +114,7 @@ __device__ void forward(In<T> x, Out<T> y, Out<u8> argmax, u32 length, Sizes siz
   // The maxima of row `h`; each row is fetched while the one before it is computed.
   const auto row = [&](u32 h) {
     float first[V], second[V], third[V];
-    normalize(first, next[0], with), normalize(second, next[1], with);
+    normalize_after(first, next[0], rest, with), normalize_after(second, next[1], rest, with);
     next[0] = fetch_pixel(h + 1, w[0]), next[1] = fetch_pixel(h + 1, w[1]);
 #pragma unroll
     for (int j = 0; j < V; ++j) shared[h % 2][j / 4][threadIdx.x][j % 4] = first[j];
@@ -100,10 +145,12 @@ __device__ void forward(In<T> x, Out<T> y, Out<u8> argmax, u32 length, Sizes siz
 }
 
 // A thread has V channels of a square of 2 by 2 pixels. The shares of the R channels to both sides,
-// which LRN's formula sums too, are those of the neighbouring threads.
-template <class T, int V>
+// which LRN's formula sums too, are those of the neighbouring threads. `totals` are the sums of dx
+// over the square.
+template <class T, int V, class L>
 __device__ void backward(In<T> x, In<u8> argmax, In<T> dy, Out<T> dx, u32 length, Sizes size,
-                         Towers towers, Part part, Constants with, u32 through_relu) {
+                         Towers towers, Part part, Constants with, u32 through_relu,
+                         const L &rest, float (&totals)[V]) {
   // The outer shares of each pixel of the square: each row has its own, and waits once.
   __shared__ __align__(16) float shared[2][2][THREADS][2 * R];
   const u32 vectors = size.channels / V, square = threadIdx.x / vectors;
@@ -124,6 +171,8 @@ __device__ void backward(In<T> x, In<u8> argmax, In<T> dy, Out<T> dx, u32 length
       at[h][w] = of_x.of(first + down + min((int)(left + w), (int)size.width - 1));
       pixels[h][w] = fetch_near<V, R>(x, at[h][w], in_row, length);
     }
+#pragma unroll
+  for (int j = 0; j < V; ++j) totals[j] = 0.0f;
   float gradients[2][2][V];
   gradients_of_square<T, V>(gradients, argmax, dy, image, row, column, of_y, size);
   const float factor = 2.0f * with.a * 0.75f;
@@ -134,6 +183,7 @@ __device__ void backward(In<T> x, In<u8> argmax, In<T> dy, Out<T> dx, u32 length
     for (u32 w = 0; w < 2; ++w) {
       float xs[V + 2 * R];
       to_floats(xs, pixels[h][w]);
+      rest.apply(xs);
       Powers of_s[V];
       powers_of_scales(of_s, xs, with);
 #pragma unroll
@@ -161,18 +211,42 @@ __device__ void backward(In<T> x, In<u8> argmax, In<T> dy, Out<T> dx, u32 length
         const float value = shared[h][w][after][j];
         share[w][R + V + j] = has_right ? value : 0.0f;
       }
-      float sums[V];
+      float sums[V], xs[V + 2 * R];
       window_sums(sums, share[w]);
+      to_floats(xs, pixels[h][w]);
+      rest.apply(xs);
 #pragma unroll
       for (int j = 0; j < V; ++j) {
-        const float value = to_float(pixels[h][w].own.values[j]);
+        const float value = xs[R + j];
         sums[j] = gradients[h][w][j] - factor * value * sums[j];
         if (through_relu && !(value > 0.0f)) sums[j] = 0.0f;
       }
-      if (2 * row + h < size.height && 2 * column + w < size.width)
+      if (2 * row + h < size.height && 2 * column + w < size.width) {
         store<V, T>(dx, at[h][w], sums);
+#pragma unroll
+        for (int j = 0; j < V; ++j) totals[j] += sums[j];
+      }
     }
   }
+}
+
+// Adds the totals of a block's squares, channel by channel in the order of the squares, and stores
+// them as row `number` of `sums`.
+template <int V>
+__device__ void store_totals(Out<float> sums, u64 number, const float (&totals)[V], u32 channels) {
+  __shared__ __align__(16) float shared[V / 4][THREADS][4];
+#pragma unroll
+  for (int j = 0; j < V; ++j) shared[j / 4][threadIdx.x][j % 4] = totals[j];
+  __syncthreads();
+  const u32 vectors = channels / V;
+  if (threadIdx.x >= vectors) return;
+  float all[V];
+#pragma unroll
+  for (int j = 0; j < V; ++j) all[j] = totals[j];
+  for (u32 other = threadIdx.x + vectors; other < blockDim.x; other += vectors)
+#pragma unroll
+    for (int j = 0; j < V; ++j) all[j] += shared[j / 4][other][j % 4];
+  store_floats(sums, number * channels + threadIdx.x * V, all);
 }
 
 #define KERNELS(T, V)                                                                             \
@@ -182,14 +256,34 @@ __device__ void backward(In<T> x, In<u8> argmax, In<T> dy, Out<T> dx, u32 length
        u32 out_width, u32 channels, u32 batch, u32 x_row, u32 y_row, u32 columns, u32 rows,       \
        float k, float a, u32 relu),                                                               \
       forward<T, V>(x, y, argmax, length, {height, width, out_height, out_width, channels},       \
-                    {batch, x_row, y_row}, {columns, rows}, {k, a, 0.75f}, relu))                 \
+                    {batch, x_row, y_row}, {columns, rows}, {k, a, 0.75f}, relu, Nothing()))      \
   KERNEL_COOPERATIVE(                                                                             \
       lrn_pool_backward_##T##_v##V,                                                               \
       (In<T> x, In<u8> argmax, In<T> dy, Out<T> dx, u32 length, u32 height, u32 width,            \
        u32 out_height, u32 out_width, u32 channels, u32 batch, u32 x_row, u32 y_row, u32 columns, \
        u32 rows, float k, float a, u32 through_relu),                                             \
+      float totals[V];                                                                            \
       backward<T, V>(x, argmax, dy, dx, length, {height, width, out_height, out_width, channels}, \
-                     {batch, x_row, y_row}, {columns, rows}, {k, a, 0.75f}, through_relu))
+                     {batch, x_row, y_row}, {columns, rows}, {k, a, 0.75f}, through_relu,         \
+                     Nothing(), totals))                                                          \
+  KERNEL_COOPERATIVE(                                                                             \
+      lrn_pool_after_forward_##T##_v##V,                                                          \
+      (In<T> x, Out<T> y, Out<u8> argmax, Out<float> bias, u32 length, u32 height, u32 width,      \
+       u32 out_height, u32 out_width, u32 channels, u32 batch, u32 x_row, u32 y_row, u32 columns, \
+       u32 rows, float k, float a, u32 relu, u32 relu_before),                                    \
+      forward<T, V>(x, y, argmax, length, {height, width, out_height, out_width, channels},       \
+                    {batch, x_row, y_row}, {columns, rows}, {k, a, 0.75f}, relu,                  \
+                    rest_of<V>(bias, relu_before, channels, length)))                             \
+  KERNEL_COOPERATIVE(                                                                             \
+      lrn_pool_after_backward_##T##_v##V,                                                         \
+      (In<T> x, In<u8> argmax, In<T> dy, Out<T> dx, Out<float> bias, Out<float> sums, u32 length,  \
+       u32 height, u32 width, u32 out_height, u32 out_width, u32 channels, u32 batch, u32 x_row,  \
+       u32 y_row, u32 columns, u32 rows, float k, float a, u32 through_relu, u32 relu_before),    \
+      float totals[V];                                                                            \
+      backward<T, V>(x, argmax, dy, dx, length, {height, width, out_height, out_width, channels}, \
+                     {batch, x_row, y_row}, {columns, rows}, {k, a, 0.75f}, through_relu,         \
+                     rest_of<V>(bias, relu_before, channels, length), totals);                    \
+      store_totals(sums, (u64)blockIdx.y * gridDim.x + blockIdx.x, totals, channels))
 
 KERNELS(float, 4)
 KERNELS(bf16, 8)

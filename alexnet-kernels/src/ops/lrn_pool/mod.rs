@@ -20,8 +20,13 @@
 mod cuda;
 pub(crate) mod launch;
 pub(crate) mod reference;
+pub(crate) mod rest;
 
-use candle_core::{Module, Result, Tensor};
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
+use candle_core::{CpuStorage, Module, Result, Tensor};
+
+use self::rest::Rest;
 
 use crate::check::{check_shape, dims};
 use crate::layout::{nchw, nhwc};
@@ -73,9 +78,23 @@ impl LrnPool {
     ///
     /// Those of both.
     pub fn forward_with_argmax(&self, x: &Tensor, epilogue: Epilogue) -> Result<Pooled> {
+        self.forward_of(x, epilogue, None)
+    }
+
+    /// The same of `x` after the rest of a convolution.
+    ///
+    /// # Errors
+    ///
+    /// Those of both; a bias that does not fit.
+    pub fn forward_after(&self, x: &Tensor, rest: &Rest, epilogue: Epilogue) -> Result<Pooled> {
+        self.forward_of(x, epilogue, Some(rest.clone()))
+    }
+
+    fn forward_of(&self, x: &Tensor, epilogue: Epilogue, rest: Option<Rest>) -> Result<Pooled> {
         let lrn = norm::Forward::new(self.lrn_of_input(), x)?;
         let pool = max_pool::ForwardArgmax::new(&self.pool, x, epilogue, false)?;
-        let (output, argmax) = Forward { lrn, pool }.run_two([&nhwc(x)?])?;
+        rest.iter().try_for_each(|rest| rest.check(&pool.size))?;
+        let (output, argmax) = Forward { lrn, pool, rest }.run_two([&nhwc(x)?])?;
         Ok(Pooled { output: nchw(&output)?, argmax: nchw(&argmax)? })
     }
 
@@ -92,15 +111,48 @@ impl LrnPool {
         dy: &Tensor,
         input: InputGrad,
     ) -> Result<Option<Tensor>> {
+        if input == InputGrad::Skip {
+            return Ok(None);
+        }
+        let op = self.backward_of(x, argmax, dy, input, None)?;
+        nchw(&op.run_one([&nhwc(x)?, &nhwc(argmax)?, &nhwc(dy)?])?).map(Some)
+    }
+
+    /// The gradients with respect to `x`, which is before the rest of a convolution, and to the bias,
+    /// whose convolution's output `x` is. With [`InputGrad::ThroughRelu`] they are those before the
+    /// ReLU of that rest.
+    ///
+    /// # Errors
+    ///
+    /// Those of both; a bias that does not fit.
+    pub fn backward_after(
+        &self,
+        x: &Tensor,
+        rest: &Rest,
+        argmax: &Tensor,
+        dy: &Tensor,
+        input: InputGrad,
+    ) -> Result<[Tensor; 2]> {
+        let op = self.backward_of(x, argmax, dy, input, Some(rest.clone()))?;
+        let (dx, db) = op.run_two([&nhwc(x)?, &nhwc(argmax)?, &nhwc(dy)?])?;
+        Ok([nchw(&dx)?, db])
+    }
+
+    fn backward_of(
+        &self,
+        x: &Tensor,
+        argmax: &Tensor,
+        dy: &Tensor,
+        input: InputGrad,
+        rest: Option<Rest>,
+    ) -> Result<Backward> {
         let [_, _, height, width] = dims("lrn-pool", "the input", x)?;
         let pool = max_pool::Backward::new(&self.pool, argmax, dy, (height, width))?;
         let (batch, height, width, channels) = pool.size.input_shape().dims4()?;
         check_shape("lrn-pool", "the input", x, &[batch, channels, height, width])?;
+        rest.iter().try_for_each(|rest| rest.check(&pool.size))?;
         let lrn = norm::Backward::new(self.lrn_of_input(), x, input)?;
-        if input == InputGrad::Skip {
-            return Ok(None);
-        }
-        nchw(&Backward { pool, lrn }.run_one([&nhwc(x)?, &nhwc(argmax)?, &nhwc(dy)?])?).map(Some)
+        Ok(Backward { pool, lrn, rest })
     }
 }
 
@@ -108,42 +160,77 @@ impl LrnPool {
 struct Forward {
     lrn: norm::Forward<Lrn>,
     pool: max_pool::ForwardArgmax,
+    rest: Option<Rest>,
 }
 
 impl Op<1> for Forward {
     const NAME: &'static str = "lrn-pool";
 
     fn cpu(&self, [x]: op::CpuInputs<'_, 1>) -> Result<op::CpuOutputs> {
-        self.lrn.cpu([x])?.pass_to(Self::NAME, |y| self.pool.cpu([y]))
+        let both = |x: op::Input<'_, CpuStorage>| {
+            self.lrn.cpu([x])?.pass_to(Self::NAME, |y| self.pool.cpu([y]))
+        };
+        match &self.rest {
+            None => both(x),
+            Some(rest) => rest.cpu(&self.pool.size, &x)?.pass_to(Self::NAME, both),
+        }
     }
 
     #[cfg(feature = "cuda")]
     fn cuda(&self, [x]: op::CudaInputs<'_, 1>) -> Result<op::CudaOutputs> {
-        match cuda::lrn_pool(self, &x)? {
-            Some(outputs) => Ok(outputs),
-            None => self.lrn.cuda([x])?.pass_to(Self::NAME, |y| self.pool.cuda([y])),
+        if let Some(outputs) = cuda::lrn_pool(self, &x)? {
+            return Ok(outputs);
+        }
+        let both = |x: op::Input<'_, CudaStorage>| {
+            self.lrn.cuda([x])?.pass_to(Self::NAME, |y| self.pool.cuda([y]))
+        };
+        match &self.rest {
+            None => both(x),
+            Some(rest) => rest.cuda(&self.pool.size, &x)?.pass_to(Self::NAME, both),
         }
     }
 }
 
-/// `(x, argmax, dy) → dx`; `x` and `dx` (B, H, W, C), the others (B, H', W', C).
+/// `(x, argmax, dy) → dx`, and after the rest of a convolution the gradient of its bias; `x` and
+/// `dx` (B, H, W, C), the others (B, H', W', C).
 struct Backward {
     pool: max_pool::Backward,
     lrn: norm::Backward<Lrn>,
+    rest: Option<Rest>,
 }
 
 impl Op<3> for Backward {
     const NAME: &'static str = "lrn-pool-backward";
 
     fn cpu(&self, [x, argmax, dy]: op::CpuInputs<'_, 3>) -> Result<op::CpuOutputs> {
-        self.pool.cpu([argmax, dy])?.pass_to(Self::NAME, |dy| self.lrn.cpu([x, dy]))
+        let size = &self.pool.size;
+        let both = |x: op::Input<'_, CpuStorage>| {
+            self.pool.cpu([argmax, dy])?.pass_to(Self::NAME, |dy| self.lrn.cpu([x, dy]))
+        };
+        match &self.rest {
+            None => both(x),
+            Some(rest) => {
+                let dx = rest.cpu(size, &x)?.pass_to(Self::NAME, both)?;
+                dx.with_second(Self::NAME, |dx| rest.gradient_cpu(size, &dx))
+            }
+        }
     }
 
     #[cfg(feature = "cuda")]
     fn cuda(&self, [x, argmax, dy]: op::CudaInputs<'_, 3>) -> Result<op::CudaOutputs> {
-        match cuda::lrn_pool_backward(self, [&x, &argmax, &dy])? {
-            Some(outputs) => Ok(outputs),
-            None => self.pool.cuda([argmax, dy])?.pass_to(Self::NAME, |dy| self.lrn.cuda([x, dy])),
+        if let Some(outputs) = cuda::lrn_pool_backward(self, [&x, &argmax, &dy])? {
+            return Ok(outputs);
+        }
+        let size = &self.pool.size;
+        let both = |x: op::Input<'_, CudaStorage>| {
+            self.pool.cuda([argmax, dy])?.pass_to(Self::NAME, |dy| self.lrn.cuda([x, dy]))
+        };
+        match &self.rest {
+            None => both(x),
+            Some(rest) => {
+                let dx = rest.cuda(size, &x)?.pass_to(Self::NAME, both)?;
+                dx.with_second(Self::NAME, |dx| rest.gradient_cuda(size, &dx))
+            }
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The choice among the ways to run a pass of a convolution.
 //!
-//! cuDNN lists engines for each way. First one engine of each way is measured, then more of the ways
-//! that come near the fastest. What cuDNN does after a convolution it compiles for each plan, a third
-//! of a second on a fast machine, so that is tried only where a run has enough to do.
+//! cuDNN lists engines for each way, and several of each are measured. What cuDNN does after a
+//! convolution it compiles for each plan, a third of a second on a fast machine. So that is tried only
+//! where a run has enough to do, first with one engine, then with more of the ways that come near the
+//! fastest.
 
 use std::vec::IntoIter;
 
@@ -22,12 +23,19 @@ use crate::device::choice;
 use crate::device::error::is_out_of_memory;
 use crate::ops::conv2d::geometry::Geometry;
 
-/// How many engines of a way are measured, and how often each of them.
-const ENGINES: usize = 4;
+/// How many engines of a way are measured, and how many of those whose plans are compiled.
+const ENGINES: usize = 8;
+const COMPILED: usize = 4;
+
+/// How often each is measured.
 const REPEATS: usize = 3;
 
-/// More engines are measured of ways whose time is at most so many times the fastest.
+/// More plans are compiled of ways whose time is at most so many times the fastest.
 const NEAR: f32 = 1.2;
+
+/// An engine whose first run takes so many milliseconds is not measured: kernels load in less, and
+/// no pass of a batch takes so long on a GPU that trains.
+const HOPELESS: f32 = 200.0;
 
 /// The fastest way; where runs must be deterministic, the first that runs.
 pub(super) fn choose(
@@ -40,7 +48,7 @@ pub(super) fn choose(
     let mut candidates = search.candidates();
     'rounds: for round in 0..ENGINES {
         for candidate in &mut candidates {
-            if round == 0 || search.is_near(candidate) {
+            if search.is_worth(candidate, round) {
                 search.try_next(candidate)?;
             }
             if search.context.options.deterministic && search.fastest.is_some() {
@@ -114,12 +122,15 @@ impl Search<'_> {
         all.map(candidate).collect()
     }
 
-    /// Whether more engines of a way are worth measuring.
-    fn is_near(&self, candidate: &Candidate) -> bool {
-        let (Some(time), Some((fastest, _))) = (candidate.fastest, &self.fastest) else {
-            return false;
-        };
-        time <= NEAR * fastest
+    /// Whether another engine of a way is worth measuring, after so many.
+    fn is_worth(&self, candidate: &Candidate, tried: usize) -> bool {
+        if candidate.fused == After::Nothing || tried == 0 {
+            return true;
+        }
+        match (candidate.fastest, &self.fastest) {
+            (Some(time), Some((fastest, _))) => tried < COMPILED && time <= NEAR * fastest,
+            _ => false,
+        }
     }
 
     /// Measures the next engine of a way that runs.
@@ -149,14 +160,20 @@ impl Search<'_> {
     /// The fastest time of a run in milliseconds, after a first one that loads kernels. A run that
     /// is far from the fastest way is not repeated.
     fn measure(&mut self, way: &Way) -> Result<f32> {
-        let mut run = || way.run(self.gpu, self.context, self.job, self.operands);
-        run()?;
-        let (timing, mut least) = (Some(CUevent_flags::CU_EVENT_DEFAULT), f32::INFINITY);
-        for _ in 0..REPEATS {
+        let timing = Some(CUevent_flags::CU_EVENT_DEFAULT);
+        let mut run = || {
             let start = self.gpu.stream.record_event(timing).w()?;
-            run()?;
+            way.run(self.gpu, self.context, self.job, self.operands)?;
             let end = self.gpu.stream.record_event(timing).w()?;
-            least = least.min(start.elapsed_ms(&end).w()?);
+            start.elapsed_ms(&end).w()
+        };
+        let first = run()?;
+        if first > HOPELESS && self.fastest.is_some() {
+            return Ok(first);
+        }
+        let mut least = f32::INFINITY;
+        for _ in 0..REPEATS {
+            least = least.min(run()?);
             if self.fastest.as_ref().is_some_and(|(fastest, _)| least > 2.0 * fastest) {
                 break;
             }
