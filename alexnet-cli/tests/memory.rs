@@ -24,7 +24,7 @@ fn peak(preset: &str, batch: usize, device: &str) -> Option<f64> {
 fn a_step_takes_what_the_layers_say() {
     for (preset, small, large) in [("demo", 64, 512), ("small", 4, 20)] {
         let network = NetworkSpec::preset(preset).unwrap().fused_layers().unwrap();
-        let said = |batch| StepMemory::new(&network, batch, 4).activations_by_length as f64;
+        let said = |batch| StepMemory::on_cpu(&network, batch).activations_by_length as f64;
         let (Some(few), Some(many)) = (peak(preset, small, "cpu"), peak(preset, large, "cpu"))
         else {
             return;
@@ -35,10 +35,8 @@ fn a_step_takes_what_the_layers_say() {
             (0.8..1.1).contains(&ratio),
             "{preset}: said {said:.3e}, taken {taken:.3e}: {ratio:.2}"
         );
-        let total = StepMemory::new(&network, large, 4);
+        let total = StepMemory::on_cpu(&network, large);
         assert!(total.activations <= total.activations_by_length);
-        let bf16 = StepMemory::new(&network, large, 2);
-        assert!(bf16.activations < total.activations && bf16.parameters > total.parameters);
     }
 }
 
@@ -48,7 +46,7 @@ fn a_step_takes_what_the_layers_say() {
 fn towers_take_no_more_than_they_say() {
     let towers = NetworkSpec::preset("demo").unwrap().fused_layers_on(2).unwrap();
     let said = |batch| {
-        let of = |tower: &Vec<_>| StepMemory::new(tower, batch, 4).activations_by_length as f64;
+        let of = |tower: &Vec<_>| StepMemory::on_cpu(tower, batch).activations_by_length as f64;
         towers.iter().map(of).sum::<f64>()
     };
     let (small, large) = (64, 512);

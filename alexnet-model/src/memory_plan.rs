@@ -13,9 +13,12 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
+use alexnet_kernels::{Conv2d, LrnPool, MapNorm, SpaceToDepth};
+use candle_core::{DType, Device, Result, Tensor};
+
 use crate::network::fused_layer::{FusedLayer, Saves};
 use crate::spec::LayerKind;
-use crate::spec::shapes::Shape;
+use crate::spec::shapes::{Shape, conv2d_config};
 
 /// What a training step needs, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,22 +42,31 @@ struct Buffer {
 }
 
 impl StepMemory {
-    /// What a step of these layers needs with batches of `batch` images and activations of `bytes`
-    /// each: 4 for f32, 2 for bf16. Pixels as bytes, libraries' workspaces and the program itself
-    /// come to it.
+    /// What a step of these layers needs on the CPU with batches of `batch` images; activations are
+    /// f32. The program itself comes to it.
     ///
     /// # Example
     ///
     /// ```
     /// # use alexnet_model::{NetworkSpec, StepMemory};
     /// let layers = NetworkSpec::preset("original")?.fused_layers()?;
-    /// let step = StepMemory::new(&layers, 128, 4);
+    /// let step = StepMemory::on_cpu(&layers, 128);
     /// assert_eq!(step.parameters, 8 * 60_965_224);
     /// assert_eq!(step.total() >> 20, 1_270); // MiB
     /// # Ok::<(), alexnet_model::SpecError>(())
     /// ```
-    pub fn new(layers: &[FusedLayer], batch: usize, bytes: usize) -> Self {
-        let buffers = buffers(layers, batch, bytes);
+    pub fn on_cpu(layers: &[FusedLayer], batch: usize) -> Self {
+        Self::new(layers, batch, Machine::Cpu)
+    }
+
+    /// The same on a GPU that computes with activations of this dtype, f32 or bf16. Pixels as bytes
+    /// and libraries' workspaces come to it too.
+    pub fn on_gpu(layers: &[FusedLayer], batch: usize, activations: DType) -> Self {
+        Self::new(layers, batch, Machine::Gpu(activations))
+    }
+
+    fn new(layers: &[FusedLayer], batch: usize, machine: Machine) -> Self {
+        let (bytes, buffers) = (machine.bytes(), buffers(layers, batch, machine));
         let there = |moment| buffers.iter().filter(move |b| b.moments.contains(&moment));
         let loss = 2 * layers.len();
         let (mut activations, mut lengths) = (0, BTreeMap::<u64, u64>::new());
@@ -83,14 +95,34 @@ impl StepMemory {
     }
 }
 
+/// What computes, and so what is in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Machine {
+    Cpu,
+    /// With activations of this dtype.
+    Gpu(DType),
+}
+
+impl Machine {
+    /// Bytes of an activation.
+    fn bytes(self) -> usize {
+        match self {
+            Self::Cpu => 4,
+            Self::Gpu(activations) => activations.size_in_bytes(),
+        }
+    }
+}
+
 /// All tensors of a step.
-fn buffers(layers: &[FusedLayer], batch: usize, bytes: usize) -> Vec<Buffer> {
+fn buffers(layers: &[FusedLayer], batch: usize, machine: Machine) -> Vec<Buffer> {
+    let bytes = machine.bytes();
     let of = |shape: Shape| (shape.elem_count() * batch * bytes) as u64;
     let n = layers.len();
     let (end, backward) = (4 * n, |i: usize| 4 * n - 2 * i - 1);
     let mut buffers = Vec::new();
     let mut add = |bytes, moments| buffers.push(Buffer { bytes, moments });
-    add(layers.first().map_or(0, |first| of(first.input)), 0..=end); // the images
+    let images = layers.first().map_or(0, |first| elements_of_images(first, machine));
+    add((images * batch * bytes) as u64, 0..=end);
     for (i, layer) in layers.iter().enumerate() {
         let (forward, backward, next) = (2 * i + 1, backward(i), layers.get(i + 1));
         let (input, output) = (of(layer.input), of(layer.output));
@@ -123,27 +155,64 @@ fn buffers(layers: &[FusedLayer], batch: usize, bytes: usize) -> Vec<Buffer> {
         };
         add(output, from..=backward);
         add(layer.parameter_count() * bytes as u64, backward..=backward);
-        let [scratch_forward, scratch_backward] = scratch(layer, batch, bytes);
+        let [scratch_forward, scratch_backward] = scratch(layer, batch, machine);
         add(scratch_forward, forward..=forward);
         add(scratch_backward, backward..=backward);
     }
     buffers
 }
 
-/// Scratch of a layer, forward and backward: a convolution's input with its padding around it,
-/// where the sides differ and a GPU runs it, the sums of the norm within a map, and what is between
-/// an LRN and the pooling that is fused into it, where it is in memory.
-fn scratch(layer: &FusedLayer, batch: usize, bytes: usize) -> [u64; 2] {
-    match (layer.kind, layer.input) {
-        (LayerKind::Conv { pad: [top, bottom, left, right], .. }, Shape::Map(c, h, w))
-            if top != bottom || left != right =>
+/// Activations of one image as the first layer keeps it: on a GPU perhaps in blocks of pixels.
+fn elements_of_images(first: &FusedLayer, machine: Machine) -> usize {
+    match (image_blocks(first, machine), first.input) {
+        (Some(blocks), Shape::Map(channels, ..)) => blocks.shape(1, channels).iter().product(),
+        (_, input) => input.elem_count(),
+    }
+}
+
+/// The blocks of pixels in which a GPU convolves, where it does so.
+fn image_blocks(layer: &FusedLayer, machine: Machine) -> Option<SpaceToDepth> {
+    let (LayerKind::Conv { stride, pad, groups, .. }, Shape::Map(_, h, w), Some(weight)) =
+        (layer.kind, layer.input, &layer.weight)
+    else {
+        return None;
+    };
+    let blocks = || -> Result<Option<SpaceToDepth>> {
+        // Only the shapes of the parameters count, so they need no memory.
+        let zero = Tensor::zeros((), DType::F32, &Device::Cpu)?;
+        let (bias, weight) = (zero.broadcast_as(weight[0])?, zero.broadcast_as(&**weight)?);
+        Conv2d::new(weight, bias, conv2d_config(stride, pad, groups))?.blocks_on_gpu((h, w))
+    };
+    if machine == Machine::Cpu { None } else { blocks().ok().flatten() }
+}
+
+/// Scratch of a layer, forward and backward. On a GPU: a convolution's input with its padding around
+/// it, where the sides differ and it is not in blocks, and what norms have no kernels for. On the
+/// CPU: what is between an LRN and the pooling that is fused into it.
+fn scratch(layer: &FusedLayer, batch: usize, machine: Machine) -> [u64; 2] {
+    let of = |elements: usize, bytes: usize| (elements * batch * bytes) as u64;
+    let (Shape::Map(c, h, w), bytes) = (layer.input, machine.bytes()) else { return [0; 2] };
+    // Where a question has no answer the layer cannot run, so that nothing depends on it.
+    let in_one_pass = |answer: Result<bool>| answer.unwrap_or(false);
+    match (layer.kind, machine) {
+        (LayerKind::Conv { pad: [top, bottom, left, right], .. }, Machine::Gpu(_))
+            if (top != bottom || left != right) && image_blocks(layer, machine).is_none() =>
         {
-            [((h + top + bottom) * (w + left + right) * c * batch * bytes) as u64; 2]
+            [of((h + top + bottom) * (w + left + right) * c, bytes); 2]
         }
-        (LayerKind::Lrn { .. }, input) if layer.pool.is_some() => {
-            [(input.elem_count() * batch * bytes) as u64; 2]
+        (LayerKind::Lrn { .. }, machine) => {
+            let op = layer.lrn().zip(layer.max_pool()).map(|(lrn, pool)| LrnPool { lrn, pool });
+            let in_memory = op.is_some_and(|op| match machine {
+                Machine::Cpu => true,
+                Machine::Gpu(dtype) => !in_one_pass(op.is_one_pass_on_gpu(c, dtype)),
+            });
+            [if in_memory { of(c * h * w, bytes) } else { 0 }; 2]
         }
-        (LayerKind::MapNorm { .. }, input) => [0, (2 * 4 * input.elem_count() * batch) as u64],
+        (LayerKind::MapNorm { n, alpha, beta, k }, Machine::Gpu(dtype)) => {
+            let op = MapNorm { n, alpha, beta, k };
+            let one_pass = in_one_pass(op.is_one_pass_on_gpu((c, h, w), dtype));
+            [0, if one_pass { 0 } else { of(c * h * w, 2 * 4) }]
+        }
         _ => [0; 2],
     }
 }

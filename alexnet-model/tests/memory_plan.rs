@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::HashSet;
 
-use alexnet_model::{Mode, Network, NetworkSpec, StepMemory};
+use alexnet_model::{LayerKind, Mode, Network, NetworkSpec, StepMemory};
 use candle_core::{DType, Device, Result, Tensor};
 use common::Sizes;
 
@@ -29,7 +29,7 @@ fn the_plan_saves_what_the_tape_holds() -> Result<()> {
                 // A tower's own logits are its share; on one device they are the tape's.
                 let logits = BATCH * tower.layers().last().unwrap().output.elem_count() * 4;
                 let saved = bytes(saved.iter().flatten().chain([&images])) + logits as u64;
-                assert_eq!(StepMemory::new(tower.layers(), BATCH, 4).saved, saved, "{devices}");
+                assert_eq!(StepMemory::on_cpu(tower.layers(), BATCH).saved, saved, "{devices}");
             }
         }
     }
@@ -42,9 +42,39 @@ fn the_plan_saves_what_the_tape_holds() -> Result<()> {
 fn plans_grow_with_the_batch() {
     for name in NetworkSpec::presets() {
         let layers = NetworkSpec::preset(name).unwrap().fused_layers().unwrap();
-        let [few, many] = [8, 16].map(|batch| StepMemory::new(&layers, batch, 4));
+        let [few, many] = [8, 16].map(|batch| StepMemory::on_cpu(&layers, batch));
         assert_eq!(few.parameters, many.parameters);
         assert!(few.saved < few.activations && few.activations <= few.activations_by_length);
         assert!(few.activations < many.activations && many.saved == 2 * few.saved, "{name}");
     }
+}
+
+/// A GPU keeps images in blocks of pixels where it convolves them so, and computes each norm of
+/// `original` in one pass, so that nothing of one is in memory meanwhile.
+#[test]
+fn a_gpu_has_blocks_of_pixels_and_no_scratch_of_norms() {
+    const BATCH: usize = 8;
+    let layers = NetworkSpec::preset("original").unwrap().fused_layers().unwrap();
+    let [cpu, gpu] =
+        [StepMemory::on_cpu(&layers, BATCH), StepMemory::on_gpu(&layers, BATCH, DType::F32)];
+    let (blocks, pixels) = (57 * 57 * 48, 3 * 224 * 224);
+    assert_eq!(gpu.saved - cpu.saved, (BATCH * 4 * (blocks - pixels)) as u64);
+
+    // With another exponent there are no such kernels: of some lengths there are more buffers.
+    let lengths = |beta_of_lrn, beta_of_map_norm| {
+        let mut layers = layers.clone();
+        for layer in &mut layers {
+            match &mut layer.kind {
+                LayerKind::Lrn { beta, .. } => *beta = beta_of_lrn,
+                LayerKind::MapNorm { beta, .. } => *beta = beta_of_map_norm,
+                _ => {}
+            }
+        }
+        StepMemory::on_gpu(&layers, BATCH, DType::BF16).activations_by_length
+    };
+    let least = lengths(0.75, 0.75);
+    assert_eq!(lengths(0.8, 0.75) - least, (BATCH * 2 * 55 * 55 * 96) as u64);
+    assert_eq!(lengths(0.75, 0.8) - least, (2 * BATCH * 4 * 27 * 27 * 256) as u64);
+    let bf16 = StepMemory::on_gpu(&layers, BATCH, DType::BF16);
+    assert!(bf16.activations < gpu.activations && bf16.parameters > gpu.parameters);
 }

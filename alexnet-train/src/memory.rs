@@ -10,10 +10,9 @@ const OVERHEAD: u64 = 1 << 30;
 
 /// The bytes that a step with batches of `batch` images needs.
 fn needs(layers: &[FusedLayer], batch: usize, compute: &ComputeDevice) -> u64 {
-    let bytes = compute.activations().size_in_bytes();
     let image = layers.first().map_or(0, |first| first.input.elem_count());
     let pixels = 2 * (batch * image) as u64; // of this batch and of the next, which is on its way
-    StepMemory::new(layers, batch, bytes).total() + pixels + OVERHEAD
+    StepMemory::on_gpu(layers, batch, compute.activations()).total() + pixels + OVERHEAD
 }
 
 /// Refuses a batch that does not fit. `towers` are the layers on each of `devices`.

@@ -20,12 +20,13 @@ fn rows(spoil: &[&str]) -> Vec<SelftestRow> {
 }
 
 /// Every operation of the crate that computes something.
-const OPERATIONS: [&str; 13] = [
+const OPERATIONS: [&str; 14] = [
     "conv2d",
     "dropout",
     "input",
     "linear",
     "lrn",
+    "lrn-pool",
     "map-norm",
     "max-pool",
     "relu",

@@ -136,7 +136,7 @@ impl FusedLayer {
     }
 
     /// The LRN that it does, over maps that lie as its input's.
-    fn lrn(&self) -> Option<Lrn> {
+    pub(crate) fn lrn(&self) -> Option<Lrn> {
         let LayerKind::Lrn { n, alpha, beta, k, towers, alpha_over_n } = self.kind else {
             return None;
         };

@@ -1,8 +1,8 @@
-//! Operations on feature maps: convolution, both norms, max-pooling.
+//! Operations on feature maps: convolution, both norms, max-pooling, and LRN with it in one.
 
 use alexnet_kernels::reference::{self, Array};
 use alexnet_kernels::{
-    Conv2d, Conv2dConfig, Epilogue, InputGrad, Lrn, MapNorm, MaxPool2d, Padding,
+    Conv2d, Conv2dConfig, Epilogue, InputGrad, Lrn, LrnPool, MapNorm, MaxPool2d, Padding,
 };
 use candle_core::{Module, Result};
 
@@ -46,6 +46,14 @@ pub(super) fn compare(test: &mut Comparisons<'_>) {
         (MaxPool2d::new(17, 3).ceil(true), [1, 3, 19, 22]),
     ] {
         test.attempt("max-pool", |test| max_pool(test, pool, dims));
+    }
+
+    // Strong enough for values not to be so near to each other that rounding decides which is the
+    // largest of a window.
+    let lrn = Lrn::ALEXNET.towers(2).alpha(5.0).k(1.0);
+    for ceil in [false, true] {
+        let op = LrnPool { lrn, pool: MaxPool2d::new(3, 2).ceil(ceil) };
+        test.attempt("lrn-pool", |test| lrn_pool(test, op, [2, 96, 12, 9]));
     }
 }
 
@@ -120,5 +128,24 @@ fn max_pool(test: &mut Comparisons<'_>, op: MaxPool2d, dims: [usize; 4]) -> Resu
     let masked = reference::max_pool_gradient(&op, &x_exact, &masked_dy);
     let got = op.backward(&pooled.argmax, &dy, map);
     test.compare("max-pool", "dx through relu", got, &masked, bound);
+    Ok(())
+}
+
+fn lrn_pool(test: &mut Comparisons<'_>, op: LrnPool, dims: [usize; 4]) -> Result<()> {
+    let bound = bounds::formula(test.precision());
+    let (x, x_exact) = test.random(&dims, 11)?;
+    let y = reference::lrn_pool(&op, &x_exact, op.pool.output_size((dims[2], dims[3]))?);
+    let (dy, dy_exact) = test.random(&y.dims, 12)?;
+    let rectified_dy = reference::relu_gradient(&y, &dy_exact);
+    for (epilogue, what, y, dy_exact) in [
+        (Epilogue::None, "y", &y, &dy_exact),
+        (Epilogue::Relu, "relu(y)", &reference::relu(&y), &rectified_dy),
+    ] {
+        let pooled = op.forward_with_argmax(&x, epilogue)?;
+        test.compare("lrn-pool", what, Ok(pooled.output), y, bound);
+        let dx = reference::lrn_pool_gradient(&op, &x_exact, dy_exact);
+        let backward = |input| op.backward(&x, &pooled.argmax, &dy, input);
+        test.compare_input_grads("lrn-pool", &x_exact, &dx, bound, backward);
+    }
     Ok(())
 }

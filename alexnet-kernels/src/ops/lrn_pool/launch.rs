@@ -130,13 +130,18 @@ fn kernel(pass: &str, storage: Storage, vector: usize, rest: Option<Rest>) -> St
     format!("lrn_pool_{after}{pass}_{}_v{vector}", storage.name())
 }
 
-/// How many channels a thread computes; 1 where there is no kernel.
-fn vector(storage: Storage, lrn: &LrnConstants, size: &PoolSize, spans: &[(Span, usize)]) -> usize {
+/// Whether there are kernels for these constants and sizes, if buffers are aligned.
+pub(crate) fn has_kernel(storage: Storage, lrn: &LrnConstants, size: &PoolSize) -> bool {
     // Vectors do not reach from tower to tower, in LRN's sense or in that of the maps.
     let rows = [lrn.row, size.channels / size.towers.count];
-    let has_kernel = lrn.is_usual() && size.is_overlapping();
-    let whole = |row| width(storage.vector(), row, spans) > 1;
-    if has_kernel && rows.into_iter().all(whole) { storage.vector() } else { 1 }
+    let whole = rows.iter().all(|row| row.is_multiple_of(storage.vector()));
+    let fits = size.channels / storage.vector() <= BACKWARD_THREADS;
+    lrn.is_usual() && size.is_overlapping() && whole && fits
+}
+
+/// How many channels a thread computes; 1 where there is no kernel.
+fn vector(storage: Storage, lrn: &LrnConstants, size: &PoolSize, spans: &[(Span, usize)]) -> usize {
+    if has_kernel(storage, lrn, size) { width(storage.vector(), lrn.row, spans) } else { 1 }
 }
 
 /// `all` in as few parts of at most `most` as there can be, which are about equal.

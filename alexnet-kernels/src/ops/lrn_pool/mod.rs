@@ -24,14 +24,16 @@ pub(crate) mod rest;
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{CpuStorage, Module, Result, Tensor};
+use candle_core::{CpuStorage, DType, Module, Result, Tensor};
 
 use self::rest::Rest;
 
 use crate::check::{check_shape, dims};
+use crate::cuda::launch::Storage;
 use crate::layout::{nchw, nhwc};
 use crate::op::{self, Apply, Op};
 use crate::ops::fusion::{Epilogue, InputGrad};
+use crate::ops::max_pool::launch::PoolSize;
 use crate::ops::max_pool::{self, MaxPool2d, Pooled};
 use crate::ops::response_norm::lrn::Lrn;
 use crate::ops::response_norm::norm;
@@ -65,6 +67,19 @@ impl LrnPool {
     /// Those of both.
     pub fn forward_fused(&self, x: &Tensor, epilogue: Epilogue) -> Result<Tensor> {
         self.pool.forward_fused(&self.lrn_of_input().forward(x)?, epilogue)
+    }
+
+    /// Whether a GPU computes both in one pass over memory, for maps of so many channels of this
+    /// dtype. Else LRN's output, and its gradient, are in memory meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// A dtype that is neither f32 nor bf16.
+    pub fn is_one_pass_on_gpu(&self, channels: usize, dtype: DType) -> Result<bool> {
+        let (lrn, MaxPool2d { kernel, stride, towers, .. }) = (self.lrn_of_input(), self.pool);
+        let (batch, input, output) = (1, (kernel, kernel), (1, 1)); // any, there or not alike
+        let size = PoolSize { batch, input, output, channels, kernel, stride, towers };
+        Ok(launch::has_kernel(Storage::of(dtype)?, &lrn.constants(channels), &size))
     }
 
     /// LRN over maps that lie as the input's: where towers lie apart, each has its own.

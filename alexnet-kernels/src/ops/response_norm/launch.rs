@@ -96,8 +96,14 @@ impl MapConstants {
         Ok(launch.floats(&[self.k, self.a, self.beta]))
     }
 
-    /// The launch whose threads walk down the maps' columns, for the constants and sizes that have
-    /// such a kernel.
+    /// Whether a kernel has these constants and sizes whose threads walk down the maps' columns.
+    pub(crate) fn fit_columns(&self, storage: Storage) -> bool {
+        let MapSize { width, channels, .. } = self.size;
+        let whole = channels.is_multiple_of(vector_of_columns(storage));
+        self.reach == [2, 2] && self.beta == 0.75 && width <= WIDEST && whole
+    }
+
+    /// The launch of that kernel; `None` where there is none, or none for such buffers.
     fn down_columns(
         &self,
         storage: Storage,
@@ -107,9 +113,8 @@ impl MapConstants {
         let elements = check_equal("map-norm: a buffer", spans)?;
         let sized: Vec<_> = spans.iter().map(|&span| (span, storage.bytes())).collect();
         let MapSize { height, width: pixels, channels } = self.size;
-        let vector = 4 / storage.bytes();
-        let fits = pixels <= WIDEST && width(vector, channels, &sized) == vector;
-        if self.reach != [2, 2] || self.beta != 0.75 || !fits {
+        let vector = vector_of_columns(storage);
+        if !self.fit_columns(storage) || width(vector, channels, &sized) != vector {
             return Ok(None);
         }
         // A block has a power of two of vectors, so that it reads whole sectors of memory.
@@ -133,6 +138,11 @@ impl MapConstants {
 const THREADS: usize = 256;
 const MOST_VECTORS: usize = 16;
 const WIDEST: usize = 2 * THREADS / 8;
+
+/// Channels of a vector there: 4 bytes of them.
+fn vector_of_columns(storage: Storage) -> usize {
+    4 / storage.bytes()
+}
 
 /// `x → y`.
 pub fn map_norm(storage: Storage, constants: &MapConstants, spans: [Span; 2]) -> Result<Launch> {

@@ -14,8 +14,8 @@
 //! not mention it. The divisor stays n² at the borders, where the window has fewer pixels.
 
 #[cfg(feature = "cuda")]
-use candle_core::{CudaStorage, DType};
-use candle_core::{Module, Result, Tensor, bail};
+use candle_core::CudaStorage;
+use candle_core::{DType, Module, Result, Tensor, bail};
 
 #[cfg(feature = "cuda")]
 use super::launch;
@@ -28,7 +28,7 @@ use crate::cpu::scratch::with_scratch;
 use crate::cpu::simd::vectorized;
 #[cfg(feature = "cuda")]
 use crate::cuda::gpu::{Gpu, same, unary};
-use crate::cuda::launch::MapSize;
+use crate::cuda::launch::{MapSize, Storage};
 #[cfg(feature = "cuda")]
 use crate::op::{self, Input};
 use crate::ops::fusion::InputGrad;
@@ -73,6 +73,21 @@ impl MapNorm {
     /// Those of `forward`, and `dy` of another shape than `x`.
     pub fn backward(&self, x: &Tensor, dy: &Tensor, input: InputGrad) -> Result<Option<Tensor>> {
         norm::backward(*self, x, dy, input)
+    }
+
+    /// Whether a GPU computes the gradient in one pass over memory, for maps of `(C, H, W)` of this
+    /// dtype. Else it needs two f32 tensors of the size of `x` meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// A dtype that is neither f32 nor bf16.
+    pub fn is_one_pass_on_gpu(
+        &self,
+        (channels, height, width): (usize, usize, usize),
+        dtype: DType,
+    ) -> Result<bool> {
+        let constants = self.constants(MapSize { height, width, channels });
+        Ok(constants.fit_columns(Storage::of(dtype)?))
     }
 
     /// The constants in the form that the kernels take.
