@@ -52,7 +52,7 @@ impl StepMemory {
     /// let layers = NetworkSpec::preset("original")?.fused_layers()?;
     /// let step = StepMemory::on_cpu(&layers, 128);
     /// assert_eq!(step.parameters, 8 * 60_965_224);
-    /// assert_eq!(step.total() >> 20, 1_270); // MiB
+    /// assert_eq!(step.total() >> 20, 1_151); // MiB
     /// # Ok::<(), alexnet_model::SpecError>(())
     /// ```
     pub fn on_cpu(layers: &[FusedLayer], batch: usize) -> Self {

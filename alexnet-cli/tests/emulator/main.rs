@@ -122,7 +122,8 @@ fn the_self_test_goes_on_after_a_refusal() {
     assert!(rows.len() > 100, "{text}");
     for row in rows {
         // The network of the step has that layer too.
-        let needs = ["lrn", "step", "split step"].contains(&row["operation"].as_str().unwrap());
+        let operation = row["operation"].as_str().unwrap();
+        let needs = ["lrn", "lrn-pool", "step", "split step"].contains(&operation);
         assert_eq!(row["passed"].as_bool(), Some(!needs), "{row}");
         assert_eq!(row.get("refused").is_some(), needs, "{row}");
     }
