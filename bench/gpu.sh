@@ -33,15 +33,15 @@ ncu+=(--csv --page raw --print-units base)
 
 step environment 5 "$here/gpu_environment.sh" "$alexnet"
 step selftest-bf16 40 "${selftest[@]}" --precision bf16
-step bench-bf16 45 "${bench[@]}"
+step bench-bf16 30 "${bench[@]}"
 step conv-ways 45 "$python" "$here/peers/conv_ways.py" --device "$peer_device" --batch "$large" --seconds 40
-step original-bf16 35 "${whole[@]}" --step-only
-step split-bf16 35 "${towers[@]}" --step-only
-step ncu 45 "${ncu[@]}" "${bench[@]}" --profile
+step original-bf16 15 "${whole[@]}" --step-only
+step split-bf16 15 "${towers[@]}" --step-only
+step ncu 30 "${ncu[@]}" "${bench[@]}" --profile
 step peer-bf16 100 "${peer[@]}" --ways compile channels-last
-step fed-bf16 55 "${bench[@]}" --step-only --loader-threads "$loaders"
-step selftest-tf32 30 "${selftest[@]}" --precision tf32
+step fed-bf16 35 "${bench[@]}" --step-only --loader-threads "$loaders"
+step selftest-tf32 20 "${selftest[@]}" --precision tf32
 step selftest-f32 15 "${selftest[@]}" --precision f32
 step selftest-deterministic 20 "${selftest[@]}" --deterministic
-step peer-autotune-bf16 90 "${peer[@]}" --ways compile-max-autotune
+step peer-autotune-bf16 190 "${peer[@]}" --ways compile-max-autotune
 finish

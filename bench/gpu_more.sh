@@ -16,14 +16,14 @@ cpu=("${bench[@]}" --device cpu --batch "$small" --steps "${CPU_STEPS:-2}")
 demo=("$alexnet" train --preset demo --device "$device" --precision bf16)
 demo+=(${EPOCHS:+--epochs "$EPOCHS"} ${DATA:+--data "$DATA"})
 
-step bench-tf32 30 "${gpu[@]}" --precision tf32 --batch "$small"
-step peer-tf32 45 "${peer[@]}" --precision tf32 --ways compile channels-last
-step deterministic-bf16 15 "${gpu[@]}" --precision bf16 --batch "$large" --deterministic
+step bench-tf32 12 "${gpu[@]}" --precision tf32 --batch "$small"
+step peer-tf32 70 "${peer[@]}" --precision tf32 --ways channels-last compile
+step deterministic-bf16 12 "${gpu[@]}" --precision bf16 --batch "$large" --deterministic
 cd "$results" || exit 1 # the demo dataset is drawn where it is asked for
 rm -rf demo-run
-step demo 20 "${demo[@]}" --run demo-run
+step demo 18 "${demo[@]}" --run demo-run
 cd - >/dev/null || exit 1
-step sanitizer 15 compute-sanitizer --error-exitcode 9 "$alexnet" selftest --device "$device" --precision bf16 --json
+step sanitizer 13 compute-sanitizer --error-exitcode 9 "$alexnet" selftest --device "$device" --precision bf16 --json
 step cpu-threads-1 11 "${cpu[@]}" --threads 1
 step cpu-threads-4 7 "${cpu[@]}" --threads 4
 step cpu-threads-16 7 "${cpu[@]}" --threads 16

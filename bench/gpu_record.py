@@ -167,18 +167,14 @@ def stages(results):
     return lines or NOT_MEASURED
 
 
-def objects(rows):
-    """A table of JSON objects, with a column for each key."""
-    if not rows:
-        return NOT_MEASURED
-    keys = list(dict.fromkeys(key for row in rows for key in row))
+def choices(listed):
+    """How each pass of a convolution runs, and the fastest of each other way that was tried."""
+    def said(way):
+        time = way.get("milliseconds")
+        return f"{way['name']}: " + ("refused" if time is None else f"{time:.3f} ms")
 
-    def text(value):
-        if isinstance(value, float):
-            return f"{value:.4g}"
-        return json.dumps(value) if isinstance(value, (list, dict)) else value
-
-    return table(keys, [[text(row.get(key, "")) for key in keys] for row in rows])
+    rows = [[c["operation"], said(c["chosen"]), "; ".join(map(said, c["others"]))] for c in listed or []]
+    return table(["pass", "chosen", "not chosen"], rows) if rows else NOT_MEASURED
 
 
 def conv_ways(results):
@@ -253,7 +249,7 @@ def record(results):
         "## Figures and bars", "", *table(["what", "figure", "bar", "", ""], bars(results)),
         "## Stage times, bf16, without norm2", "", *stages(results),
         "## The peer", "", *(table(["who", "images/s"], peers) if peers else NOT_MEASURED),
-        "## Choices of convolutions", "", *objects(results.figure("bench-bf16", "choices")),
+        "## Choices of convolutions", "", *choices(results.figure("bench-bf16", "choices")),
         "## Convolutions in each arrangement", "", *conv_ways(results),
         "## Our kernels in one step", "", *ncu(results),
         "## The CPU of that machine", "", *(table(["threads", "images/s"], cpu) if cpu else NOT_MEASURED),

@@ -50,7 +50,11 @@ template <class T> Buffer<T> beginning_at(Buffer<T> memory, u64 at) {
   return {memory.values + skipped, memory.length - skipped};
 }
 
-template <class T, int V> struct Pack { T values[V] = {}; };
+// What nobody has written holds no numbers, as on a GPU.
+template <class T, int V> struct Pack {
+  T values[V];
+  Pack() { memset(values, 0xff, sizeof values); }
+};
 
 // Where this is set, it hears of every access that is made: of which buffer, to which bytes, and
 // whether they are written.
@@ -79,7 +83,10 @@ template <int V, class T> Pack<T, V> fetch(In<T> from, u64 at) {
   return pack;
 }
 template <int V, class T> Pack<T, V> fetch_if(In<T> from, u64 at, bool there) {
-  return there ? fetch<V, T>(from, at) : Pack<T, V>();
+  if (there) return fetch<V, T>(from, at);
+  Pack<T, V> zeros;
+  memset(zeros.values, 0, sizeof zeros.values);
+  return zeros;
 }
 template <int V, class T> Pack<T, V> fetch_own(Out<T> from, u64 at) {
   return fetch<V, T>(In<T>{from.values, from.length}, at);

@@ -45,6 +45,11 @@ fn build() -> Option<Kernels> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cuda_host");
     std::fs::create_dir_all(&folder).unwrap();
+    // A variable that was never written holds no number that a kernel could live with. Older
+    // compilers cannot do that.
+    let pattern = "-ftrivial-auto-var-init=pattern";
+    let tried = Command::new(&compiler).args([pattern, "-E", "-x", "c++", "/dev/null"]).output();
+    let pattern = tried.is_ok_and(|output| output.status.success()).then_some(pattern);
     let mut running = Vec::new();
     let files = |folder: &Path| {
         let entries = std::fs::read_dir(folder).unwrap();
@@ -57,7 +62,7 @@ fn build() -> Option<Kernels> {
             let library = folder.join(&name).with_extension("so");
             let mut command = Command::new(&compiler);
             command.args(["-x", "c++", "-std=c++17", "-O1", "-fPIC", "-shared"]);
-            command.args(["-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas"]);
+            command.args(["-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas"]).args(pattern);
             command.arg("-I").arg(root.join("src/cuda"));
             command.arg("-I").arg(root.join("tests/cuda_host"));
             command.arg("-o").arg(&library).arg(&source);

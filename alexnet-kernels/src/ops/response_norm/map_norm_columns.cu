@@ -173,7 +173,11 @@ __device__ void backward(In<T> x, In<T> dy, Out<T> dx, Map map, float k, float a
   // Beside the map gradients are 0, and so have to be shares, whatever k is.
   const float offsets[2] = {columns.height[0] ? k : 1.0f, columns.height[1] ? k : 1.0f};
   FiveRows<V> shares; // a share is dy·x·s^(-beta-1)
-  PackedPair<T, V> kept[4 + ROWS]; // the last rows of x
+  PackedPair<T, V> kept[4 + ROWS]; // the last rows of x, those above the map as zeros
+#pragma unroll
+  for (u32 r = ROWS; r < 4 + ROWS; ++r)
+#pragma unroll
+    for (u32 i = 0; i < 2; ++i) kept[r].pixels[i] = fetch_if<V, T>(x, 0, false);
   PackedPair<T, V> next = fetch_row<T, V>(x, columns, 0), next_dy = fetch_row<T, V>(dy, columns, 0);
   clear<V>(energy_rows);
   clear<V>(share_rows);
