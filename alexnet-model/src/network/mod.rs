@@ -4,6 +4,7 @@ mod collective;
 mod fuse;
 pub(crate) mod fused_layer;
 mod init;
+pub(crate) mod layer_pass;
 mod on_gpu;
 pub(crate) mod parameter;
 pub(crate) mod pass;
