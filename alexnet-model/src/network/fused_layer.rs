@@ -4,9 +4,9 @@
 //! A ReLU of its own costs a pass over memory forward and another one backward. After a
 //! convolution, a dense layer or a pooling layer it is fused instead: forward it is the epilogue of
 //! that layer, and its gradient is applied by the next layer, which reads the rectified values
-//! anyway, or is in the pooling's argmax. An LRN and the max-pooling after it are one operation too,
-//! so that what is between them need not be in memory. On the CPU the numbers are the same to the
-//! bit; a GPU rounds less often.
+//! anyway, or is in the pooling's argmax. An LRN and the max-pooling after it are one operation
+//! too, so that what is between them need not be in memory. On the CPU the numbers are the same to
+//! the bit; a GPU rounds less often.
 //!
 //! `layer_pass.rs` is how it computes.
 
