@@ -94,9 +94,9 @@ impl FusedLayer {
     }
 
     /// The gradients, given the tensors that [`forward_tape`](Self::forward_tape) saved and `dy`,
-    /// the gradient with respect to the output. Where a ReLU is fused into this layer, and it does no
-    /// pooling, `dy` must be 0 wherever the output is: the next layer sees to it, and so does this
-    /// one for the previous.
+    /// the gradient with respect to the output. Where a ReLU is fused into this layer, and it does
+    /// no pooling, `dy` must be 0 wherever the output is: the next layer sees to it, and so does
+    /// this one for the previous.
     ///
     /// # Errors
     ///
@@ -172,8 +172,8 @@ impl FusedLayer {
         Ok(LayerGradients { input: dx, parameters: Vec::new() })
     }
 
-    /// The blocks of pixels in which a GPU convolves images of a height and a width, if this layer is
-    /// a convolution that does so.
+    /// The blocks of pixels in which a GPU convolves images of a height and a width, if this layer
+    /// is a convolution that does so.
     pub(super) fn image_blocks(
         &self,
         parameters: &[Parameter],
