@@ -7,7 +7,8 @@ mod spec;
 
 pub use memory_plan::StepMemory;
 pub use network::Network;
-pub use network::fused_layer::{FusedLayer, FusedPool, LayerGradients, Mode};
+pub use network::fused_layer::{FusedLayer, FusedPool, Mode};
+pub use network::layer_pass::LayerGradients;
 pub use network::parameter::{Parameter, Role};
 pub use network::pass::Images;
 pub use network::tape::{Tape, TowerTape};

@@ -186,9 +186,9 @@ fn image_blocks(layer: &FusedLayer, machine: Machine) -> Option<SpaceToDepth> {
     if machine == Machine::Cpu { None } else { blocks().ok().flatten() }
 }
 
-/// Scratch of a layer, forward and backward. On a GPU: a convolution's input with its padding around
-/// it, where the sides differ and it is not in blocks, and what norms have no kernels for. On the
-/// CPU: what is between an LRN and the pooling that is fused into it.
+/// Scratch of a layer, forward and backward. On a GPU: a convolution's input with its padding
+/// around it, where the sides differ and it is not in blocks, and what norms have no kernels for.
+/// On the CPU: what is between an LRN and the pooling that is fused into it.
 fn scratch(layer: &FusedLayer, batch: usize, machine: Machine) -> [u64; 2] {
     let of = |elements: usize, bytes: usize| (elements * batch * bytes) as u64;
     let (Shape::Map(c, h, w), bytes) = (layer.input, machine.bytes()) else { return [0; 2] };

@@ -25,8 +25,9 @@ pub struct DeviceOptions {
     /// Whether only algorithms run that give the same bits in each run, chosen without measuring;
     /// else the fastest of all, by measurement.
     pub deterministic: bool,
-    /// Operations of one pass of a convolution from which on cuDNN may compile kernels for it, which
-    /// also add the bias and apply the ReLU. Each takes a third of a second to compile, once a run.
+    /// Operations of one pass of a convolution from which on cuDNN may compile kernels for it,
+    /// which also add the bias and apply the ReLU. Each takes a third of a second to compile, once
+    /// a run.
     pub compile_from: u64,
 }
 

@@ -1,5 +1,5 @@
-// bf16 on the host, rounded as the GPU rounds: to nearest, ties to even, and NaN stays NaN. Both the
-// kernels that the host compiler builds and the libraries of the emulator use it.
+// bf16 on the host, rounded as the GPU rounds: to nearest, ties to even, and NaN stays NaN. Both
+// the kernels that the host compiler builds and the libraries of the emulator use it.
 #pragma once
 
 #include <cstdint>

@@ -41,7 +41,8 @@ fn check_after(
     let as_output = |values: &[f32]| lie(towers, towers.output_apart, channels, values);
 
     let (x, dy) = (random.floats(size.inputs()), random.floats(size.outputs()));
-    // What the kernels read, and what LRN sees of it: after the rest of a convolution, if there is one.
+    // What the kernels read, and what LRN sees of it: after the rest of a convolution, if there is
+    // one.
     let read = Memory::of(&x, storage, false).floats();
     let bias = random.floats(channels);
     let finish = |(i, x): (usize, &f32)| match after {

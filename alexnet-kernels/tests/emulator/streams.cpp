@@ -45,8 +45,8 @@ static struct Report {
   }
 } report;
 
-// The devices' clock. A task takes a microsecond and what it spends, so that what is measured is the
-// same in each run.
+// The devices' clock. A task takes a microsecond and what it spends, so that what is measured is
+// the same in each run.
 static double now;
 void spend(double seconds) { now += seconds; }
 

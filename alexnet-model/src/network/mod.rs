@@ -4,6 +4,7 @@ mod collective;
 mod fuse;
 pub(crate) mod fused_layer;
 mod init;
+pub(crate) mod layer_pass;
 mod on_gpu;
 pub(crate) mod parameter;
 pub(crate) mod pass;
@@ -140,8 +141,8 @@ impl Network {
         gathering.map(|layer| layer.name.as_str()).collect()
     }
 
-    /// The blocks of pixels in which the network's GPUs convolve images; `None` on the CPU, and for a
-    /// first layer that takes pixels. Images may be given in these blocks.
+    /// The blocks of pixels in which the network's GPUs convolve images; `None` on the CPU, and for
+    /// a first layer that takes pixels. Images may be given in these blocks.
     ///
     /// # Errors
     ///

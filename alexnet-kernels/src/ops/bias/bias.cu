@@ -22,9 +22,9 @@ static const u32 THREADS = 256, // the most that a block has
                  AHEAD = 4;     // rows that a thread loads before it adds the first
 
 // sums[part, c] = the sum of column c over the rows of one part. Block (x, y) sums `across` vectors
-// of columns of part y, by as many lanes as its threads make up: a lane sums every so manyth row.
-// Then the upper half of the lanes is added to the lower half until one is left. A second launch
-// over the sums of the parts, as one part, gives the sums of all rows.
+// of columns of part y: each of its lanes, of which it has as many as its threads allow, sums every
+// so manyth row, and then the upper half of the lanes is added to the lower one until one is left.
+// A second launch over the sums of the parts, as one part, gives the sums of all rows.
 template <class T, int V>
 __device__ void column_sums(In<T> rows, Out<float> sums, u32 count, u32 channels,
                             u32 rows_per_part, u32 across) {

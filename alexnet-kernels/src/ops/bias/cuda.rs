@@ -5,8 +5,8 @@ use candle_core::{CudaStorage, DType, Result, Shape};
 use super::launch::ColumnSums;
 use crate::cuda::gpu::{Gpu, Reading};
 
-/// The sums of the columns of `x`, which has so many parts of rows of `channels`, one after another:
-/// (parts · channels) f32.
+/// The sums of the columns of `x`, which has so many parts of rows of `channels`, one after
+/// another: (parts · channels) f32.
 pub(crate) fn column_sums(
     gpu: &Gpu,
     x: &Reading,

@@ -21,7 +21,8 @@ use crate::ops::fusion::Epilogue;
 use crate::ops::space_to_depth::cuda::space_to_depth;
 
 /// The input, `w` (O, kH, kW, C/groups), both f32 or both bf16, and `bias` (O) f32 to `y` (B, H',
-/// W', O) with its epilogue, or without the rest; with `keep` also the blocks, if they were made here.
+/// W', O) with its epilogue, or without the rest; with `keep` also the blocks, if they were made
+/// here.
 pub(super) fn forward(
     input: &Input,
     [x, w, bias]: op::CudaInputs<'_, 3>,

@@ -1,5 +1,5 @@
-//! The launches around cuDNN's convolutions: padding, which cuDNN gives opposite sides alike and the
-//! original network does not; weights over blocks; weights in groups.
+//! The launches around cuDNN's convolutions: padding, which cuDNN gives opposite sides alike and
+//! the original network does not; weights over blocks; weights in groups.
 #![allow(clippy::missing_errors_doc)] // `cuda/launch.rs` says what is refused
 
 use candle_core::Result;

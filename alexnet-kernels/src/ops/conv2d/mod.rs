@@ -134,7 +134,8 @@ impl Conv2d {
         self.forward_and_keep(x, Some(epilogue))
     }
 
-    /// The same without bias and ReLU, which are left to the next operation ([`Rest`](crate::Rest)).
+    /// The same without bias and ReLU, which are left to the next operation
+    /// ([`Rest`](crate::Rest)).
     ///
     /// # Errors
     ///
@@ -280,8 +281,8 @@ fn backward(
     Ok((input, weight, bias))
 }
 
-/// `(x, w (O, kH, kW, C/groups), bias (O)) → y (B, H', W', O)`; `x` lies as the input says. On a GPU
-/// that made blocks of `x`, these are the second output if they are to be kept.
+/// `(x, w (O, kH, kW, C/groups), bias (O)) → y (B, H', W', O)`; `x` lies as the input says. On a
+/// GPU that made blocks of `x`, these are the second output if they are to be kept.
 struct Forward {
     input: Input,
     /// What is done with the bias; `None` where it is not added.

@@ -46,8 +46,8 @@ impl OverBlocks {
         Some(Self { plain, kernel: g.kernel, channels: g.channels, side: g.stride })
     }
 
-    /// The convolution of images that are in blocks already, `(B, s·s·C, rows, columns)`, by weights
-    /// `(O, C, kH, kW)`.
+    /// The convolution of images that are in blocks already, `(B, s·s·C, rows, columns)`, by
+    /// weights `(O, C, kH, kW)`.
     pub(super) fn of_blocks(
         config: &Conv2dConfig,
         blocks: [usize; 4],

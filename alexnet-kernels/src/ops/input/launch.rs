@@ -49,8 +49,8 @@ impl InputSizes {
         self.size.0 * self.size.1 * 3
     }
 
-    /// The launch over all numbers; `spans` begin with the pixels and end with the colour shifts and
-    /// `y`.
+    /// The launch over all numbers; `spans` begin with the pixels and end with the colour shifts
+    /// and `y`.
     fn launch(&self, storage: Storage, op: &str, spans: &[Span]) -> Result<Launch> {
         let &[pixels, .., shift, y] = spans else { bail!("input: buffers are missing") };
         let (elements, floats) = (pixels.length as usize, self.floats());

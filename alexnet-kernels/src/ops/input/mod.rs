@@ -53,8 +53,8 @@ pub struct Input {
     pub scale: [f32; 3],
     /// The dtype of `y`: f32, on a GPU also bf16.
     pub output: DType,
-    /// The blocks of pixels in which `y` lies; `None` for pixels. What a network's first layer takes
-    /// is said by [`Conv2d::blocks_on_gpu`](crate::Conv2d::blocks_on_gpu).
+    /// The blocks of pixels in which `y` lies; `None` for pixels. What a network's first layer
+    /// takes is said by [`Conv2d::blocks_on_gpu`](crate::Conv2d::blocks_on_gpu).
     pub blocks: Option<SpaceToDepth>,
 }
 

@@ -99,8 +99,8 @@ impl LrnPoolBackward {
         self.grid().iter().product()
     }
 
-    /// The launch. With `through_relu`, `dx` is 0 where LRN's input is not above 0. After the rest of
-    /// a convolution the totals of each block, (blocks, C) f32, are written too.
+    /// The launch. With `through_relu`, `dx` is 0 where LRN's input is not above 0. After the rest
+    /// of a convolution the totals of each block, (blocks, C) f32, are written too.
     pub fn launch(
         &self,
         spans: [Span; 4],

@@ -46,8 +46,8 @@ __device__ void add_row(Maxima<V> &window, const Maxima<V> &row, u32 number) {
 }
 
 // The rest of a convolution: its bias, and its ReLU. The bias is read anew for each row, since
-// registers are dearer than its loads: as if others might write it, so that no load is kept. Channels
-// outside the row of a tower stay 0.
+// registers are dearer than its loads: as if others might write it, so that no load is kept.
+// Channels outside the row of a tower stay 0.
 struct Rest {
   Out<float> bias;
   u32 relu, c;
@@ -90,8 +90,8 @@ __device__ void normalize_after(float (&y)[V], const Near<T, V, R> &x, const L &
   for (int j = 0; j < V; ++j) y[j] = xs[R + j] * of_s[j].power;
 }
 
-// A thread normalizes V channels of the columns 2·w and 2·w + 1, row by row, and pools them with the
-// column 2·w + 2 of a neighbour. The last threads of a block are only such neighbours.
+// A thread normalizes V channels of the columns 2·w and 2·w + 1, row by row, and pools them with
+// the column 2·w + 2 of a neighbour. The last threads of a block are only such neighbours.
 template <class T, int V, class L>
 __device__ void forward(In<T> x, Out<T> y, Out<u8> argmax, u32 length, Sizes size, Towers towers,
                         Part part, Constants with, u32 relu, const L &rest) {

@@ -133,9 +133,9 @@ impl LrnPool {
         nchw(&op.run_one([&nhwc(x)?, &nhwc(argmax)?, &nhwc(dy)?])?).map(Some)
     }
 
-    /// The gradients with respect to `x`, which is before the rest of a convolution, and to the bias,
-    /// whose convolution's output `x` is. With [`InputGrad::ThroughRelu`] they are those before the
-    /// ReLU of that rest.
+    /// The gradients with respect to `x`, which is before the rest of a convolution, and to the
+    /// bias, whose convolution's output `x` is. With [`InputGrad::ThroughRelu`] they are those
+    /// before the ReLU of that rest.
     ///
     /// # Errors
     ///

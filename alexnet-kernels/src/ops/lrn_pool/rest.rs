@@ -1,7 +1,7 @@
 //! What a convolution has left to the operation after it: to add its bias, and to apply its ReLU.
 //!
-//! A GPU does both while it reads the convolution's output anyway, and sums the gradient of the bias
-//! while it writes that of the output.
+//! A GPU does both while it reads the convolution's output anyway, and sums the gradient of the
+//! bias while it writes that of the output.
 
 use candle_core::{CpuStorage, Result, Shape, Tensor};
 #[cfg(feature = "cuda")]

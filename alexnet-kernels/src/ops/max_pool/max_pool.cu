@@ -6,8 +6,8 @@
 // threads write the same element and no atomics are needed. The argmax is a byte for kernels up to
 // 15 pixels, else 32 bits.
 //
-// Windows of 3 by 3 pixels 2 apart have kernels of their own, without divisions by kernel and stride
-// and with loops that are unrolled.
+// Windows of 3 by 3 pixels 2 apart have kernels of their own, without divisions by kernel and
+// stride and with loops that are unrolled.
 #include "common.cuh"
 #include "overlapping.cuh"
 

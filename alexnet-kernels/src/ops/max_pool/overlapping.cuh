@@ -12,8 +12,8 @@ __device__ inline bool is_larger(float value, float best) {
 
 struct Sizes { u32 height, width, out_height, out_width, channels; };
 
-// How the towers of a map lie: a row is the channels of all towers, or, where towers lie apart, those
-// of one.
+// How the towers of a map lie: a row is the channels of all towers, or, where towers lie apart,
+// those of one.
 struct Towers { u32 batch, x_row, y_row; };
 
 // Where channel c is in a tensor of maps: of pixel 0, and how far it is from pixel to pixel.

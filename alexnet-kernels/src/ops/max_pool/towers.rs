@@ -11,7 +11,7 @@ use candle_core::{Result, bail};
 ///
 /// ```
 /// use alexnet_kernels::{MaxPool2d, Towers};
-/// use candle_core::{Device, Tensor};
+/// use candle_core::{Device, Module, Tensor};
 ///
 /// let x = Tensor::arange(0f32, 4.0, &Device::Cpu)?.reshape((2, 2, 1, 1))?;
 /// let towers = Towers { count: 2, input_apart: false, output_apart: true };

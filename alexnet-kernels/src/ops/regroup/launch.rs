@@ -21,8 +21,8 @@ pub fn towers_apart(
     Ok(launch.words(&[u32::from(relu)]))
 }
 
-/// Pixels of each tower's channels, one tower after another, to pixels of all towers'. The sizes are
-/// the number of towers, and the channels of one.
+/// Pixels of each tower's channels, one tower after another, to pixels of all towers'. The sizes
+/// are the number of towers, and the channels of one.
 pub fn towers_together(
     storage: Storage,
     sizes: (usize, usize),

@@ -1,5 +1,5 @@
-// Maps of towers from together to apart, with the rest of a convolution, and back; formulas: mod.rs.
-// A row is the channels of one tower at one pixel.
+// Maps of towers from together to apart, with the rest of a convolution, and back; formulas:
+// mod.rs. A row is the channels of one tower at one pixel.
 #include "common.cuh"
 
 // y[tower, pixel, c] = z[pixel, tower, c] + bias[tower, c], and then with `relu` max(y, 0).

@@ -133,8 +133,8 @@ impl MapConstants {
     }
 }
 
-/// Threads of a block, each with two columns of pixels, and vectors of channels that it has at most,
-/// as in `map_norm_columns.cu`; and the width of which a block still has eight vectors.
+/// Threads of a block, each with two columns of pixels, and vectors of channels that it has at
+/// most, as in `map_norm_columns.cu`; and the width of which a block still has eight vectors.
 const THREADS: usize = 256;
 const MOST_VECTORS: usize = 16;
 const WIDEST: usize = 2 * THREADS / 8;

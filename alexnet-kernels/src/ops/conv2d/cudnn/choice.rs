@@ -1,9 +1,9 @@
 //! The choice among the ways to run a pass of a convolution.
 //!
 //! cuDNN lists engines for each way, and several of each are measured. What cuDNN does after a
-//! convolution it compiles for each plan, a third of a second on a fast machine. So that is tried only
-//! where a run has enough to do, first with one engine, then with more of the ways that come near the
-//! fastest.
+//! convolution it compiles for each plan, a third of a second on a fast machine. So that is tried
+//! only where a run has enough to do, first with one engine, then with more of the ways that come
+//! near the fastest.
 
 use std::vec::IntoIter;
 
