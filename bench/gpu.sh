@@ -5,7 +5,7 @@
 #   cargo xtask cuda bundle                      # anywhere; gives target/cuda/bundle-80/alexnet
 #   bench/gpu.sh BUNDLE RESULTS                  # on the machine with the GPU
 #
-# RESULTS/README.md is the record, to be kept as bench/records/DATE-CARD/README.md; each step's output lies beside it as
+# RESULTS/README.md is the record, to be kept as bench/records/DATE-GPU/README.md; each step's output lies beside it as
 # it came. In the environment: DEVICE (cuda:0), PYTHON (python3) with PyTorch for the peer, LOADERS, the threads of the
 # loader (half the cores), COMMIT, where this is no checkout. To see that all of it runs, without figures that mean
 # anything: PRESET, WITHOUT (a layer, norm2), LARGE and SMALL (batches), STEPS, PEER_DEVICE and PEER_STEPS. LEAVE_OUT names steps

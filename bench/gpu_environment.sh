@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The date, the card, its driver, the commit and the program `gpu_environment.sh ALEXNET`, a line each, and what
+# The date, the GPU, its driver, the commit and the program `gpu_environment.sh ALEXNET`, a line each, and what
 # nvidia-smi shows.
 here=$(cd "$(dirname "$0")" && pwd)
 echo "date: $(date -u +%F)"
-echo "card: $(nvidia-smi --query-gpu=name --format=csv,noheader | head -n 1)"
+echo "gpu: $(nvidia-smi --query-gpu=name --format=csv,noheader | head -n 1)"
 echo "driver: $(nvidia-smi --query-gpu=driver_version --format=csv,noheader | head -n 1)"
 echo "commit: ${COMMIT:-$(git -C "$here" rev-parse --short HEAD)}"
 echo "machine: $(uname -srm), $(nproc) cores"

@@ -234,17 +234,17 @@ def failures(results):
 
 
 def record(results):
-    about = {what: results.environment(what) for what in ["date", "card", "driver", "commit", "machine", "program"]}
-    if about["card"] == "unknown":
-        about["card"] = results.figure("original-bf16", "model") or "unknown"
+    about = {what: results.environment(what) for what in ["date", "gpu", "driver", "commit", "machine", "program"]}
+    if about["gpu"] == "unknown":
+        about["gpu"] = results.figure("original-bf16", "model") or "unknown"
     peers = [[name, f"{speed:.4g}"] for speed, name in results.peers("peer-bf16", "peer-autotune-bf16", "peer-tf32")]
     cpu = [s[0] for s in results.steps if s[0].startswith("cpu-threads")]
     cpu = [[name.split("-")[-1], number(results.figure(name), "{:.1f}")] for name in cpu]
     steps = [[name, seconds, limit, end, f"`{command}`"] for name, limit, seconds, end, command in results.steps]
     limits = sum(int(step[1]) for step in results.steps)
     return [
-        f"# What a GPU says: {about['card']}", "",
-        "{date}, {card}, driver {driver}, commit {commit}, {program}; {machine}.".format(**about),
+        f"# What a GPU says: {about['gpu']}", "",
+        "{date}, {gpu}, driver {driver}, commit {commit}, {program}; {machine}.".format(**about),
         "Each step's output is beside this file.", "", "```sh", *results.commands, "```", "",
         "## Figures and bars", "", *table(["what", "figure", "bar", "", ""], bars(results)),
         "## Stage times, bf16, without norm2", "", *stages(results),

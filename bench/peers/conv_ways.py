@@ -18,6 +18,8 @@ import time
 
 import torch
 
+from torch_alexnet import timed
+
 
 @dataclasses.dataclass
 class Way:
@@ -60,37 +62,23 @@ def ways():
     yield Way("conv3", "two outputs", 256, 192, 13, 3, padding=1, copies=2, useful=third)
 
 
-def timed(run, steps, warm, on_card):
-    """The median of seconds a call, and the names of the kernels of one call."""
-    for _ in range(warm):
-        run()
-    if not on_card:
-        seconds = []
-        for _ in range(steps):
-            start = time.perf_counter()
-            run()
-            seconds.append(time.perf_counter() - start)
-        return statistics.median(seconds), []
-    marks = [torch.cuda.Event(enable_timing=True) for _ in range(steps + 1)]
-    marks[0].record()
-    for mark in marks[1:]:
-        run()
-        mark.record()
-    torch.cuda.synchronize()
-    seconds = statistics.median(a.elapsed_time(b) / 1e3 for a, b in zip(marks, marks[1:]))
+def kernels(run):
+    """The names of the slowest kernels of one call, and their milliseconds."""
+    if not torch.cuda.is_initialized():
+        return []
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
         run()
         torch.cuda.synchronize()
-    kernels = [
+    names = [
         f"{event.key[:100]} {event.self_device_time_total / 1e3:.3f} ms"
         for event in sorted(profile.key_averages(), key=lambda event: -event.self_device_time_total)
         if event.self_device_time_total > 0
     ]
-    return seconds, kernels[:4]
+    return names[:4]
 
 
 def measure(way, a):
-    on_card, dtype = a.device != "cpu", torch.bfloat16 if a.precision == "bf16" else torch.float32
+    dtype = torch.bfloat16 if a.precision == "bf16" else torch.float32
 
     def tensor(*shape):
         random = torch.randn(shape, device=a.device, dtype=dtype)
@@ -116,13 +104,14 @@ def measure(way, a):
     for name, run in passes.items():
         row = {"layer": way.layer, "way": way.name, "pass": name}
         try:
-            seconds, kernels = timed(run, a.steps, 3, on_card)
+            seconds = statistics.median(timed(run, a.steps, 3))
+            row["kernels"] = kernels(run)
         except RuntimeError as error:  # a way that does not run here is named, and the rest go on
             print(json.dumps(row | dict(error=str(error).splitlines()[0])), flush=True)
             continue
         row["milliseconds"] = round(seconds * 1e3, 4)
         row["useful_tflops"] = round(2 * way.useful * a.batch / seconds / 1e12, 1)
-        print(json.dumps(row | dict(batch=a.batch, precision=a.precision, kernels=kernels)), flush=True)
+        print(json.dumps(row | dict(batch=a.batch, precision=a.precision)), flush=True)
 
 
 def main():

@@ -95,8 +95,8 @@ def main():
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
     parser.add_argument("--lrn", action="store_true")
     a = parser.parse_args()
-    on_card = a.device != "cpu"
-    if on_card:
+    on_gpu = a.device != "cpu"
+    if on_gpu:
         torch.cuda.set_device(a.device)
         torch.cuda.init()
     torch.backends.cudnn.benchmark = True
@@ -104,7 +104,7 @@ def main():
     torch.backends.cuda.matmul.allow_tf32 = a.precision != "f32"
     results = {}
     for way in a.ways:
-        if on_card:
+        if on_gpu:
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
         try:
@@ -115,9 +115,9 @@ def main():
         results[way] = a.batch / statistics.median(seconds)
         row = dict(
             peer=f"PyTorch {torch.__version__} {way}" + (" lrn" if a.lrn else ""),
-            device=torch.cuda.get_device_name() if on_card else "cpu", batch=a.batch,
+            device=torch.cuda.get_device_name() if on_gpu else "cpu", batch=a.batch,
             precision=a.precision, step_seconds=seconds, images_per_second=results[way],
-            peak_memory_bytes=torch.cuda.max_memory_allocated() if on_card else None,
+            peak_memory_bytes=torch.cuda.max_memory_allocated() if on_gpu else None,
         )
         if a.lrn:
             size = 2 if a.precision == "bf16" else 4
