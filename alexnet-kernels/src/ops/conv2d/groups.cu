@@ -11,14 +11,8 @@ __device__ void with_zeros(In<T> from, Out<T> to, u32 vectors, Sizes size) {
   if (i >= vectors) return;
   const u32 own = size.channels / V, all = own * size.groups, row = i / all, at = i % all;
   const u32 group = row / size.taps / (size.outputs / size.groups);
-  Pack<T, V> pack;
-  if (at / own == group) {
-    pack = fetch<V, T>(from, ((u64)row * own + at % own) * V);
-  } else {
-#pragma unroll
-    for (int j = 0; j < V; ++j) from_float(pack.values[j], 0.0f);
-  }
-  put<V, T>(to, (u64)i * V, pack);
+  const u64 in_group = (u64)row * own + at % own;
+  put<V, T>(to, (u64)i * V, fetch_if<V, T>(from, in_group * V, at / own == group));
 }
 
 // to[o, tap, c] = from[o, tap, the first channel of o's group + c].

@@ -14,15 +14,10 @@ template <class T, int V> __device__ void pad(In<T> from, Out<T> to, u32 vectors
   const u32 per_pixel = size.channels / V, pixel = i / per_pixel, row = pixel / size.to_width;
   const int h = (int)(row % size.to_height) - size.top,
             w = (int)(pixel % size.to_width) - size.left;
-  Pack<T, V> pack;
-  if (h >= 0 && w >= 0 && h < (int)size.height && w < (int)size.width) {
-    const u64 image = (u64)(row / size.to_height) * size.height * size.width;
-    pack = fetch<V, T>(from, (image + (u64)h * size.width + w) * size.channels + i % per_pixel * V);
-  } else {
-#pragma unroll
-    for (int j = 0; j < V; ++j) from_float(pack.values[j], 0.0f);
-  }
-  put<V, T>(to, (u64)i * V, pack);
+  const bool inside = h >= 0 && w >= 0 && h < (int)size.height && w < (int)size.width;
+  const u64 image = (u64)(row / size.to_height) * size.height * size.width;
+  const u64 at = (image + (u64)h * size.width + w) * size.channels + i % per_pixel * V;
+  put<V, T>(to, (u64)i * V, fetch_if<V, T>(from, at, inside));
 }
 
 #define PAD(T, V)                                                                                 \

@@ -8,14 +8,7 @@ __device__ void blocks(In<T> from, Out<T> to, u32 vectors, Blocks size) {
   if (i >= vectors) return;
   const Place from_place = place<V>(i, size);
   const u64 image = (u64)from_place.image * size.height * size.width * size.channels;
-  Pack<T, V> pack;
-  if (from_place.inside) {
-    pack = fetch<V, T>(from, image + from_place.at);
-  } else {
-#pragma unroll
-    for (int j = 0; j < V; ++j) from_float(pack.values[j], 0.0f);
-  }
-  put<V, T>(to, (u64)i * V, pack);
+  put<V, T>(to, (u64)i * V, fetch_if<V, T>(from, image + from_place.at, from_place.inside));
 }
 
 #define BLOCKS(T, V)                                                                         \
