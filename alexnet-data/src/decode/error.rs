@@ -13,6 +13,12 @@ pub enum DecodeError {
         /// The first bytes, in hexadecimal.
         start: String,
     },
+    /// The file is an image of a kind that is not decoded here.
+    #[error("{kind}, which this program does not decode: convert it to JPEG or PNG")]
+    Unsupported {
+        /// The name of the kind: `HEIC`, `JPEG XL`.
+        kind: &'static str,
+    },
     /// The header claims more pixels than [`MAX_PIXELS`](crate::MAX_PIXELS).
     #[error("{height}×{width} pixels, more than the limit of {limit}")]
     TooLarge {

@@ -10,6 +10,7 @@ pub(crate) mod bytes;
 pub(crate) mod error;
 pub(crate) mod exif;
 mod jpeg;
+mod kind;
 pub(crate) mod pixels;
 mod png;
 mod scaled;
@@ -19,6 +20,7 @@ mod square;
 use crate::header::MAX_SIDE;
 use error::{DecodeError, Result};
 use exif::Exif;
+use kind::Kind;
 use pixels::Pixels;
 use square::{Picture, Squarer};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -34,8 +36,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// cause no panic.
 ///
 /// ```
-/// let error = alexnet_data::decode(b"GIF89a", 256).unwrap_err();
-/// assert_eq!(error.to_string(), "neither JPEG nor PNG: starts with 47 49 46 38 39 61");
+/// let error = alexnet_data::decode(b"PK\x03\x04", 256).unwrap_err();
+/// assert_eq!(error.to_string(), "neither JPEG nor PNG: starts with 50 4b 03 04");
 /// ```
 pub fn decode(bytes: &[u8], size: usize) -> Result<Pixels, DecodeError> {
     Decoder::new(size, Exif::Ignore).decode(bytes)
@@ -87,11 +89,12 @@ impl Decoder {
 
 /// Decodes a file in its own size, or a JPEG that is much larger than `size` at a fraction of it.
 fn decode_picture(bytes: &[u8], size: usize, exif: Exif, buffer: Vec<u8>) -> Result<Picture> {
-    match bytes {
-        [0xff, 0xd8, ..] => jpeg::decode(bytes, size, exif, buffer),
-        [0x89, b'P', b'N', b'G', ..] => png::decode(bytes, exif).map(Picture::whole),
-        [] => Err(DecodeError::Format { start: "nothing".into() }),
-        _ => {
+    match Kind::of(bytes) {
+        Some(Kind::Jpeg) => jpeg::decode(bytes, size, exif, buffer),
+        Some(Kind::Png) => png::decode(bytes, exif).map(Picture::whole),
+        Some(kind) => Err(DecodeError::Unsupported { kind: kind.name() }),
+        None if bytes.is_empty() => Err(DecodeError::Format { start: "nothing".into() }),
+        None => {
             let start: Vec<_> = bytes.iter().take(8).map(|b| format!("{b:02x}")).collect();
             Err(DecodeError::Format { start: start.join(" ") })
         }

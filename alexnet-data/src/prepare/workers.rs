@@ -6,7 +6,7 @@ use super::report::{Action, ReportLine};
 use super::shard_plan::SplitPlan;
 use super::shard_result::ShardResult;
 use super::shard_writer::{Record, ShardWriter};
-use super::source::listing::ListedSplit;
+use super::source::listing::{ListedSplit, LoadError};
 use crate::checksum::Checksum;
 use crate::decode::Decoder;
 use crate::decode::pixels::Pixels;
@@ -23,8 +23,8 @@ const AHEAD: usize = 8;
 
 /// What a decoding thread sends to the writer.
 enum Message {
-    /// One image, with the fault of a damaged file; or why it could not be read.
-    Image(Result<(Record, Option<String>), String>),
+    /// One image, with the fault of a damaged file; or why it could not be used.
+    Image(Result<(Record, Option<String>), LoadError>),
     /// The sums over the thread's images of a shard, after the last of them.
     Sums(Box<Sums>),
 }
@@ -169,7 +169,8 @@ impl Pass<'_> {
                             note(&self.listed.images.name(i), Action::Damaged, &reason);
                         }
                     }
-                    Err(reason) => {
+                    Err(LoadError::Input(error)) => return Err(error),
+                    Err(LoadError::Image(reason)) => {
                         progress.skipped += 1;
                         note(&self.listed.images.name(i), Action::Skipped, &reason);
                     }
@@ -202,7 +203,7 @@ fn encode(
     quality: Option<u8>,
     sums: Option<&mut Sums>,
     decoded: &mut Vec<u8>,
-) -> Result<(Record, Option<String>), String> {
+) -> Result<(Record, Option<String>), LoadError> {
     let Pixels { height, width, data, damage } = pixels;
     let (bytes, encoding) = match quality {
         None => (data, RAW),

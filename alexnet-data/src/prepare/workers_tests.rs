@@ -4,7 +4,7 @@ use super::options::PrepareOptions;
 use super::preparation::Preparation;
 use super::shard_plan::ShardPlan;
 use super::source::Source;
-use super::source::listing::{Images, Scan};
+use super::source::listing::{Images, LoadError, Scan};
 use crate::decode::Decoder;
 use crate::decode::pixels::Pixels;
 use crate::error::{Error, Result};
@@ -33,7 +33,7 @@ impl Images for Fragile {
         i.to_string()
     }
 
-    fn load(&self, i: usize, _: &mut Decoder) -> Result<Pixels, String> {
+    fn load(&self, i: usize, _: &mut Decoder) -> Result<Pixels, LoadError> {
         assert_ne!(i, self.dies_at, "the panic this test is about");
         let data = (0..SIZE * SIZE * 3).map(|v| (v / SIZE + i * 13) as u8).collect();
         Ok(Pixels::new(SIZE, SIZE, data))

@@ -3,7 +3,7 @@
 //! A file is a sequence of records: a label (in CIFAR-100 a coarse and a fine one), then the red,
 //! the green and the blue plane of a 32 × 32 image, row by row.
 
-use super::listing::{Format, Images, Scan};
+use super::listing::{Format, Images, LoadError, Scan};
 use super::names::named_classes;
 use crate::decode::Decoder;
 use crate::decode::pixels::Pixels;
@@ -111,10 +111,11 @@ impl Images for Batches {
         format!("{}#{record}", self.files[file].0)
     }
 
-    fn load(&self, i: usize, _: &mut Decoder) -> Result<Pixels, String> {
+    fn load(&self, i: usize, _: &mut Decoder) -> Result<Pixels, LoadError> {
         let (label, planes) = self.record(i);
         if usize::from(label) >= self.kind.classes {
-            return Err(format!("label {label}, expected 0 to {}", self.kind.classes - 1));
+            let highest = self.kind.classes - 1;
+            return Err(LoadError::Image(format!("label {label}, expected 0 to {highest}")));
         }
         let data = (0..PLANE).flat_map(|p| [0, 1, 2].map(|c| planes[c * PLANE + p])).collect();
         Ok(Pixels::new(SIDE, SIDE, data))

@@ -1,12 +1,11 @@
 //! Images in files: in a folder, or inside archives that are read in place and never unpacked.
 
-use super::listing::Images;
+use super::listing::{Images, LoadError};
 use crate::decode::Decoder;
 use crate::decode::pixels::Pixels;
-use crate::error::{Error, Result};
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Take};
-use std::path::{Path, PathBuf};
+use std::io::Read;
+use std::path::PathBuf;
 
 /// Longer images are not read: no image of 100 million pixels needs as many bytes.
 const MAX_BYTES: u64 = 1 << 28;
@@ -18,7 +17,7 @@ pub(crate) trait Location: Sync {
     /// The name of the image in the report.
     fn name(&self) -> String;
     /// Reads the file if it has at most `limit` bytes.
-    fn read(&self, storage: &Self::Storage, limit: u64) -> Result<Vec<u8>, String>;
+    fn read(&self, storage: &Self::Storage, limit: u64) -> Result<Vec<u8>, LoadError>;
 }
 
 /// The image files of a split, each with its label.
@@ -40,9 +39,9 @@ impl<L: Location> Images for ImageFiles<L> {
         self.files[i].1.name()
     }
 
-    fn load(&self, i: usize, decoder: &mut Decoder) -> Result<Pixels, String> {
+    fn load(&self, i: usize, decoder: &mut Decoder) -> Result<Pixels, LoadError> {
         let bytes = self.files[i].1.read(&self.storage, MAX_BYTES)?;
-        decoder.decode(&bytes).map_err(|e| e.to_string())
+        decoder.decode(&bytes).map_err(|e| LoadError::Image(e.to_string()))
     }
 }
 
@@ -60,53 +59,13 @@ impl Location for PathBuf {
         self.to_string_lossy().into_owned()
     }
 
-    fn read(&self, root: &PathBuf, limit: u64) -> Result<Vec<u8>, String> {
-        let fail = |e: io::Error| e.to_string();
-        let file = File::open(root.join(self)).map_err(fail)?;
-        let length = file.metadata().map_err(fail)?.len();
+    fn read(&self, root: &PathBuf, limit: u64) -> Result<Vec<u8>, LoadError> {
+        let path = root.join(self);
+        let file = File::open(&path).map_err(LoadError::input(&path))?;
+        let length = file.metadata().map_err(LoadError::input(&path))?.len();
         check_length(length, limit)?;
         let mut bytes = Vec::with_capacity(length as usize);
-        file.take(limit).read_to_end(&mut bytes).map_err(fail)?;
+        file.take(limit).read_to_end(&mut bytes).map_err(LoadError::input(&path))?;
         Ok(bytes)
-    }
-}
-
-/// An open archive, which many threads can read at any position.
-#[derive(Debug)]
-pub(crate) struct Archive {
-    pub(super) path: PathBuf,
-    pub(crate) length: u64,
-    file: File,
-}
-
-impl Archive {
-    pub(crate) fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(Error::io("open", path))?;
-        let metadata = file.metadata().map_err(Error::io("read", path))?;
-        if !metadata.is_file() {
-            return Err(Error::source(path, "is no file; expected an archive"));
-        }
-        Ok(Self { path: path.into(), length: metadata.len(), file })
-    }
-
-    /// Fills `buffer` with the bytes from `offset` on.
-    pub(super) fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        #[cfg(unix)]
-        return std::os::unix::fs::FileExt::read_exact_at(&self.file, buffer, offset);
-        #[cfg(not(unix))]
-        {
-            // Threads would share the position of one handle, so each call opens its own.
-            let mut file = File::open(&self.path)?;
-            file.seek(SeekFrom::Start(offset))?;
-            file.read_exact(buffer)
-        }
-    }
-
-    /// The range `start .. start + length` as a file. Only one thread at a time may list an
-    /// archive, because all ranges share the position of the one file.
-    pub(super) fn window(&self, start: u64, length: u64) -> Result<Take<&File>> {
-        let mut file = &self.file;
-        file.seek(SeekFrom::Start(start)).map_err(Error::io("read", &self.path))?;
-        Ok(file.take(length))
     }
 }

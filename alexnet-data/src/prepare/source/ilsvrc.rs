@@ -1,7 +1,8 @@
 //! ILSVRC and ImageNet as downloaded: tars of tars, flat tars, and the development kit.
 
+use super::archive::Archive;
 use super::devkit::Devkit;
-use super::files::{Archive, ImageFiles};
+use super::files::ImageFiles;
 use super::listing::{Format, Scan};
 use super::names::{file_name, is_wnid, names_in, wnid_of_tar};
 use super::tar::{Member, members};

@@ -1,8 +1,9 @@
 //! Kaggle's zip as downloaded, whose files are read in place.
 
-use super::files::{Archive, ImageFiles, Location};
+use super::archive::Archive;
+use super::files::{ImageFiles, Location};
 use super::kaggle_tables::{CLASSES, IMAGES, SOLUTION, Tables};
-use super::listing::Scan;
+use super::listing::{LoadError, Scan};
 use super::names::is_image;
 use super::zip::{ZipFile, walk};
 use crate::error::{Error, Result};
@@ -73,7 +74,10 @@ pub(super) fn list(zip: &Path, scan: &mut Scan<'_>) -> Result<Vec<Class>> {
     let tables = Tables::read(zip, |name| {
         let missing = format!("holds no {name}; expected it beside the folder {IMAGES}");
         let file: &ZipFile = tables.get(name).ok_or_else(|| Error::source(zip, missing))?;
-        file.read(&archive, MAX_TABLE).map_err(|e| Error::source(zip.join(name), e))
+        file.read(&archive, MAX_TABLE).map_err(|e| match e {
+            LoadError::Image(reason) => Error::source(zip.join(name), reason),
+            LoadError::Input(error) => error,
+        })
     })?;
     let (mut train, mut val) = (Vec::new(), Vec::new());
     for file in train_files {

@@ -29,8 +29,32 @@ pub(in crate::prepare) trait Images: Sync {
     fn label(&self, i: usize) -> u32;
     /// The name of image `i` in the report.
     fn name(&self, i: usize) -> String;
-    /// Reads and decodes image `i`, or says on one line why it cannot be used.
-    fn load(&self, i: usize, decoder: &mut Decoder) -> Result<Pixels, String>;
+    /// Reads and decodes image `i`.
+    fn load(&self, i: usize, decoder: &mut Decoder) -> Result<Pixels, LoadError>;
+}
+
+/// Why an image could not be loaded.
+#[derive(Debug)]
+pub(crate) enum LoadError {
+    /// Its bytes are no image that can be used, for this reason in one line: it is skipped.
+    Image(String),
+    /// The input cannot be read, which says nothing of the image: the preparation ends, and goes
+    /// on from there when it is called again.
+    Input(Error),
+}
+
+impl LoadError {
+    /// The input `path` cannot be read.
+    pub(super) fn input(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let error = Error::io("read", path);
+        |e| Self::Input(error(e))
+    }
+}
+
+impl From<String> for LoadError {
+    fn from(reason: String) -> Self {
+        Self::Image(reason)
+    }
 }
 
 /// The images of one split.

@@ -3,6 +3,7 @@
 //! To add one, write a file with a [`Format`], and name it here in the list of modules, in
 //! [`Source`], in [`Source::ALL`] and in `Source::format`.
 
+pub(crate) mod archive;
 mod cifar;
 mod demo;
 mod devkit;
@@ -12,7 +13,7 @@ mod ilsvrc;
 mod kaggle;
 mod kaggle_tables;
 mod kaggle_zip;
-pub(in crate::prepare) mod listing;
+pub(crate) mod listing;
 pub(crate) mod mat;
 pub(in crate::prepare) mod names;
 pub(crate) mod tar;

@@ -1,6 +1,8 @@
 //! Tar archives read in place, also when they are inside another one.
 
-use super::files::{Archive, Location, check_length};
+use super::archive::Archive;
+use super::files::{Location, check_length};
+use super::listing::LoadError;
 use crate::error::{Error, Result};
 
 /// Bytes of a block of a tar.
@@ -25,10 +27,11 @@ impl Location for Member {
         self.name.to_string()
     }
 
-    fn read(&self, archives: &Vec<Archive>, limit: u64) -> Result<Vec<u8>, String> {
+    fn read(&self, archives: &Vec<Archive>, limit: u64) -> Result<Vec<u8>, LoadError> {
         check_length(self.length, limit)?;
         let mut bytes = vec![0; self.length as usize];
-        archives[self.archive].read_at(&mut bytes, self.offset).map_err(|e| e.to_string())?;
+        let archive = &archives[self.archive];
+        archive.read_at(&mut bytes, self.offset).map_err(LoadError::input(&archive.path))?;
         Ok(bytes)
     }
 }

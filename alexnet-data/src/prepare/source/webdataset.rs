@@ -1,6 +1,7 @@
 //! WebDataset: tars of samples, each an image and a label in files of the same name.
 
-use super::files::{Archive, ImageFiles};
+use super::archive::Archive;
+use super::files::ImageFiles;
 use super::listing::{Format, Scan};
 use super::names::{IMAGE_EXTENSIONS, file_name, named_classes, names_in};
 use super::tar::{Member, members};

@@ -1,6 +1,8 @@
 //! Zip archives read in place, with stored or deflated files.
 
-use super::files::{Archive, Location, check_length};
+use super::archive::Archive;
+use super::files::{Location, check_length};
+use super::listing::LoadError;
 use crate::error::{Error, Result};
 use flate2::read::DeflateDecoder;
 use std::io::{BufReader, Read};
@@ -74,19 +76,19 @@ impl Location for ZipFile {
     }
 
     /// Uses no more memory than `limit`, whatever the zip says of the file.
-    fn read(&self, archive: &Archive, limit: u64) -> Result<Vec<u8>, String> {
+    fn read(&self, archive: &Archive, limit: u64) -> Result<Vec<u8>, LoadError> {
         check_length(self.length.max(self.stored), limit)?;
-        let io = |e: std::io::Error| e.to_string();
         let mut local = [0; LOCAL_HEADER];
-        archive.read_at(&mut local, self.header).map_err(io)?;
+        archive.read_at(&mut local, self.header).map_err(LoadError::input(&archive.path))?;
         if local[..4] != *b"PK\x03\x04" {
-            return Err("the zip has no file where its directory says: download it again".into());
+            let reason = "the zip has no file where its directory says: download it again";
+            return Err(LoadError::Image(reason.into()));
         }
         // The name and the extra field may be longer or shorter than in the directory.
         let part = |at: usize| u64::from(u16::from_le_bytes([local[at], local[at + 1]]));
         let start = self.header + LOCAL_HEADER as u64 + part(26) + part(28);
         let mut bytes = vec![0; self.stored as usize];
-        archive.read_at(&mut bytes, start).map_err(io)?;
+        archive.read_at(&mut bytes, start).map_err(LoadError::input(&archive.path))?;
         if self.deflated {
             let mut inflated = Vec::new();
             // One byte more than the directory says shows that there are more.
@@ -96,10 +98,10 @@ impl Location for ZipFile {
         }
         let (length, crc) = (bytes.len() as u64, crc32fast::hash(&bytes));
         if (length, crc) != (self.length, self.crc) {
-            return Err(format!(
+            return Err(LoadError::Image(format!(
                 "has {length} bytes with checksum {crc:08x}; the zip says {} with {:08x}",
                 self.length, self.crc
-            ));
+            )));
         }
         Ok(bytes)
     }
