@@ -50,7 +50,8 @@ pub use collective::copy::copy_to_devices;
 pub use collective::interconnect::{Interconnect, enable_peer_access};
 pub use collective::reduce_scatter::{add, scatter};
 
-// Memory, random numbers, layout.
+// The processor, memory, random numbers, layout.
+pub use cpu::gemm::gemm_library_runs;
 pub use cpu::pool::{PoolAllocator, PoolGuard};
 pub use layout::channels_last;
 pub use random::normal::normals;
