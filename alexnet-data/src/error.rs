@@ -176,6 +176,25 @@ pub enum Error {
         /// The first few: path and reason.
         first: String,
     },
+    /// No image of the input is left to make a dataset of.
+    #[error("{path}: {what} (first: {first}); {report} in the output folder names every one")]
+    NoImages {
+        /// The input, or its train tree.
+        path: PathBuf,
+        /// What it lacks.
+        what: String,
+        /// The first image that was skipped, and the reason.
+        first: String,
+        /// The name of the report, which is all that the output folder then holds.
+        report: &'static str,
+    },
+    /// A strict preparation found a class without images, or a part of the input that it does not
+    /// use.
+    #[error("{what}; remove it from the input, or prepare without `strict`")]
+    Incomplete {
+        /// What was found.
+        what: String,
+    },
     /// The output folder holds a finished dataset.
     #[error(
         "{0} already holds a finished dataset: \

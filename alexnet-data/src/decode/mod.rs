@@ -10,7 +10,7 @@ pub(crate) mod bytes;
 pub(crate) mod error;
 pub(crate) mod exif;
 mod jpeg;
-mod kind;
+pub(crate) mod kind;
 pub(crate) mod pixels;
 mod png;
 mod scaled;

@@ -10,6 +10,7 @@
 use super::preparation::Preparation;
 use super::report::ReportLine;
 use super::shard_plan::{ShardPlan, SplitPlan};
+use super::source::listing::LoadError;
 use crate::decode::Decoder;
 use crate::encoding::{MILLION, Mixture};
 use crate::error::{Error, Result, byte_count};
@@ -139,7 +140,11 @@ impl Preparation<'_> {
         let decoder = || Decoder::new(self.plan.size, self.plan.exif);
         for_each(self.threads, &order[..count.min(order.len())], decoder, |decoder, &i| {
             self.check_stop()?;
-            let Ok(pixels) = listed.images.load(i, decoder) else { return Ok(()) };
+            let pixels = match listed.images.load(i, decoder) {
+                Ok(pixels) => pixels,
+                Err(LoadError::Image(_)) => return Ok(()), // reported when its shard is made
+                Err(LoadError::Input(error)) => return Err(error),
+            };
             if let Ok(jpeg) = record::encode(&pixels.data, pixels.height, quality) {
                 sizes.lock().unwrap_or_else(PoisonError::into_inner).push(jpeg.len() as u64);
             }

@@ -4,9 +4,9 @@ use super::output::Output;
 use super::report::Report;
 use super::shard_plan::ShardPlan;
 use super::shard_result::ShardResult;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, few};
 use crate::header::VERSION;
-use crate::manifest::{Manifest, SplitInfo};
+use crate::manifest::{Class, Manifest, SplitInfo};
 use crate::statistics::Sums;
 use std::path::Path;
 
@@ -41,8 +41,13 @@ pub(super) fn finish(plan: ShardPlan, strict: bool, output: &Output, input: &Pat
         }
         splits.push(split);
     }
+    let Some(statistics) = sums.finish() else {
+        let error = report.faults.no_images(input, "no image of the train split could be read");
+        report.finish(dir)?;
+        return Err(error);
+    };
     report.faults.check(strict, splits.iter().map(|split| split.records).sum())?;
-    let no_images = || Error::source(input, "no image of the train split could be read");
+    check_classes(strict, &plan.classes, &splits)?;
     let manifest = Manifest {
         version: VERSION,
         source: plan.source,
@@ -55,9 +60,27 @@ pub(super) fn finish(plan: ShardPlan, strict: bool, output: &Output, input: &Pat
         ignored: plan.ignored,
         classes: plan.classes,
         splits,
-        statistics: sums.finish().ok_or_else(no_images)?,
+        statistics,
         report: report.finish(dir)?,
     };
     // Written last, because a folder with a manifest is a finished dataset.
     manifest.write(dir)
+}
+
+/// Under `strict`, every class must have an image to train on.
+fn check_classes(strict: bool, classes: &[Class], splits: &[SplitInfo]) -> Result<()> {
+    let empty = splits.first().map(|train| classes_without_images(classes, train));
+    match empty.unwrap_or_default() {
+        empty if strict && !empty.is_empty() => {
+            let what = format!("{} classes have no train image: {}", empty.len(), few(&empty));
+            Err(Error::Incomplete { what })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The names of the classes of which a split has no image.
+pub(super) fn classes_without_images(classes: &[Class], split: &SplitInfo) -> Vec<String> {
+    let counts = classes.iter().zip(&split.images_per_class);
+    counts.filter(|(_, images)| **images == 0).map(|(class, _)| class.name.clone()).collect()
 }

@@ -111,12 +111,14 @@ impl Output {
         let Err(error) = &made else { return self.tidy() };
         let accident =
             matches!(error, Error::Io { .. } | Error::Interrupted { .. } | Error::Worker);
-        let useless = matches!(error, Error::Strict { .. });
+        let useless = matches!(error, Error::Strict { .. } | Error::Incomplete { .. });
         let has_results = || entries(&self.dir).is_ok_and(|e| e.iter().any(|n| is_result(n)));
         let keep = !useless && (self.resumed || accident && has_results());
+        // It names the reason of every image, where none is left.
+        let keep_report = matches!(error, Error::NoImages { .. });
         if !keep {
             // The caller gets the first error; a second one would hide it.
-            let _ = self.remove(|name| name != LOCK);
+            let _ = self.remove(|name| name != LOCK && !(keep_report && name == REPORT));
         }
         self.lock.remove();
         if !keep {

@@ -1,6 +1,7 @@
 //! A running preparation: its plan, its images, and where and how the shards are made.
 
 use super::options::PrepareOptions;
+use super::report::Report;
 use super::shard_plan::ShardPlan;
 use super::source::listing::{ListedSplit, Scan};
 use crate::error::{Error, Result};
@@ -32,7 +33,12 @@ impl<'a> Preparation<'a> {
     ) -> Result<Self> {
         let mut scan = Scan::new(progress);
         let list = options.source.format().list;
-        let classes = list(&options.input, options.val.as_deref(), &mut scan)?;
+        let classes = list(&options.input, options.val.as_deref(), &mut scan).inspect_err(|error| {
+            if matches!(error, Error::NoImages { .. }) {
+                // The caller gets the first error; a second one would hide it.
+                let _ = Report::of(dir, &scan.report);
+            }
+        })?;
         let plan = ShardPlan::new(options, classes, &scan);
         let threads = thread_count(options.threads);
         Ok(Self { plan, splits: scan.splits, dir, threads, progress, stop })

@@ -1,7 +1,8 @@
-//! `report.jsonl`: every file of the input that was skipped, is damaged or deserves a note.
+//! `report.jsonl`: every file of the input that was skipped, is damaged, is not used or deserves a
+//! note.
 
 use crate::atomic_file::AtomicFile;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, few};
 use crate::manifest::FileInfo;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -19,6 +20,8 @@ pub(super) enum Action {
     Skipped,
     /// It is in the dataset, as far as it could be decoded.
     Damaged,
+    /// A folder or archive of the input of which nothing is in the dataset.
+    Unused,
     /// Nothing is lost, but a person may want to know.
     Noted,
 }
@@ -44,12 +47,22 @@ impl ReportLine {
     }
 }
 
-/// How many images were skipped and damaged, and the first few of them.
+/// How many images were skipped and damaged, the first few of them, and what else is not used.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     pub(super) skipped: u64,
     pub(super) damaged: u64,
     first: Vec<String>,
+    /// Folders and archives of which nothing is used, each with the reason.
+    pub(super) unused: Vec<String>,
+}
+
+impl<'a> FromIterator<&'a ReportLine> for Faults {
+    fn from_iter<I: IntoIterator<Item = &'a ReportLine>>(lines: I) -> Self {
+        let mut faults = Self::default();
+        lines.into_iter().for_each(|line| faults.add(line));
+        faults
+    }
 }
 
 impl Faults {
@@ -57,6 +70,10 @@ impl Faults {
         match line.action {
             Action::Skipped => self.skipped += 1,
             Action::Damaged => self.damaged += 1,
+            Action::Unused => {
+                self.unused.push(format!("{} ({})", line.path, line.reason));
+                return;
+            }
             Action::Noted => return,
         }
         if self.first.len() < NAMED {
@@ -67,11 +84,24 @@ impl Faults {
     /// Under `strict`, the error for the faults among `readable` images and those skipped.
     pub(super) fn check(&self, strict: bool, readable: u64) -> Result<()> {
         let count = self.skipped + self.damaged;
-        if !strict || count == 0 {
+        if !strict {
             return Ok(());
         }
-        let first = self.first.join("; ");
-        Err(Error::Strict { count, images: readable + self.skipped, first })
+        if count > 0 {
+            let first = self.first.join("; ");
+            return Err(Error::Strict { count, images: readable + self.skipped, first });
+        }
+        let what = || format!("not used: {}", few(&self.unused));
+        if self.unused.is_empty() { Ok(()) } else { Err(Error::Incomplete { what: what() }) }
+    }
+
+    /// The error for an input of which no image is left, with the first reason; `what` it lacks.
+    pub(super) fn no_images(&self, path: &Path, what: &str) -> Error {
+        let Some(first) = self.first.iter().chain(&self.unused).next() else {
+            return Error::source(path, what);
+        };
+        let (path, what, first) = (path.into(), what.into(), first.clone());
+        Error::NoImages { path, what, first, report: REPORT }
     }
 }
 
@@ -91,6 +121,13 @@ impl Report {
         self.file.write(line.to_json().as_bytes())
     }
 
+    /// Writes the lines of an input of which there is no dataset.
+    pub(super) fn of(dir: &Path, lines: &[ReportLine]) -> Result<()> {
+        let mut report = Self::create(dir)?;
+        lines.iter().try_for_each(|line| report.add(line))?;
+        report.file.commit()
+    }
+
     /// Puts the report into its folder `dir`.
     pub(super) fn finish(self, dir: &Path) -> Result<FileInfo> {
         self.file.commit()?;
@@ -102,8 +139,6 @@ impl Report {
 pub(super) fn read_faults(dir: &Path) -> Result<Faults> {
     let path = dir.join(REPORT);
     let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-    let mut faults = Faults::default();
     let lines = text.lines().filter_map(|line| serde_json::from_str(line).ok());
-    lines.for_each(|line: ReportLine| faults.add(&line));
-    Ok(faults)
+    Ok(lines.collect::<Vec<ReportLine>>().iter().collect())
 }

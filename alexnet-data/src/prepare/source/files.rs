@@ -1,10 +1,11 @@
 //! Images in files: in a folder, or inside archives that are read in place and never unpacked.
 
 use super::listing::{Images, LoadError};
+use super::names::text_of;
 use crate::decode::Decoder;
 use crate::decode::pixels::Pixels;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::PathBuf;
 
 /// Longer images are not read: no image of 100 million pixels needs as many bytes.
@@ -56,7 +57,7 @@ impl Location for PathBuf {
     type Storage = PathBuf;
 
     fn name(&self) -> String {
-        self.to_string_lossy().into_owned()
+        text_of(self)
     }
 
     fn read(&self, root: &PathBuf, limit: u64) -> Result<Vec<u8>, LoadError> {
@@ -64,8 +65,15 @@ impl Location for PathBuf {
         let file = File::open(&path).map_err(LoadError::input(&path))?;
         let length = file.metadata().map_err(LoadError::input(&path))?.len();
         check_length(length, limit)?;
-        let mut bytes = Vec::with_capacity(length as usize);
+        let mut bytes = Vec::new();
+        let room = bytes.try_reserve_exact(length as usize).map_err(io::Error::from);
+        room.map_err(LoadError::input(&path))?;
         file.take(limit).read_to_end(&mut bytes).map_err(LoadError::input(&path))?;
+        if (bytes.len() as u64) < length {
+            let short = format!("it ended after {} of its {length} bytes", bytes.len());
+            let short = io::Error::new(io::ErrorKind::UnexpectedEof, short);
+            return Err(LoadError::input(&path)(short));
+        }
         Ok(bytes)
     }
 }

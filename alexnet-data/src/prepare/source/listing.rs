@@ -1,6 +1,6 @@
 //! What every source provides: the classes, splits and images of an input.
 
-use super::names::names_in;
+use super::entries::{Entry, EntryKind, entries};
 use crate::decode::Decoder;
 use crate::decode::pixels::Pixels;
 use crate::error::{Error, Result};
@@ -8,7 +8,7 @@ use crate::manifest::Class;
 use crate::prepare::report::{Action, ReportLine};
 use crate::progress::{OnProgress, Progress, Stage};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A kind of input: its name, the usual side of its images, and how it is recognised and listed.
 pub(in crate::prepare) struct Format {
@@ -71,13 +71,16 @@ pub(in crate::prepare) struct Scan<'a> {
     /// How many files were not images, by their names.
     pub(in crate::prepare) ignored: u64,
     pub(in crate::prepare) report: Vec<ReportLine>,
+    /// The class folders of all splits, without links in their paths.
+    pub(super) class_folders: Vec<PathBuf>,
     found: u64,
     pub(super) progress: OnProgress<'a>,
 }
 
 impl<'a> Scan<'a> {
     pub(in crate::prepare) fn new(progress: OnProgress<'a>) -> Self {
-        Self { splits: Vec::new(), ignored: 0, report: Vec::new(), found: 0, progress }
+        let (splits, report, class_folders) = (Vec::new(), Vec::new(), Vec::new());
+        Self { splits, ignored: 0, report, class_folders, found: 0, progress }
     }
 
     pub(in crate::prepare) fn add(&mut self, stage: Stage, images: impl Images + 'static) {
@@ -111,8 +114,8 @@ impl<'a> Candidate<'a> {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             return Ok(Self { path, single: Some(name), files, folders });
         }
-        for name in names_in(path)? {
-            let names = if path.join(&name).is_dir() { &mut folders } else { &mut files };
+        for Entry { name, kind } in entries(path)?.0 {
+            let names = if kind == EntryKind::Folder { &mut folders } else { &mut files };
             names.push(name.to_string_lossy().into_owned());
         }
         Ok(Self { path, single: None, files, folders })

@@ -5,19 +5,27 @@
 
 pub(crate) mod archive;
 mod cifar;
+mod class_files;
 mod demo;
 mod devkit;
+mod entries;
 pub(crate) mod files;
 mod folder;
+mod folder_layout;
 mod ilsvrc;
 mod kaggle;
 mod kaggle_tables;
 mod kaggle_zip;
+mod links;
 pub(crate) mod listing;
 pub(crate) mod mat;
 pub(in crate::prepare) mod names;
+mod split_names;
 pub(crate) mod tar;
 mod webdataset;
+mod webdataset_labels;
+mod webdataset_samples;
+mod webdataset_shards;
 pub(crate) mod zip;
 
 use crate::error::{Error, Result};

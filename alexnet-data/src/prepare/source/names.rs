@@ -3,18 +3,61 @@
 use crate::error::{Error, Result};
 use crate::manifest::Class;
 use std::collections::HashSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-/// The extensions of files that are worth opening; their content decides what they are.
-pub(super) const IMAGE_EXTENSIONS: [&str; 3] = ["jpg", "jpeg", "png"];
+/// The extensions of images, also of those that are not decoded; their content decides what they
+/// are.
+pub(super) const IMAGE_EXTENSIONS: [&str; 14] = [
+    "jpg", "jpeg", "jpe", "jfif", "png", "bmp", "webp", "tif", "tiff", "gif", "avif", "heic",
+    "heif", "jxl",
+];
+/// Files and folders that file managers, archivers and file systems leave beside images, in lower
+/// case.
+const JUNK: [&str; 14] = [
+    "__macosx",
+    ".ds_store",
+    ".appledouble",
+    ".spotlight-v100",
+    ".trashes",
+    ".fseventsd",
+    "thumbs.db",
+    "ehthumbs.db",
+    "desktop.ini",
+    "$recycle.bin",
+    "system volume information",
+    "@eadir",
+    "#recycle",
+    "lost+found",
+];
 
 /// Whether a file has the extension of an image.
 pub(super) fn is_image(path: &Path) -> bool {
     let extension = path.extension().unwrap_or_default();
     IMAGE_EXTENSIONS.iter().any(|e| extension.eq_ignore_ascii_case(e))
+}
+
+/// Whether a file or folder of this name is never an image or a class, whatever it holds. On
+/// macOS, `._cat.jpg` has attributes of `cat.jpg`.
+pub(super) fn is_junk(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b"._") || JUNK.iter().any(|j| name.eq_ignore_ascii_case(j))
+}
+
+pub(super) fn is_hidden(name: &OsStr) -> bool {
+    name.as_encoded_bytes().first() == Some(&b'.')
+}
+
+/// A name or path as text. Bytes that are not UTF-8 are written as `\xE9`, so that other names stay
+/// other names.
+pub(super) fn text_of(name: impl AsRef<OsStr>) -> String {
+    let mut text = String::new();
+    for chunk in name.as_ref().as_encoded_bytes().utf8_chunks() {
+        text.push_str(chunk.valid());
+        chunk.invalid().iter().for_each(|byte| text.push_str(&format!("\\x{byte:02X}")));
+    }
+    text
 }
 
 /// Whether a name is a WordNet id: `n` and eight digits.
