@@ -95,9 +95,10 @@ fn odd_files() {
     put(&input, "two/trailing.jpg", &[&good[..], b"trailing bytes"].concat());
     // Not images, and not named like images: counted.
     put(&input, "two/notes.txt", b"text");
+    put(&input, "README.md", b"text");
+    // Hidden images are not taken: reported.
     put(&input, "two/.hidden.jpg", &good);
     put(&input, "two/.cache/x.jpg", &good);
-    put(&input, "README.md", b"text");
     fs::create_dir_all(input.join("two/folder.jpg")).unwrap();
     fs::create_dir_all(input.join("zero")).unwrap();
     // Named like images, but none: reported.
@@ -108,11 +109,13 @@ fn odd_files() {
 
     let summary = run(&options(&input, &output, 16)).unwrap();
     assert_eq!((summary.images, summary.classes), (13, 3));
-    assert_eq!((summary.skipped, summary.damaged, summary.ignored), (4, 0, 4));
+    assert_eq!((summary.skipped, summary.damaged, summary.ignored), (6, 0, 2));
     let mut lines = report(&output);
     lines.sort();
-    let want = ["two/half.jpg", "two/half.png", "two/text.jpg", "two/zero.jpg"];
-    let mut want: Vec<_> = want.map(|p| (p.to_owned(), "skipped".to_owned())).into();
+    let hidden = ["two/.cache/x.jpg", "two/.hidden.jpg"];
+    let broken = ["two/half.jpg", "two/half.png", "two/text.jpg", "two/zero.jpg"];
+    let want = [&hidden[..], &broken].concat();
+    let mut want: Vec<_> = want.iter().map(|&p| (p.to_owned(), "skipped".to_owned())).collect();
     want.push(("zero".into(), "noted".into()));
     assert_eq!(lines, want);
     let dataset = Dataset::open(&output).unwrap();
@@ -124,7 +127,7 @@ fn odd_files() {
     let output = dir.path().join("strict/deep");
     let text = run(&PrepareOptions { strict: true, ..options(&input, &output, 16) }).unwrap_err();
     let text = text.to_string();
-    assert!(text.starts_with("4 of 17 images") && text.contains("two/"), "{text}");
+    assert!(text.starts_with("6 of 19 images") && text.contains("two/"), "{text}");
     assert!(!dir.path().join("strict").exists());
 }
 
@@ -190,8 +193,6 @@ fn clear_errors() {
     fails(&of("empty"), &["empty", "class folders"]);
     fs::create_dir_all(root.join("hollow/a")).unwrap();
     fails(&of("hollow"), &["hollow", ".jpg"]);
-    put(root, "bad/a/x.jpg", b"no");
-    fails(&of("bad"), &["bad", "could be read"]);
     tree(root, "lone/train", &["a"], 1, 8);
     fails(&of("lone"), &["train", "val"]);
     tree(root, "good", &["a"], 1, 8);
@@ -209,8 +210,41 @@ fn clear_errors() {
     assert_eq!(contents(&output), before);
     fs::remove_file(output.join("manifest.json")).unwrap();
     assert!(matches!(run(&of("good")), Err(Error::Unfinished { .. })));
-    let used = options(&root.join("good"), &root.join("bad"), 8);
+    put(root, "used/notes.txt", b"mine");
+    let used = options(&root.join("good"), &root.join("used"), 8);
     assert!(matches!(run(&used), Err(Error::NotEmpty { .. })));
+}
+
+/// If no image of train can be read, the error has the first reason, the report has all, and the
+/// same call works once there is an image.
+#[test]
+fn no_image_can_be_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let (input, output) = (dir.path().join("in"), dir.path().join("out"));
+    put(&input, "a/x.jpg", b"no");
+    put(&input, "b/y.png", b"");
+    for strict in [false, true] {
+        let options = PrepareOptions { strict, ..options(&input, &output, 8) };
+        let text = run(&options).unwrap_err().to_string();
+        let has = |part| text.contains(part);
+        assert!(has("could be read") && has("a/x.jpg: ") && has("6e 6f"), "{text}");
+        assert!(has("report.jsonl") && !has("\n"), "{text}");
+        let paths: Vec<_> = report(&output).into_iter().map(|(path, _)| path).collect();
+        assert_eq!(paths, ["a/x.jpg", "b/y.png"]);
+        assert_eq!(contents(&output).len(), 1, "the report is all that stays");
+    }
+    put(&input, "a/z.png", &png(&picture(8, 8, 1), 8, 8, Rgb8));
+    let summary = run(&options(&input, &output, 8)).unwrap();
+    assert_eq!((summary.images, summary.skipped), (1, 2));
+    assert_eq!(summary.empty_classes, [("train".to_owned(), vec!["b".to_owned()])]);
+
+    // The same where none is even listed.
+    let (input, output) = (dir.path().join("strays"), dir.path().join("out2"));
+    put(&input, "x.png", &png(&picture(8, 8, 1), 8, 8, Rgb8));
+    fs::create_dir(input.join("a")).unwrap();
+    let text = run(&options(&input, &output, 8)).unwrap_err().to_string();
+    assert!(text.contains("x.png: it lies in no class folder"), "{text}");
+    assert_eq!(report(&output)[0].0, "x.png");
 }
 
 /// The progress of each stage ends at its total, and never decreases.

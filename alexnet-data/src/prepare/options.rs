@@ -5,7 +5,7 @@ use crate::decode::exif::Exif;
 use crate::encoding::Encoding;
 use crate::error::{Error, Result};
 use crate::header::MAX_SIDE;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The most records a shard may have: the sums of their pixels then fit into 32 bits.
 const MAX_SHARD_RECORDS: usize = 1 << 24;
@@ -16,17 +16,21 @@ pub struct PrepareOptions {
     /// The kind of the input.
     pub source: Source,
     /// The folder with the images or archives. For [`Source::Folder`] it is the train tree; without
-    /// `val` it may also be a folder that holds the trees `train` and `val`.
+    /// `val` it may also be a folder that holds the trees `train`, `val` and `test`, two of them at
+    /// least. They may have their other usual names: `training`, `valid`, `validation`, `eval`,
+    /// `dev`, `testing`, in any case.
     pub input: PathBuf,
     /// The validation tree; only for [`Source::Folder`].
     pub val: Option<PathBuf>,
-    /// The folder to write: new, empty, or with an unfinished run of this very preparation.
+    /// The folder to write: new, empty, or with an unfinished run of this very preparation; for
+    /// [`Source::Folder`], not inside the input.
     pub output: PathBuf,
     /// The side of the stored images, 1 to 4096 pixels; always 32 for CIFAR.
     pub size: usize,
     /// The number of decoding threads; 0 for one a core. The output does not depend on it.
     pub threads: usize,
-    /// Whether an unreadable or damaged image is an error.
+    /// Whether it is an error if an image is unreadable, damaged or not taken, if a folder or
+    /// archive of the input is not used, or if a class has no train image.
     pub strict: bool,
     /// Images of the input for each shard; `None` for as many as make 1 GiB of raw pixels. A shard
     /// lacks those that cannot be read.
@@ -55,6 +59,20 @@ impl PrepareOptions {
         }
     }
 
+    /// Refuses an output inside the input: its shards would be files of the input when the same
+    /// call goes on, and its folder a class.
+    fn check_output(&self) -> Result<()> {
+        for input in [Some(&self.input), self.val.as_ref()].into_iter().flatten() {
+            // An input that cannot be read is an error of its own.
+            let Ok(inside) = input.canonicalize() else { continue };
+            if whole_path(&self.output).starts_with(inside) {
+                let problem = format!("lies inside the input {}: give another", input.display());
+                return Err(Error::source(&self.output, problem));
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses what no preparation could do.
     pub(super) fn check(&self) -> Result<()> {
         let (size, cifar) = (self.size, [Source::Cifar10, Source::Cifar100].contains(&self.source));
@@ -71,6 +89,17 @@ impl PrepareOptions {
             let expected = "nothing: this source has its own val split";
             Error::check(self.source == Source::Folder, "val", expected, &val.display())?;
         }
-        Ok(())
+        match self.source {
+            Source::Folder | Source::Demo => self.check_output(),
+            _ => Ok(()), // archives are read by their names, wherever the output is
+        }
     }
+}
+
+/// The path without links in it, where the last folders of it may not be there yet.
+fn whole_path(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+    let found = path.ancestors().find_map(|dir| Some((dir, dir.canonicalize().ok()?)));
+    let Some((dir, whole)) = found else { return path };
+    whole.join(path.strip_prefix(dir).unwrap_or(Path::new("")))
 }

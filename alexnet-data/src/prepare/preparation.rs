@@ -33,12 +33,13 @@ impl<'a> Preparation<'a> {
     ) -> Result<Self> {
         let mut scan = Scan::new(progress);
         let list = options.source.format().list;
-        let classes = list(&options.input, options.val.as_deref(), &mut scan).inspect_err(|error| {
-            if matches!(error, Error::NoImages { .. }) {
-                // The caller gets the first error; a second one would hide it.
-                let _ = Report::of(dir, &scan.report);
-            }
-        })?;
+        let classes =
+            list(&options.input, options.val.as_deref(), &mut scan).inspect_err(|error| {
+                if matches!(error, Error::NoImages { .. }) {
+                    // The caller gets the first error; a second one would hide it.
+                    let _ = Report::of(dir, &scan.report);
+                }
+            })?;
         let plan = ShardPlan::new(options, classes, &scan);
         let threads = thread_count(options.threads);
         Ok(Self { plan, splits: scan.splits, dir, threads, progress, stop })

@@ -119,7 +119,9 @@ fn note_beside_classes(split: &str, root: &Path, scan: &mut Scan<'_>) -> Result<
         let path = root.join(&entry.name);
         let reason = match entry.kind {
             EntryKind::Folder => {
-                if is_hidden(&entry.name) && !note_unused(scan, root, &entry.name, "a hidden folder") {
+                if is_hidden(&entry.name)
+                    && !note_unused(scan, root, &entry.name, "a hidden folder")
+                {
                     scan.ignored += 1;
                 }
                 continue;

@@ -52,6 +52,9 @@ fn list(input: &Path, scan: &mut Scan<'_>) -> Result<Vec<Class>> {
         }
         if stage == Stage::Train {
             train_texts = texts.len();
+            if train_texts == 0 {
+                return Err(no_images(input, scan));
+            }
         }
     }
     let meanings = texts.classes(input, train_texts)?;
@@ -67,14 +70,18 @@ fn list(input: &Path, scan: &mut Scan<'_>) -> Result<Vec<Class>> {
         if !split.files.is_empty() {
             scan.add(stage, split);
         } else if stage == Stage::Train {
-            let faults: Faults = scan.report.iter().collect();
-            return Err(faults.no_images(input, "holds no sample with an image and a label (.cls)"));
+            return Err(no_images(input, scan));
         } else {
             let reason = format!("{tars} tars without a sample that has an image and a label");
             scan.note(stage.split(), stage.split(), Action::Unused, &reason);
         }
     }
     Ok(meanings.classes)
+}
+
+fn no_images(input: &Path, scan: &Scan<'_>) -> Error {
+    let faults: Faults = scan.report.iter().collect();
+    faults.no_images(input, "holds no sample of train with an image and a label (.cls)")
 }
 
 /// Reads the samples of a split, with the texts of their labels.

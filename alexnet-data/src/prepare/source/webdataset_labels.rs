@@ -69,7 +69,8 @@ impl Texts {
         let (names, texts) = (input.join(NAMES), self.texts);
         let has_names = names.is_file();
         if 2 * with_number >= samples(&mut texts.iter()) {
-            let count = texts.iter().filter_map(|t| number(&t.0)).max().map_or(0, |n| n + 1) as usize;
+            let count =
+                texts.iter().filter_map(|t| number(&t.0)).max().map_or(0, |n| n + 1) as usize;
             let classes = match has_names {
                 true => named_classes(&names, count..=usize::MAX)?,
                 false => (0..count).map(|label| Class::named(label.to_string())).collect(),

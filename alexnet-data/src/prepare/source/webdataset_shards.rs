@@ -12,7 +12,15 @@ use std::path::{Path, PathBuf};
 
 /// The endings of tars that cannot be read in place.
 const COMPRESSED: [&str; 9] = [
-    ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tar.zstd", ".tar.lz4",
+    ".tar.gz",
+    ".tgz",
+    ".tar.bz2",
+    ".tbz2",
+    ".tar.xz",
+    ".txz",
+    ".tar.zst",
+    ".tar.zstd",
+    ".tar.lz4",
 ];
 
 /// The tars of an input by their splits, in sorted order. What is not used is reported.
