@@ -346,10 +346,15 @@ impl Error {
     }
 }
 
+/// The text without line breaks and other signs that change a terminal, which names may have.
+pub(crate) fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
 /// The first few of these names, for an error.
 pub(crate) fn few(names: &[String]) -> String {
     let named = names.len().min(8);
-    names[..named].join(", ") + if named < names.len() { ", …" } else { "" }
+    one_line(&names[..named].join(", ")) + if named < names.len() { ", …" } else { "" }
 }
 
 /// A number of bytes in the unit that suits it: `2.50 GB`.

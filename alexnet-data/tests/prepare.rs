@@ -222,7 +222,7 @@ fn no_image_can_be_read() {
     let dir = tempfile::tempdir().unwrap();
     let (input, output) = (dir.path().join("in"), dir.path().join("out"));
     put(&input, "a/x.jpg", b"no");
-    put(&input, "b/y.png", b"");
+    put(&input, "b/y\n.png", b"");
     for strict in [false, true] {
         let options = PrepareOptions { strict, ..options(&input, &output, 8) };
         let text = run(&options).unwrap_err().to_string();
@@ -230,7 +230,7 @@ fn no_image_can_be_read() {
         assert!(has("could be read") && has("a/x.jpg: ") && has("6e 6f"), "{text}");
         assert!(has("report.jsonl") && !has("\n"), "{text}");
         let paths: Vec<_> = report(&output).into_iter().map(|(path, _)| path).collect();
-        assert_eq!(paths, ["a/x.jpg", "b/y.png"]);
+        assert_eq!(paths, ["a/x.jpg", "b/y\n.png"]);
         assert_eq!(contents(&output).len(), 1, "the report is all that stays");
     }
     put(&input, "a/z.png", &png(&picture(8, 8, 1), 8, 8, Rgb8));

@@ -21,16 +21,17 @@ use self::progress::ProgressDisplay;
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// What the input is [default: recognised by the names of its files]:
-    /// folder (a tree of JPEG and PNG files, one folder a class), ilsvrc2012 and ilsvrc2010 (the
+    /// folder (a tree of image files, one folder a class), ilsvrc2012 and ilsvrc2010 (the
     /// official archives as downloaded), kaggle (its zip, or that unpacked), fall2011 (a tar for
-    /// each WordNet id), webdataset (tars of jpg and cls), cifar10, cifar100 (the binary files),
+    /// each WordNet id), webdataset (tars of images and cls), cifar10, cifar100 (the binary files),
     /// demo (shapes drawn by code)
     #[arg(
         long, value_name = "SOURCE",
         value_parser = PossibleValuesParser::new(Source::ALL.map(Source::name))
     )]
     source: Option<String>,
-    /// The folder with the images or archives; for the demo, where the images are drawn
+    /// The folder with the images or archives, which may have folders train, val and test; for the
+    /// demo, where the images are drawn
     /// [default for the demo: data/demo-images]
     #[arg(long, value_name = "PATH")]
     input: Option<PathBuf>,
@@ -46,7 +47,8 @@ pub(crate) struct Arguments {
     /// Decoding threads [default: one a core]; the output does not depend on it
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     threads: usize,
-    /// Fail where an image cannot be read, instead of skipping and reporting it
+    /// Fail where an image cannot be read or is not taken, where a folder is not used, and where a
+    /// class has no train image, instead of reporting it
     #[arg(long)]
     strict: bool,
     /// Images a shard [default: as many as make 1 GiB of raw pixels]

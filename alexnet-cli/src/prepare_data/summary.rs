@@ -17,8 +17,8 @@ pub(super) fn part(json: bool, part: Part, summary: &PartSummary) -> String {
         return line.to_string();
     }
     format!(
-        "part {part}: {own} of {all} shards, {images} images, {skipped} skipped, {damaged} \
-         damaged; when all parts are there, join them with --merge"
+        "part {part}: {own} of {all} shards, {images} images, {skipped} unreadable or \
+         skipped, {damaged} damaged; when all parts are there, join them with --merge"
     )
 }
 
@@ -40,7 +40,8 @@ pub(super) fn whole(json: bool, summary: &Summary) -> String {
     }
     let counts: Vec<_> = splits.iter().map(|(name, n)| format!("{n} {name}")).collect();
     let mut line = format!(
-        "{images} images ({}), {classes} classes, {skipped} skipped, {damaged} damaged, {ignored} \
+        "{images} images ({}), {classes} classes, {skipped} unreadable or skipped, \
+         {damaged} damaged, {ignored} \
          other files ignored",
         counts.join(", ")
     );

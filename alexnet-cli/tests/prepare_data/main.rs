@@ -10,6 +10,7 @@ mod options;
 mod part;
 #[path = "../../src/prepare_data/size.rs"]
 mod size;
+mod summary;
 
 use std::ffi::OsString;
 use std::fs;

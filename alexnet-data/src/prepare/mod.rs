@@ -39,15 +39,16 @@ use summary::Summary;
 
 /// Prepares a dataset. The same input gives the same bytes for any number of threads.
 ///
-/// An image that cannot be read is skipped and named in `report.jsonl`. `progress` is called for
+/// An image that cannot be decoded is skipped and named in `report.jsonl`. `progress` is called for
 /// every image, by several threads at once while the demo images are drawn.
 ///
-/// After a kill or a full disk, the same call continues after the last whole shard, and makes the
-/// same bytes. After an error that another run would meet again, nothing of the output is left.
+/// After a kill, a full disk or an input that cannot be read, the same call continues after the
+/// last whole shard, and makes the same bytes. After an error that another run would meet again,
+/// nothing of the output is left, but for the report where no image can be decoded.
 ///
 /// # Errors
 /// Every [`Error`] but those of reading a dataset: a missing or empty input, an output that is in
-/// use, unreadable images under [`PrepareOptions::strict`], a full disk.
+/// use, faults of the input under [`PrepareOptions::strict`], a full disk.
 pub fn prepare(options: &PrepareOptions, progress: &(dyn Fn(Progress) + Sync)) -> Result<Summary> {
     prepare_until(options, progress, &AtomicBool::new(false))
 }

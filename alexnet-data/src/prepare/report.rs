@@ -2,7 +2,7 @@
 //! note.
 
 use crate::atomic_file::AtomicFile;
-use crate::error::{Error, Result, few};
+use crate::error::{Error, Result, few, one_line};
 use crate::manifest::FileInfo;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -71,13 +71,13 @@ impl Faults {
             Action::Skipped => self.skipped += 1,
             Action::Damaged => self.damaged += 1,
             Action::Unused => {
-                self.unused.push(format!("{} ({})", line.path, line.reason));
+                self.unused.push(one_line(&format!("{} ({})", line.path, line.reason)));
                 return;
             }
             Action::Noted => return,
         }
         if self.first.len() < NAMED {
-            self.first.push(format!("{}: {}", line.path, line.reason));
+            self.first.push(one_line(&format!("{}: {}", line.path, line.reason)));
         }
     }
 

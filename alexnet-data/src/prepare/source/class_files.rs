@@ -48,7 +48,7 @@ pub(super) fn class_files(
             }
             Ok(entry) => {
                 let (path, is_file) = (entry.path(), entry.file_type().is_file());
-                if !is_image(path) && !(is_file && looks_like_image(path)?) {
+                if !(is_image(path) || is_file && looks_like_image(path)?) {
                     scan.ignored += 1;
                     continue;
                 }

@@ -1,6 +1,6 @@
 //! Which folders of an input are splits, and which inputs are no tree of classes.
 
-use super::entries::{EntryKind, entries, looks_like_image};
+use super::entries::{Entry, EntryKind, entries, looks_like_image};
 use super::links::resolved;
 use super::listing::Scan;
 use super::names::{is_hidden, is_image, is_junk, text_of};
@@ -162,11 +162,15 @@ pub(super) fn note_unused(scan: &mut Scan<'_>, dir: &Path, name: &OsStr, what: &
 }
 
 fn note_files_beside_splits(input: &Path, scan: &mut Scan<'_>) -> Result<()> {
-    for entry in entries(input)?.0.iter().filter(|entry| entry.kind == EntryKind::File) {
-        if looks_like_image(&input.join(&entry.name))? {
-            let reason = "it lies beside the folders of the splits";
-            scan.note("", &text_of(&entry.name), Action::Skipped, reason);
-        }
+    for Entry { name, kind } in entries(input)?.0 {
+        let reason = match kind {
+            EntryKind::File if looks_like_image(&input.join(&name))? => {
+                "it lies beside the folders of the splits"
+            }
+            EntryKind::BrokenLink(reason) => reason,
+            _ => continue,
+        };
+        scan.note("", &text_of(&name), Action::Skipped, reason);
     }
     Ok(())
 }

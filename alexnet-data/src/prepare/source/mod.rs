@@ -35,7 +35,7 @@ use std::path::Path;
 /// A kind of input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
-    /// A tree with one folder for each class, and JPEG and PNG files at any depth below it.
+    /// A tree with one folder for each class, and image files at any depth below it.
     Folder,
     /// ILSVRC 2012 as downloaded: the train and val archives and the development kit.
     Ilsvrc2012,
@@ -45,7 +45,8 @@ pub enum Source {
     Kaggle,
     /// One tar for each WordNet id, like the Fall 2011 release of ImageNet, or a tar of them.
     Fall2011,
-    /// Tars of samples: files of the same name, an image and its label in `.cls`.
+    /// Tars of samples: files of the same name, an image and its label in `.cls`, which is a number
+    /// or the name of the class.
     WebDataset,
     /// The official binary files of CIFAR-10.
     Cifar10,
