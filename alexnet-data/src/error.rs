@@ -190,7 +190,7 @@ pub enum Error {
     },
     /// A strict preparation found a class without images, or a part of the input that it does not
     /// use.
-    #[error("{what}; remove it from the input, or prepare without `strict`")]
+    #[error("{what}; change the input, or prepare without `strict` to report it only")]
     Incomplete {
         /// What was found.
         what: String,

@@ -72,7 +72,7 @@ fn check_classes(strict: bool, classes: &[Class], splits: &[SplitInfo]) -> Resul
     let empty = splits.first().map(|train| classes_without_images(classes, train));
     match empty.unwrap_or_default() {
         empty if strict && !empty.is_empty() => {
-            let what = format!("{} classes have no train image: {}", empty.len(), few(&empty));
+            let what = format!("classes without a train image: {}", few(&empty));
             Err(Error::Incomplete { what })
         }
         _ => Ok(()),
