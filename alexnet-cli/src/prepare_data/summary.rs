@@ -3,6 +3,8 @@
 use alexnet_data::{Part, PartSummary, Summary};
 use serde_json::json;
 
+use crate::output::json_path;
+
 /// The counts of one part, and how to join all parts.
 pub(super) fn part(json: bool, part: Part, summary: &PartSummary) -> String {
     let PartSummary { shards: [own, all], images, skipped, damaged } = summary;
@@ -27,7 +29,7 @@ pub(super) fn whole(json: bool, summary: &Summary) -> String {
             splits.iter().map(|(name, n)| (name.clone(), (*n).into())).collect();
         let line = json!({
             "images": images, "splits": splits, "classes": classes, "skipped": skipped,
-            "damaged": damaged, "ignored": ignored, "report": report,
+            "damaged": damaged, "ignored": ignored, "report": json_path(report),
         });
         return line.to_string();
     }

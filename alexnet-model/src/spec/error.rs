@@ -15,6 +15,17 @@ pub enum SpecError {
         /// All of them, for the message.
         known: String,
     },
+    /// Images that are smaller than what any preset takes.
+    #[error(
+        "no preset takes images of {side} px ({sizes}): prepare the dataset with a larger --size, \
+         or give a network of your own with --network"
+    )]
+    NoPresetFor {
+        /// Height and width of the images.
+        side: usize,
+        /// What each preset takes, for the message.
+        sizes: String,
+    },
     /// Not TOML, or not a network.
     #[error("{origin}: {message}")]
     Syntax {
