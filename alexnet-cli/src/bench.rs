@@ -89,7 +89,8 @@ fn show(report: &BenchReport) -> Result<(), OutputError> {
     } else {
         writeln!(Report, "{network}, batch {batch}, {}, {}", report.model, report.precision)?;
     }
-    writeln!(Report, 
+    writeln!(
+        Report,
         "training step   {images_per_second:.1} images/s (median), {direct_gflops:.0} GFLOP/s"
     )?;
     writeln!(Report, "fastest step    {:.1} images/s", *batch as f64 / fastest)?;
@@ -98,7 +99,10 @@ fn show(report: &BenchReport) -> Result<(), OutputError> {
     }
     if let (Some(rate), Some(threads)) = (report.fed_images_per_second, report.loader_threads) {
         let share = 100.0 * rate / images_per_second;
-        writeln!(Report, "with a loader   {rate:.1} images/s ({share:.0} %), {threads} loader threads")?;
+        writeln!(
+            Report,
+            "with a loader   {rate:.1} images/s ({share:.0} %), {threads} loader threads"
+        )?;
     }
     show_choices(report)?;
     let phases = report.phases.iter().map(|phase| format!("{} {:.1} s", phase.name, phase.seconds));
@@ -109,16 +113,22 @@ fn show(report: &BenchReport) -> Result<(), OutputError> {
     if let Some(rate) = details.lrn_gbps {
         writeln!(Report, "lrn             {rate:.1} GB/s, forward and backward")?;
     }
-    writeln!(Report, "loader          {:.0} images/s a core", details.loader_images_per_second_per_core)?;
+    writeln!(
+        Report,
+        "loader          {:.0} images/s a core",
+        details.loader_images_per_second_per_core
+    )?;
     writeln!(Report, "without weights {:.1} % of the step", 100.0 * details.share_without_weights)?;
-    writeln!(Report, 
+    writeln!(
+        Report,
         "\n{:<14} {:>10} {:>8} {:>11} {:>8} {:>10}",
         "layer", "forward", "", "backward", "", "update"
     )?;
     for layer in layers {
         let LayerTimes { name, forward_ms, forward_rate, update_ms, unit, .. } = layer;
         let LayerTimes { backward_ms, backward_rate, .. } = layer;
-        writeln!(Report, 
+        writeln!(
+            Report,
             "{name:<14} {forward_ms:>7.1} ms {forward_rate:>8.1} {backward_ms:>8.1} ms \
              {backward_rate:>8.1} {update_ms:>7.1} ms  {unit}"
         )?;

@@ -68,7 +68,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     let [c, h, w] = spec.input;
     writeln!(Report, "{}: {}\nsource: {}\n", spec.name, spec.about, spec.source)?;
-    writeln!(Report, 
+    writeln!(
+        Report,
         "{:<8} {:<9} {:>14} {:>12} {:>14}",
         "layer", "kind", "output", "parameters", "multiply-adds"
     )?;
@@ -77,7 +78,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     for row in &table.layers {
         let output = shape(&row.output);
         let (parameters, macs) = (number(row.parameters), number(row.macs));
-        writeln!(Report, "{:<8} {:<9} {output:>14} {parameters:>12} {macs:>14}", row.name, row.kind)?;
+        writeln!(
+            Report,
+            "{:<8} {:<9} {output:>14} {parameters:>12} {macs:>14}",
+            row.name, row.kind
+        )?;
     }
     let (parameters, macs) = (grouped(table.parameters), grouped(table.macs));
     writeln!(Report, "{:<8} {:<9} {:>14} {parameters:>12} {macs:>14}", "total", "", "")?;

@@ -57,7 +57,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         writeln!(Report, "{}", serde_json::to_string(&score)?)?;
     } else {
         let Evaluation { images, views, loss, .. } = score;
-        writeln!(Report, 
+        writeln!(
+            Report,
             "{images} images of split `{}`, {views} view{}: {}, loss {loss:.4}",
             arguments.split,
             if views == 1 { "" } else { "s" },

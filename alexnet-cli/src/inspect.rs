@@ -46,7 +46,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     for split in &manifest.splits {
         let (records, shards) = (grouped(split.records), split.shards.len());
         let bytes: u64 = split.shards.iter().map(|s| s.bytes).sum();
-        writeln!(Report, 
+        writeln!(
+            Report,
             "{:<6} {records:>12} images, {} skipped, {shards} shards, {} bytes",
             split.name,
             grouped(split.skipped),
@@ -77,7 +78,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     for (label, class) in manifest.classes.iter().enumerate() {
         let counts = manifest.splits.iter().map(|s| format!("{:>8}", s.images_per_class[label]));
         let (counts, words) = (counts.collect::<String>(), class.words.as_deref().unwrap_or(""));
-        writeln!(Report, "{}", format!("{label:<6} {:<20}{counts}  {words}", class.name).trim_end())?;
+        writeln!(
+            Report,
+            "{}",
+            format!("{label:<6} {:<20}{counts}  {words}", class.name).trim_end()
+        )?;
     }
     Ok(())
 }

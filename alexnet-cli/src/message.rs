@@ -41,10 +41,17 @@ fn is_frame(line: &str) -> bool {
     !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// A message in which what it quotes, and each word, has at most 200 characters, and all of it at
-/// most 1,000. Control characters, which could do anything to a terminal, are escaped.
+/// A message in which each argument of the program, each quotation and each word has at most 200
+/// characters, and all of it at most 1,000. Control characters, which could do anything to a
+/// terminal, are escaped.
 fn shortened(message: &str) -> String {
-    let (mut out, mut rest) = (String::new(), message);
+    let arguments = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());
+    let message = arguments.fold(message.to_owned(), |message, argument| {
+        let value = argument.split_once('=').map_or("", |(_, value)| value);
+        let long = [argument.trim(), value.trim()].into_iter().filter(|text| text.len() > QUOTED);
+        long.fold(message, |message, text| message.replace(text, &cut(text, QUOTED)))
+    });
+    let (mut out, mut rest) = (String::new(), message.as_str());
     while !rest.is_empty() {
         let (piece, after) = rest.split_at(quotation(rest).unwrap_or_else(|| word(rest)));
         out += &cut(piece, QUOTED);

@@ -58,7 +58,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 /// Prints a line for each result of each operation: the comparison whose error was the largest
 /// share of its bound.
 fn show(rows: &[SelftestRow]) -> Result<(), OutputError> {
-    writeln!(Report, 
+    writeln!(
+        Report,
         "{:<9} {:<9} {:<24} {:<16} {:>9} {:>9}",
         "precision", "operation", "", "worst at", "error", "bound"
     )?;
@@ -82,7 +83,8 @@ fn show(rows: &[SelftestRow]) -> Result<(), OutputError> {
             None if *passed => "pass",
             None => "MISS",
         };
-        writeln!(Report, 
+        writeln!(
+            Report,
             "{precision:<9} {operation:<9} {what:<24} {shape:<16} {error:>9.1e} {bound:>9.1e}  \
              {verdict}"
         )?;

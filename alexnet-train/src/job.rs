@@ -74,7 +74,8 @@ impl Job {
         if h > stored[0] || w > stored[1] {
             let (network, crop) = (network.name.clone(), [h, w]);
             let fitting = NetworkSpec::preset_for(stored[0].min(stored[1])).ok();
-            let fitting = fitting.map(|name| format!("take --preset {name}, which suits them, or "));
+            let fitting =
+                fitting.map(|name| format!("take --preset {name}, which suits them, or "));
             let advice = "prepare the dataset again with a larger --size";
             let advice = fitting.unwrap_or_default() + advice;
             let data = self.data.clone();

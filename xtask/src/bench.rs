@@ -189,12 +189,7 @@ fn table(contenders: &[Contender], batch: usize) -> Result<(), OutputError> {
     writeln!(
         Report,
         "\n{:<23}{:>18}{:>9}{:>9}{:>9}{:>9}",
-        "images/s",
-        "median",
-        "ours",
-        "fastest",
-        "ours",
-        "GB"
+        "images/s", "median", "ours", "fastest", "ours", "GB"
     )?;
     for contender in contenders {
         let Some([median, fastest, memory]) = contender.summary(batch) else { continue };

@@ -9,7 +9,9 @@ mod summary;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use alexnet_data::{Encoding, Error, Exif, PrepareOptions, Source, merge, prepare_part, prepare_until};
+use alexnet_data::{
+    Encoding, Error, Exif, PrepareOptions, Source, merge, prepare_part, prepare_until,
+};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
@@ -159,7 +161,8 @@ fn prepared(arguments: &Arguments) -> Result<String> {
     interrupt::catch(interrupt::PATIENCE, say_so).context("cannot catch Ctrl-C")?;
     let show = |progress| bar.show(progress);
     let counts = match part {
-        None => prepare_until(&options, &show, &interrupt::STOP).map(|s| summary::whole(arguments.json, &s)),
+        None => prepare_until(&options, &show, &interrupt::STOP)
+            .map(|s| summary::whole(arguments.json, &s)),
         Some(part) => prepare_part(&options, part, &show, &interrupt::STOP)
             .map(|s| summary::part(arguments.json, part, &s)),
     };

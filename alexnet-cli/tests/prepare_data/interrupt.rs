@@ -1,5 +1,6 @@
 //! Ctrl-C where the work does not end by itself, as a decoder that is busy with one image.
 
+#[allow(dead_code)]
 #[path = "../../src/prepare_data/interrupt.rs"]
 mod handler;
 

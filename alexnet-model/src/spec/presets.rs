@@ -1,5 +1,7 @@
 //! The networks that come with the crate, each a TOML file under `presets/`.
 
+use std::collections::BTreeMap;
+
 use super::NetworkSpec;
 use super::error::SpecError;
 use super::suggest::nearest;
@@ -35,8 +37,8 @@ impl NetworkSpec {
     /// # Ok::<(), alexnet_model::SpecError>(())
     /// ```
     pub fn preset_for(side: usize) -> Result<&'static str, SpecError> {
-        let mut best: Option<(&'static str, usize)> = None;
-        let mut sizes = Vec::new();
+        let (mut best, mut least) = (None, usize::MAX);
+        let mut sizes: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
         for name in Self::presets() {
             let Self { input: [_, h, w], stored, .. } = Self::preset(name)?;
             let (Some(stored), crop) = (stored, h.max(w)) else { continue };
@@ -46,9 +48,15 @@ impl NetworkSpec {
             if crop <= side && best.is_none_or(|(_, largest)| stored > largest) {
                 best = Some((name, stored));
             }
-            sizes.push(format!("{name} is made for {stored} px and takes {crop} px at least"));
+            least = least.min(crop);
+            sizes.entry(stored).or_default().push(name);
         }
-        best.map(|(name, _)| name).ok_or(SpecError::NoPresetFor { side, sizes: sizes.join(", ") })
+        best.map(|(name, _)| name).ok_or_else(|| {
+            let sizes =
+                sizes.iter().map(|(size, names)| format!("{size} px: {}", names.join(", ")));
+            let sizes = sizes.collect::<Vec<_>>().join("; ");
+            SpecError::NoPresetFor { side, least, sizes }
+        })
     }
 
     /// The network of that name.

@@ -42,11 +42,7 @@ pub(super) fn bundle(arch: u32) -> Result<()> {
     let (major, minor, others) =
         (arch / 10, arch % 10, if arch == 90 { "alone" } else { "and newer" });
     let gpus = format!("compute capability {major}.{minor} {others}");
-    writeln!(
-        Report,
-        "{}\n{megabytes:.1} MB, built in {seconds:.0} s for {gpus}",
-        out.display()
-    )?;
+    writeln!(Report, "{}\n{megabytes:.1} MB, built in {seconds:.0} s for {gpus}", out.display())?;
     writeln!(
         Report,
         "Copy it to a machine with an NVIDIA driver, cuBLAS, cuRAND and cuDNN 9, and run\n  \
