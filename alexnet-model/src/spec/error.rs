@@ -18,7 +18,8 @@ pub enum SpecError {
     /// Images that are smaller than what any preset takes.
     #[error(
         "no preset takes images of {side} px, only of {least} px and more (they are made for \
-         {sizes}): prepare the dataset with a larger --size, or give a network of your own with --network"
+         {sizes}): prepare the dataset with a larger --size, or give a network of your own with \
+         --network"
     )]
     NoPresetFor {
         /// Height and width of the images.
