@@ -4,15 +4,9 @@
 
 mod bench;
 mod cuda;
+mod output;
 mod prepare_data;
 mod process;
-
-// What the program `alexnet` says when nothing can be said; no task goes on after it.
-#[path = "../../alexnet-cli/src/message.rs"]
-mod message;
-#[allow(dead_code)]
-#[path = "../../alexnet-cli/src/output.rs"]
-mod output;
 
 use std::process::ExitCode;
 
@@ -35,7 +29,7 @@ fn main() -> ExitCode {
         Ok(task) => run(task),
         Err(text) if !text.use_stderr() => output::help(&text).map_err(Into::into),
         Err(error) => {
-            complain(&message::usage(&error.to_string()));
+            complain(&output::usage(&error.to_string()));
             return ExitCode::from(2);
         }
     };
@@ -43,7 +37,7 @@ fn main() -> ExitCode {
     if error.downcast_ref().is_some_and(OutputError::reader_is_gone) {
         return ExitCode::SUCCESS;
     }
-    complain(&format!("error: {}", message::one_line(&error)));
+    complain(&format!("error: {}", output::one_line(&error)));
     ExitCode::FAILURE
 }
 

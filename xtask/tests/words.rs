@@ -43,6 +43,6 @@ fn wrong_arguments_are_one_line() {
         let error = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{error}");
         assert!(error.lines().count() == 1 && error.len() < 1000, "{error}");
-        assert!(error.contains(&arguments[1][..4]) || error.contains("xxxx"), "{error}");
+        assert!(error.contains("invalid value") || error.contains("unexpected"), "{error}");
     }
 }

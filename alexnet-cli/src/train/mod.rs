@@ -37,7 +37,10 @@ pub(crate) struct Arguments {
         conflicts_with_all = ["preset", "network", "recipe", "set", "seed"]
     )]
     resume: bool,
-    #[arg(long, help = preset::names() + " [default: by the size of the images; demo without --data]")]
+    #[arg(
+        long,
+        help = preset::names() + " [default: by the size of the images; demo without --data]"
+    )]
     preset: Option<String>,
     /// A network of your own, in the form of the presets (alexnet-model/presets)
     #[arg(long, value_name = "FILE")]
