@@ -9,6 +9,8 @@ use alexnet_train::{
 use anyhow::{Result, ensure};
 
 use crate::device::DeviceArguments;
+use crate::numbers::{BATCH, REPETITIONS, THREADS, within};
+use crate::output::{OutputError, Report};
 use crate::preset::NetworkArguments;
 
 /// Measure the training step, each layer beside the machine's peaks, the loader and the memory
@@ -20,21 +22,24 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "LAYER")]
     without: Vec<String>,
     /// Images in a batch
-    #[arg(long, default_value_t = 128)]
+    #[arg(long, default_value_t = 128, value_parser = within::<usize>(BATCH))]
     batch: usize,
     #[command(flatten)]
     device: DeviceArguments,
     /// Threads that compute [default: one a core]
-    #[arg(long)]
+    #[arg(long, value_parser = within::<usize>(THREADS))]
     threads: Option<usize>,
     /// Training steps to time
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = within::<usize>(REPETITIONS))]
     steps: usize,
     /// Only the training step: no layers, peaks or loader
     #[arg(long)]
     step_only: bool,
     /// Measure the step again with a loader of so many threads running, on images drawn for it
-    #[arg(long, default_value_t = 0, value_name = "THREADS")]
+    #[arg(
+        long, default_value_t = 0, value_name = "THREADS",
+        value_parser = within::<usize>(0..=*THREADS.end())
+    )]
     loader_threads: usize,
     /// Let a profiler of GPUs look at one step and nothing else, as in
     /// `ncu --profile-from-start off alexnet bench …`; nothing is measured then
@@ -46,14 +51,11 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    ensure!(arguments.batch > 0, "--batch 0: expected at least 1");
-    ensure!(arguments.steps > 0, "--steps 0: expected at least 1");
-    ensure!(arguments.threads != Some(0), "--threads 0: expected at least 1");
     let mut network = arguments.network.spec()?;
     for name in &arguments.without {
         let count = network.layers.len();
         network.layers.retain(|layer| layer.name != *name);
-        ensure!(network.layers.len() < count, "--without {name}: there is no such layer");
+        ensure!(network.layers.len() < count, "--without `{name}`: there is no such layer");
     }
     let began = Instant::now();
     let devices = arguments.device.open_all()?;
@@ -72,67 +74,79 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     })?;
     report.phases.insert(0, opening);
     if arguments.json {
-        println!("{}", serde_json::to_string(&report)?);
+        writeln!(Report, "{}", serde_json::to_string(&report)?)?;
     } else {
-        show(&report);
+        show(&report)?;
     }
     Ok(())
 }
 
-fn show(report: &BenchReport) {
+fn show(report: &BenchReport) -> Result<(), OutputError> {
     let BenchReport { network, batch, threads, images_per_second, direct_gflops, .. } = report;
     let fastest = report.step_seconds.iter().copied().fold(f64::INFINITY, f64::min);
     if report.device == "cpu" {
-        println!("{network}, batch {batch}, {threads} threads, {}", report.precision);
+        writeln!(Report, "{network}, batch {batch}, {threads} threads, {}", report.precision)?;
     } else {
-        println!("{network}, batch {batch}, {}, {}", report.model, report.precision);
+        writeln!(Report, "{network}, batch {batch}, {}, {}", report.model, report.precision)?;
     }
-    println!(
+    writeln!(
+        Report,
         "training step   {images_per_second:.1} images/s (median), {direct_gflops:.0} GFLOP/s"
-    );
-    println!("fastest step    {:.1} images/s", *batch as f64 / fastest);
+    )?;
+    writeln!(Report, "fastest step    {:.1} images/s", *batch as f64 / fastest)?;
     if let Some(bytes) = report.peak_memory_bytes {
-        println!("peak memory     {:.2} GB", bytes as f64 / 1e9);
+        writeln!(Report, "peak memory     {:.2} GB", bytes as f64 / 1e9)?;
     }
     if let (Some(rate), Some(threads)) = (report.fed_images_per_second, report.loader_threads) {
         let share = 100.0 * rate / images_per_second;
-        println!("with a loader   {rate:.1} images/s ({share:.0} %), {threads} loader threads");
+        writeln!(
+            Report,
+            "with a loader   {rate:.1} images/s ({share:.0} %), {threads} loader threads"
+        )?;
     }
-    show_choices(report);
+    show_choices(report)?;
     let phases = report.phases.iter().map(|phase| format!("{} {:.1} s", phase.name, phase.seconds));
-    println!("this took       {}", phases.collect::<Vec<_>>().join(", "));
-    let Some(details) = &report.details else { return };
+    writeln!(Report, "this took       {}", phases.collect::<Vec<_>>().join(", "))?;
+    let Some(details) = &report.details else { return Ok(()) };
     let BenchDetails { gemm_peak_gflops: gemm, copy_peak_gbps: copy, layers, .. } = details;
-    println!("machine         {gemm:.0} GFLOP/s (matmul), {copy:.1} GB/s (copy)");
+    writeln!(Report, "machine         {gemm:.0} GFLOP/s (matmul), {copy:.1} GB/s (copy)")?;
     if let Some(rate) = details.lrn_gbps {
-        println!("lrn             {rate:.1} GB/s, forward and backward");
+        writeln!(Report, "lrn             {rate:.1} GB/s, forward and backward")?;
     }
-    println!("loader          {:.0} images/s a core", details.loader_images_per_second_per_core);
-    println!("without weights {:.1} % of the step", 100.0 * details.share_without_weights);
-    println!(
+    writeln!(
+        Report,
+        "loader          {:.0} images/s a core",
+        details.loader_images_per_second_per_core
+    )?;
+    writeln!(Report, "without weights {:.1} % of the step", 100.0 * details.share_without_weights)?;
+    writeln!(
+        Report,
         "\n{:<14} {:>10} {:>8} {:>11} {:>8} {:>10}",
         "layer", "forward", "", "backward", "", "update"
-    );
+    )?;
     for layer in layers {
         let LayerTimes { name, forward_ms, forward_rate, update_ms, unit, .. } = layer;
         let LayerTimes { backward_ms, backward_rate, .. } = layer;
-        println!(
+        writeln!(
+            Report,
             "{name:<14} {forward_ms:>7.1} ms {forward_rate:>8.1} {backward_ms:>8.1} ms \
              {backward_rate:>8.1} {update_ms:>7.1} ms  {unit}"
-        );
+        )?;
     }
+    Ok(())
 }
 
 /// How a GPU runs the convolutions, and how long each way takes.
-fn show_choices(report: &BenchReport) {
+fn show_choices(report: &BenchReport) -> Result<(), OutputError> {
     let time = |way: &MeasuredWay| match way.milliseconds {
         Some(milliseconds) => format!("{} {milliseconds:.3} ms", way.name),
         None => format!("{} refused", way.name),
     };
     for ConvolutionChoice { operation, chosen, others } in &report.choices {
-        println!("{operation}: {}", time(chosen));
+        writeln!(Report, "{operation}: {}", time(chosen))?;
         for other in others {
-            println!("    not {}", time(other));
+            writeln!(Report, "    not {}", time(other))?;
         }
     }
+    Ok(())
 }

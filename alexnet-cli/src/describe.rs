@@ -5,6 +5,7 @@ use anyhow::Result;
 use indicatif::HumanCount;
 use serde::Serialize;
 
+use crate::output::Report;
 use crate::preset::NetworkArguments;
 
 /// Print a network as a table: layer, output shape, parameters, multiply-adds
@@ -62,24 +63,29 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let spec = arguments.network.spec()?;
     let table = Table::new(&spec.fused_layers()?);
     if arguments.json {
-        println!("{}", serde_json::to_string(&table)?);
+        writeln!(Report, "{}", serde_json::to_string(&table)?)?;
         return Ok(());
     }
     let [c, h, w] = spec.input;
-    println!("{}: {}\nsource: {}\n", spec.name, spec.about, spec.source);
-    println!(
+    writeln!(Report, "{}: {}\nsource: {}\n", spec.name, spec.about, spec.source)?;
+    writeln!(
+        Report,
         "{:<8} {:<9} {:>14} {:>12} {:>14}",
         "layer", "kind", "output", "parameters", "multiply-adds"
-    );
-    println!("{:<8} {:<9} {:>14}", "input", "", shape(&[c, h, w]));
+    )?;
+    writeln!(Report, "{:<8} {:<9} {:>14}", "input", "", shape(&[c, h, w]))?;
     let number = |n| if n == 0 { String::new() } else { grouped(n) };
     for row in &table.layers {
         let output = shape(&row.output);
         let (parameters, macs) = (number(row.parameters), number(row.macs));
-        println!("{:<8} {:<9} {output:>14} {parameters:>12} {macs:>14}", row.name, row.kind);
+        writeln!(
+            Report,
+            "{:<8} {:<9} {output:>14} {parameters:>12} {macs:>14}",
+            row.name, row.kind
+        )?;
     }
     let (parameters, macs) = (grouped(table.parameters), grouped(table.macs));
-    println!("{:<8} {:<9} {:>14} {parameters:>12} {macs:>14}", "total", "", "");
+    writeln!(Report, "{:<8} {:<9} {:>14} {parameters:>12} {macs:>14}", "total", "", "")?;
     Ok(())
 }
 

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use alexnet_data::Dataset;
-use alexnet_train::{Checkpoint, Evaluation, check_classes, evaluate};
+use alexnet_train::{Evaluation, check_classes, evaluate};
 use anyhow::{Result, ensure};
 
+use crate::numbers::{THREADS, within};
+use crate::output::Report;
 use crate::progress::with_bar;
 use crate::weights::WeightsArguments;
 
@@ -21,7 +23,7 @@ pub(crate) struct Arguments {
     #[arg(long, default_value = "val")]
     split: String,
     /// Threads that read images
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = within::<usize>(THREADS))]
     loader_threads: usize,
     /// Print one JSON object: images, views, loss, top1_error, top5_error (per cent)
     #[arg(long)]
@@ -33,7 +35,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let devices = device.open_all()?;
     let data = Dataset::open(&arguments.data)?;
     let split = data.split(&arguments.split)?;
-    let checkpoint = Checkpoint::load(path)?;
+    let checkpoint = arguments.weights.load()?;
     check_classes(path, &checkpoint, &data)?;
     let inputs = devices.iter().map(|device| checkpoint.input(path, device));
     let (inputs, sizes): (Vec<_>, Vec<_>) =
@@ -52,15 +54,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         evaluate(&network, split, &inputs, *views, threads, &mut progress)
     })?;
     if arguments.json {
-        println!("{}", serde_json::to_string(&score)?);
+        writeln!(Report, "{}", serde_json::to_string(&score)?)?;
     } else {
         let Evaluation { images, views, loss, .. } = score;
-        println!(
+        writeln!(
+            Report,
             "{images} images of split `{}`, {views} view{}: {}, loss {loss:.4}",
             arguments.split,
             if views == 1 { "" } else { "s" },
             error_rates(&score)
-        );
+        )?;
     }
     Ok(())
 }

@@ -1,14 +1,16 @@
 //! The program `alexnet`: arguments in, progress and tables out. All work is in the library crates.
 #![forbid(unsafe_code)]
-#![allow(clippy::print_stdout, clippy::print_stderr)] // this program talks to people
 
 mod bench;
 mod demo;
 mod describe;
 mod device;
 mod eval;
+mod file;
 mod inspect;
 mod message;
+mod numbers;
+mod output;
 mod predict;
 mod prepare_data;
 mod preset;
@@ -21,7 +23,11 @@ mod weights;
 use std::process::ExitCode;
 
 use alexnet_train::PoolAllocator;
+use anyhow::Result;
 use clap::{Parser, Subcommand};
+
+use self::output::{OutputError, complain};
+use self::verify::Refused;
 
 /// Each training step allocates the same buffers: the pool reuses those of the previous one.
 #[global_allocator]
@@ -49,16 +55,25 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let command = match Arguments::try_parse() {
-        Ok(arguments) => arguments.command,
+    let ended = match Arguments::try_parse() {
+        Ok(arguments) => run(arguments.command),
         // Help and version are not errors. They have many lines and go to standard output.
-        Err(error) if !error.use_stderr() => error.exit(),
+        Err(text) if !text.use_stderr() => output::help(&text).map_err(Into::into),
         Err(error) => {
-            eprintln!("{}", message::usage(&error.to_string()));
+            complain(&message::usage(&error.to_string()));
             return ExitCode::from(2);
         }
     };
-    let result = match command {
+    let Err(error) = ended else { return ExitCode::SUCCESS };
+    if error.downcast_ref().is_some_and(OutputError::reader_is_gone) {
+        return ExitCode::SUCCESS;
+    }
+    complain(&format!("error: {}", message::one_line(&error)));
+    if error.is::<Refused>() { ExitCode::from(3) } else { ExitCode::FAILURE }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
         Command::PrepareData(arguments) => prepare_data::run(&arguments),
         Command::Train(arguments) => train::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
@@ -68,12 +83,5 @@ fn main() -> ExitCode {
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Selftest(arguments) => selftest::run(&arguments),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {}", message::one_line(&error));
-            ExitCode::FAILURE
-        }
     }
 }

@@ -3,11 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use alexnet_data::{Pixels, decode};
-use alexnet_train::{Checkpoint, classify, ranking};
+use alexnet_train::{classify, ranking};
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
+use crate::file;
 use crate::message::one_line;
+use crate::numbers::within;
+use crate::output::{Report, complain, json_path};
 use crate::weights::WeightsArguments;
 
 /// Print the most probable classes of images
@@ -19,17 +22,20 @@ pub(crate) struct Arguments {
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
     /// How many classes to print
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = within::<usize>(1..=1_000_000))]
     top: usize,
     /// Print one JSON object a line for each image
     #[arg(long)]
     json: bool,
 }
 
+/// The bytes of the largest image that is read.
+const LARGEST: u64 = 1 << 30;
+
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let WeightsArguments { checkpoint: path, views, device } = &arguments.weights;
     let compute = device.open()?;
-    let checkpoint = Checkpoint::load(path)?;
+    let checkpoint = arguments.weights.load()?;
     let (input, stored) = checkpoint.input(path, &compute)?;
     let network = checkpoint.network_on(std::slice::from_ref(&compute))?;
     let mut failed = 0;
@@ -39,7 +45,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             Ok(probabilities) => probabilities,
             Err(error) => {
                 // One bad file does not keep the others from being predicted.
-                eprintln!("error: {}", one_line(&error));
+                complain(&format!("error: {}", one_line(&error)));
                 failed += 1;
                 continue;
             }
@@ -49,11 +55,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         if arguments.json {
             let classes: Vec<_> =
                 ranked.iter().map(|(c, p)| json!({"class": name(*c), "probability": p})).collect();
-            println!("{}", json!({"image": image, "classes": classes}));
+            writeln!(Report, "{}", json!({"image": json_path(image), "classes": classes}))?;
         } else {
-            println!("{}", image.display());
+            writeln!(Report, "{}", image.display())?;
             for (class, probability) in ranked {
-                println!("  {:5.1} %  {}", 100.0 * probability, name(class));
+                writeln!(Report, "  {:5.1} %  {}", 100.0 * probability, name(class))?;
             }
         }
     }
@@ -63,6 +69,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 
 /// The pixels of an image, decoded and resized as the training images were.
 fn read(image: &Path, size: usize) -> Result<Pixels> {
-    let bytes = std::fs::read(image).with_context(|| format!("{}", image.display()))?;
+    let bytes = file::read(image, LARGEST)?;
     decode(&bytes, size).with_context(|| format!("{}", image.display()))
 }

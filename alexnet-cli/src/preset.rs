@@ -6,6 +6,8 @@ use alexnet_model::NetworkSpec;
 use alexnet_train::Recipe;
 use anyhow::{Context, Result, bail};
 
+use crate::file;
+
 /// A network to describe or measure
 #[derive(Debug, clap::Args)]
 pub(crate) struct NetworkArguments {
@@ -39,7 +41,7 @@ pub(crate) fn network(preset: &str, file: Option<&Path>) -> Result<NetworkSpec> 
 pub(crate) fn recipe(preset: &str, file: Option<&Path>, set: &[String]) -> Result<Recipe> {
     let changes = set.iter().map(|change| match change.split_once('=') {
         Some((key, value)) => Ok((key.trim(), value.trim())),
-        None => bail!("--set {change}: expected KEY=VALUE, for example --set weights.rate=0.005"),
+        None => bail!("--set `{change}`: expected KEY=VALUE, for example --set weights.rate=0.005"),
     });
     let changes = changes.collect::<Result<Vec<_>>>()?;
     match file {
@@ -48,6 +50,8 @@ pub(crate) fn recipe(preset: &str, file: Option<&Path>, set: &[String]) -> Resul
     }
 }
 
+/// A network or a recipe is a page of text.
 fn read(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("{}", path.display()))
+    let bytes = file::read(path, 1 << 20)?;
+    String::from_utf8(bytes).with_context(|| path.display().to_string())
 }

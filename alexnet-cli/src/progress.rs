@@ -12,7 +12,10 @@ pub(crate) fn bar(what: &str, length: u64) -> ProgressBar {
     let bar = ProgressBar::new(length).with_message(what.to_owned());
     // The template is a constant. If it is wrong, the default style shows the same numbers.
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar.enable_steady_tick(Duration::from_millis(250));
+    // No thread for what no one sees: where the system gives none, indicatif panics.
+    if !bar.is_hidden() {
+        bar.enable_steady_tick(Duration::from_millis(250));
+    }
     bar
 }
 

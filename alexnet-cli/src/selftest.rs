@@ -3,6 +3,8 @@
 use alexnet_train::{DeviceName, Precision, SelftestOptions, SelftestRow, selftest};
 use anyhow::{Result, ensure};
 
+use crate::output::{OutputError, Report};
+
 /// Test a device: every operation and a training step against the formulas
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -38,28 +40,29 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut lines = Ok(());
     let rows = selftest(&options, &mut |row| {
         if arguments.json && lines.is_ok() {
-            lines = serde_json::to_string(row).map(|line| println!("{line}"));
+            let line = serde_json::to_string(row).map_err(anyhow::Error::from);
+            lines = line.and_then(|line| Ok(writeln!(Report, "{line}")?));
         }
     })?;
-    lines?;
-    if !arguments.json {
-        show(&rows);
-    }
+    let shown = if arguments.json { lines } else { show(&rows).map_err(Into::into) };
+    // What misses is an error, also where no one reads the table.
     let (missed, count) = (rows.iter().filter(|row| !row.passed).count(), rows.len());
     ensure!(missed == 0, "{}: {missed} of {count} comparisons miss", arguments.device);
+    shown?;
     if !arguments.json {
-        println!("{}: all {count} comparisons pass", arguments.device);
+        writeln!(Report, "{}: all {count} comparisons pass", arguments.device)?;
     }
     Ok(())
 }
 
 /// Prints a line for each result of each operation: the comparison whose error was the largest
 /// share of its bound.
-fn show(rows: &[SelftestRow]) {
-    println!(
+fn show(rows: &[SelftestRow]) -> Result<(), OutputError> {
+    writeln!(
+        Report,
         "{:<9} {:<9} {:<24} {:<16} {:>9} {:>9}",
         "precision", "operation", "", "worst at", "error", "bound"
-    );
+    )?;
     let key = |row: &SelftestRow| [&row.precision, &row.operation, &row.what].map(String::clone);
     let share = |row: &SelftestRow| match row.error / row.bound {
         share if row.error == 0.0 || row.passed && share.is_nan() => 0.0,
@@ -80,9 +83,11 @@ fn show(rows: &[SelftestRow]) {
             None if *passed => "pass",
             None => "MISS",
         };
-        println!(
+        writeln!(
+            Report,
             "{precision:<9} {operation:<9} {what:<24} {shape:<16} {error:>9.1e} {bound:>9.1e}  \
              {verdict}"
-        );
+        )?;
     }
+    Ok(())
 }

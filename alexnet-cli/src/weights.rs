@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 
 use alexnet_data::Views;
+use alexnet_train::Checkpoint;
+use anyhow::Result;
 
 use crate::device::DeviceArguments;
+use crate::file;
 
 /// Weights to use, and how
 #[derive(Debug, clap::Args)]
@@ -17,6 +20,14 @@ pub(crate) struct WeightsArguments {
     pub(crate) views: Views,
     #[command(flatten)]
     pub(crate) device: DeviceArguments,
+}
+
+impl WeightsArguments {
+    /// Reads the checkpoint.
+    pub(crate) fn load(&self) -> Result<Checkpoint> {
+        file::check_regular(&self.checkpoint)?;
+        Ok(Checkpoint::load(&self.checkpoint)?)
+    }
 }
 
 fn views(text: &str) -> Result<Views, &'static str> {

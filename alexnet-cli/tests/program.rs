@@ -240,10 +240,11 @@ fn errors_name_the_thing_and_what_to_do() {
     world.fails(&["train", "--data", "data", "--preset", "original"], &["224", "20", "--size"]);
     world.fails(&["train", "--data", "data", "--epoch", "3"], &["--epoch", "--epochs"]);
     world.fails(
-        &["train", "--data", "data", "--set", "momentun=1"],
+        &["train", "--data", "data", "--preset", "demo", "--set", "momentun=1"],
         &["momentun", "did you mean `momentum`"],
     );
-    world.fails(&["train", "--data", "data", "--set", "momentum"], &["KEY=VALUE"]);
+    let set = ["train", "--data", "data", "--preset", "demo", "--set"];
+    world.fails(&[&set[..], &["momentum"]].concat(), &["KEY=VALUE"]);
     world.fails(&["train", "--data", "data", "--epochs", "0"], &["--epochs"]);
     world.fails(&["train", "--data", "data", "--epochs", "many"], &["many", "--epochs"]);
     world.fails(&["train", "--data", "data", "--network", "no.toml"], &["no.toml"]);

@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Result};
 use std::fs::File;
-use std::io::{Seek, Write};
+use std::io::{ErrorKind, Seek, Write};
 use std::path::{Path, PathBuf};
 use tempfile::{Builder, NamedTempFile};
 
@@ -11,10 +11,12 @@ use tempfile::{Builder, NamedTempFile};
 ///
 /// `write` gets an empty file in the same folder. When it returns `Ok`, the file is synced to disk
 /// and renamed to `path`, which replaces an older file, and the folder is synced. After an error
-/// the older file is unchanged, and no other file is left in the folder.
+/// the older file is unchanged, and no other file is left in the folder. Only a regular file is
+/// ever replaced: no device, named pipe, socket, folder or link.
 ///
 /// # Errors
-/// [`Error::Io`] with the path, for errors of `write` and of the file system.
+/// [`Error::Io`] with the path, for errors of `write` and of the file system, and for a path where
+/// something lies that is no regular file; then `write` is not called.
 ///
 /// ```
 /// # use std::io::{Seek, Write};
@@ -43,6 +45,7 @@ pub(crate) struct AtomicFile {
 
 impl AtomicFile {
     pub(crate) fn create(path: &Path) -> Result<Self> {
+        check_replaceable(path)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let (prefix, mut builder) = (format!(".{name}."), Builder::new());
         builder.prefix(&prefix).suffix(".partial");
@@ -70,6 +73,7 @@ impl AtomicFile {
     pub(crate) fn commit(self) -> Result<()> {
         let Self { file, path } = self;
         file.as_file().sync_all().map_err(Error::io("write", &path))?;
+        check_replaceable(&path)?; // it may have come while the file was written
         file.persist(&path).map_err(|e| Error::io("write", &path)(e.error))?;
         sync_folder(folder(&path))
     }
@@ -79,10 +83,33 @@ impl AtomicFile {
         let Self { file, path } = self;
         file.as_file().sync_all().map_err(Error::io("write", &path))?;
         match file.persist_noclobber(&path) {
-            Err(e) if e.error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            Err(e) if e.error.kind() == ErrorKind::AlreadyExists => Ok(()),
             Err(e) => Err(Error::io("write", path)(e.error)),
             Ok(_) => sync_folder(folder(&path)),
         }
+    }
+}
+
+/// Refuses a path that names no file, or where something lies that output may not replace. Renaming
+/// would turn `/dev/null` into a file, or a link to another disk into a file on this one.
+///
+/// # Errors
+/// [`Error::Io`] with the path and what lies there.
+pub fn check_replaceable(path: &Path) -> Result<()> {
+    let refuse = |what: &str| {
+        let reason = format!("{what}, and only a regular file is replaced: give another path");
+        Err(Error::io("write", path)(std::io::Error::new(ErrorKind::InvalidInput, reason)))
+    };
+    if path.file_name().is_none() {
+        return refuse("it names no file");
+    }
+    match path.symlink_metadata().map(|found| found.file_type()) {
+        Ok(kind) if kind.is_file() => Ok(()),
+        Ok(kind) if kind.is_dir() => refuse("it is a folder"),
+        Ok(kind) if kind.is_symlink() => refuse("it is a symbolic link"),
+        Ok(_) => refuse("it is a device, a named pipe or a socket"),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(Error::io("write", path)(error)),
     }
 }
 

@@ -319,6 +319,15 @@ impl Error {
         move |source| Self::Io { action, path, source }
     }
 
+    /// Whether the system refused something, which says nothing about what lies on disk: memory or
+    /// open files ran out, a permission is missing, a device fails. A file that is not there, or
+    /// where something else lies in its place, is no refusal.
+    pub fn is_refusal(&self) -> bool {
+        use std::io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
+        let Self::Io { source, .. } = self else { return false };
+        !matches!(source.kind(), NotFound | InvalidData | UnexpectedEof)
+    }
+
     /// A part of a file is not what was written.
     pub(crate) fn damaged(
         path: impl Into<PathBuf>,

@@ -49,7 +49,7 @@ pub fn mean_picture(manifest: &Manifest) -> Pixels {
 /// Writes an image as PNG.
 ///
 /// # Errors
-/// [`Error::Io`] with the path.
+/// [`Error::Io`] with the path; those of [`write_atomic`].
 pub fn write_png(path: &Path, image: &Pixels) -> Result<()> {
     let mut bytes = Vec::new();
     PngEncoder::new(&mut bytes)

@@ -36,7 +36,7 @@ mod plan;
 #[doc(hidden)]
 pub mod fuzz;
 
-pub use atomic_file::write_atomic;
+pub use atomic_file::{check_replaceable, write_atomic};
 pub use augment::{Augmentation, ColorNoise, ColorScale, Offsets, View, Views, test_views};
 pub use batch::Batch;
 pub use checksum::Checksum;

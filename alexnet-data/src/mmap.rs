@@ -3,16 +3,18 @@
 use crate::error::{Error, Result};
 use memmap2::Mmap;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// Maps a whole file for reading.
 #[allow(unsafe_code)] // a mapping is the reason the format exists: pixels without a copy
 pub(crate) fn map(path: &Path) -> Result<Mmap> {
-    let file = File::open(path).map_err(Error::io("open", path))?;
-    if !file.metadata().map_err(Error::io("read", path))?.is_file() {
-        let kind = std::io::Error::other("it is not a regular file");
+    // Looked at before it is opened, because to open a named pipe is to wait for its writer.
+    if !std::fs::metadata(path).map_err(Error::io("open", path))?.is_file() {
+        let kind = std::io::Error::new(ErrorKind::InvalidData, "it is not a regular file");
         return Err(Error::io("map", path)(kind));
     }
+    let file = File::open(path).map_err(Error::io("open", path))?;
     // SAFETY: no one may change or shorten the file while it is mapped. This crate never does:
     // shards are written under another name, renamed when whole, and never opened for writing
     // again. FORMAT.md and the documentation of `Dataset` demand the same of everyone else.

@@ -1,6 +1,7 @@
 //! A list of independent jobs, shared out among threads.
 
 use crate::error::{Error, Result};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -29,9 +30,12 @@ pub(crate) fn for_each<T: Sync, S>(
         std::iter::from_fn(items).try_for_each(|item| job(&mut state, item))
     };
     thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        // Where the system gives fewer threads, those do the work, and at least this one.
+        let start = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
+        let workers: Vec<_> = (1..threads).map_while(start).collect();
+        let own = catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Error::Worker));
         // All threads are joined, also after an error.
         let joined = workers.into_iter().map(|w| w.join().unwrap_or(Err(Error::Worker)));
-        joined.fold(Ok(()), Result::and)
+        joined.fold(own, Result::and)
     })
 }

@@ -1,8 +1,8 @@
 //! Checks every byte of a dataset, with all cores, and lists the faults.
 
 use crate::dataset::check_report;
-use crate::error::Result;
-use crate::manifest::{Manifest, ShardInfo};
+use crate::error::{Error, Result};
+use crate::manifest::{FILE, Manifest, ShardInfo};
 use crate::parallel::{for_each, thread_count};
 use crate::record::RAW;
 use crate::shard::Shard;
@@ -40,7 +40,8 @@ impl fmt::Display for Fault {
 ///
 /// # Errors
 /// Those of [`Dataset::open`](crate::Dataset::open) about the manifest, without which nothing can
-/// be compared.
+/// be compared. An error for which [`Error::is_refusal`] holds, where the system does not let a
+/// file be read: then it is not known whether the file is damaged.
 pub fn verify(dir: &Path, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Vec<Fault>> {
     let manifest = Manifest::read(dir)?;
     let total = manifest.splits.iter().map(|s| s.records).sum();
@@ -55,7 +56,7 @@ pub fn verify(dir: &Path, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Vec<Fa
     let (done, found) = (AtomicU64::new(0), Mutex::new(Vec::new()));
     let check = |_: &mut (), &(info, first): &(&ShardInfo, u64)| {
         let report = |n| progress(done.fetch_add(n, Ordering::Relaxed) + n, total);
-        let faults = check_shard(dir, info, first, &manifest, &report);
+        let faults = check_shard(dir, info, first, &manifest, &report)?;
         found.lock().unwrap_or_else(PoisonError::into_inner).extend(faults);
         Ok(())
     };
@@ -64,10 +65,19 @@ pub fn verify(dir: &Path, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Vec<Fa
     let place = |f: &Fault| shards.iter().position(|(s, _)| s.file == f.file);
     faults.sort_by_key(|f| (place(f), f.record.as_ref().map(|r| r.0)));
     if let Err(error) = check_report(dir, &manifest) {
-        let file = manifest.report.file.clone();
-        faults.push(Fault { file, record: None, problem: error.to_string() });
+        faults.push(fault(dir, &manifest.report.file, error)?);
     }
     Ok(faults)
+}
+
+/// The fault of a whole file that `error` proves; or the error, where it proves none.
+fn fault(dir: &Path, file: &str, error: Error) -> Result<Fault> {
+    // A file that seems to be missing is not, where the whole folder has gone with its disk.
+    let gone = matches!(error, Error::Io { .. }) && !dir.join(FILE).exists();
+    if gone || error.is_refusal() {
+        return Err(error);
+    }
+    Ok(Fault { file: file.into(), record: None, problem: error.to_string() })
 }
 
 /// The faults of one shard, whose first record is number `first` of its split; `report` gets the
@@ -78,14 +88,14 @@ fn check_shard(
     first: u64,
     manifest: &Manifest,
     report: &dyn Fn(u64),
-) -> Vec<Fault> {
+) -> Result<Vec<Fault>> {
     let file = info.file.clone();
     let (size, classes) = ([manifest.height, manifest.width], manifest.classes.len());
     let shard = match Shard::open(&dir.join(&file), info, size, classes) {
         Ok(shard) => shard,
         Err(error) => {
             report(info.records);
-            return vec![Fault { file, record: None, problem: error.to_string() }];
+            return Ok(vec![fault(dir, &file, error)?]);
         }
     };
     let (mut faults, mut buffer) = (Vec::new(), Vec::new());
@@ -102,5 +112,5 @@ fn check_shard(
         }
         report(1);
     }
-    faults
+    Ok(faults)
 }

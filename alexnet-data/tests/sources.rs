@@ -313,6 +313,15 @@ fn cifar100() {
     assert_eq!(records(&dataset, "train"), [(5, 5), (99, 99)]);
     assert_eq!(records(&dataset, "val"), [(42, 42)]);
     assert_eq!(dataset.manifest().classes[42].name, "name42");
+    // In other sizes too: these images of one colour each keep it.
+    for size in [20, 48] {
+        let output = dir.path().join(size.to_string());
+        let options = PrepareOptions::new(Source::Cifar100, dir.path().join("in"), &output);
+        run(&PrepareOptions { size, ..options }).unwrap();
+        let dataset = Dataset::open(&output).unwrap();
+        let record = dataset.split("val").unwrap().record(0).unwrap();
+        assert_eq!(record.pixels[..], vec![42; size * size * 3]);
+    }
 }
 
 /// An input that looks like no source is an error that lists the sources; folders are folders.

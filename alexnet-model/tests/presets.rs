@@ -69,3 +69,26 @@ fn toml_goes_out_and_comes_back_the_same() {
         assert_eq!(spec, serde_json::from_str(&json).unwrap());
     }
 }
+
+/// Each size of stored images gets a network whose crops fit, or an error with the sizes there are.
+#[test]
+fn a_size_has_its_preset() {
+    for (side, name) in
+        [(256, "original"), (300, "original"), (224, "original"), (223, "demo"), (72, "demo")]
+    {
+        assert_eq!(NetworkSpec::preset_for(side).unwrap(), name, "{side}");
+    }
+    for (side, name) in [(64, "small"), (60, "small"), (40, "cifar"), (32, "cifar"), (28, "cifar")]
+    {
+        assert_eq!(NetworkSpec::preset_for(side).unwrap(), name, "{side}");
+    }
+    let error = NetworkSpec::preset_for(27).unwrap_err().to_string();
+    for part in ["27 px", "28 px", "32 px: cifar", "256 px: original, paper", "--size"] {
+        assert!(error.contains(part), "no `{part}` in: {error}");
+    }
+    // Every preset says what it is made for, and its crops fit.
+    for name in NetworkSpec::presets() {
+        let NetworkSpec { input: [_, h, w], stored, .. } = NetworkSpec::preset(name).unwrap();
+        assert!(stored.is_some_and(|stored| h <= stored && w <= stored), "{name}");
+    }
+}

@@ -34,7 +34,7 @@ pub enum Error {
     /// Images that are smaller than the network's crops.
     #[error(
         "network `{network}` takes crops of {crop:?} px, but the images of {} are {stored:?} px; \
-         prepare the dataset with a larger --size or take another --preset", data.display()
+         {advice}", data.display()
     )]
     ImagesTooSmall {
         /// The network.
@@ -45,6 +45,8 @@ pub enum Error {
         data: PathBuf,
         /// Height and width of its images.
         stored: [usize; 2],
+        /// What to do.
+        advice: String,
     },
     /// Weights for another number of classes than the dataset's.
     #[error(

@@ -73,7 +73,13 @@ impl Job {
         let ([_, h, w], stored) = (network.input, [data.manifest().height, data.manifest().width]);
         if h > stored[0] || w > stored[1] {
             let (network, crop) = (network.name.clone(), [h, w]);
-            return Err(Error::ImagesTooSmall { network, crop, data: self.data.clone(), stored });
+            let fitting = NetworkSpec::preset_for(stored[0].min(stored[1])).ok();
+            let fitting =
+                fitting.map(|name| format!("take --preset {name}, which suits them, or "));
+            let advice = "prepare the dataset again with a larger --size";
+            let advice = fitting.unwrap_or_default() + advice;
+            let data = self.data.clone();
+            return Err(Error::ImagesTooSmall { network, crop, data, stored, advice });
         }
         memory::check(&towers, recipe.batch, &self.devices)?;
         match self.task {

@@ -5,8 +5,10 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use clap::builder::RangedU64ValueParser;
 use serde_json::Value;
 
+use crate::output::{OutputError, Report, complain};
 use crate::process;
 
 /// Measure the training step of `original` without its same-map norm, which no peer has
@@ -20,16 +22,19 @@ pub(crate) struct Arguments {
     #[arg(long, default_value = "python3")]
     python: String,
     /// Images of a batch
-    #[arg(long, default_value_t = 128)]
+    #[arg(long, default_value_t = 128, value_parser = number(65_536))]
     batch: usize,
     /// Threads that compute
-    #[arg(long, default_value_t = std::thread::available_parallelism().map_or(1, usize::from))]
+    #[arg(
+        long, value_parser = number(1024),
+        default_value_t = std::thread::available_parallelism().map_or(1, usize::from)
+    )]
     threads: usize,
     /// Rounds in which each takes its turn
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = number(1_000_000))]
     rounds: usize,
     /// Steps of a turn
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = number(1_000_000))]
     steps: usize,
     /// The five convolutions alone, forward and backward, against TensorFlow's (oneDNN) and
     /// candle's own
@@ -39,6 +44,11 @@ pub(crate) struct Arguments {
     /// and FFCV's
     #[arg(long, conflicts_with = "convolutions")]
     loader: bool,
+}
+
+/// A number from 1 on.
+fn number(most: u64) -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..=most)
 }
 
 /// Who takes a turn: a name, a program and its arguments.
@@ -76,15 +86,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         for contender in &mut contenders {
             match contender.turn(arguments) {
                 Ok((line, result)) => {
-                    println!("{line}");
+                    writeln!(Report, "{line}")?;
                     contender.turns.push(result);
                 }
-                Err(error) => eprintln!("round {round}: {} left out: {error:#}", contender.name),
+                Err(error) => {
+                    complain(&format!("round {round}: {} left out: {error:#}", contender.name));
+                }
             }
         }
     }
-    table(&contenders, arguments.batch);
-    Ok(())
+    Ok(table(&contenders, arguments.batch)?)
 }
 
 fn contenders(arguments: &Arguments) -> Vec<Contender> {
@@ -173,20 +184,23 @@ fn convolutions(layers: &[Value]) -> f64 {
 }
 
 /// One line for each contender: its rates, and ours over its.
-fn table(contenders: &[Contender], batch: usize) {
-    let Some(ours) = contenders.first().and_then(|ours| ours.summary(batch)) else { return };
-    println!(
+fn table(contenders: &[Contender], batch: usize) -> Result<(), OutputError> {
+    let Some(ours) = contenders.first().and_then(|ours| ours.summary(batch)) else { return Ok(()) };
+    writeln!(
+        Report,
         "\n{:<23}{:>18}{:>9}{:>9}{:>9}{:>9}",
         "images/s", "median", "ours", "fastest", "ours", "GB"
-    );
+    )?;
     for contender in contenders {
         let Some([median, fastest, memory]) = contender.summary(batch) else { continue };
         let memory = if memory > 0.0 { format!("{:.2}", memory / 1e9) } else { "-".to_owned() };
-        println!(
+        writeln!(
+            Report,
             "{:<23}{median:>18.1}{:>8.2}x{fastest:>9.1}{:>8.2}x{memory:>9}",
             contender.name,
             ours[0] / median,
             ours[1] / fastest,
-        );
+        )?;
     }
+    Ok(())
 }

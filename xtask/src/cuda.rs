@@ -40,8 +40,9 @@ enum Task {
     },
     /// Build the program with CUDA as one file for x86-64 Linux that also starts without a GPU
     Bundle {
-        /// The oldest compute capability it runs on: 80 for Ampere and newer, 90 for Hopper alone
-        #[arg(long, default_value_t = 80)]
+        /// The oldest compute capability it runs on: 80 for Ampere (bf16 needs it) and newer, 90
+        /// for Hopper alone
+        #[arg(long, default_value_t = 80, value_parser = clap::value_parser!(u32).range(80..=999))]
         arch: u32,
     },
 }

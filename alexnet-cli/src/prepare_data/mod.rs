@@ -1,19 +1,24 @@
 //! `alexnet prepare-data`: makes a dataset of images on disk.
 
+mod interrupt;
 mod part;
 mod progress;
 mod size;
 mod summary;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 
-use alexnet_data::{Encoding, Exif, PrepareOptions, Source, merge, prepare_part, prepare_until};
+use alexnet_data::{
+    Encoding, Error, Exif, PrepareOptions, Source, merge, prepare_part, prepare_until,
+};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
 use self::progress::ProgressDisplay;
+use crate::numbers::{THREADS, within};
+use crate::output::{complain, tell};
 
 /// Turn images on disk into a dataset: memory-mapped, checksummed shards with their statistics
 ///
@@ -42,17 +47,20 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "PATH")]
     val: Option<PathBuf>,
     /// The side of the stored images [default: 256; CIFAR 32; demo 72]
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, value_name = "PIXELS", value_parser = within::<usize>(1..=4096))]
     size: Option<usize>,
     /// Decoding threads [default: one a core]; the output does not depend on it
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    #[arg(
+        long, value_name = "N", default_value_t = 0, hide_default_value = true,
+        value_parser = within::<usize>(0..=*THREADS.end())
+    )]
     threads: usize,
     /// Fail where an image cannot be read or is not taken, where a folder is not used, and where a
     /// class has no train image, instead of reporting it
     #[arg(long)]
     strict: bool,
     /// Images a shard [default: as many as make 1 GiB of raw pixels]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = within::<usize>(1..=1 << 24))]
     shard_records: Option<usize>,
     /// What becomes of the orientation a camera noted: ignore it, as in 2012, or apply it
     #[arg(
@@ -135,13 +143,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         None => prepared(arguments)?,
     };
     if !arguments.quiet {
-        println!("{line}");
+        tell(&line);
     }
     Ok(())
 }
-
-/// Set by Ctrl-C, and by the signal with which a scheduler ends jobs.
-static STOP: AtomicBool = AtomicBool::new(false);
 
 /// Makes a dataset or a part of one, and gives its counts.
 fn prepared(arguments: &Arguments) -> Result<String> {
@@ -149,14 +154,21 @@ fn prepared(arguments: &Arguments) -> Result<String> {
     let environment = |name: &str| std::env::var(name).ok();
     let part = part.map(|text| part::part(text, &environment)).transpose()?;
     let options = options(arguments)?;
-    let bar = ProgressDisplay::new(arguments.quiet, arguments.json);
-    ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed)).context("cannot catch Ctrl-C")?;
+    let bar = Arc::new(ProgressDisplay::new(arguments.quiet, arguments.json));
+    let (shown, output) = (Arc::clone(&bar), arguments.output.clone());
+    let say_so = move || {
+        shown.clear();
+        complain(&format!("error: {}", Error::Interrupted(output.clone())));
+    };
+    interrupt::catch(interrupt::PATIENCE, say_so).context("cannot catch Ctrl-C")?;
     let show = |progress| bar.show(progress);
     let counts = match part {
-        None => prepare_until(&options, &show, &STOP).map(|s| summary::whole(arguments.json, &s)),
-        Some(part) => prepare_part(&options, part, &show, &STOP)
+        None => prepare_until(&options, &show, &interrupt::STOP)
+            .map(|s| summary::whole(arguments.json, &s)),
+        Some(part) => prepare_part(&options, part, &show, &interrupt::STOP)
             .map(|s| summary::part(arguments.json, part, &s)),
     };
+    interrupt::ended();
     bar.clear();
     Ok(counts?)
 }
@@ -186,7 +198,7 @@ fn source_and_input(arguments: &Arguments) -> Result<(Source, PathBuf)> {
         (None, Some(input)) => {
             let source = Source::detect(input)?;
             if !arguments.quiet {
-                eprintln!("{} looks like the source {}", input.display(), source.name());
+                complain(&format!("{} looks like the source {}", input.display(), source.name()));
             }
             Ok((source, input.clone()))
         }

@@ -1,11 +1,12 @@
 //! The progress of a preparation: a bar, lines of JSON, or nothing.
 
-use std::io::Write;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use alexnet_data::{Progress, Stage};
 use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::output::tell;
 
 /// How often a line of JSON is written.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -62,8 +63,7 @@ fn show_json(shown: &mut StageDisplay, progress: Progress) {
             "skipped": progress.skipped, "bytes": progress.bytes,
             "seconds": shown.bar.elapsed().as_secs_f64(),
         });
-        // A reader that has gone is no reason to stop preparing.
-        _ = writeln!(std::io::stdout(), "{line}");
+        tell(&line.to_string());
     }
 }
 

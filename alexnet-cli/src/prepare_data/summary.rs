@@ -3,6 +3,8 @@
 use alexnet_data::{Part, PartSummary, Summary};
 use serde_json::{Map, json};
 
+use crate::output::json_path;
+
 /// How many names the line has of a list.
 const NAMED: usize = 5;
 
@@ -34,7 +36,7 @@ pub(super) fn whole(json: bool, summary: &Summary) -> String {
         let line = json!({
             "images": images, "splits": splits, "classes": classes, "skipped": skipped,
             "damaged": damaged, "ignored": ignored, "unused": unused, "empty_classes": empty,
-            "report": report.to_string_lossy(), // JSON has no other names than UTF-8
+            "report": json_path(report),
         });
         return line.to_string();
     }

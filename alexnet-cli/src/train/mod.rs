@@ -5,14 +5,21 @@ mod screen;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use alexnet_train::{Job, RunFolder, Task};
-use anyhow::{Context, Result, ensure};
+use alexnet_data::{Dataset, check_replaceable};
+use alexnet_model::NetworkSpec;
+use alexnet_train::{Job, Recipe, RunFolder, Task};
+use anyhow::{Context, Result};
 use serde_json::json;
 
 use self::screen::Screen;
 use crate::device::DeviceArguments;
 use crate::eval::error_rates;
-use crate::{demo, preset};
+use crate::numbers::{REPETITIONS, THREADS, within};
+use crate::output::{json_path, tell};
+use crate::{demo, file, preset};
+
+/// The minutes of a year, the longest time between checkpoints.
+const YEAR: u64 = 365 * 24 * 60;
 
 /// Train a network; without --data, on a demo dataset drawn on the spot
 #[derive(Debug, clap::Args)]
@@ -30,7 +37,10 @@ pub(crate) struct Arguments {
         conflicts_with_all = ["preset", "network", "recipe", "set", "seed"]
     )]
     resume: bool,
-    #[arg(long, help = preset::names() + " [default: original; demo without --data]")]
+    #[arg(
+        long,
+        help = preset::names() + " [default: by the size of the images; demo without --data]"
+    )]
     preset: Option<String>,
     /// A network of your own, in the form of the presets (alexnet-model/presets)
     #[arg(long, value_name = "FILE")]
@@ -42,16 +52,16 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Passes over the training images [default: the recipe's]
-    #[arg(long)]
+    #[arg(long, value_parser = within::<usize>(REPETITIONS))]
     epochs: Option<usize>,
     /// The seed of every random draw
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Threads that make batches; the result does not depend on it
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = within::<usize>(THREADS))]
     loader_threads: usize,
     /// Minutes a run may go without a checkpoint; one is written after every epoch anyhow
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, value_parser = within::<u64>(0..=YEAR))]
     checkpoint_minutes: u64,
     #[command(flatten)]
     device: DeviceArguments,
@@ -61,15 +71,14 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    ensure!(arguments.loader_threads > 0, "--loader-threads 0: expected at least 1");
-    ensure!(arguments.epochs != Some(0), "--epochs 0: expected at least 1");
     let print = |line: &str| {
         if !arguments.json {
-            println!("{line}")
+            tell(line);
         }
     };
     let devices = arguments.device.open_all()?;
-    let (task, run) = task(arguments)?;
+    let (task, run) = task(arguments, &print)?;
+    check_files(&run)?;
     let data = match (&arguments.data, &task) {
         (Some(data), _) => data.clone(),
         (None, Task::Resume { .. }) => run.config()?.data,
@@ -80,42 +89,84 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         run: run.clone(),
         task,
         loader_threads: arguments.loader_threads,
-        checkpoint_every: Duration::from_secs(arguments.checkpoint_minutes.saturating_mul(60)),
+        checkpoint_every: Duration::from_secs(60 * arguments.checkpoint_minutes),
         devices,
     };
     let mut screen = Screen::new(arguments.json);
     let scores = alexnet_train::train(&job, &mut |event| screen.show(event))?;
     if arguments.json {
-        println!("{}", json!({"run": run.path(), "weights": run.weights(), "validation": scores}));
+        let (run, weights) = (json_path(run.path()), run.weights());
+        let weights = json_path(&weights);
+        tell(&json!({"run": run, "weights": weights, "validation": scores}).to_string());
         return Ok(());
     }
     for score in &scores {
         let views = if score.views == 1 { "centre view" } else { "ten views" };
-        println!("validation, {views}: {}", error_rates(score));
+        tell(&format!("validation, {views}: {}", error_rates(score)));
     }
-    println!("weights  {}", run.weights().display());
-    println!("log      {}", run.log().display());
-    println!("report   {}", run.report().display());
+    tell(&format!("weights  {}", run.weights().display()));
+    tell(&format!("log      {}", run.log().display()));
+    tell(&format!("report   {}", run.report().display()));
     Ok(())
 }
 
-fn task(arguments: &Arguments) -> Result<(Task, RunFolder)> {
+fn task(arguments: &Arguments, print: &dyn Fn(&str)) -> Result<(Task, RunFolder)> {
     if arguments.resume {
         let run = arguments.run.as_deref().context("--resume needs --run DIR")?;
         return Ok((Task::Resume { epochs: arguments.epochs }, RunFolder::new(run)));
     }
-    let default = if arguments.data.is_some() { "original" } else { "demo" };
-    let name = arguments.preset.as_deref().unwrap_or(default);
-    let mut recipe = preset::recipe(name, arguments.recipe.as_deref(), &arguments.set)?;
-    // A recipe of the user's own names its network.
-    let names_network = arguments.recipe.is_some() && arguments.preset.is_none();
-    let network = if names_network { &recipe.network } else { name };
-    let network = preset::network(network, arguments.network.as_deref())?;
+    let (network, mut recipe) = network_and_recipe(arguments, print)?;
     recipe.epochs = arguments.epochs.unwrap_or(recipe.epochs);
     let run = arguments.run.clone();
     let run = run.unwrap_or_else(|| free_folder(Path::new("runs"), &recipe.name));
     let (recipe, network) = (Box::new(recipe), Box::new(network));
     Ok((Task::Start { recipe, network, seed: arguments.seed }, RunFolder::new(&run)))
+}
+
+/// The network and its recipe, each by its file, by the preset, or by the size of the images.
+fn network_and_recipe(
+    arguments: &Arguments,
+    print: &dyn Fn(&str),
+) -> Result<(NetworkSpec, Recipe)> {
+    let Arguments { data, preset, network, recipe, set, .. } = arguments;
+    if let (None, Some(file)) = (preset, recipe) {
+        let recipe = preset::recipe("", Some(file), set)?;
+        // A recipe of the user's own names its network.
+        return Ok((preset::network(&recipe.network, network.as_deref())?, recipe));
+    }
+    let name = match (preset, data) {
+        (Some(name), _) => name,
+        (None, None) => "demo",
+        (None, Some(data)) => {
+            let data = Dataset::open(data)?;
+            let side = data.manifest().height.min(data.manifest().width);
+            let fitting = NetworkSpec::preset_for(side);
+            match network {
+                // A network of the user's own may take any size; then any recipe will do.
+                Some(_) => fitting.ok().or(NetworkSpec::presets().next()).unwrap_or_default(),
+                None => {
+                    let name = fitting.with_context(|| data.dir().display().to_string())?;
+                    print(&format!("no --preset given: `{name}` suits images of {side} px"));
+                    name
+                }
+            }
+        }
+    };
+    let recipe = preset::recipe(name, recipe.as_deref(), set)?;
+    if let (Some(file), None) = (network, &arguments.recipe) {
+        let file = file.display();
+        print(&format!("no --recipe given: {file} is trained by the recipe of preset `{name}`"));
+    }
+    Ok((preset::network(name, network.as_deref())?, recipe))
+}
+
+/// Refuses a run's folder in which something else lies where a run has its files, before the run
+/// spends an epoch on what it could not write.
+fn check_files(run: &RunFolder) -> Result<()> {
+    for path in [run.checkpoint(), run.weights(), run.report(), run.path().join("run.json")] {
+        check_replaceable(&path)?;
+    }
+    if run.log().exists() { file::check_regular(&run.log()) } else { Ok(()) }
 }
 
 /// `runs/NAME`, or the first of `runs/NAME-2`, `runs/NAME-3`, … that does not exist.

@@ -7,6 +7,7 @@ use indicatif::{HumanDuration, ProgressBar};
 
 use crate::describe::grouped;
 use crate::eval::error_rates;
+use crate::output::tell;
 use crate::progress::bar;
 
 /// A bar on terminals, and a line for each epoch.
@@ -29,7 +30,7 @@ impl Screen {
 
     fn line(&self, line: &str) {
         if !self.quiet {
-            self.bar.suspend(|| println!("{line}"));
+            self.bar.suspend(|| tell(line));
         }
     }
 

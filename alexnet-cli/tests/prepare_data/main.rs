@@ -4,6 +4,8 @@
 mod arguments;
 mod full_disk;
 #[cfg(unix)]
+mod interrupt;
+#[cfg(unix)]
 mod kill;
 mod options;
 #[path = "../../src/prepare_data/part.rs"]

@@ -85,6 +85,16 @@ impl Decoder {
             Err(DecodeError::broken("the decoder panicked"))
         })
     }
+
+    /// Makes an image that comes as pixels as large as the others, like one that was decoded.
+    pub(crate) fn resize(&mut self, image: Pixels) -> Result<Pixels, DecodeError> {
+        let size = self.size;
+        if [image.height, image.width] == [size, size] {
+            return Ok(image);
+        }
+        let data = self.squarer.square(&Picture::whole(image), size)?;
+        Ok(Pixels::new(size, size, data))
+    }
 }
 
 /// Decodes a file in its own size, or a JPEG that is much larger than `size` at a fraction of it.

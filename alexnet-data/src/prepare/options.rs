@@ -25,7 +25,7 @@ pub struct PrepareOptions {
     /// The folder to write: new, empty, or with an unfinished run of this very preparation; for
     /// [`Source::Folder`], not inside the input.
     pub output: PathBuf,
-    /// The side of the stored images, 1 to 4096 pixels; always 32 for CIFAR.
+    /// The side of the stored images, 1 to 4096 pixels.
     pub size: usize,
     /// The number of decoding threads; 0 for one a core. The output does not depend on it.
     pub threads: usize,
@@ -75,10 +75,8 @@ impl PrepareOptions {
 
     /// Refuses what no preparation could do.
     pub(super) fn check(&self) -> Result<()> {
-        let (size, cifar) = (self.size, [Source::Cifar10, Source::Cifar100].contains(&self.source));
+        let size = self.size;
         Error::check((1..=MAX_SIDE).contains(&size), "size", "1 to 4096", &size)?;
-        let right = !cifar || size == self.source.default_size();
-        Error::check(right, "size", "32, the size of CIFAR's images", &size)?;
         let records = self.shard_records.unwrap_or(1);
         let right = (1..=MAX_SHARD_RECORDS).contains(&records);
         Error::check(right, "shard_records", "1 to 16777216", &records)?;

@@ -5,6 +5,7 @@ use super::output::take_lock;
 use super::preparation::Preparation;
 use super::shard_result::ShardResult;
 use super::source::Source;
+use crate::atomic_file::check_replaceable;
 use crate::error::{Error, Result};
 use crate::manifest::{FILE, Manifest, ShardInfo};
 use crate::progress::Progress;
@@ -24,7 +25,9 @@ const SCRATCH: &str = ".repair";
 ///
 /// # Errors
 /// [`Error::Source`] where the input is not what the dataset was made of, those of
-/// [`prepare`](super::prepare()), and those of [`verify`].
+/// [`prepare`](super::prepare()), and those of [`verify`]: where the system refuses to read a shard
+/// nothing is made, because the shard may be whole. [`Error::Io`] for a link or a device in the
+/// place of a damaged shard, which is not replaced.
 pub fn repair(
     dir: &Path,
     input: &Path,
@@ -63,13 +66,14 @@ pub fn repair(
         let images = plan.splits[split].images as u64;
         let shards = split_info.shards.iter().enumerate();
         shards.filter(|(_, info)| damaged(info)).try_for_each(|(shard, info)| {
+            let to = dir.join(&info.file);
+            check_replaceable(&to)?;
             preparation.write_split(split, &[shard], 0, images)?;
             let made = ShardResult::load(&scratch, &info.file);
             if made.is_none_or(|made| made.shard != *info) {
                 let problem = format!("gives another {}: it has changed since", info.file);
                 return Err(Error::source(input, problem));
             }
-            let to = dir.join(&info.file);
             fs::rename(scratch.join(&info.file), &to).map_err(Error::io("replace", to))?;
             repaired.push(info.file.clone());
             Ok(())

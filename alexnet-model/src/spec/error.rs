@@ -15,6 +15,20 @@ pub enum SpecError {
         /// All of them, for the message.
         known: String,
     },
+    /// Images that are smaller than what any preset takes.
+    #[error(
+        "no preset takes images of {side} px, only of {least} px and more (they are made for \
+         {sizes}): prepare the dataset with a larger --size, or give a network of your own with \
+         --network"
+    )]
+    NoPresetFor {
+        /// Height and width of the images.
+        side: usize,
+        /// The smallest side of all crops.
+        least: usize,
+        /// The sizes that presets are made for, with their names, for the message.
+        sizes: String,
+    },
     /// Not TOML, or not a network.
     #[error("{origin}: {message}")]
     Syntax {

@@ -26,6 +26,10 @@ pub struct NetworkSpec {
     pub source: String,
     /// Channels, height and width of one image as the first layer sees it.
     pub input: [usize; 3],
+    /// The side in pixels of the stored images it is made for, of which its input is a crop; a
+    /// dataset of that size is trained with it where no network is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored: Option<usize>,
     /// Over how many devices the network can be split; 1 when it cannot.
     #[serde(default = "one")]
     pub towers: usize,

@@ -10,6 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::{build, folder, toolkit};
+use crate::output::Report;
 use crate::process::succeed;
 
 /// The most that a program to be copied around may have, in bytes.
@@ -17,7 +18,6 @@ const MOST: u64 = 60 << 20;
 
 /// Builds it and says how to run it.
 pub(super) fn bundle(arch: u32) -> Result<()> {
-    ensure!(arch >= 80, "--arch {arch}: bf16 needs 80 (Ampere) or newer");
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         bail!("the bundle is made on x86-64 Linux; elsewhere, build with --features cuda")
     }
@@ -42,12 +42,13 @@ pub(super) fn bundle(arch: u32) -> Result<()> {
     let (major, minor, others) =
         (arch / 10, arch % 10, if arch == 90 { "alone" } else { "and newer" });
     let gpus = format!("compute capability {major}.{minor} {others}");
-    println!("{}\n{megabytes:.1} MB, built in {seconds:.0} s for {gpus}", out.display());
-    println!("Copy it to a machine with an NVIDIA driver, cuBLAS, cuRAND and cuDNN 9, and run");
-    println!("  ./alexnet selftest --device cuda:0");
-    println!(
-        "with those libraries' folders in LD_LIBRARY_PATH; bench/gpu.sh finds them in PyTorch's \
+    writeln!(Report, "{}\n{megabytes:.1} MB, built in {seconds:.0} s for {gpus}", out.display())?;
+    writeln!(
+        Report,
+        "Copy it to a machine with an NVIDIA driver, cuBLAS, cuRAND and cuDNN 9, and run\n  \
+         ./alexnet selftest --device cuda:0\n\
+         with those libraries' folders in LD_LIBRARY_PATH; bench/gpu.sh finds them in PyTorch's \
          packages"
-    );
+    )?;
     Ok(())
 }

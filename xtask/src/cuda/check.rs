@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::{build, folder, kernels, root, toolkit};
+use crate::output::Report;
 use crate::process::succeed;
 
 pub(super) fn check(need_nvcc: bool) -> Result<()> {
@@ -16,7 +17,7 @@ pub(super) fn check(need_nvcc: bool) -> Result<()> {
         None if need_nvcc => {
             bail!("there is no nvcc: install the CUDA toolkit or run `cargo xtask cuda toolkit`")
         }
-        None => println!("kernels: there is no nvcc, so they were not compiled for GPUs"),
+        None => writeln!(Report, "kernels: there is no nvcc, so they were not compiled for GPUs")?,
     }
     let mut clippy = build::without_compiler(&folder())?;
     clippy.args(["clippy", "--locked", "--workspace", "--all-targets", "--features"]);
@@ -43,7 +44,7 @@ fn kernels(nvcc: &Path) -> Result<()> {
     ensure!(!sources.is_empty(), "{} has no kernels", crate_folder.display());
     let out = folder().join("kernels");
     let said = kernels::check(nvcc, &sources, &crate_folder.join("src/cuda"), &out)?;
-    println!("{said}\ncompiled by {} in {} s", nvcc.display(), began.elapsed().as_secs());
+    writeln!(Report, "{said}\ncompiled by {} in {} s", nvcc.display(), began.elapsed().as_secs())?;
     Ok(())
 }
 

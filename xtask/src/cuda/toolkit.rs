@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use super::folder;
+use crate::output::Report;
 
 /// One CUDA version for all parts, the first whose PTX a driver 580 takes; unpinned, pip mixes
 /// versions.
@@ -27,7 +28,7 @@ pub(super) fn install() -> Result<()> {
         .context("cannot run python3")?;
     ensure!(status.success(), "pip could not install {}", WHEELS.join(" "));
     let nvcc = installed().context("pip installed no nvcc")?;
-    println!("{}", nvcc.display());
+    writeln!(Report, "{}", nvcc.display())?;
     Ok(())
 }
 

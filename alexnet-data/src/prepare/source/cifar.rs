@@ -111,14 +111,14 @@ impl Images for Batches {
         format!("{}#{record}", self.files[file].0)
     }
 
-    fn load(&self, i: usize, _: &mut Decoder) -> Result<Pixels, LoadError> {
+    fn load(&self, i: usize, decoder: &mut Decoder) -> Result<Pixels, LoadError> {
         let (label, planes) = self.record(i);
         if usize::from(label) >= self.kind.classes {
             let highest = self.kind.classes - 1;
             return Err(LoadError::Image(format!("label {label}, expected 0 to {highest}")));
         }
         let data = (0..PLANE).flat_map(|p| [0, 1, 2].map(|c| planes[c * PLANE + p])).collect();
-        Ok(Pixels::new(SIDE, SIDE, data))
+        Ok(decoder.resize(Pixels::new(SIDE, SIDE, data)).map_err(|e| e.to_string())?)
     }
 }
 
