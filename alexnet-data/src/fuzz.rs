@@ -10,9 +10,10 @@ use crate::header::{ENTRY, HEADER, Header, checksum_of, seal};
 use crate::manifest::{Manifest, ShardInfo, first_line};
 use crate::prepare::source::archive::Archive;
 use crate::prepare::source::files::Location;
-use crate::prepare::source::{mat::synsets, tar::members, zip::walk};
+use crate::prepare::source::{mat::synsets, pickle, tar as tars, zip::walk};
 use crate::shard::Shard;
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 /// The side of the images in the shards of [`record`].
@@ -95,8 +96,8 @@ pub fn image(bytes: &[u8]) {
 /// A tar, and its files as tars.
 pub fn tar(bytes: &[u8]) {
     as_archive(bytes, |archive| {
-        for member in members(archive, 0, archive.length).unwrap_or_default() {
-            let _ = members(archive, member.offset, member.length);
+        for member in tars::read(archive, 0, archive.length).unwrap_or_default().members {
+            let _ = tars::read(archive, member.offset, member.length);
         }
     });
 }
@@ -106,9 +107,17 @@ pub fn mat(bytes: &[u8]) {
     let _ = synsets(bytes);
 }
 
+/// A file of CIFAR's Python version.
+pub fn pickle(bytes: &[u8]) {
+    let _ = pickle::read(bytes);
+}
+
 /// A zip, with each of its files.
 pub fn zip(bytes: &[u8]) {
     as_archive(bytes, |archive| {
-        let _ = walk(archive, |file| drop(file.read(archive, 1 << 16)));
+        let _ = walk(archive, |file| {
+            drop(file.read(archive, 1 << 16));
+            ControlFlow::Continue(())
+        });
     });
 }

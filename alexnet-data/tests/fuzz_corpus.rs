@@ -3,7 +3,8 @@
 mod common;
 
 use alexnet_data::fuzz;
-use common::archives::{meta_mat, tar_of};
+use common::archives::{meta_mat, tar_of, tar_with_links};
+use common::pickles::{batch, meta};
 use common::zips::{deflated, encrypted, stored, zip_of};
 use common::{contents, jpeg, picture, png, put, small_dataset};
 use image::ExtendedColorType::{L8, Rgb8};
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 /// A folder of the corpus, and its target.
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 7] = [
+const TARGETS: [Target; 8] = [
     ("header", fuzz::header),
     ("manifest", fuzz::manifest),
     ("record", fuzz::record),
@@ -21,6 +22,7 @@ const TARGETS: [Target; 7] = [
     ("tar", fuzz::tar),
     ("mat", fuzz::mat),
     ("zip", fuzz::zip),
+    ("pickle", fuzz::pickle),
 ];
 
 fn corpus() -> PathBuf {
@@ -93,4 +95,9 @@ fn write_seeds() {
     seed("zip", "both", &zip_of(&files, false));
     seed("zip", "wide", &zip_of(&files[..2], true));
     seed("zip", "empty", &zip_of(&[], false));
+    seed("pickle", "batch", &batch("labels", &[1, 7], false, &[9; 12]));
+    seed("pickle", "meta", &meta("label_names", &["airplane".into(), "truck".into()]));
+    let links: [(&str, u8, &[u8]); 3] =
+        [("a", b'0', b"bytes"), ("b", b'1', b"a"), ("c", b'2', b"b")];
+    seed("tar", "links", &tar_with_links(&links));
 }

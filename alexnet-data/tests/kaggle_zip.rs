@@ -81,6 +81,44 @@ fn the_dataset_of_the_unpacked_tree() {
     }
 }
 
+/// What people add when they pack the files again: a common folder, macOS's copies of names, a
+/// table that only ends in the right name. Two tables of the right name are an error.
+#[test]
+fn packed_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let prepared = |name: &str, files: &[Entry], ignored: u64| {
+        let zip = put(dir.path(), &format!("{name}.zip"), &zip_of(files, false));
+        let output = dir.path().join(name);
+        let options = PrepareOptions::new(Source::detect(&zip)?, &zip, &output);
+        let summary = run(&PrepareOptions { size: SIDE, threads: 2, ..options })?;
+        assert_eq!((summary.images, summary.skipped, summary.ignored), (6, 1, ignored), "{name}");
+        Ok::<_, Error>(shards(&output))
+    };
+    let plain = entries(|_, name, bytes| deflated(name, bytes));
+    let want = prepared("plain", &plain, 1).unwrap();
+    let in_folder: Vec<_> =
+        plain.iter().map(|e| e.clone().named(&format!("imagenet/{}", e.name))).collect();
+    assert!(prepared("in-folder", &in_folder, 1).unwrap() == want);
+    let windows: Vec<_> =
+        plain.iter().map(|e| e.clone().named(&e.name.replace('/', "\\"))).collect();
+    assert!(prepared("windows", &windows, 1).unwrap() == want);
+    let mac = plain.iter().flat_map(|e| {
+        let (folder, file) = e.name.rsplit_once('/').unwrap_or(("", &e.name));
+        [e.clone(), stored(&format!("__MACOSX/{folder}/._{file}"), b"\0\x05\x16\x07")]
+    });
+    let mac: Vec<_> = mac.collect();
+    assert!(prepared("mac", &mac, 1 + plain.len() as u64).unwrap() == want);
+    let old = "ImageId,PredictionString\nILSVRC2012_val_00000001,n02119789 1 2 3 4\n";
+    let with = |name: &str| [&plain[..], &[stored(name, old.as_bytes())]].concat();
+    assert!(prepared("old", &with("old_LOC_val_solution.csv"), 1).unwrap() == want);
+    let text = prepared("two", &with("copy/LOC_val_solution.csv"), 1).unwrap_err().to_string();
+    assert!(text.contains("two files LOC_val_solution.csv") && text.contains("copy/"), "{text}");
+}
+
+fn shards(output: &Path) -> Vec<(String, Vec<u8>)> {
+    contents(output).into_iter().filter(|(name, _)| name.ends_with(".shard")).collect()
+}
+
 /// Wrong lengths, bombs, encryption, duplicate names and a missing table are clear errors, or skip
 /// one image.
 #[test]

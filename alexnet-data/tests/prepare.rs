@@ -320,8 +320,11 @@ fn cifar10() {
     let summary = run(&PrepareOptions { output: output.clone(), ..options.clone() }).unwrap();
     assert_eq!((summary.skipped, summary.images), (1, 17));
     assert_eq!(report(&output), [("data_batch_3.bin#1".into(), "skipped".into())]);
-    // Larger than they come.
-    let larger = PrepareOptions { size: 64, output: dir.path().join("larger"), ..options };
-    run(&larger).unwrap();
-    assert_eq!(Dataset::open(&larger.output).unwrap().manifest().height, 64);
+    // In another size, the same images are resized.
+    let large = PrepareOptions { size: 64, output: dir.path().join("large"), ..options };
+    run(&large).unwrap();
+    let large = Dataset::open(&large.output).unwrap();
+    let record = large.split("val").unwrap().record(2).unwrap();
+    assert_eq!((large.manifest().height, record.pixels.len()), (64, 64 * 64 * 3));
+    assert!(record.pixels[0].abs_diff(7) < 3 && record.pixels[2].abs_diff(107) < 3);
 }

@@ -26,10 +26,10 @@ use crate::output::{complain, tell};
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// What the input is [default: recognised by the names of its files]:
-    /// folder (a tree of image files, one folder a class), ilsvrc2012 and ilsvrc2010 (the
-    /// official archives as downloaded), kaggle (its zip, or that unpacked), fall2011 (a tar for
-    /// each WordNet id), webdataset (tars of images and cls), cifar10, cifar100 (the binary files),
-    /// demo (shapes drawn by code)
+    /// folder (a tree of image files, one folder a class, also in a zip, tar or tar.gz), ilsvrc2012
+    /// and ilsvrc2010 (the official archives as downloaded), kaggle and tiny-imagenet (the zip, or
+    /// that unpacked), fall2011 (a tar for each WordNet id), webdataset (tars of images and cls),
+    /// cifar10, cifar100 (the tar.gz, or that unpacked), demo (shapes drawn by code)
     #[arg(
         long, value_name = "SOURCE",
         value_parser = PossibleValuesParser::new(Source::ALL.map(Source::name))
@@ -46,7 +46,7 @@ pub(crate) struct Arguments {
     /// The validation tree, for folders that have it elsewhere
     #[arg(long, value_name = "PATH")]
     val: Option<PathBuf>,
-    /// The side of the stored images [default: 256; CIFAR 32; demo 72]
+    /// The side of the stored images [default: 256; CIFAR 32; Tiny ImageNet 64; demo 72]
     #[arg(long, value_name = "PIXELS", value_parser = within::<usize>(1..=4096))]
     size: Option<usize>,
     /// Decoding threads [default: one a core]; the output does not depend on it

@@ -31,7 +31,7 @@ impl<'a> Preparation<'a> {
         progress: OnProgress<'a>,
         stop: &'a AtomicBool,
     ) -> Result<Self> {
-        let mut scan = Scan::new(progress);
+        let mut scan = Scan::new(progress, dir, stop);
         let list = options.source.format().list;
         let classes =
             list(&options.input, options.val.as_deref(), &mut scan).inspect_err(|error| {

@@ -42,12 +42,13 @@ impl Images for Fragile {
 
 /// Makes the shards that are not finished yet; returns how many images were written to them.
 fn run(dir: &Path, dies_at: usize, threads: usize) -> (Result<()>, usize) {
-    let mut scan = Scan::new(&|_| ());
+    let stop = &AtomicBool::new(false);
+    let mut scan = Scan::new(&|_| (), dir, stop);
     scan.add(Stage::Train, Fragile { dies_at });
     let options = PrepareOptions::new(Source::Folder, "in", dir);
     let options = PrepareOptions { size: SIZE, shard_records: Some(5), ..options };
     let plan = ShardPlan::new(&options, ["a", "b"].map(Class::named).into(), &scan);
-    let (stop, images) = (&AtomicBool::new(false), AtomicUsize::new(0));
+    let images = AtomicUsize::new(0);
     let progress = &|_| _ = images.fetch_add(1, Ordering::Relaxed);
     let preparation = Preparation { plan, splits: scan.splits, dir, threads, progress, stop };
     (preparation.write_shards(|_| true), images.load(Ordering::Relaxed))

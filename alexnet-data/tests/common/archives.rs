@@ -16,6 +16,24 @@ pub(crate) fn tar_of(files: &[(String, Vec<u8>)]) -> Vec<u8> {
     tar.into_inner().unwrap()
 }
 
+/// A tar whose entries of the kinds `1` and `2` are hard and symbolic links to a name, those of `0` files.
+pub(crate) fn tar_with_links(entries: &[(&str, u8, &[u8])]) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for (name, kind, bytes) in entries {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o644);
+        header.set_entry_type(tar::EntryType::new(*kind));
+        header.set_size(0);
+        if [b'1', b'2'].contains(kind) {
+            tar.append_link(&mut header, name, std::str::from_utf8(bytes).unwrap()).unwrap();
+        } else {
+            header.set_size(bytes.len() as u64);
+            tar.append_data(&mut header, name, *bytes).unwrap();
+        }
+    }
+    tar.into_inner().unwrap()
+}
+
 /// An element of a MAT file, padded.
 fn element(kind: u32, bytes: &[u8]) -> Vec<u8> {
     let mut out = [kind.to_le_bytes(), (bytes.len() as u32).to_le_bytes()].concat();
@@ -62,7 +80,11 @@ pub(crate) fn meta_mat(id: &str, synsets: &[(u32, &str, &str, u32)]) -> Vec<u8> 
 
 /// A development kit: a tar.gz of `files`.
 pub(crate) fn kit(files: &[(String, Vec<u8>)]) -> Vec<u8> {
+    gzip(&tar_of(files))
+}
+
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut gz = GzEncoder::new(Vec::new(), Compression::default());
-    gz.write_all(&tar_of(files)).unwrap();
+    gz.write_all(bytes).unwrap();
     gz.finish().unwrap()
 }

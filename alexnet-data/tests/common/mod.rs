@@ -4,6 +4,7 @@
 
 pub(crate) mod archives;
 pub(crate) mod bare_jpeg;
+pub(crate) mod pickles;
 pub(crate) mod zips;
 
 use alexnet_data::{PrepareOptions, Source, Summary, prepare};

@@ -7,6 +7,7 @@ use super::folder_layout::{check_classes, is_tree, note_unused, trees};
 use super::links::resolved_folders;
 use super::listing::{Format, Scan};
 use super::names::{is_hidden, text_of};
+use super::packed_folder;
 use crate::error::{Error, Result, few};
 use crate::manifest::Class;
 use crate::prepare::report::{Action, Faults};
@@ -18,12 +19,18 @@ use std::path::{Path, PathBuf};
 pub(super) const FORMAT: Format = Format {
     name: "folder",
     default_size: 256,
-    recognise: |candidate| candidate.folders.iter().any(|name| !name.starts_with('.')),
+    recognise: |candidate| {
+        candidate.folders.iter().any(|name| !name.starts_with('.'))
+            || packed_folder::recognise(candidate)
+    },
     list,
 };
 
 /// Lists the train tree and those of val and test.
 pub(super) fn list(input: &Path, val: Option<&Path>, scan: &mut Scan<'_>) -> Result<Vec<Class>> {
+    if input.is_file() {
+        return packed_folder::list(input, val, scan);
+    }
     let trees = trees(input, val, scan)?;
     let folders = class_folders(&trees.train, scan)?;
     let classes: Vec<_> = folders.iter().map(|name| Class::named(text_of(name))).collect();

@@ -1,11 +1,11 @@
 //! ILSVRC and ImageNet as downloaded: tars of tars, flat tars, and the development kit.
 
-use super::archive::Archive;
+use super::archive::{Archive, Archives};
 use super::devkit::Devkit;
 use super::files::ImageFiles;
-use super::listing::{Format, Scan};
+use super::listing::{Candidate, Format, Scan};
 use super::names::{file_name, is_wnid, names_in, wnid_of_tar};
-use super::tar::{Member, members};
+use super::tar::{self, Member};
 use crate::error::{Error, Result};
 use crate::manifest::Class;
 use crate::prepare::report::Action;
@@ -16,14 +16,14 @@ use std::path::{Path, PathBuf};
 pub(super) const FORMAT_2012: Format = Format {
     name: "ilsvrc2012",
     default_size: 256,
-    recognise: |candidate| candidate.has_file(Y2012.train),
+    recognise: |candidate| Y2012.recognise(candidate),
     list: |input, _, scan| list(input, &Y2012, scan),
 };
 
 pub(super) const FORMAT_2010: Format = Format {
     name: "ilsvrc2010",
     default_size: 256,
-    recognise: |candidate| candidate.has_file(Y2010.train),
+    recognise: |candidate| Y2010.recognise(candidate),
     list: |input, _, scan| list(input, &Y2010, scan),
 };
 
@@ -32,7 +32,10 @@ pub(super) const FORMAT_FALL_2011: Format = Format {
     default_size: 256,
     recognise: |candidate| match &candidate.single {
         Some(name) if name.ends_with(".tar") && name.contains("fall11") => true,
-        Some(name) => wnid_of_tar(name).is_some(),
+        Some(name) => {
+            let mut held = candidate.packed.iter().map(|path| file_name(path));
+            wnid_of_tar(name).is_some() || held.any(|name| wnid_of_tar(name).is_some())
+        }
         None => candidate.files.iter().any(|name| wnid_of_tar(name).is_some()),
     },
     list: |input, _, scan| list_synsets(input, scan),
@@ -63,6 +66,12 @@ const Y2010: Year = Year {
     test_labels: "ILSVRC2010_test_ground_truth.txt",
 };
 
+impl Year {
+    fn recognise(&self, candidate: &Candidate) -> bool {
+        candidate.has_file(self.train) || candidate.single.as_deref() == Some(self.train)
+    }
+}
+
 fn list(input: &Path, year: &Year, scan: &mut Scan<'_>) -> Result<Vec<Class>> {
     let find = |name: &str| {
         let path = input.join(name);
@@ -73,6 +82,12 @@ fn list(input: &Path, year: &Year, scan: &mut Scan<'_>) -> Result<Vec<Class>> {
         let expected = format!("expected {train}, {val} and {devkit}, as downloaded");
         Err(Error::source(input, format!("holds no {name}; {expected}")))
     };
+    if input.is_file() {
+        let Year { train, val, devkit, .. } = year;
+        let problem =
+            format!("is one archive of several: give the folder with {train}, {val} and {devkit}");
+        return Err(Error::source(input, problem));
+    }
     names_in(input)?;
     let (train, val) = (find(year.train)?, find(year.val)?);
     let kit = Devkit::read(&find(year.devkit)?)?;
@@ -123,7 +138,7 @@ fn synsets(
     labels: Option<&HashMap<&str, u32>>,
     scan: &mut Scan<'_>,
 ) -> Result<(Vec<String>, ImageFiles<Member>)> {
-    let mut images = ImageFiles::<Member> { storage: Vec::new(), files: Vec::new() };
+    let mut images = ImageFiles::<Member> { storage: Archives::default(), files: Vec::new() };
     // Named by their WordNet ids; each is an archive or inside one.
     let mut tars: Vec<Member> = Vec::new();
     for path in paths {
@@ -133,7 +148,9 @@ fn synsets(
             let (name, length) = (name.into(), archive.length);
             tars.push(Member { name, archive: number, offset: 0, length });
         } else {
-            for member in members(&archive, 0, archive.length)? {
+            let content = tar::read(&archive, 0, archive.length)?;
+            content.note_left_out("train", "", scan);
+            for member in content.members {
                 match wnid_of_tar(file_name(&member.name)) {
                     Some(id) => tars.push(Member { name: id.into(), archive: number, ..member }),
                     None => scan.ignored += 1,
@@ -144,7 +161,7 @@ fn synsets(
     }
     tars.sort_by(|a, b| a.name.cmp(&b.name));
     let wrong = |tar: &Member, problem: &str| {
-        Error::source(&images.storage[tar.archive].path, format!("holds {}.tar{problem}", tar.name))
+        Error::source(images.storage.path(tar.archive), format!("holds {}.tar{problem}", tar.name))
     };
     if let Some(twice) = tars.windows(2).find(|w| w[0].name == w[1].name) {
         return Err(wrong(&twice[1], " a second time"));
@@ -163,7 +180,9 @@ fn synsets(
     }
     for (rank, Member { name: id, archive, offset, length }) in (0..).zip(&tars) {
         let label = labels.map_or(rank, |labels| labels[&**id]);
-        let mut files = members(&images.storage[*archive], *offset, *length)?;
+        let content = tar::read(&*images.storage.get(*archive)?, *offset, *length)?;
+        content.note_left_out("train", &format!("{id}/"), scan);
+        let mut files = content.members;
         files.sort_by(|a, b| a.name.cmp(&b.name));
         scan.found(files.len());
         images.files.extend(files.into_iter().map(|file| {
@@ -179,7 +198,9 @@ fn synsets(
 fn add_flat(stage: Stage, path: &Path, labels: &[u32], scan: &mut Scan<'_>) -> Result<()> {
     let archive = Archive::open(path)?;
     let mut files = Vec::new();
-    for member in members(&archive, 0, archive.length)? {
+    let content = tar::read(&archive, 0, archive.length)?;
+    content.note_left_out(stage.split(), "", scan);
+    for member in content.members {
         let name = file_name(&member.name);
         let Some(number) = number(name) else {
             scan.ignored += 1;
@@ -197,7 +218,9 @@ fn add_flat(stage: Stage, path: &Path, labels: &[u32], scan: &mut Scan<'_>) -> R
     }
     files.sort_by(|a, b| a.1.name.cmp(&b.1.name));
     scan.found(files.len());
-    scan.add(stage, ImageFiles { storage: vec![archive], files });
+    let mut storage = Archives::default();
+    storage.push(archive);
+    scan.add(stage, ImageFiles { storage, files });
     Ok(())
 }
 

@@ -1,65 +1,84 @@
-//! ILSVRC 2012 from Kaggle: a train tree, a flat val folder and two tables, unpacked or in a zip.
+//! ILSVRC 2012 from Kaggle: a train tree, a flat val folder and two tables, unpacked or packed.
 
-use super::files::ImageFiles;
-use super::folder::{class_folders, tree};
 use super::kaggle_tables::{CLASSES, IMAGES, SOLUTION, Tables};
-use super::kaggle_zip;
 use super::listing::{Format, Scan};
-use super::names::names_in;
+use super::names::file_name;
+use super::root::{Root, official};
+use super::table_val::Layout;
 use crate::error::{Error, Result};
 use crate::manifest::Class;
-use crate::progress::Stage;
-use std::collections::HashMap;
-use std::ffi::OsString;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub(super) const FORMAT: Format = Format {
     name: "kaggle",
     default_size: 256,
     recognise: |candidate| {
         let path = candidate.path;
+        let packed = |name: &String| {
+            name.contains("ILSVRC/") && name.contains("/CLS-LOC/")
+                || [CLASSES, SOLUTION, TAR_GZ].contains(&file_name(name))
+        };
         candidate.has_file(CLASSES)
+            || candidate.has_file(ZIP)
             || path.join(IMAGES).is_dir()
-            || kaggle_zip::find(path).is_some()
-            || kaggle_zip::check_unpacked(path).is_err()
+            || check_unpacked(path).is_err()
+            || candidate.packed.iter().any(packed)
     },
     list: |input, _, scan| list(input, scan),
 };
 
+/// The name of the zip at Kaggle.
+const ZIP: &str = "imagenet-object-localization-challenge.zip";
+/// The images as one tar.gz of 155 GB, inside the zip or beside the tables: too large to inflate it
+/// on the way.
+const TAR_GZ: &str = "imagenet_object_localization_patched2019.tar.gz";
+/// The most bytes of a table; the real ones have a few million.
+const MAX_TABLE: u64 = 1 << 26;
+
+/// Refuses a folder whose images are one tar.gz, and says how to unpack it.
+fn check_unpacked(input: &Path) -> Result<()> {
+    if input.join(TAR_GZ).is_file() && !input.join(IMAGES).is_dir() {
+        return Err(unpack(input, &format!("cd {} && tar xzf {TAR_GZ}", input.display())));
+    }
+    Ok(())
+}
+
+fn unpack(path: &Path, how: &str) -> Error {
+    let problem = format!(
+        "holds its images as {TAR_GZ}, which cannot be read in place: unpack it once (`{how}`), \
+         and give the folder"
+    );
+    Error::source(path, problem)
+}
+
 fn list(input: &Path, scan: &mut Scan<'_>) -> Result<Vec<Class>> {
-    if let Some(zip) = kaggle_zip::find(input) {
-        return kaggle_zip::list(&zip, scan);
-    }
-    kaggle_zip::check_unpacked(input)?;
-    let tables = Tables::read(input, |name| {
-        let path = input.join(name);
-        if !path.exists() {
-            let expected = format!("expected it beside the folder {IMAGES}, as unpacked");
-            return Err(Error::source(input, format!("holds no {name}; {expected}")));
+    let input = match input.join(IMAGES).is_dir() {
+        true => input.into(),
+        false => official(input, &[], &[ZIP]),
+    };
+    check_unpacked(&input)?;
+    let root = Root::open(&input, scan)?;
+    if let Root::Packed(tree) = &root {
+        let has = |part: &str| tree.files.iter().any(|file| file.path().contains(part));
+        if has(TAR_GZ) && !has(IMAGES) {
+            return Err(unpack(&input, &format!("unzip {} && tar xzf {TAR_GZ}", input.display())));
         }
-        fs::read(&path).map_err(Error::io("read", path))
+    }
+    let tables = Tables::read(&input, |name| {
+        let missing =
+            || format!("holds no {name}; expected it beside the folder {IMAGES}, as at Kaggle");
+        root.read(name, MAX_TABLE)?.ok_or_else(|| Error::source(&input, missing()))
     })?;
-    let (train, val) = (input.join(IMAGES).join("train"), input.join(IMAGES).join("val"));
-    let folders = class_folders(&train, scan)?;
-    let mut labels: HashMap<&OsString, u32> = HashMap::new();
-    for folder in &folders {
-        labels.insert(folder, tables.label_of_folder(&folder.to_string_lossy(), &train)?);
-    }
-    let train = tree("train", &train, &folders, &labels, scan)?;
-    scan.add(Stage::Train, train);
-    let mut files = Vec::new();
-    for name in names_in(&val)?.into_iter().map(PathBuf::from) {
-        match tables.label_of_val(&name) {
-            Some(label) => files.push((label, name)),
-            None => scan.ignored += 1,
-        }
-    }
-    if files.is_empty() {
-        return Err(Error::source(val, format!("holds none of the images of {SOLUTION}")));
-    }
-    files.sort_by(|a, b| a.1.cmp(&b.1));
-    tables.note_missing_val(files.len(), scan);
-    scan.add(Stage::Val, ImageFiles { storage: val, files });
+    let (train, val) = (format!("{IMAGES}/train"), format!("{IMAGES}/val"));
+    let tree = input.join(&train);
+    let layout = Layout {
+        train: &train,
+        val: &val,
+        label_of_folder: &|folder| tables.label_of_folder(folder, &tree),
+        label_of_val: &|name| tables.label_of_val(Path::new(name)),
+        table: SOLUTION,
+    };
+    let found = layout.add(root, scan)?;
+    tables.note_missing_val(found, scan);
     Ok(tables.classes)
 }

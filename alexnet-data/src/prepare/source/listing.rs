@@ -9,6 +9,7 @@ use crate::prepare::report::{Action, ReportLine};
 use crate::progress::{OnProgress, Progress, Stage};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A kind of input: its name, the usual side of its images, and how it is recognised and listed.
 pub(in crate::prepare) struct Format {
@@ -75,12 +76,25 @@ pub(in crate::prepare) struct Scan<'a> {
     pub(super) class_folders: Vec<PathBuf>,
     found: u64,
     pub(super) progress: OnProgress<'a>,
+    /// The folder in which the preparation works, which has room for files without a name.
+    pub(super) folder: &'a Path,
+    stop: &'a AtomicBool,
 }
 
 impl<'a> Scan<'a> {
-    pub(in crate::prepare) fn new(progress: OnProgress<'a>) -> Self {
+    pub(in crate::prepare) fn new(
+        progress: OnProgress<'a>,
+        folder: &'a Path,
+        stop: &'a AtomicBool,
+    ) -> Self {
         let (splits, report, class_folders) = (Vec::new(), Vec::new(), Vec::new());
-        Self { splits, ignored: 0, report, class_folders, found: 0, progress }
+        Self { splits, ignored: 0, report, class_folders, found: 0, progress, folder, stop }
+    }
+
+    /// An error if the preparation should stop.
+    pub(super) fn check_stop(&self) -> Result<()> {
+        let stop = self.stop.load(Ordering::Relaxed);
+        if stop { Err(Error::Interrupted(self.folder.into())) } else { Ok(()) }
     }
 
     pub(in crate::prepare) fn add(&mut self, stage: Stage, images: impl Images + 'static) {
@@ -105,20 +119,24 @@ pub(super) struct Candidate<'a> {
     pub(super) single: Option<String>,
     pub(super) files: Vec<String>,
     pub(super) folders: Vec<String>,
+    /// Where the input is an archive, the paths of some files in it: of each folder one with each
+    /// extension.
+    pub(super) packed: Vec<String>,
 }
 
 impl<'a> Candidate<'a> {
-    pub(super) fn read(path: &'a Path) -> Result<Self> {
+    /// Looks at an input, which as an archive holds the files `packed`.
+    pub(super) fn read(path: &'a Path, packed: Vec<String>) -> Result<Self> {
         let (mut files, mut folders) = (Vec::new(), Vec::new());
         if fs::metadata(path).map_err(Error::io("read", path))?.is_file() {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            return Ok(Self { path, single: Some(name), files, folders });
+            return Ok(Self { path, single: Some(name), files, folders, packed });
         }
         for Entry { name, kind } in entries(path)?.0 {
             let names = if kind == EntryKind::Folder { &mut folders } else { &mut files };
             names.push(name.to_string_lossy().into_owned());
         }
-        Ok(Self { path, single: None, files, folders })
+        Ok(Self { path, single: None, files, folders, packed })
     }
 
     /// Whether the input is a folder that holds a file of this name.

@@ -84,8 +84,16 @@ pub(in crate::prepare) fn names_in(dir: &Path) -> Result<Vec<OsString>> {
 /// The classes whose names are the lines of a file; so many of them, all different.
 pub(super) fn named_classes(path: &Path, count: RangeInclusive<usize>) -> Result<Vec<Class>> {
     let bytes = fs::read(path).map_err(Error::io("read", path))?;
-    let text = String::from_utf8_lossy(&bytes);
-    let names: Vec<_> = text.lines().map(str::trim).filter(|name| !name.is_empty()).collect();
+    classes_named(String::from_utf8_lossy(&bytes).lines(), path, count)
+}
+
+/// The classes of these names, which the file `path` lists; so many of them, all different.
+pub(super) fn classes_named<'a>(
+    names: impl Iterator<Item = &'a str>,
+    path: &Path,
+    count: RangeInclusive<usize>,
+) -> Result<Vec<Class>> {
+    let names: Vec<_> = names.map(str::trim).filter(|name| !name.is_empty()).collect();
     let different = names.iter().collect::<HashSet<_>>().len();
     if !count.contains(&names.len()) || different < names.len() {
         let (got, want) = (names.len(), count.start());

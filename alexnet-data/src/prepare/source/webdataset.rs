@@ -1,9 +1,10 @@
 //! WebDataset: tars of samples, each an image and a label in files of the same name.
 
-use super::archive::Archive;
+use super::archive::{Archive, Archives};
 use super::files::ImageFiles;
 use super::listing::{Format, Scan};
-use super::names::names_in;
+use super::names::{is_image, names_in};
+use super::packed_folder;
 use super::split_names::splits_in;
 use super::tar::Member;
 use super::webdataset_labels::Texts;
@@ -19,13 +20,16 @@ pub(super) const FORMAT: Format = Format {
     name: "webdataset",
     default_size: 256,
     recognise: |candidate| {
-        let mut names = candidate.single.iter().chain(&candidate.files);
+        if let Some(name) = &candidate.single {
+            let has_images = candidate.packed.iter().any(|name| is_image(Path::new(name)));
+            return is_tar(name.as_ref()) && has_images && !packed_folder::recognise(candidate);
+        }
         let mut folders = candidate.folders.iter().filter(|name| !splits_in(name).is_empty());
         let has_tar = |folder: &String| {
             let names = names_in(&candidate.path.join(folder)).unwrap_or_default();
             names.iter().any(|name| is_tar(name))
         };
-        names.any(|name| is_tar(name.as_ref())) || folders.any(has_tar)
+        candidate.files.iter().any(|name| is_tar(name.as_ref())) || folders.any(has_tar)
     },
     list: |input, _, scan| list(input, scan),
 };
@@ -33,7 +37,7 @@ pub(super) const FORMAT: Format = Format {
 /// The samples of a split; the number of each is the place of its label among the different ones.
 struct SplitSamples {
     stage: Stage,
-    archives: Vec<Archive>,
+    archives: Archives,
     images: Vec<(usize, Member)>,
 }
 
@@ -91,7 +95,7 @@ fn read_split(
     texts: &mut Texts,
     scan: &mut Scan<'_>,
 ) -> Result<SplitSamples> {
-    let mut split = SplitSamples { stage, archives: Vec::new(), images: Vec::new() };
+    let mut split = SplitSamples { stage, archives: Archives::default(), images: Vec::new() };
     for (number, path) in tars.iter().enumerate() {
         let (archive, before) = (Archive::open(path)?, split.images.len());
         let tar = path.file_name().unwrap_or_default().to_string_lossy();

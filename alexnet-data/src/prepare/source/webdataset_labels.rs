@@ -33,8 +33,7 @@ impl Texts {
             return Ok(Err(format!("its label has {} bytes, over {MAX_BYTES}", member.length)));
         }
         let mut bytes = vec![0; member.length as usize];
-        let read = archive.read_at(&mut bytes, member.offset);
-        read.map_err(Error::io("read", &archive.path))?;
+        archive.read_at(&mut bytes, member.offset)?;
         let Ok(text) = String::from_utf8(bytes) else {
             return Ok(Err("its label is no text in UTF-8".into()));
         };

@@ -3,9 +3,9 @@
 use super::archive::Archive;
 use super::entries::FIRST_BYTES;
 use super::names::{IMAGE_EXTENSIONS, file_name, is_junk};
-use super::tar::{Member, members};
+use super::tar::{self, Member};
 use crate::decode::kind::Kind;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 
@@ -46,7 +46,9 @@ struct Files {
 pub(super) fn samples(archive: &Archive) -> Result<Samples> {
     let (mut found, mut by_key) = (Samples::default(), BTreeMap::<String, Files>::new());
     let mut others = BTreeSet::new();
-    for member in members(archive, 0, archive.length)? {
+    let content = tar::read(archive, 0, archive.length)?;
+    found.left_out.extend(content.left_out);
+    for member in content.members {
         if member.name.split('/').any(|name| is_junk(OsStr::new(name))) {
             found.ignored += 1;
             continue;
@@ -96,8 +98,7 @@ fn key_and_part(archive: &Archive, member: &Member) -> Result<(String, Part)> {
     let is_image = IMAGE_EXTENSIONS.contains(&ending.trim_start_matches('.'));
     let mut start = vec![0; FIRST_BYTES.min(member.length as usize)];
     if !is_image {
-        let read = archive.read_at(&mut start, member.offset);
-        read.map_err(Error::io("read", &archive.path))?;
+        archive.read_at(&mut start, member.offset)?;
     }
     if is_image || Kind::of(&start).is_some() {
         return Ok((key, Part::Image));

@@ -6,6 +6,7 @@ use super::listing::LoadError;
 use crate::error::{Error, Result};
 use flate2::read::DeflateDecoder;
 use std::io::{BufReader, Read};
+use std::ops::ControlFlow;
 use zip::CompressionMethod;
 use zip::read::Config;
 use zip::unstable::read::ZipIterable;
@@ -27,17 +28,20 @@ pub(crate) struct ZipFile {
     deflated: bool,
 }
 
-/// Calls `each` with every file of a zip, in the order of its directory.
+/// Calls `each` with every file of a zip, in the order of its directory, until it breaks.
 ///
 /// The directory is read piece by piece, so that an archive of millions of files needs no memory
 /// for it. A size may be a lie, except that the file is inside the archive.
-pub(crate) fn walk(archive: &Archive, mut each: impl FnMut(ZipFile)) -> Result<()> {
+pub(crate) fn walk(
+    archive: &Archive,
+    mut each: impl FnMut(ZipFile) -> ControlFlow<()>,
+) -> Result<()> {
     let wrong = |problem: String| Error::source(&archive.path, problem);
     let fail = |e: &dyn std::fmt::Display| {
         wrong(format!("is cut short or damaged ({e}): download it again"))
     };
     // The buffer is little longer than an entry, because the reader seeks to each entry.
-    let input = BufReader::with_capacity(256, archive.window(0, archive.length)?);
+    let input = BufReader::with_capacity(256, archive.window(0, archive.length));
     let mut zip = ZipIterable::try_new(input, Config::default()).map_err(|e| fail(&e))?;
     for entry in zip.files().map_err(|e| fail(&e))? {
         let entry = entry.map_err(|e| fail(&e))?;
@@ -63,7 +67,9 @@ pub(crate) fn walk(archive: &Archive, mut each: impl FnMut(ZipFile)) -> Result<(
             return Err(fail(&format!("{name} reaches beyond its end")));
         }
         let (name, crc) = (name.into(), entry.crc32());
-        each(ZipFile { name, header, stored, length, crc, deflated });
+        if each(ZipFile { name, header, stored, length, crc, deflated }).is_break() {
+            break;
+        }
     }
     Ok(())
 }
@@ -79,7 +85,7 @@ impl Location for ZipFile {
     fn read(&self, archive: &Archive, limit: u64) -> Result<Vec<u8>, LoadError> {
         check_length(self.length.max(self.stored), limit)?;
         let mut local = [0; LOCAL_HEADER];
-        archive.read_at(&mut local, self.header).map_err(LoadError::input(&archive.path))?;
+        archive.read_at(&mut local, self.header).map_err(LoadError::Input)?;
         if local[..4] != *b"PK\x03\x04" {
             let reason = "the zip has no file where its directory says: download it again";
             return Err(LoadError::Image(reason.into()));
@@ -88,7 +94,7 @@ impl Location for ZipFile {
         let part = |at: usize| u64::from(u16::from_le_bytes([local[at], local[at + 1]]));
         let start = self.header + LOCAL_HEADER as u64 + part(26) + part(28);
         let mut bytes = vec![0; self.stored as usize];
-        archive.read_at(&mut bytes, start).map_err(LoadError::input(&archive.path))?;
+        archive.read_at(&mut bytes, start).map_err(LoadError::Input)?;
         if self.deflated {
             let mut inflated = Vec::new();
             // One byte more than the directory says shows that there are more.
