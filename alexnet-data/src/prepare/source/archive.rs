@@ -35,7 +35,9 @@ impl Archive {
         let mut done = 0;
         while done < buffer.len() {
             match read_at(&self.file, &mut buffer[done..], offset + done as u64) {
-                Ok(0) => return Err(changed(&self.path, "ends earlier than when it was listed")),
+                Ok(0) => {
+                    return Err(changed(&self.path, "it ends earlier than when it was listed"));
+                }
                 Ok(read) => done += read,
                 Err(error) if error.kind() == ErrorKind::Interrupted => (),
                 Err(error) => return Err(Error::io("read", &self.path)(error)),
@@ -50,9 +52,11 @@ impl Archive {
     }
 }
 
+/// The archive is not the one that was listed. This is an error of reading, and none of the input,
+/// because the same command continues when the archive is whole again.
 fn changed(path: &Path, how: &str) -> Error {
-    let advice = "it changed while it was read; when it is whole again, the same command continues";
-    Error::source(path, format!("{how}: {advice}"))
+    let how = format!("{how}, so it changed meanwhile");
+    Error::io("read", path)(io::Error::new(ErrorKind::UnexpectedEof, how))
 }
 
 /// Reads some bytes from `offset` on; no thread moves the position of another.
@@ -145,7 +149,7 @@ impl Archives {
         let (path, length) = &self.listed[number];
         let archive = Archive::open(path)?;
         if archive.length != *length {
-            let how = format!("has {} bytes, {length} when it was listed", archive.length);
+            let how = format!("it has {} bytes, {length} when it was listed", archive.length);
             return Err(changed(path, &how));
         }
         let archive = Arc::new(archive);
