@@ -16,7 +16,8 @@ pub(crate) fn tar_of(files: &[(String, Vec<u8>)]) -> Vec<u8> {
     tar.into_inner().unwrap()
 }
 
-/// A tar whose entries of the kinds `1` and `2` are hard and symbolic links to a name, those of `0` files.
+/// A tar whose entries of the kinds `1` and `2` are hard and symbolic links to a name, and those of
+/// `0` files.
 pub(crate) fn tar_with_links(entries: &[(&str, u8, &[u8])]) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     for (name, kind, bytes) in entries {

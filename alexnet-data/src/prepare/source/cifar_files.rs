@@ -24,7 +24,7 @@ impl Planes {
     /// of the three planes. An error says what is wrong with the file.
     pub(super) fn binary(bytes: Vec<u8>, labels: usize) -> Result<Self, String> {
         let record = labels + 3 * PLANE;
-        if bytes.is_empty() || bytes.len() % record != 0 {
+        if bytes.is_empty() || !bytes.len().is_multiple_of(record) {
             return Err(format!("has {} bytes; expected a multiple of {record}", bytes.len()));
         }
         let of_records = bytes.chunks_exact(record).map(|r| r[labels - 1].into()).collect();

@@ -50,7 +50,7 @@ pub(super) fn inflate(path: &Path, scan: &mut Scan<'_>) -> Result<Archive> {
         written += read as u64;
         if written > limit {
             let problem = format!(
-                "inflates to more than {}, {MAX_RATIO} times its length: it is no archive of images",
+                "inflates to more than {}, far beyond its length: it is no archive of images",
                 byte_count(limit)
             );
             return Err(Error::source(path, problem));

@@ -24,6 +24,7 @@ pub(in crate::prepare) mod names;
 mod open_files;
 mod packed;
 mod packed_folder;
+mod packing;
 pub(crate) mod pickle;
 mod root;
 mod split_names;
@@ -114,7 +115,7 @@ impl Source {
     /// [`Error::Source`] for an input that looks like none, [`Error::Io`] for one that cannot be
     /// read.
     pub fn detect(input: &Path) -> Result<Self> {
-        let packed = if input.is_file() { packed::sample(input)? } else { Vec::new() };
+        let packed = if input.is_file() { packing::sample(input)? } else { Vec::new() };
         let candidate = Candidate::read(input, packed)?;
         let source = Self::ALL.into_iter().find(|source| (source.format().recognise)(&candidate));
         source.ok_or_else(|| {
