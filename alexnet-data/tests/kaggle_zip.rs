@@ -52,6 +52,7 @@ fn prepare(input: &Path, output: &Path) -> Result<Vec<(String, Vec<u8>)>, Error>
         PrepareOptions { size: SIDE, threads: 2, ..PrepareOptions::new(source, input, output) };
     let summary = run(&options)?;
     assert_eq!((summary.images, summary.skipped, summary.ignored), (6, 1, 1));
+    assert_eq!(summary.unused, [format!("{IMAGES}/test (its labels were never released)")]);
     Ok(contents(output))
 }
 

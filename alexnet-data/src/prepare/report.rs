@@ -22,6 +22,8 @@ pub(super) enum Action {
     Damaged,
     /// A folder or archive of the input of which nothing is in the dataset.
     Unused,
+    /// A folder or archive of images without labels, which can be no split: no fault of the input.
+    Unlabelled,
     /// Nothing is lost, but a person may want to know.
     Noted,
 }
@@ -54,7 +56,9 @@ pub(super) struct Faults {
     pub(super) damaged: u64,
     first: Vec<String>,
     /// Folders and archives of which nothing is used, each with the reason.
-    pub(super) unused: Vec<String>,
+    unused: Vec<String>,
+    /// The same of those that have no labels.
+    unlabelled: Vec<String>,
 }
 
 impl<'a> FromIterator<&'a ReportLine> for Faults {
@@ -70,15 +74,18 @@ impl Faults {
         match line.action {
             Action::Skipped => self.skipped += 1,
             Action::Damaged => self.damaged += 1,
-            Action::Unused => {
-                self.unused.push(one_line(&format!("{} ({})", line.path, line.reason)));
-                return;
-            }
+            Action::Unused => return self.unused.push(not_used(line)),
+            Action::Unlabelled => return self.unlabelled.push(not_used(line)),
             Action::Noted => return,
         }
         if self.first.len() < NAMED {
             self.first.push(one_line(&format!("{}: {}", line.path, line.reason)));
         }
+    }
+
+    /// Everything of which nothing is used, each with the reason.
+    pub(super) fn into_unused(self) -> Vec<String> {
+        [self.unused, self.unlabelled].concat()
     }
 
     /// Under `strict`, the error for the faults among `readable` images and those skipped.
@@ -103,6 +110,11 @@ impl Faults {
         let (path, what, first) = (path.into(), what.into(), first.clone());
         Error::NoImages { path, what, first, report: REPORT }
     }
+}
+
+/// A folder or archive of which nothing is used, with the reason.
+fn not_used(line: &ReportLine) -> String {
+    one_line(&format!("{} ({})", line.path, line.reason))
 }
 
 /// An unfinished report, which is written line by line, as it may have a line for every image.

@@ -39,11 +39,11 @@ impl Summary {
             .filter(|(_, classes)| !classes.is_empty());
         Ok(Self {
             empty_classes: empty_classes.collect(),
-            unused: faults.unused,
             images: manifest.splits.iter().map(|split| split.records).sum(),
             classes: manifest.classes.len(),
             skipped: faults.skipped,
             damaged: faults.damaged,
+            unused: faults.into_unused(),
             ignored: manifest.ignored,
             report: dir.join(REPORT),
             splits: manifest.splits.into_iter().map(|split| (split.name, split.records)).collect(),

@@ -100,8 +100,8 @@ fn list(input: &Path, year: &Year, scan: &mut Scan<'_>) -> Result<Vec<Class>> {
             Some(labels) => add_flat(Stage::Test, &test, &labels, scan)?,
             None => {
                 let name = test.file_name().unwrap_or_default().to_string_lossy();
-                let reason = format!("left out: {} is not beside it", year.test_labels);
-                scan.note("test", &name, Action::Noted, &reason);
+                let reason = format!("its labels, {}, are not beside it", year.test_labels);
+                scan.note("test", &name, Action::Unlabelled, &reason);
             }
         }
     }

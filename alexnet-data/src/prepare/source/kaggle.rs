@@ -7,6 +7,7 @@ use super::root::{Root, official};
 use super::table_val::Layout;
 use crate::error::{Error, Result};
 use crate::manifest::Class;
+use crate::prepare::report::Action;
 use std::path::Path;
 
 pub(super) const FORMAT: Format = Format {
@@ -78,6 +79,10 @@ fn list(input: &Path, scan: &mut Scan<'_>) -> Result<Vec<Class>> {
         label_of_val: &|name| tables.label_of_val(Path::new(name)),
         table: SOLUTION,
     };
+    let test = format!("{IMAGES}/test");
+    if root.has_folder(&test) {
+        scan.note("test", &test, Action::Unlabelled, "its labels were never released");
+    }
     let found = layout.add(root, scan)?;
     tables.note_missing_val(found, scan);
     Ok(tables.classes)

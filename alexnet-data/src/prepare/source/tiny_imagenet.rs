@@ -77,7 +77,7 @@ fn list(input: &Path, scan: &mut Scan<'_>) -> Result<Vec<Class>> {
         table: ANNOTATIONS,
     };
     if root.has_folder("test") {
-        scan.note("test", "test", Action::Noted, "its labels were never released: it is not used");
+        scan.note("test", "test", Action::Unlabelled, "its labels were never released");
     }
     let found = layout.add(root, scan)?;
     if found < val.len() {
