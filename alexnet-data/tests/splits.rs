@@ -67,6 +67,31 @@ fn folders_of_splits() {
     assert_eq!(splits(&summary), [("train", 6), ("test", 4)]);
 }
 
+/// Folders whose names have a word for a split are splits where they hold the same classes.
+#[test]
+fn folders_beside_named_splits() {
+    let dir = tempfile::tempdir().unwrap();
+    let (input, output) = (dir.path().join("in"), dir.path().join("out"));
+    for (split, images) in [("my_train", 3), ("my-dev", 1)] {
+        tree(&input, split, &["cat", "dog"], images, SIDE);
+    }
+    put(&input, "sketches/more/0.png", &image(0));
+    let summary = prepared(&input, &output).unwrap();
+    assert_eq!(splits(&summary), [("train", 6), ("val", 2)]);
+    assert_eq!(summary.unused, ["sketches (1 images in a folder that is no split)"]);
+    // Whether these are splits or classes with parts, only a person knows.
+    tree(&input, "unlabeled", &["cat"], 1, SIDE);
+    let error = prepared(&input, &dir.path().join("two")).unwrap_err().to_string();
+    let expected = "(my-dev, my_train), and each of them, like `unlabeled`, holds a folder `cat`";
+    assert!(error.contains(expected), "{error}");
+    // Without a folder in common they are classes.
+    let classes = dir.path().join("classes");
+    tree(&classes, "bullet_train", &["red"], 1, SIDE);
+    tree(&classes, "test_tube", &["glass"], 1, SIDE);
+    tree(&classes, "apple", &["red"], 1, SIDE);
+    assert_eq!(prepared(&classes, &dir.path().join("three")).unwrap().classes, 3);
+}
+
 /// Folders beside the splits, and a test split without labels, are named; under `strict` they are
 /// errors.
 #[test]

@@ -97,9 +97,10 @@ fn folders_in(dir: &Path) -> Result<Vec<OsString>> {
 
 /// The folders that are splits; none where `folders` are classes.
 ///
-/// Two kinds of input have splits: one with a tree of classes whose whole name is `train`, whatever
-/// lies beside it; and one whose folders all have a word for a split in their names, as
-/// `images_train` and `images_val`, but not `bullet_train` beside `toy_train`, which are classes.
+/// Three kinds of input have splits: one with a tree of classes whose whole name is `train`,
+/// whatever lies beside it; one whose folders all have a word for a split in their names, as
+/// `images_train` and `images_val`, but not `bullet_train` beside `toy_train`, which are classes;
+/// and one in which folders with such words hold trees of the same classes.
 fn split_folders(input: &Path, folders: &[OsString]) -> Result<Vec<SplitFolder>> {
     let (mut exact, mut named): (Vec<SplitFolder>, Vec<SplitFolder>) = (Vec::new(), Vec::new());
     for name in folders {
@@ -120,7 +121,42 @@ fn split_folders(input: &Path, folders: &[OsString]) -> Result<Vec<SplitFolder>>
     let different: BTreeSet<_> = named.iter().map(|(_, stage)| stage.split()).collect();
     let all = named.len() == folders.len();
     let each_once = different.len() == named.len() || exact.len() == named.len();
-    Ok(if all && each_once { named } else { Vec::new() })
+    let same_classes = || trees_of_same_classes(input, folders, &named);
+    let is_split = all && each_once || different.len() > 1 && same_classes()?;
+    Ok(if is_split { named } else { Vec::new() })
+}
+
+/// Whether the folders `named` like splits, and they alone, hold trees with a class in common; an
+/// error where other folders have that class too, so that they may be classes with parts.
+fn trees_of_same_classes(
+    input: &Path,
+    folders: &[OsString],
+    named: &[SplitFolder],
+) -> Result<bool> {
+    let mut common: Option<BTreeSet<OsString>> = None;
+    for (name, _) in named {
+        let tree = input.join(name);
+        let inner = if is_tree(&tree)? { folders_in(&tree)? } else { Vec::new() };
+        let inner = BTreeSet::from_iter(inner);
+        common = Some(common.map_or(inner.clone(), |common| &common & &inner));
+    }
+    let Some(class) = common.and_then(|common| common.into_iter().next()) else {
+        return Ok(false);
+    };
+    let is_named = |name: &OsString| named.iter().any(|split| split.0 == *name);
+    let other =
+        folders.iter().find(|name| !is_named(name) && input.join(name).join(&class).is_dir());
+    let Some(other) = other else { return Ok(true) };
+    let names: Vec<_> = named.iter().map(|(name, _)| text_of(name)).collect();
+    let problem = format!(
+        "holds folders with names of splits ({}), and each of them, like `{}`, holds a folder \
+         `{}`: if they are splits, give the train tree itself as input, and the val tree as val; \
+         if they are classes, give them other names",
+        few(&names),
+        text_of(other),
+        text_of(&class)
+    );
+    Err(Error::source(input, problem))
 }
 
 /// The one folder of a split.
