@@ -131,6 +131,13 @@ fn what_is_a_class() {
         (vec![(0, 1)], vec![(0, 2)])
     );
     let said = report(&dataset);
+    let words: Vec<_> = [("my_train/cats/0.png", 1), ("my-dev/cats/1.png", 2), ("notes/x.txt", 3)]
+        .into_iter()
+        .map(|(name, colour)| (name.to_owned(), flat(colour)))
+        .collect();
+    let zip = put(dir.path(), "words.zip", &zip_of(&zip_entries(&words, stored), false));
+    let with_words = detected(&zip, &dir.path().join("o3")).unwrap();
+    assert_eq!(records(&with_words, "val"), [(0, 2)]);
     assert!(said.contains("test/2.png") || said.contains("2.png"), "{said}");
 }
 

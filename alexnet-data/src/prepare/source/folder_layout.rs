@@ -4,7 +4,8 @@ use super::entries::{Entry, EntryKind, entries, looks_like_image};
 use super::links::resolved;
 use super::listing::Scan;
 use super::names::{is_hidden, is_image, is_junk, text_of};
-use super::split_names::{split_of_word, splits_in};
+use super::split_folders::{SplitFolder, split_folders};
+use super::split_names::split_of_word;
 use crate::error::{Error, Result, few};
 use crate::prepare::report::Action;
 use crate::progress::Stage;
@@ -21,15 +22,16 @@ pub(super) struct Trees {
     pub(super) test: Option<PathBuf>,
 }
 
-/// A folder of the input, with the split that its name says.
-type SplitFolder = (OsString, Stage);
-
 /// The trees in `input`: the folders that are called train, val and test; or, where there are none,
 /// `input` itself and the tree `val`. What is not used is reported.
 pub(super) fn trees(input: &Path, val: Option<&Path>, scan: &mut Scan<'_>) -> Result<Trees> {
     must_be_folder(input)?;
     let folders = folders_in(input)?;
-    let splits = split_folders(input, &folders)?;
+    let classes_in = |name: &OsStr| {
+        let tree = input.join(name);
+        Ok(if is_tree(&tree)? { BTreeSet::from_iter(folders_in(&tree)?) } else { BTreeSet::new() })
+    };
+    let splits = split_folders(input, &folders, &classes_in)?;
     if let Some(val) = val {
         must_be_folder(val)?;
         if resolved(val)?.starts_with(resolved(input)?) {
@@ -93,70 +95,6 @@ fn must_be_folder(path: &Path) -> Result<()> {
 fn folders_in(dir: &Path) -> Result<Vec<OsString>> {
     let folders = entries(dir)?.0.into_iter().filter(|entry| entry.kind == EntryKind::Folder);
     Ok(folders.map(|entry| entry.name).filter(|name| !is_hidden(name)).collect())
-}
-
-/// The folders that are splits; none where `folders` are classes.
-///
-/// Three kinds of input have splits: one with a tree of classes whose whole name is `train`,
-/// whatever lies beside it; one whose folders all have a word for a split in their names, as
-/// `images_train` and `images_val`, but not `bullet_train` beside `toy_train`, which are classes;
-/// and one in which folders with such words hold trees of the same classes.
-fn split_folders(input: &Path, folders: &[OsString]) -> Result<Vec<SplitFolder>> {
-    let (mut exact, mut named): (Vec<SplitFolder>, Vec<SplitFolder>) = (Vec::new(), Vec::new());
-    for name in folders {
-        let text = name.to_string_lossy();
-        exact.extend(split_of_word(&text).map(|stage| (name.clone(), stage)));
-        if let [stage] = splits_in(&text)[..] {
-            named.push((name.clone(), stage));
-        }
-    }
-    let has = |stage| exact.iter().any(|split| split.1 == stage);
-    let mut is_split = has(Stage::Train) && has(Stage::Val);
-    for (name, _) in exact.iter().filter(|split| split.1 == Stage::Train) {
-        is_split |= is_tree(&input.join(name))?;
-    }
-    if is_split {
-        return Ok(exact);
-    }
-    let different: BTreeSet<_> = named.iter().map(|(_, stage)| stage.split()).collect();
-    let all = named.len() == folders.len();
-    let each_once = different.len() == named.len() || exact.len() == named.len();
-    let same_classes = || trees_of_same_classes(input, folders, &named);
-    let is_split = all && each_once || different.len() > 1 && same_classes()?;
-    Ok(if is_split { named } else { Vec::new() })
-}
-
-/// Whether the folders `named` like splits, and they alone, hold trees with a class in common; an
-/// error where other folders have that class too, so that they may be classes with parts.
-fn trees_of_same_classes(
-    input: &Path,
-    folders: &[OsString],
-    named: &[SplitFolder],
-) -> Result<bool> {
-    let mut common: Option<BTreeSet<OsString>> = None;
-    for (name, _) in named {
-        let tree = input.join(name);
-        let inner = if is_tree(&tree)? { folders_in(&tree)? } else { Vec::new() };
-        let inner = BTreeSet::from_iter(inner);
-        common = Some(common.map_or(inner.clone(), |common| &common & &inner));
-    }
-    let Some(class) = common.and_then(|common| common.into_iter().next()) else {
-        return Ok(false);
-    };
-    let is_named = |name: &OsString| named.iter().any(|split| split.0 == *name);
-    let other =
-        folders.iter().find(|name| !is_named(name) && input.join(name).join(&class).is_dir());
-    let Some(other) = other else { return Ok(true) };
-    let names: Vec<_> = named.iter().map(|(name, _)| text_of(name)).collect();
-    let problem = format!(
-        "holds folders with names of splits ({}), and each of them, like `{}`, holds a folder \
-         `{}`: if they are splits, give the train tree itself as input, and the val tree as val; \
-         if they are classes, give them other names",
-        few(&names),
-        text_of(other),
-        text_of(&class)
-    );
-    Err(Error::source(input, problem))
 }
 
 /// The one folder of a split.

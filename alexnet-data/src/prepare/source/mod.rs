@@ -27,6 +27,7 @@ mod packed_folder;
 mod packing;
 pub(crate) mod pickle;
 mod root;
+mod split_folders;
 mod split_names;
 mod table_val;
 pub(crate) mod tar;

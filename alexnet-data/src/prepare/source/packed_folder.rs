@@ -4,14 +4,15 @@ use super::archive::Archive;
 use super::files::ImageFiles;
 use super::folder_layout::check_classes;
 use super::listing::{Candidate, Scan};
-use super::names::is_image;
+use super::names::{is_image, text_of};
 use super::packed::{PackedFile, PackedTree};
-use super::split_names::split_of_word;
+use super::split_folders::split_folders;
 use crate::error::{Error, Result, few};
 use crate::manifest::Class;
 use crate::prepare::report::Action;
 use crate::progress::Stage;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -103,18 +104,19 @@ pub(super) fn list(input: &Path, val: Option<&Path>, scan: &mut Scan<'_>) -> Res
 /// the archive are classes. What lies outside of the splits is reported.
 fn split_files(tree: &mut PackedTree, scan: &mut Scan<'_>) -> Result<Option<[Vec<PackedFile>; 3]>> {
     let folders = tree.files.iter().filter_map(|file| file.path().split_once('/'));
-    let folders: BTreeSet<String> = folders.map(|(folder, _)| folder.to_owned()).collect();
-    let named = |stage| folders.iter().filter(move |name| split_of_word(name) == Some(stage));
-    let all = !folders.is_empty() && folders.iter().all(|name| split_of_word(name).is_some());
-    if named(Stage::Train).count() == 0 && !all {
+    let folders: BTreeSet<OsString> = folders.map(|(folder, _)| folder.into()).collect();
+    let folders: Vec<_> = folders.into_iter().collect();
+    let found = split_folders(&tree.path, &folders, &|name| Ok(classes_in(tree, name)))?;
+    if found.is_empty() {
         return Ok(None);
     }
+    let named = |stage| found.iter().filter(move |split| split.1 == stage).map(|split| &split.0);
     for stage in [Stage::Train, Stage::Val, Stage::Test] {
-        let names: Vec<_> = named(stage).cloned().collect();
+        let names: Vec<_> = named(stage).map(text_of).collect();
         let split = stage.split();
         let problem = match names.len() {
             0 if stage == Stage::Train => {
-                let others: Vec<_> = folders.iter().cloned().collect();
+                let others: Vec<_> = found.iter().map(|(name, _)| text_of(name)).collect();
                 format!("holds the splits {}, but no `train` to train on", few(&others))
             }
             0 | 1 => continue,
@@ -126,7 +128,7 @@ fn split_files(tree: &mut PackedTree, scan: &mut Scan<'_>) -> Result<Option<[Vec
     for mut file in std::mem::take(&mut tree.files) {
         let (folder, below) = file.path().split_once('/').unwrap_or(("", file.path()));
         let (folder, below) = (folder.to_owned(), below.into());
-        match split_of_word(&folder) {
+        match found.iter().find(|split| split.0 == *folder).map(|split| split.1) {
             Some(stage) => {
                 file.rename(below);
                 let split = match stage {
@@ -149,6 +151,23 @@ fn split_files(tree: &mut PackedTree, scan: &mut Scan<'_>) -> Result<Option<[Vec
         scan.note("", &folder, Action::Unused, &reason);
     }
     Ok(Some(splits))
+}
+
+/// The class folders in a folder of the archive; none where it holds images itself.
+fn classes_in(tree: &PackedTree, name: &OsStr) -> BTreeSet<OsString> {
+    let name = name.to_string_lossy();
+    let in_folder = |path: &'_ str| -> Option<String> {
+        Some(path.strip_prefix(&*name)?.strip_prefix('/')?.to_owned())
+    };
+    let mut classes = BTreeSet::new();
+    for path in tree.files.iter().filter_map(|file| in_folder(file.path())) {
+        match path.split_once('/') {
+            Some((class, _)) => _ = classes.insert(class.into()),
+            None if is_image(Path::new(&path)) => return BTreeSet::new(),
+            None => (),
+        }
+    }
+    classes
 }
 
 /// The images of a split by their class folders; what is not taken is reported.
