@@ -1,0 +1,140 @@
+//! Huffman codes, and the standard tables that frames of films leave out.
+
+use super::super::super::error::{DecodeError, Result};
+use super::super::tables::{HuffmanSpec, SLOTS};
+use super::bits::Bits;
+
+/// Codes of at most this many bits are looked up at once.
+const LOOKUP: u32 = 9;
+
+/// A table of Huffman codes.
+#[derive(Clone)]
+pub(super) struct Huffman {
+    /// The number of bits and the symbol of the code that begins these bits; 0 bits if it is longer.
+    lookup: Vec<(u8, u8)>,
+    /// For each number of bits: the largest code, and what to add to a code for its symbol's index.
+    largest: [i32; 17],
+    offset: [i32; 17],
+    symbols: Vec<u8>,
+}
+
+impl Huffman {
+    pub(super) fn new(spec: &HuffmanSpec<'_>) -> Result<Self> {
+        let bad = || DecodeError::broken("its table of Huffman codes is not valid");
+        let (mut largest, mut offset) = ([-1; 17], [0; 17]);
+        let mut lookup = vec![(0, 0); 1 << LOOKUP];
+        let (mut code, mut index) = (0_usize, 0);
+        for (&count, bits) in spec.counts.iter().zip(1_u32..) {
+            let count = usize::from(count);
+            if code + count > 1 << bits {
+                return Err(bad());
+            }
+            offset[bits as usize] = index as i32 - code as i32;
+            if count > 0 {
+                largest[bits as usize] = (code + count - 1) as i32;
+            }
+            for &symbol in &spec.symbols[index..index + count] {
+                if bits <= LOOKUP {
+                    let shift = LOOKUP - bits;
+                    lookup[code << shift..(code + 1) << shift].fill((bits as u8, symbol));
+                }
+                code += 1;
+            }
+            index += count;
+            code <<= 1;
+        }
+        // A difference of DC values has at most 16 bits.
+        if !spec.ac && spec.symbols.iter().any(|&bits| bits > 16) {
+            return Err(bad());
+        }
+        Ok(Self { lookup, largest, offset, symbols: spec.symbols.to_vec() })
+    }
+
+    /// Takes the next code; `None` where the bits are none. They are taken then too.
+    #[inline]
+    pub(super) fn decode(&self, bits: &mut Bits<'_>) -> Option<u8> {
+        let next = bits.peek();
+        let (length, symbol) = self.lookup[(next >> (16 - LOOKUP)) as usize];
+        if length > 0 {
+            bits.take(u32::from(length));
+            return Some(symbol);
+        }
+        for length in LOOKUP + 1..=16 {
+            let code = (next >> (16 - length)) as i32;
+            if code <= self.largest[length as usize] {
+                bits.take(length);
+                let index = usize::try_from(code + self.offset[length as usize]).ok()?;
+                return self.symbols.get(index).copied();
+            }
+        }
+        bits.take(17);
+        None
+    }
+}
+
+/// The tables of a moment in a file, by their numbers.
+#[derive(Default)]
+pub(super) struct HuffmanTables {
+    pub(super) dc: [Option<Huffman>; SLOTS],
+    pub(super) ac: [Option<Huffman>; SLOTS],
+}
+
+impl HuffmanTables {
+    /// The tables of Annex K, which apply where a sequential JPEG has none of its own.
+    pub(super) fn standard() -> Result<Self> {
+        let mut tables = Self::default();
+        for (slot, (dc, ac)) in [(&DC_LUMA, &AC_LUMA), (&DC_CHROMA, &AC_CHROMA)].iter().enumerate() {
+            let twelve = &DC_SYMBOLS[..];
+            tables.set(&HuffmanSpec { ac: false, slot, counts: dc, symbols: twelve })?;
+            let (counts, symbols) = ac;
+            tables.set(&HuffmanSpec { ac: true, slot, counts, symbols })?;
+        }
+        Ok(tables)
+    }
+
+    pub(super) fn set(&mut self, spec: &HuffmanSpec<'_>) -> Result<()> {
+        let tables = if spec.ac { &mut self.ac } else { &mut self.dc };
+        tables[spec.slot] = Some(Huffman::new(spec)?);
+        Ok(())
+    }
+}
+
+const DC_LUMA: [u8; 16] = [0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0];
+const DC_CHROMA: [u8; 16] = [0, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0];
+const DC_SYMBOLS: [u8; 12] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
+
+/// A table's numbers of codes, and its symbols.
+type AcTable = ([u8; 16], [u8; 162]);
+
+const AC_LUMA: AcTable = (
+    [0, 2, 1, 3, 3, 2, 4, 3, 5, 5, 4, 4, 0, 0, 1, 125],
+    [
+        0x01, 0x02, 0x03, 0x00, 0x04, 0x11, 0x05, 0x12, 0x21, 0x31, 0x41, 0x06, 0x13, 0x51, 0x61, 0x07,
+        0x22, 0x71, 0x14, 0x32, 0x81, 0x91, 0xa1, 0x08, 0x23, 0x42, 0xb1, 0xc1, 0x15, 0x52, 0xd1, 0xf0,
+        0x24, 0x33, 0x62, 0x72, 0x82, 0x09, 0x0a, 0x16, 0x17, 0x18, 0x19, 0x1a, 0x25, 0x26, 0x27, 0x28,
+        0x29, 0x2a, 0x34, 0x35, 0x36, 0x37, 0x38, 0x39, 0x3a, 0x43, 0x44, 0x45, 0x46, 0x47, 0x48, 0x49,
+        0x4a, 0x53, 0x54, 0x55, 0x56, 0x57, 0x58, 0x59, 0x5a, 0x63, 0x64, 0x65, 0x66, 0x67, 0x68, 0x69,
+        0x6a, 0x73, 0x74, 0x75, 0x76, 0x77, 0x78, 0x79, 0x7a, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89,
+        0x8a, 0x92, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99, 0x9a, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7,
+        0xa8, 0xa9, 0xaa, 0xb2, 0xb3, 0xb4, 0xb5, 0xb6, 0xb7, 0xb8, 0xb9, 0xba, 0xc2, 0xc3, 0xc4, 0xc5,
+        0xc6, 0xc7, 0xc8, 0xc9, 0xca, 0xd2, 0xd3, 0xd4, 0xd5, 0xd6, 0xd7, 0xd8, 0xd9, 0xda, 0xe1, 0xe2,
+        0xe3, 0xe4, 0xe5, 0xe6, 0xe7, 0xe8, 0xe9, 0xea, 0xf1, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6, 0xf7, 0xf8,
+        0xf9, 0xfa,
+    ],
+);
+const AC_CHROMA: AcTable = (
+    [0, 2, 1, 2, 4, 4, 3, 4, 7, 5, 4, 4, 0, 1, 2, 119],
+    [
+        0x00, 0x01, 0x02, 0x03, 0x11, 0x04, 0x05, 0x21, 0x31, 0x06, 0x12, 0x41, 0x51, 0x07, 0x61, 0x71,
+        0x13, 0x22, 0x32, 0x81, 0x08, 0x14, 0x42, 0x91, 0xa1, 0xb1, 0xc1, 0x09, 0x23, 0x33, 0x52, 0xf0,
+        0x15, 0x62, 0x72, 0xd1, 0x0a, 0x16, 0x24, 0x34, 0xe1, 0x25, 0xf1, 0x17, 0x18, 0x19, 0x1a, 0x26,
+        0x27, 0x28, 0x29, 0x2a, 0x35, 0x36, 0x37, 0x38, 0x39, 0x3a, 0x43, 0x44, 0x45, 0x46, 0x47, 0x48,
+        0x49, 0x4a, 0x53, 0x54, 0x55, 0x56, 0x57, 0x58, 0x59, 0x5a, 0x63, 0x64, 0x65, 0x66, 0x67, 0x68,
+        0x69, 0x6a, 0x73, 0x74, 0x75, 0x76, 0x77, 0x78, 0x79, 0x7a, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87,
+        0x88, 0x89, 0x8a, 0x92, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99, 0x9a, 0xa2, 0xa3, 0xa4, 0xa5,
+        0xa6, 0xa7, 0xa8, 0xa9, 0xaa, 0xb2, 0xb3, 0xb4, 0xb5, 0xb6, 0xb7, 0xb8, 0xb9, 0xba, 0xc2, 0xc3,
+        0xc4, 0xc5, 0xc6, 0xc7, 0xc8, 0xc9, 0xca, 0xd2, 0xd3, 0xd4, 0xd5, 0xd6, 0xd7, 0xd8, 0xd9, 0xda,
+        0xe2, 0xe3, 0xe4, 0xe5, 0xe6, 0xe7, 0xe8, 0xe9, 0xea, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6, 0xf7, 0xf8,
+        0xf9, 0xfa,
+    ],
+);
