@@ -66,8 +66,8 @@ impl Decoder {
         Self { size, exif, limits, memory, squarer: Squarer::new() }
     }
 
-    /// The same for images of up to so many pixels, instead of [`MAX_PIXELS`](crate::MAX_PIXELS). Memory and time of an
-    /// image are limited in proportion.
+    /// The same for images of up to so many pixels, instead of
+    /// [`MAX_PIXELS`](crate::MAX_PIXELS). Memory and time of an image are limited in proportion.
     pub fn with_max_pixels(self, pixels: usize) -> Self {
         Self { limits: Limits { pixels }, ..self }
     }

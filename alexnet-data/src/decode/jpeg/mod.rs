@@ -93,10 +93,12 @@ fn ordinary(
     // The coefficients of a progressive picture are all kept, and take two bytes each.
     let kept = if jpeg.frame.is_progressive() { jpeg.samples() * 2 } else { 0 };
     let scalable = matches!(jpeg.colours, Colours::YCbCr | Colours::Grey);
+    // jpeg-decoder enlarges chroma by four with an error of up to 4 of 255.
+    let by_four = jpeg.frame.components.len() > 1 && [jpeg.frame.most().0, jpeg.frame.most().1].contains(&4);
     // An image whose last row and column are fractions of a pixel would be shifted by a rotation.
     let rotated = exif == Exif::Apply && jpeg.exif.is_some();
     let factor = scaled::factor(height.min(width), size);
-    if factor > 1 && scalable && !rotated {
+    if factor > 1 && scalable && !by_four && !rotated {
         rebuild(jpeg, true, rebuilt);
         limits.check_memory(kept + rebuilt.len() + pixel_bytes(jpeg, exif, factor) * 2)?;
         if let Ok(pixels) = scaled::decode(rebuilt, height, width, factor) {

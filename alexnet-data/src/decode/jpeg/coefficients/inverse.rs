@@ -1,5 +1,8 @@
 //! The inverse cosine transform of a block, in integers, by the method of Loeffler, Ligtenberg and
 //! Moschytz (1989) with eleven multiplications for eight values.
+//!
+//! Values of damaged blocks overflow as in libjpeg-turbo: products wrap at 16 bits, and the results
+//! of the first pass stop there.
 
 use super::Block;
 use super::blocks::position;
@@ -30,7 +33,8 @@ fn transform(v: [i32; 8]) -> [i32; 8] {
     let sub = i32::wrapping_sub;
     let even = mul(add(v[2], v[6]), C0_541);
     let (even2, even6) = (add(even, mul(v[2], C0_765)), sub(even, mul(v[6], C1_847)));
-    let (sum, difference) = (mul(add(v[0], v[4]), 1 << BITS), mul(sub(v[0], v[4]), 1 << BITS));
+    let wrapped = |v: i32| i32::from(v as i16) << BITS;
+    let (sum, difference) = (wrapped(add(v[0], v[4])), wrapped(sub(v[0], v[4])));
     let e = [add(sum, even2), add(difference, even6), sub(difference, even6), sub(sum, even2)];
     let (a, b) = (mul(add(v[7], v[1]), -C0_899), mul(add(v[5], v[3]), -C2_562));
     let (c, d) = (add(v[7], v[3]), add(v[5], v[1]));
@@ -50,13 +54,14 @@ pub(super) fn samples(block: &Block, quantization: &[u16; 64]) -> [u8; 64] {
     let mut values = [0_i32; 64];
     for (k, &step) in quantization.iter().enumerate() {
         let at = position(k);
-        values[at] = i32::from(block[at]).wrapping_mul(i32::from(step));
+        values[at] = i32::from(block[at].wrapping_mul(step as i16));
     }
     for x in 0..8 {
         let column = transform(std::array::from_fn(|y| values[y * 8 + x]));
         let round = 1 << (BITS - KEPT - 1);
         for (y, value) in column.into_iter().enumerate() {
-            values[y * 8 + x] = value.wrapping_add(round) >> (BITS - KEPT);
+            let value = value.wrapping_add(round) >> (BITS - KEPT);
+            values[y * 8 + x] = value.clamp(i16::MIN.into(), i16::MAX.into());
         }
     }
     let mut samples = [0; 64];
