@@ -29,8 +29,16 @@ pub enum DecodeError {
         /// The limit in pixels.
         limit: usize,
     },
+    /// A JPEG has more scans than any useful picture.
+    #[error("{scans} scans, more than the limit of {limit}")]
+    Scans {
+        /// Its scans.
+        scans: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// Decoding takes more memory, or more work, than [`MAX_PIXELS`](crate::MAX_PIXELS) allows.
-    #[error("{needed} {what}, more than the limit of {limit}")]
+    #[error("{needed} {what}, more than the limit of {limit}: raise max-pixels for it")]
     Limit {
         /// What is limited.
         what: &'static str,

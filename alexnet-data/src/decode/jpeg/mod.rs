@@ -22,7 +22,7 @@ use super::limits::Limits;
 use super::pixels::Pixels;
 use super::square::Picture;
 use frame::{Colours, Component, Frame};
-use rebuilt::rebuild;
+use rebuilt::{For, rebuild};
 use structure::JpegStructure;
 
 /// Memory that is used for one picture after another.
@@ -94,12 +94,13 @@ fn ordinary(
     let kept = if jpeg.frame.is_progressive() { jpeg.samples() * 2 } else { 0 };
     let scalable = matches!(jpeg.colours, Colours::YCbCr | Colours::Grey);
     // jpeg-decoder enlarges chroma by four with an error of up to 4 of 255.
-    let by_four = jpeg.frame.components.len() > 1 && [jpeg.frame.most().0, jpeg.frame.most().1].contains(&4);
+    let (h, v) = jpeg.frame.most();
+    let by_four = jpeg.frame.components.len() > 1 && h.max(v) == 4;
     // An image whose last row and column are fractions of a pixel would be shifted by a rotation.
     let rotated = exif == Exif::Apply && jpeg.exif.is_some();
     let factor = scaled::factor(height.min(width), size);
     if factor > 1 && scalable && !by_four && !rotated {
-        rebuild(jpeg, true, rebuilt);
+        rebuild(jpeg, For::JpegDecoder, rebuilt);
         limits.check_memory(kept + rebuilt.len() + pixel_bytes(jpeg, exif, factor) * 2)?;
         if let Ok(pixels) = scaled::decode(rebuilt, height, width, factor) {
             return Ok(Picture { pixels, sides: [height, width], factor });
@@ -110,15 +111,14 @@ fn ordinary(
         if !scalable {
             return Err(DecodeError::broken("separate scans of these colours"));
         }
-        rebuild(jpeg, true, rebuilt);
+        rebuild(jpeg, For::JpegDecoder, rebuilt);
         scaled::decode(rebuilt, height, width, 1)?
     } else {
-        // zune-jpeg expects a marker right after the first scan of a progressive picture.
-        let progressive = jpeg.frame.is_progressive();
-        if progressive && !coefficients::first_scan_is_whole(jpeg) {
+        // Rebuilt for zune-jpeg, the first scan of a progressive picture has no guard.
+        if jpeg.frame.is_progressive() && !coefficients::first_scan_is_whole(jpeg) {
             return Err(DecodeError::broken("its first scan is not whole"));
         }
-        rebuild(jpeg, !progressive, rebuilt);
+        rebuild(jpeg, For::Zune, rebuilt);
         full::decode(jpeg, rebuilt, std::mem::take(pixels))?
     };
     Ok(Picture::whole(upright(pixels, exif, jpeg.exif)))

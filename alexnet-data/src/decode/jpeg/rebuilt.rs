@@ -7,14 +7,25 @@
 //! before each marker in and after a scan: no code is all ones, so a decoder that needs them fails,
 //! and one that has all its data never sees them. Six, because jpeg-decoder looks for a restart
 //! marker in the next 64 bits.
+//!
+//! Data that are left over are noticed too. zune-jpeg then searches for a marker where no guard is.
+//! jpeg-decoder passes over restart markers that follow a scan at once, and refuses the second of
+//! two that it had to search for.
 
 use super::structure::{JpegStructure, Part};
 
 /// Six bytes of ones, stuffed.
 const GUARD: &[u8] = &[0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0];
 
-/// Writes `jpeg` into `out`. Its first scan is left without guards unless `guard_first`.
-pub(super) fn rebuild(jpeg: &JpegStructure<'_>, guard_first: bool, out: &mut Vec<u8>) {
+/// The decoder for which a JPEG is rebuilt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum For {
+    Zune,
+    JpegDecoder,
+}
+
+/// Writes `jpeg` into `out`.
+pub(super) fn rebuild(jpeg: &JpegStructure<'_>, decoder: For, out: &mut Vec<u8>) {
     out.clear();
     out.extend([0xff, 0xd8]);
     if jpeg.of_film {
@@ -23,7 +34,8 @@ pub(super) fn rebuild(jpeg: &JpegStructure<'_>, guard_first: bool, out: &mut Vec
     if let Some(transform) = jpeg.colours.adobe() {
         segment(out, 0xee, &[b"Adobe\0\x64\0\0\0\0", &[transform][..]].concat());
     }
-    let mut guarded = guard_first;
+    // zune-jpeg expects a marker right after the first scan of a progressive picture.
+    let mut guarded = !(decoder == For::Zune && jpeg.frame.is_progressive());
     for part in &jpeg.parts {
         match part {
             Part::Quantization(content) => segment(out, 0xdb, content),
@@ -33,7 +45,8 @@ pub(super) fn rebuild(jpeg: &JpegStructure<'_>, guard_first: bool, out: &mut Vec
             Part::Scan(scan) => {
                 let mut content = vec![scan.components.len() as u8];
                 for component in &scan.components {
-                    content.extend([name(component.index), (component.dc << 4 | component.ac) as u8]);
+                    content
+                        .extend([name(component.index), (component.dc << 4 | component.ac) as u8]);
                 }
                 content.extend([scan.first as u8, scan.last as u8, scan.high << 4 | scan.low]);
                 segment(out, 0xda, &content);
@@ -41,6 +54,9 @@ pub(super) fn rebuild(jpeg: &JpegStructure<'_>, guard_first: bool, out: &mut Vec
                     data(out, scan.data);
                 } else {
                     out.extend(scan.data);
+                }
+                if decoder == For::JpegDecoder {
+                    out.extend([0xff, 0xd0, 0xff, 0xd0]);
                 }
                 guarded = true;
             }
@@ -71,7 +87,8 @@ fn name(index: usize) -> u8 {
 fn frame(out: &mut Vec<u8>, jpeg: &JpegStructure<'_>) {
     let frame = &jpeg.frame;
     let mut content = vec![8];
-    content.extend([frame.height, frame.width].map(|side| side as u16).map(u16::to_be_bytes).concat());
+    content
+        .extend([frame.height, frame.width].map(|side| side as u16).map(u16::to_be_bytes).concat());
     content.push(frame.components.len() as u8);
     let alone = frame.components.len() == 1;
     for (index, c) in frame.components.iter().enumerate() {

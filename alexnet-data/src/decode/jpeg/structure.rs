@@ -93,7 +93,7 @@ impl<'a> JpegStructure<'a> {
             match parser.next(&mut segments) {
                 Ok(false) => {}
                 Ok(true) => break Ending::Marker,
-                Err(error @ DecodeError::Limit { .. }) => return Err(error),
+                Err(error @ DecodeError::Scans { .. }) => return Err(error),
                 Err(error) if parser.scans == 0 => return Err(error),
                 Err(DecodeError::Truncated) => break Ending::File,
                 Err(error) => break Ending::Broken(error),
@@ -211,11 +211,7 @@ impl<'a> Parser<'a> {
         self.scans += 1;
         if self.scans > MAX_SCANS {
             let scans = memchr::memmem::find_iter(segments.rest, b"\xff\xda").count();
-            return Err(DecodeError::Limit {
-                what: "scans",
-                needed: self.scans + scans,
-                limit: MAX_SCANS,
-            });
+            return Err(DecodeError::Scans { scans: self.scans + scans, limit: MAX_SCANS });
         }
         let scan = Scan::parse(frame, content, self.interval, segments.rest);
         let scan = scan.inspect_err(|_| self.scans -= 1)?;

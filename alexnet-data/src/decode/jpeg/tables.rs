@@ -18,6 +18,18 @@ pub(super) struct HuffmanSpec<'a> {
 }
 
 impl HuffmanSpec<'_> {
+    /// Whether there are enough codes of each length, and DC values have at most 15 bits.
+    fn is_valid(&self) -> bool {
+        let mut free = 1_usize; // codes of this length that begin with no shorter one
+        let enough = self.counts.iter().all(|&count| {
+            free *= 2;
+            let left = free.checked_sub(usize::from(count));
+            free = left.unwrap_or(0);
+            left.is_some()
+        });
+        enough && (self.ac || self.symbols.iter().all(|&bits| bits <= 15))
+    }
+
     /// Whether sixteen bits of one are a code, or the beginning of one. The standard forbids it:
     /// so bits of one after the end of the data are recognised by every decoder.
     pub(super) fn has_code_of_ones(&self) -> bool {
@@ -38,7 +50,11 @@ pub(super) fn huffman_tables(mut rest: &[u8]) -> Result<Vec<HuffmanSpec<'_>>> {
             return Err(bad_huffman());
         }
         let (symbols, after) = after.split_at_checked(length).ok_or_else(bad_huffman)?;
-        tables.push(HuffmanSpec { ac: number >> 4 == 1, slot, counts, symbols });
+        let table = HuffmanSpec { ac: number >> 4 == 1, slot, counts, symbols };
+        if !table.is_valid() {
+            return Err(bad_huffman());
+        }
+        tables.push(table);
         rest = after;
     }
     if rest.is_empty() { Ok(tables) } else { Err(bad_huffman()) }

@@ -9,9 +9,9 @@ use super::huffman::Huffman;
 /// coefficients past the last, which are the last then.
 const ZIGZAG: [u8; 80] = [
     0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20,
-    13, 6, 7, 14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52,
-    45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63,
-    63, 63, 63, 63, 63,
+    13, 6, 7, 14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59,
+    52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63,
+    63, 63, 63, 63, 63, 63,
 ];
 
 /// The position in a block of the coefficient `k` in zigzag order.
@@ -151,6 +151,7 @@ impl<'a> BlockDecoder<'a> {
                 let mut value = 0;
                 if bits > 0 {
                     // New coefficients have one bit.
+                    self.bad_code |= bits > 1;
                     value = if self.bits.take(1) == 1 { one } else { -one };
                 } else if run < 15 {
                     self.ended = self.run_of_ends(run);

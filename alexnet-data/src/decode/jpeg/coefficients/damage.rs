@@ -4,6 +4,9 @@ use super::super::super::error::{DecodeError, Result};
 use super::super::structure::{Ending, JpegStructure};
 use super::blocks::BlockDecoder;
 
+/// Bytes before a marker that are no part of the picture, which some encoders write.
+const PADDING: usize = 7;
+
 /// What was found to be wrong while the scans of a picture were decoded.
 #[derive(Default)]
 pub(super) struct Damage {
@@ -72,7 +75,7 @@ impl Damage {
         if unsound {
             all.push("its data are corrupt".into());
         }
-        if surplus > 0 {
+        if surplus > PADDING {
             all.push(format!("{surplus} bytes of its data are no part of the picture"));
         }
         if jpeg.missing_bits() {

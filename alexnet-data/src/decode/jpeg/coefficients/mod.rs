@@ -46,7 +46,7 @@ pub(super) fn decode(jpeg: &JpegStructure<'_>) -> Result<(Vec<u8>, Option<String
         quantization: None,
     };
     let mut planes: Vec<Plane> = frame.components.iter().map(plane).collect();
-    let mut tables = Tables::new(frame)?;
+    let mut tables = Tables::new(frame);
     let mut damage = Damage::default();
     for part in &jpeg.parts {
         match part {
@@ -73,7 +73,7 @@ pub(super) fn decode(jpeg: &JpegStructure<'_>) -> Result<(Vec<u8>, Option<String
 /// escapes the decoder of ordinary pictures.
 pub(super) fn first_scan_is_whole(jpeg: &JpegStructure<'_>) -> bool {
     let frame = &jpeg.frame;
-    let Ok(mut tables) = Tables::new(frame) else { return false };
+    let mut tables = Tables::new(frame);
     for part in &jpeg.parts {
         match part {
             Part::Scan(scan) => {
@@ -94,16 +94,19 @@ struct Tables {
 }
 
 impl Tables {
-    fn new(frame: &Frame) -> Result<Self> {
-        let standard = HuffmanTables::standard();
-        let huffman = if frame.is_progressive() { HuffmanTables::default() } else { standard? };
-        Ok(Self { huffman, quantization: [None; SLOTS] })
+    fn new(frame: &Frame) -> Self {
+        let huffman = match frame.is_progressive() {
+            true => HuffmanTables::default(),
+            false => HuffmanTables::standard(),
+        };
+        Self { huffman, quantization: [None; SLOTS] }
     }
 
     fn read(&mut self, part: &Part<'_>) -> Result<()> {
         match part {
             Part::Huffman(content) => {
-                huffman_tables(content)?.iter().try_for_each(|spec| self.huffman.set(spec))
+                huffman_tables(content)?.iter().for_each(|spec| self.huffman.set(spec));
+                Ok(())
             }
             Part::Quantization(content) => {
                 for (slot, table) in quantization_tables(content)? {
@@ -120,7 +123,8 @@ impl Tables {
         for component in &scan.components {
             let plane = &mut planes[component.index];
             let slot = usize::from(frame.components[component.index].table);
-            plane.quantization = plane.quantization.or(self.quantization.get(slot).copied().flatten());
+            plane.quantization =
+                plane.quantization.or(self.quantization.get(slot).copied().flatten());
             if plane.quantization.is_none() {
                 return Err(DecodeError::broken("a quantization table is missing"));
             }
