@@ -2,7 +2,8 @@
 //!
 //! `cargo run --release -p alexnet-data --example 06_verdicts -- FOLDER [SIZE [PIXELS]]` decodes
 //! every file of the folder to a square of SIZE (256) and prints its name, `whole`, `damaged` or
-//! `refused`, the milliseconds it took, and the reason. The pixels go to files in the folder PIXELS.
+//! `refused`, the milliseconds it took, and the reason. The pixels go to files in the folder
+//! PIXELS.
 //! `bench/jpeg_fuzz.py` holds them against libjpeg-turbo.
 
 #![allow(clippy::print_stdout)] // this program talks to people

@@ -1,5 +1,5 @@
-//! PNG, BMP, GIF, WebP and TIFF are decoded to the same pixels, within the limits of one image; other
-//! kinds are refused by their names.
+//! PNG, BMP, GIF, WebP and TIFF are decoded to the same pixels, within the limits of one image;
+//! other kinds are refused by their names.
 
 mod common;
 

@@ -27,12 +27,12 @@ use pixels::Pixels;
 use square::{Picture, Squarer};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Decodes the bytes of a JPEG, PNG, BMP, GIF (its first frame), WebP or TIFF file, recognised by its
-/// content, to `size` × `size` RGB. EXIF orientation is ignored; a [`Decoder`] can apply it, and
+/// Decodes the bytes of a JPEG, PNG, BMP, GIF (its first frame), WebP or TIFF file, recognised by
+/// its content, to `size` × `size` RGB. EXIF orientation is ignored; a [`Decoder`] can apply it, and
 /// reuses its memory for many files.
 ///
-/// A file that ends early is refused. A JPEG with faults inside (a flipped bit, data that stop before
-/// the end marker) is decoded as far as possible, and [`Pixels::damage`] says what is wrong.
+/// A file that ends early is refused. A JPEG with faults inside (a flipped bit, data that stop
+/// before the end marker) is decoded as far as possible, and [`Pixels::damage`] says what is wrong.
 ///
 /// # Errors
 /// [`DecodeError`]: an unknown format, too much to decode, a truncated or a broken file. Hostile

@@ -4,8 +4,8 @@
 //! its feature `std` is on, and other crates turn that on. Here it is one comparison and one load,
 //! which makes decoding a tenth faster. Both read the same, past the end too.
 //!
-//! It also notices where zune-jpeg skips bytes: it looks for a marker byte by byte, and asks for the
-//! end before each of them.
+//! It also notices where zune-jpeg skips bytes: it looks for a marker byte by byte, and asks for
+//! the end before each of them.
 
 use std::cell::Cell;
 use zune_jpeg::zune_core::bytestream::{ZByteIoError, ZByteReaderTrait, ZSeekFrom};

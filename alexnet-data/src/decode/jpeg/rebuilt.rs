@@ -65,8 +65,7 @@ pub(super) fn rebuild(jpeg: &JpegStructure<'_>, decoder: For, out: &mut Vec<u8>)
     out.extend([0xff, 0xd9]);
 }
 
-/// Whether the bytes are the end of a guard and a marker, or that marker alone: so there was no more
-/// data.
+/// Whether the bytes are the end of a guard and a marker, or that marker alone: no data are left.
 pub(super) fn is_at_marker(bytes: &[u8]) -> bool {
     let ones = bytes.chunks(2).take_while(|pair| *pair == [0xff, 0]).count();
     let rest = &bytes[ones * 2..];

@@ -95,11 +95,11 @@ impl<'a> Scan<'a> {
             in_order,
             stuffed,
         };
-        Ok(header.to_its_end())
+        Ok(header.until_next_marker())
     }
 
     /// The scan with `data` up to the next marker that is none of a scan.
-    fn to_its_end(mut self) -> Self {
+    fn until_next_marker(mut self) -> Self {
         let mut after = 0; // the bytes before have been looked at
         for at in memchr::memchr_iter(0xff, self.data) {
             if at < after {

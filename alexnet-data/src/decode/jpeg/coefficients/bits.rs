@@ -113,8 +113,8 @@ impl<'a> Bits<'a> {
         rest.get(ones).map(|&marker| (marker, self.at + ones + 1))
     }
 
-    /// Begins the next restart interval, whose marker has the number `expected`; whether that is
-    /// the next marker.
+    /// Begins the next restart interval, whose marker has the number `expected`. False where the
+    /// next marker is another one; where there is none, the data end, and no marker is at fault.
     ///
     /// Where it is another one, libjpeg's rule decides what is missing: one of the next two markers
     /// waits for its own interval, one of the two before is skipped, and any other is taken for the
@@ -138,6 +138,6 @@ impl<'a> Bits<'a> {
             self.at = end;
             self.next_marker();
         }
-        false
+        right
     }
 }

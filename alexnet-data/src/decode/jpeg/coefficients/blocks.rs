@@ -39,9 +39,9 @@ pub(super) struct BlockDecoder<'a> {
     /// Blocks to come that have no more coefficients in this scan.
     ended: u32,
     /// Whether bits were found that are no code.
-    bad_code: bool,
-    /// Whether restart markers were missing, or others than expected.
-    bad_restart: bool,
+    pub(super) bad_code: bool,
+    /// Whether a restart marker was another than expected.
+    pub(super) bad_restart: bool,
 }
 
 impl<'a> BlockDecoder<'a> {
@@ -49,11 +49,6 @@ impl<'a> BlockDecoder<'a> {
         let Scan { first, last, low, .. } = *scan;
         let (dc, ended, bad_code, bad_restart) = ([0; 4], 0, false, false);
         Self { bits, coding, first, last, low, dc, ended, bad_code, bad_restart }
-    }
-
-    /// Whether every code was one, and every restart marker the expected one.
-    pub(super) fn is_sound(&self) -> bool {
-        !self.bad_code && !self.bad_restart
     }
 
     pub(super) fn restart(&mut self, number: u8) {

@@ -15,7 +15,8 @@ pub(super) struct Damage {
     missing: usize,
     /// Whether there is data after a missing block.
     gap: bool,
-    unsound: bool,
+    bad_code: bool,
+    bad_restart: bool,
     surplus: usize,
     stopped: Option<DecodeError>,
 }
@@ -32,7 +33,8 @@ impl Damage {
         self.blocks += blocks;
         self.missing += missing;
         self.gap |= missing > 0 && !at_end;
-        self.unsound |= !decoder.is_sound();
+        self.bad_code |= decoder.bad_code;
+        self.bad_restart |= decoder.bad_restart;
         self.surplus += decoder.bits.surplus;
     }
 
@@ -52,7 +54,7 @@ impl Damage {
     /// # Errors
     /// Where nothing of the picture is left, or where its file ends before it does.
     pub(super) fn describe(self, jpeg: &JpegStructure<'_>) -> Result<Option<String>> {
-        let Self { blocks, missing, gap, unsound, surplus, stopped } = self;
+        let Self { blocks, missing, gap, bad_code, bad_restart, surplus, stopped } = self;
         if missing == blocks {
             let reason = "nothing of it can be decoded: its data end before they begin";
             return Err(stopped.unwrap_or_else(|| DecodeError::broken(reason)));
@@ -72,8 +74,11 @@ impl Damage {
             (_, _, true) => all.push(format!("{per_cent} % of the picture are missing")),
             _ => all.push(format!("the last {per_cent} % of the picture are missing")),
         }
-        if unsound {
+        if bad_code {
             all.push("its data are corrupt".into());
+        }
+        if bad_restart {
+            all.push("restart markers are missing or wrong".into());
         }
         if surplus > PADDING {
             all.push(format!("{surplus} bytes of its data are no part of the picture"));

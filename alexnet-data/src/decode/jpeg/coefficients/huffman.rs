@@ -9,7 +9,7 @@ const LOOKUP: u32 = 9;
 /// A table of Huffman codes.
 #[derive(Clone)]
 pub(super) struct Huffman {
-    /// The number of bits and the symbol of the code that begins these bits; 0 bits if it is longer.
+    /// The number of bits and the symbol of the code that begins these bits; 0 for longer codes.
     lookup: Vec<(u8, u8)>,
     /// For each number of bits: the largest code, and what to add to a code for its symbol's index.
     largest: [i32; 17],

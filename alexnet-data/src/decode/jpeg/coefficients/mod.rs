@@ -221,5 +221,5 @@ fn is_whole(frame: &Frame, scan: &Scan<'_>, codes: &Codes<'_>) -> bool {
     let (missing, _) = each_block(frame, scan, &mut decoder, |decoder, c, _, _| {
         decoder.decode(c, codes, &mut [0; 64]);
     });
-    missing == 0 && decoder.is_sound() && decoder.bits.surplus == 0
+    missing + decoder.bits.surplus == 0 && !decoder.bad_code && !decoder.bad_restart
 }
