@@ -28,8 +28,8 @@ use square::{Picture, Squarer};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Decodes the bytes of a JPEG, PNG, BMP, GIF (its first frame), WebP or TIFF file, recognised by
-/// its content, to `size` × `size` RGB. EXIF orientation is ignored; a [`Decoder`] can apply it, and
-/// reuses its memory for many files.
+/// its content, to `size` × `size` RGB. EXIF orientation is ignored; a [`Decoder`] can apply it,
+/// and reuses its memory for many files.
 ///
 /// A file that ends early is refused. A JPEG with faults inside (a flipped bit, data that stop
 /// before the end marker) is decoded as far as possible, and [`Pixels::damage`] says what is wrong.
@@ -88,7 +88,7 @@ impl Decoder {
             let picture = decode_picture(bytes, size, exif, limits, &mut self.memory)?;
             let data = self.squarer.square(&picture, size)?;
             let Pixels { data: buffer, damage, .. } = picture.pixels;
-            self.memory.pixels = if buffer.capacity() > KEPT { Vec::new() } else { buffer };
+            self.memory.keep(buffer, KEPT);
             Ok(Pixels { height: size, width: size, data, damage })
         }));
         result.unwrap_or_else(|_| {

@@ -17,7 +17,7 @@ mod structure;
 mod tables;
 
 use super::error::{DecodeError, Result};
-use super::exif::{Exif, upright};
+use super::exif::{Exif, is_turned, upright};
 use super::limits::Limits;
 use super::pixels::Pixels;
 use super::square::Picture;
@@ -29,8 +29,20 @@ use structure::JpegStructure;
 #[derive(Default)]
 pub(super) struct Memory {
     /// The pixels of the previous picture.
-    pub(super) pixels: Vec<u8>,
+    pixels: Vec<u8>,
     rebuilt: Vec<u8>,
+}
+
+impl Memory {
+    /// Keeps the memory of a picture for the next one, if it is of at most `most` bytes.
+    pub(super) fn keep(&mut self, pixels: Vec<u8>, most: usize) {
+        self.pixels = pixels;
+        for memory in [&mut self.pixels, &mut self.rebuilt] {
+            if memory.capacity() > most {
+                *memory = Vec::new();
+            }
+        }
+    }
 }
 
 /// Decodes a JPEG in its own size or, where it is much larger than `size`, at a fraction of it.
@@ -41,17 +53,17 @@ pub(super) fn decode(
     limits: Limits,
     memory: &mut Memory,
 ) -> Result<Picture> {
-    let jpeg = JpegStructure::parse(bytes)?;
+    let jpeg = JpegStructure::parse(bytes).map_err(|error| mangled(bytes, error))?;
     limits.check_size(jpeg.frame.height, jpeg.frame.width)?;
     limits.check_work(jpeg.work())?;
-    if jpeg.looks_whole()
-        && is_ordinary(&jpeg.frame)
-        && let Ok(picture) = ordinary(&jpeg, size, exif, limits, memory)
-    {
-        return Ok(picture);
+    if jpeg.looks_whole() && is_ordinary(&jpeg.frame) {
+        match ordinary(&jpeg, bytes.len() * 2, size, exif, limits, memory) {
+            Err(error) if !matches!(error, DecodeError::Limit { .. }) => {}
+            result => return result,
+        }
     }
     // The coefficients take two bytes each.
-    limits.check_memory(jpeg.samples() * 2 + pixel_bytes(&jpeg, exif, 1))?;
+    limits.check_memory(bytes.len() * 2 + jpeg.samples() * 2 + pixel_bytes(&jpeg, exif, 1))?;
     let (data, damage) = coefficients::decode(&jpeg).map_err(|error| mangled(bytes, error))?;
     if damage.is_some() && is_mangled(bytes) {
         return Err(mangled(bytes, DecodeError::broken("")));
@@ -74,15 +86,15 @@ fn is_ordinary(frame: &Frame) -> bool {
 
 /// The bytes of the decoded picture at one over `factor` of its size, and of its turned copy.
 fn pixel_bytes(jpeg: &JpegStructure<'_>, exif: Exif, factor: usize) -> usize {
-    let turned = exif == Exif::Apply && jpeg.exif.is_some();
-    let copies = if turned { 2 } else { 1 };
+    let copies = if is_turned(exif, jpeg.exif) { 2 } else { 1 };
     jpeg.frame.height.div_ceil(factor) * jpeg.frame.width.div_ceil(factor) * 3 * copies
 }
 
-/// Decodes a picture whose structure speaks for a whole, ordinary one. An error means that it is
-/// not, or that it takes too much memory.
+/// Decodes a picture whose structure speaks for a whole, ordinary one; the file and what is rebuilt
+/// of it take `files` bytes. An error means that it is not, or that it takes too much memory.
 fn ordinary(
     jpeg: &JpegStructure<'_>,
+    files: usize,
     size: usize,
     exif: Exif,
     limits: Limits,
@@ -91,7 +103,7 @@ fn ordinary(
     let (height, width) = (jpeg.frame.height, jpeg.frame.width);
     let Memory { pixels, rebuilt } = memory;
     // The coefficients of a progressive picture are all kept, and take two bytes each.
-    let kept = if jpeg.frame.is_progressive() { jpeg.samples() * 2 } else { 0 };
+    let kept = files + if jpeg.frame.is_progressive() { jpeg.samples() * 2 } else { 0 };
     let scalable = matches!(jpeg.colours, Colours::YCbCr | Colours::Grey);
     // jpeg-decoder enlarges chroma by four with an error of up to 4 of 255.
     let (h, v) = jpeg.frame.most();
@@ -101,7 +113,7 @@ fn ordinary(
     let factor = scaled::factor(height.min(width), size);
     if factor > 1 && scalable && !by_four && !rotated {
         rebuild(jpeg, For::JpegDecoder, rebuilt);
-        limits.check_memory(kept + rebuilt.len() + pixel_bytes(jpeg, exif, factor) * 2)?;
+        limits.check_memory(kept + pixel_bytes(jpeg, exif, factor) * 2)?;
         if let Ok(pixels) = scaled::decode(rebuilt, height, width, factor) {
             return Ok(Picture { pixels, sides: [height, width], factor });
         }
