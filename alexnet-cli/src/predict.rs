@@ -18,7 +18,7 @@ use crate::weights::WeightsArguments;
 pub(crate) struct Arguments {
     #[command(flatten)]
     weights: WeightsArguments,
-    /// JPEG or PNG files
+    /// JPEG, PNG, BMP, GIF, WebP or TIFF files
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
     /// How many classes to print

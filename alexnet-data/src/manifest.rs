@@ -3,6 +3,7 @@
 use crate::atomic_file::write_atomic;
 use crate::checksum::Checksum;
 use crate::decode::exif::Exif;
+use crate::decode::limits::MAX_PIXELS;
 use crate::encoding::Mixture;
 use crate::error::{Error, Result};
 use crate::header::{MAX_SIDE, VERSION};
@@ -37,6 +38,10 @@ pub struct Manifest {
     /// Whether the EXIF orientation of images was applied.
     #[serde(default)]
     pub exif: Exif,
+    /// The most pixels that an image file could have without being skipped; by default
+    /// [`MAX_PIXELS`].
+    #[serde(default = "max_pixels", skip_serializing_if = "is_default")]
+    pub max_pixels: usize,
     /// How the records are encoded.
     #[serde(default)]
     pub encoding: Mixture,
@@ -50,6 +55,14 @@ pub struct Manifest {
     pub report: FileInfo,
     /// The statistics of the train split.
     pub statistics: Statistics,
+}
+
+fn max_pixels() -> usize {
+    MAX_PIXELS
+}
+
+fn is_default(pixels: &usize) -> bool {
+    *pixels == MAX_PIXELS
 }
 
 /// One class of images.

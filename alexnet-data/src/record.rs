@@ -8,9 +8,9 @@
 //! 0.6 ms. In 4:4:4 it would take 43.4 kB and 0.8 ms. The luma is equally good in both, 43.8 dB
 //! PSNR; all three channels have 40.2 dB in 4:4:4 and 36.1 dB in 4:2:0.
 
-use crate::decode::bytes::Bytes;
 use crate::decode::error::one_line;
-use crate::decode::scans::has_separate_scans;
+use crate::decode::jpeg::bytes::Bytes;
+use crate::decode::jpeg::has_separate_scans;
 use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, SamplingFactor};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use zune_jpeg::JpegDecoder;

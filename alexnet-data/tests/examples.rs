@@ -20,10 +20,16 @@ macro_rules! lessons {
     }};
 }
 
+/// A folder of image files.
+fn fuzz_seeds() -> &'static std::path::Path {
+    std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/image"))
+}
+
 lessons! {
     read in "../examples/01_read.rs": read::main(),
     prepare in "../examples/02_prepare.rs": prepare::lesson(None),
     batches in "../examples/03_batches.rs": batches::main(),
     decoding_rate in "../examples/04_decoding_rate.rs": decoding_rate::lesson(None, 5),
     loading_rate in "../examples/05_loading_rate.rs": loading_rate::lesson(None, 224),
+    verdicts in "../examples/06_verdicts.rs": verdicts::lesson(fuzz_seeds(), 64, None),
 }

@@ -1,7 +1,7 @@
 //! The reader from which JPEGs are decoded reads what the reader in zune-jpeg reads. It is private,
 //! so its file is compiled into this test.
 
-#[path = "../src/decode/bytes.rs"]
+#[path = "../src/decode/jpeg/bytes.rs"]
 mod bytes;
 
 use bytes::Bytes;

@@ -231,6 +231,7 @@ fn other_parts_are_refused() {
     refused(PrepareOptions { size: 9, ..same.clone() }, "size");
     refused(PrepareOptions { shard_records: Some(6), ..same.clone() }, "shard length");
     refused(PrepareOptions { exif: alexnet_data::Exif::Apply, ..same.clone() }, "EXIF");
+    refused(PrepareOptions { max_pixels: 5000, ..same.clone() }, "the most pixels of an image");
     refused(PrepareOptions { encoding: ENCODINGS[1], ..same.clone() }, "quality");
     refused(PrepareOptions { encoding: ENCODINGS[2], ..same.clone() }, "quality");
     put(&input, "train/a/more.png", b"x");

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use alexnet_data::{
-    Encoding, Error, Exif, PrepareOptions, Source, merge, prepare_part, prepare_until,
+    Encoding, Error, Exif, MAX_PIXELS, PrepareOptions, Source, merge, prepare_part, prepare_until,
 };
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -68,6 +68,10 @@ pub(crate) struct Arguments {
         value_parser = PossibleValuesParser::new(["ignore", "apply"])
     )]
     exif: String,
+    /// The most pixels of an image file; larger ones are skipped. An image takes at most 4 bytes of
+    /// memory for each, and time in proportion: 64 million are 256 MB and about 2 s
+    #[arg(long, value_name = "N", default_value_t = MAX_PIXELS)]
+    max_pixels: usize,
     /// Show no progress and, unless something fails, no summary
     #[arg(long)]
     quiet: bool,
@@ -113,8 +117,8 @@ struct Machines {
     #[arg(
         long, value_name = "DIR", num_args = 0..,
         conflicts_with_all = [
-            "source", "input", "val", "size", "threads", "shard_records", "exif", "encoding",
-            "budget", "quality"
+            "source", "input", "val", "size", "threads", "shard_records", "exif", "max_pixels",
+            "encoding", "budget", "quality"
         ]
     )]
     merge: Option<Vec<PathBuf>>,
@@ -183,6 +187,7 @@ fn options(arguments: &Arguments) -> Result<PrepareOptions> {
         strict: arguments.strict,
         shard_records: arguments.shard_records,
         exif: if arguments.exif == "apply" { Exif::Apply } else { Exif::Ignore },
+        max_pixels: arguments.max_pixels,
         encoding,
         ..PrepareOptions::new(source, input, &arguments.output)
     })

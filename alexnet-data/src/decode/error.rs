@@ -7,26 +7,44 @@ pub(super) type Result<T, E = DecodeError> = std::result::Result<T, E>;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// The file is neither JPEG nor PNG, whatever its name says.
-    #[error("neither JPEG nor PNG: starts with {start}")]
+    /// The file is no image, whatever its name says.
+    #[error("no image that this program knows: starts with {start}")]
     Format {
         /// The first bytes, in hexadecimal.
         start: String,
     },
     /// The file is an image of a kind that is not decoded here.
-    #[error("{kind}, which this program does not decode: convert it to JPEG or PNG")]
+    #[error("{kind}, which this program does not decode: convert it to PNG or an ordinary JPEG")]
     Unsupported {
-        /// The name of the kind: `HEIC`, `JPEG XL`.
+        /// The name of the kind: `HEIC`, `a lossless JPEG`.
         kind: &'static str,
     },
-    /// The header claims more pixels than [`MAX_PIXELS`](crate::MAX_PIXELS).
-    #[error("{height}×{width} pixels, more than the limit of {limit}")]
+    /// The header claims more pixels than the limit, by default [`MAX_PIXELS`](crate::MAX_PIXELS).
+    #[error("{height}×{width} pixels, more than the limit of {limit}: raise max-pixels for it")]
     TooLarge {
         /// Rows the header claims.
         height: usize,
         /// Columns the header claims.
         width: usize,
         /// The limit in pixels.
+        limit: usize,
+    },
+    /// A JPEG has more scans than any useful picture.
+    #[error("{scans} scans, more than the limit of {limit}")]
+    Scans {
+        /// Its scans.
+        scans: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// Decoding takes more memory, or more work, than [`MAX_PIXELS`](crate::MAX_PIXELS) allows.
+    #[error("{needed} {what}, more than the limit of {limit}: raise max-pixels for it")]
+    Limit {
+        /// What is limited.
+        what: &'static str,
+        /// How much of it decoding needs.
+        needed: usize,
+        /// The limit.
         limit: usize,
     },
     /// The file ends before the image does.

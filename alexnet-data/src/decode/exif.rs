@@ -16,6 +16,12 @@ pub enum Exif {
     Apply,
 }
 
+/// Whether [`upright`] makes a turned copy of an image with this EXIF `chunk`.
+pub(super) fn is_turned(exif: Exif, chunk: Option<&[u8]>) -> bool {
+    let orientation = chunk.and_then(Orientation::from_exif_chunk);
+    exif == Exif::Apply && orientation.is_some_and(|o| o != Orientation::NoTransforms)
+}
+
 /// Turns an image upright if `exif` says so and the EXIF `chunk` has a valid orientation.
 pub(super) fn upright(pixels: Pixels, exif: Exif, chunk: Option<&[u8]>) -> Pixels {
     let chunk = chunk.filter(|_| exif == Exif::Apply);

@@ -5,39 +5,42 @@
 //! becomes RGB, CMYK is converted, alpha is dropped and 16 bits become 8. Colour profiles are
 //! ignored, and so is EXIF orientation unless it is requested. A JPEG of at least four times the
 //! size is decoded at a half or a quarter of its own size, then resized.
+//!
+//! What an image would take is held against its limits before it is decoded.
 
-pub(crate) mod bytes;
 pub(crate) mod error;
 pub(crate) mod exif;
-mod jpeg;
+pub(crate) mod jpeg;
 pub(crate) mod kind;
+pub(crate) mod limits;
 pub(crate) mod pixels;
-mod png;
-mod scaled;
-pub(crate) mod scans;
+mod raster;
 mod square;
 
 use crate::header::MAX_SIDE;
 use error::{DecodeError, Result};
 use exif::Exif;
+use jpeg::Memory;
 use kind::Kind;
+use limits::Limits;
 use pixels::Pixels;
 use square::{Picture, Squarer};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Decodes the bytes of a JPEG or PNG file, recognised by its content, to `size` × `size` RGB. EXIF
-/// orientation is ignored; a [`Decoder`] can apply it, and reuses its memory for many files.
+/// Decodes the bytes of a JPEG, PNG, BMP, GIF (its first frame), WebP or TIFF file, recognised by
+/// its content, to `size` × `size` RGB. EXIF orientation is ignored; a [`Decoder`] can apply it,
+/// and reuses its memory for many files.
 ///
-/// A file that ends early is refused. A JPEG with a fault inside its scan (a flipped bit) is
-/// decoded as far as possible, and [`Pixels::damage`] describes the fault.
+/// A file that ends early is refused. A JPEG with faults inside (a flipped bit, data that stop
+/// before the end marker) is decoded as far as possible, and [`Pixels::damage`] says what is wrong.
 ///
 /// # Errors
-/// [`DecodeError`]: an unknown format, too many pixels, a truncated or a broken file. Hostile bytes
-/// cause no panic.
+/// [`DecodeError`]: an unknown format, too much to decode, a truncated or a broken file. Hostile
+/// bytes cause no panic.
 ///
 /// ```
 /// let error = alexnet_data::decode(b"PK\x03\x04", 256).unwrap_err();
-/// assert_eq!(error.to_string(), "neither JPEG nor PNG: starts with 50 4b 03 04");
+/// assert_eq!(error.to_string(), "no image that this program knows: starts with 50 4b 03 04");
 /// ```
 pub fn decode(bytes: &[u8], size: usize) -> Result<Pixels, DecodeError> {
     Decoder::new(size, Exif::Ignore).decode(bytes)
@@ -47,8 +50,9 @@ pub fn decode(bytes: &[u8], size: usize) -> Result<Pixels, DecodeError> {
 pub struct Decoder {
     size: usize,
     exif: Exif,
+    limits: Limits,
     /// The memory of the previous image before it was made square.
-    buffer: Vec<u8>,
+    memory: Memory,
     squarer: Squarer,
 }
 
@@ -58,7 +62,14 @@ const KEPT: usize = 16 << 20;
 impl Decoder {
     /// For images of `size` × `size` pixels, 1 to 4096; any other size is an error of each image.
     pub fn new(size: usize, exif: Exif) -> Self {
-        Self { size, exif, buffer: Vec::new(), squarer: Squarer::new() }
+        let (limits, memory) = (Limits::default(), Memory::default());
+        Self { size, exif, limits, memory, squarer: Squarer::new() }
+    }
+
+    /// The same for images of up to so many pixels, instead of
+    /// [`MAX_PIXELS`](crate::MAX_PIXELS). Memory and time of an image are limited in proportion.
+    pub fn with_max_pixels(self, pixels: usize) -> Self {
+        Self { limits: Limits { pixels }, ..self }
     }
 
     /// Decodes the bytes of one file.
@@ -66,7 +77,7 @@ impl Decoder {
     /// # Errors
     /// Those of [`decode`].
     pub fn decode(&mut self, bytes: &[u8]) -> Result<Pixels, DecodeError> {
-        let Self { size, exif, .. } = *self;
+        let Self { size, exif, limits, .. } = *self;
         if size == 0 || size > MAX_SIDE {
             return Err(DecodeError::Size { size, limit: MAX_SIDE });
         }
@@ -74,14 +85,14 @@ impl Decoder {
         // bad image, and not the end of a preparation of a million; the half-changed state that it
         // may leave is thrown away.
         let result = catch_unwind(AssertUnwindSafe(|| {
-            let picture = decode_picture(bytes, size, exif, std::mem::take(&mut self.buffer))?;
+            let picture = decode_picture(bytes, size, exif, limits, &mut self.memory)?;
             let data = self.squarer.square(&picture, size)?;
             let Pixels { data: buffer, damage, .. } = picture.pixels;
-            self.buffer = if buffer.capacity() > KEPT { Vec::new() } else { buffer };
+            self.memory.keep(buffer, KEPT);
             Ok(Pixels { height: size, width: size, data, damage })
         }));
         result.unwrap_or_else(|_| {
-            *self = Self::new(size, exif);
+            *self = Self::new(size, exif).with_max_pixels(limits.pixels);
             Err(DecodeError::broken("the decoder panicked"))
         })
     }
@@ -98,11 +109,16 @@ impl Decoder {
 }
 
 /// Decodes a file in its own size, or a JPEG that is much larger than `size` at a fraction of it.
-fn decode_picture(bytes: &[u8], size: usize, exif: Exif, buffer: Vec<u8>) -> Result<Picture> {
+fn decode_picture(
+    bytes: &[u8],
+    size: usize,
+    exif: Exif,
+    limits: Limits,
+    memory: &mut Memory,
+) -> Result<Picture> {
     match Kind::of(bytes) {
-        Some(Kind::Jpeg) => jpeg::decode(bytes, size, exif, buffer),
-        Some(Kind::Png) => png::decode(bytes, exif).map(Picture::whole),
-        Some(kind) => Err(DecodeError::Unsupported { kind: kind.name() }),
+        Some(Kind::Jpeg) => jpeg::decode(bytes, size, exif, limits, memory),
+        Some(kind) => raster::decode(kind, bytes, exif, limits).map(Picture::whole),
         None if bytes.is_empty() => Err(DecodeError::Format { start: "nothing".into() }),
         None => {
             let start: Vec<_> = bytes.iter().take(8).map(|b| format!("{b:02x}")).collect();

@@ -11,7 +11,6 @@ use super::preparation::Preparation;
 use super::report::ReportLine;
 use super::shard_plan::{ShardPlan, SplitPlan};
 use super::source::listing::LoadError;
-use crate::decode::Decoder;
 use crate::encoding::{MILLION, Mixture};
 use crate::error::{Error, Result, byte_count};
 use crate::header::{ENTRY, HEADER};
@@ -137,7 +136,7 @@ impl Preparation<'_> {
         };
         let order = self.plan.order(plan);
         let sizes = Mutex::new(Vec::new());
-        let decoder = || Decoder::new(self.plan.size, self.plan.exif);
+        let decoder = || self.plan.decoder();
         for_each(self.threads, &order[..count.min(order.len())], decoder, |decoder, &i| {
             self.check_stop()?;
             let pixels = match listed.images.load(i, decoder) {

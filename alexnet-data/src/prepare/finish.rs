@@ -56,6 +56,7 @@ pub(super) fn finish(plan: ShardPlan, strict: bool, output: &Output, input: &Pat
         order_seed: plan.order_seed,
         shard_images: Some(plan.shard_records),
         exif: plan.exif,
+        max_pixels: plan.max_pixels,
         encoding: plan.encoding,
         ignored: plan.ignored,
         classes: plan.classes,

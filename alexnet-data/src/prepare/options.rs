@@ -2,6 +2,7 @@
 
 use super::source::Source;
 use crate::decode::exif::Exif;
+use crate::decode::limits::MAX_PIXELS;
 use crate::encoding::Encoding;
 use crate::error::{Error, Result};
 use crate::header::MAX_SIDE;
@@ -9,6 +10,9 @@ use std::path::{Path, PathBuf};
 
 /// The most records a shard may have: the sums of their pixels then fit into 32 bits.
 const MAX_SHARD_RECORDS: usize = 1 << 24;
+
+/// The pixels of the largest JPEG there can be: 65535 squared.
+const LARGEST: usize = 65535 * 65535;
 
 /// What to prepare, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,13 +41,16 @@ pub struct PrepareOptions {
     pub shard_records: Option<usize>,
     /// What to do with EXIF orientation, which is ignored by default, as in 2012.
     pub exif: Exif,
+    /// The most pixels of an image file; larger ones are skipped. Memory and time of an image are
+    /// limited in proportion: 4 bytes for each of these pixels.
+    pub max_pixels: usize,
     /// Raw pixels, JPEG, or as much of each as a budget allows.
     pub encoding: Encoding,
 }
 
 impl PrepareOptions {
     /// The default options: no val tree, the size of the source, all cores, not strict, shards of
-    /// 1 GiB, raw pixels.
+    /// 1 GiB, [`MAX_PIXELS`], raw pixels.
     pub fn new(source: Source, input: impl Into<PathBuf>, output: impl Into<PathBuf>) -> Self {
         Self {
             source,
@@ -55,6 +62,7 @@ impl PrepareOptions {
             strict: false,
             shard_records: None,
             exif: Exif::Ignore,
+            max_pixels: MAX_PIXELS,
             encoding: Encoding::Raw,
         }
     }
@@ -80,6 +88,8 @@ impl PrepareOptions {
         let records = self.shard_records.unwrap_or(1);
         let right = (1..=MAX_SHARD_RECORDS).contains(&records);
         Error::check(right, "shard_records", "1 to 16777216", &records)?;
+        let right = (1..=LARGEST).contains(&self.max_pixels);
+        Error::check(right, "max_pixels", "1 to 4294836225", &self.max_pixels)?;
         if let Encoding::Jpeg { quality } | Encoding::Budget { quality, .. } = self.encoding {
             Error::check((1..=100).contains(&quality), "quality", "1 to 100", &quality)?;
         }

@@ -45,6 +45,7 @@ pub fn repair(
         size: manifest.height,
         shard_records: manifest.shard_images,
         exif: manifest.exif,
+        max_pixels: manifest.max_pixels,
         ..PrepareOptions::new(source, input, dir)
     };
     let (scratch, stop) = (dir.join(SCRATCH), AtomicBool::new(false));

@@ -9,6 +9,7 @@ use super::report::ReportLine;
 use super::source::listing::{ListedSplit, Scan};
 use crate::atomic_file::AtomicFile;
 use crate::checksum::Checksum;
+use crate::decode::Decoder;
 use crate::decode::exif::Exif;
 use crate::draws::{Purpose, draws, shuffle};
 use crate::encoding::Mixture;
@@ -36,6 +37,8 @@ pub(super) struct ShardPlan {
     /// Images of the input for each shard.
     pub(super) shard_records: usize,
     pub(super) exif: Exif,
+    /// The most pixels of an image file.
+    pub(super) max_pixels: usize,
     pub(super) encoding: Mixture,
     pub(super) ignored: u64,
     pub(super) classes: Vec<Class>,
@@ -81,6 +84,7 @@ impl ShardPlan {
             order_seed: ORDER_SEED,
             shard_records: options.shard_records.unwrap_or(SHARD_BYTES / raw_record).max(1),
             exif: options.exif,
+            max_pixels: options.max_pixels,
             encoding: Mixture::requested(options.encoding),
             ignored: scan.ignored,
             classes,
@@ -112,6 +116,7 @@ impl ShardPlan {
                 ("the shard length", plan.shard_records.to_string()),
                 ("the number of images", format!("{images:?}")),
                 ("EXIF orientation", format!("{:?}", plan.exif)),
+                ("the most pixels of an image", plan.max_pixels.to_string()),
                 ("the JPEG quality", number(plan.encoding.quality.map(u64::from))),
                 ("the budget", number(plan.encoding.budget)),
             ]
@@ -121,6 +126,11 @@ impl ShardPlan {
             Some(((what, was), (_, is))) => Some(format!("{what} was {was} and now is {is}")),
             None => (self != earlier).then(|| "the list of images is another".into()),
         }
+    }
+
+    /// A decoder of its images.
+    pub(super) fn decoder(&self) -> Decoder {
+        Decoder::new(self.size, self.exif).with_max_pixels(self.max_pixels)
     }
 
     /// The number of records of all splits, if every image can be read.

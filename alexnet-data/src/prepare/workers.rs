@@ -8,7 +8,6 @@ use super::shard_result::ShardResult;
 use super::shard_writer::{Record, ShardWriter};
 use super::source::listing::{ListedSplit, LoadError};
 use crate::checksum::Checksum;
-use crate::decode::Decoder;
 use crate::decode::pixels::Pixels;
 use crate::encoding::Mixture;
 use crate::error::{Error, Result};
@@ -118,7 +117,7 @@ impl Pass<'_> {
     fn decode(&self, thread: usize, queue: &Sender<Message>) {
         let Preparation { plan, threads, .. } = self.preparation;
         let (values, mut decoded) = (plan.size * plan.size * 3, Vec::new());
-        let mut decoder = Decoder::new(plan.size, plan.exif);
+        let mut decoder = plan.decoder();
         for &shard in &self.shards {
             let mut sums = Sums::new(values);
             for position in plan.positions(self.plan, shard).skip(thread).step_by(*threads) {

@@ -27,7 +27,7 @@ impl Bits {
     }
 }
 
-/// A baseline JPEG of `units` × 1 minimum coded units of up to four components, whose block number
+/// A baseline JPEG of `units` × 1 minimum coded units of up to five components, whose block number
 /// `b` (over the whole component, in coding order) has the value `value(component, b)` all over.
 /// With `adobe`, it has Adobe's marker with that colour transform: 0 none, 1 YCbCr, 2 YCCK.
 pub(crate) fn jpeg(
@@ -65,7 +65,7 @@ pub(crate) fn jpeg(
     let mut scan = vec![count];
     (1..=count).for_each(|id| scan.extend([id, 0]));
     segment(0xda, &[&scan[..], &[0, 63, 0]].concat());
-    let (mut bits, mut before, mut blocks) = (Bits::default(), [0; 4], [0; 4]);
+    let (mut bits, mut before, mut blocks) = (Bits::default(), [0; 5], [0; 5]);
     for _ in 0..units {
         for (c, (h, v)) in sampling.iter().copied().enumerate() {
             for _ in 0..h * v {

@@ -9,8 +9,8 @@
 //! longer, because this decoder reads Huffman codes more slowly than zune-jpeg. A scale of an
 //! eighth is not used at all: this decoder rounds down there, which makes images darker.
 
-use super::error::{DecodeError, Result};
-use super::pixels::Pixels;
+use super::super::error::{DecodeError, Result};
+use super::super::pixels::Pixels;
 use jpeg_decoder::{ColorTransform, Decoder, PixelFormat};
 
 /// How many times the requested size the decoded image keeps.
@@ -29,7 +29,7 @@ pub(super) fn factor(short: usize, size: usize) -> usize {
 pub(super) fn decode(bytes: &[u8], height: usize, width: usize, factor: usize) -> Result<Pixels> {
     let fail = |e: jpeg_decoder::Error| DecodeError::broken(e);
     let mut decoder = Decoder::new(bytes);
-    // zune-jpeg has found Y Cb Cr or grey, so three components are Y Cb Cr whatever markers say.
+    // Only Y Cb Cr and grey are scaled, so three components are Y Cb Cr.
     decoder.set_color_transform(ColorTransform::YCbCr);
     decoder.read_info().map_err(fail)?;
     let info = decoder.info().ok_or(DecodeError::Truncated)?;

@@ -3,18 +3,40 @@
 //! The reader for slices in zune-jpeg copies every four bytes of a scan with a function call when
 //! its feature `std` is on, and other crates turn that on. Here it is one comparison and one load,
 //! which makes decoding a tenth faster. Both read the same, past the end too.
+//!
+//! It also notices where zune-jpeg skips bytes: it looks for a marker byte by byte, and asks for
+//! the end before each of them.
 
+use std::cell::Cell;
 use zune_jpeg::zune_core::bytestream::{ZByteIoError, ZByteReaderTrait, ZSeekFrom};
 
 /// Bytes, and the position of the next read, which may be past their end after a seek.
 pub(crate) struct Bytes<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// Where the decoder last asked for the end.
+    asked: usize,
+    /// After the last byte that was read by itself.
+    alone: usize,
+    /// Called with the bytes in which a search for a marker begins.
+    searched: Option<Search<'a>>,
+}
+
+/// Whether a search for a marker began among bytes that are not as expected.
+pub(crate) struct Search<'a> {
+    pub(crate) expected: fn(&[u8]) -> bool,
+    pub(crate) surprised: &'a Cell<bool>,
 }
 
 impl<'a> Bytes<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self { bytes, at: 0, asked: usize::MAX, alone: usize::MAX, searched: None }
+    }
+
+    /// The same, with a word about each search for a marker.
+    #[allow(dead_code)] // a test has this file alone
+    pub(crate) fn watched(bytes: &'a [u8], search: Search<'a>) -> Self {
+        Self { searched: Some(search), ..Self::new(bytes) }
     }
 
     fn rest(&self) -> &'a [u8] {
@@ -33,6 +55,15 @@ impl ZByteReaderTrait for Bytes<'_> {
     #[inline(always)]
     fn read_exact_bytes(&mut self, buf: &mut [u8]) -> Result<(), ZByteIoError> {
         self.peek_exact_bytes(buf)?;
+        if buf.len() == 1 {
+            if self.asked == self.at
+                && self.alone != self.at
+                && let Some(Search { expected, surprised }) = &self.searched
+            {
+                surprised.set(surprised.get() || !expected(self.rest()));
+            }
+            self.alone = self.at + 1;
+        }
         self.at += buf.len();
         Ok(())
     }
@@ -73,6 +104,7 @@ impl ZByteReaderTrait for Bytes<'_> {
 
     #[inline(always)]
     fn is_eof(&mut self) -> Result<bool, ZByteIoError> {
+        self.asked = self.at;
         Ok(self.at >= self.bytes.len())
     }
 
