@@ -1,5 +1,6 @@
 //! Locks on files, by which processes notice each other. A killed process loses its locks.
 
+use crate::atomic_file::check_replaceable;
 use crate::error::{Error, Result};
 use same_file::Handle;
 use std::fs::{self, File, TryLockError};
@@ -58,10 +59,7 @@ impl Lock {
     ) -> Result<Result<Self, Holder>> {
         for _ in 0..ATTEMPTS {
             // A link could lead to somebody's file, into which the name would be written.
-            if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
-                let reason = "there is something else than a file";
-                return Err(Error::io("lock", path)(std::io::Error::other(reason)));
-            }
+            check_replaceable(path)?;
             // Opened for reading too, which shared locks on network file systems need.
             let mut options = File::options();
             options.create(true).truncate(false).read(true).write(true);
