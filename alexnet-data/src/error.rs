@@ -1,6 +1,6 @@
 //! Everything that can go wrong with a dataset, each as one line that a person can act on.
 
-use crate::lock::Holder;
+use crate::holder::Holder;
 use std::path::PathBuf;
 
 /// A result, by default with an [`Error`] of this crate.

@@ -6,6 +6,7 @@
 mod atomic_file;
 mod checksum;
 mod error;
+mod holder;
 mod lock;
 mod parallel;
 mod progress;
@@ -50,8 +51,9 @@ pub use decode::{Decoder, decode};
 pub use demo::{DemoOptions, draw_demo};
 pub use encoding::{Encoding, Mixture};
 pub use error::{Error, Result};
+pub use holder::Holder;
 pub use inspect::{contact_sheet, mean_picture, write_png};
-pub use lock::{Holder, Lock};
+pub use lock::Lock;
 pub use manifest::{Class, FileInfo, Manifest, ShardInfo, SplitInfo, StoredOrder};
 pub use plan::{Order, Plan};
 pub use prepare::merge::merge;

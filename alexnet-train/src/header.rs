@@ -1,9 +1,9 @@
 //! The header of a checkpoint file, and the checksum over every byte of it.
 //!
 //! The header of a safetensors file is its length in eight bytes and a JSON object: `__metadata__`,
-//! then the name, dtype, shape and place of each tensor. Our metadata is one entry, `alexnet`, again
-//! a JSON object as text. Its first field is the CRC-32 of all bytes of the header, computed with
-//! eight zeros in the place of its own digits, which is therefore the same place in every file.
+//! then the name, dtype, shape and place of each tensor. Our metadata is one entry, `alexnet`,
+//! again a JSON object as text. Its first field is the CRC-32 of all bytes of the header, computed
+//! with eight zeros in the place of its own digits, which are at the same place in every file.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
