@@ -36,8 +36,8 @@ pub fn write_atomic<T>(
     Ok(value)
 }
 
-/// Removes what killed processes have left of unfinished writes of the file `path`. No other process
-/// may be writing it.
+/// Removes what killed processes have left of unfinished writes of the file `path`. No other
+/// process may be writing it.
 ///
 /// # Errors
 /// [`Error::Io`] for a folder that cannot be listed, and for a file that cannot be removed.

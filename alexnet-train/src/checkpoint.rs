@@ -7,7 +7,8 @@
 //! `recipe`, `classes`, `preprocessing`, `progress`; and `crc32`, the CRC-32 of each tensor's bytes
 //! by name. So every byte of the file is under a checksum, which is compared on reading. It is one
 //! entry because the order of several is not fixed in such files, and the same run must give the
-//! same bytes. The file is written under another name, synced and renamed, so it is whole or absent.
+//! same bytes. The file is written under another name, synced and renamed, so that it is whole or
+//! absent.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;

@@ -120,7 +120,8 @@ impl RunFolder {
     }
 }
 
-/// The right to write into a run's folder, which one process has at a time. It ends with this value.
+/// The right to write into a run's folder, which one process has at a time. It ends with this
+/// value.
 #[derive(Debug)]
 pub(crate) struct RunLock(Lock);
 
