@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use alexnet_data::Dataset;
-use alexnet_train::{Evaluation, check_classes, evaluate};
-use anyhow::{Result, ensure};
+use alexnet_train::{Evaluation, check_classes, check_preprocessing, evaluate};
+use anyhow::Result;
 
 use crate::numbers::{THREADS, within};
 use crate::output::Report;
@@ -37,17 +37,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let split = data.split(&arguments.split)?;
     let checkpoint = arguments.weights.load()?;
     check_classes(path, &checkpoint, &data)?;
+    check_preprocessing(path, &checkpoint, &data)?;
     let inputs = devices.iter().map(|device| checkpoint.input(path, device));
-    let (inputs, sizes): (Vec<_>, Vec<_>) =
-        inputs.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
-    let (stored, found) = (sizes[0], [split.height(), split.width()]);
-    ensure!(
-        found == stored,
-        "{} was trained on images of {stored:?} px, but those of {} are {found:?} px; \
-         prepare the dataset with the same --size",
-        path.display(),
-        arguments.data.display()
-    );
+    let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
     let (network, threads) = (checkpoint.network_on(&devices)?, arguments.loader_threads);
     let score = with_bar("evaluate", |report| {
         let mut progress = |images: usize| report(images as u64, split.len() as u64);

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use alexnet_data::{Pixels, decode};
+use alexnet_data::{Decoder, Pixels};
 use alexnet_train::{classify, ranking};
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
@@ -36,11 +36,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let WeightsArguments { checkpoint: path, views, device } = &arguments.weights;
     let compute = device.open()?;
     let checkpoint = arguments.weights.load()?;
-    let (input, stored) = checkpoint.input(path, &compute)?;
+    let input = checkpoint.input(path, &compute)?;
+    let mut decoder = checkpoint.preprocessing.decoder();
     let network = checkpoint.network_on(std::slice::from_ref(&compute))?;
     let mut failed = 0;
     for image in &arguments.images {
-        let read = read(image, stored[0].min(stored[1]));
+        let read = read(image, &mut decoder);
         let probabilities = match read.and_then(|p| Ok(classify(&network, &input, &p, *views)?)) {
             Ok(probabilities) => probabilities,
             Err(error) => {
@@ -68,7 +69,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// The pixels of an image, decoded and resized as the training images were.
-fn read(image: &Path, size: usize) -> Result<Pixels> {
+fn read(image: &Path, decoder: &mut Decoder) -> Result<Pixels> {
     let bytes = file::read(image, LARGEST)?;
-    decode(&bytes, size).with_context(|| format!("{}", image.display()))
+    decoder.decode(&bytes).with_context(|| format!("{}", image.display()))
 }

@@ -270,7 +270,7 @@ fn errors_name_the_thing_and_what_to_do() {
     };
     let images = world.path().join("images");
     prepare_as("large", images.clone(), 24);
-    world.fails(&eval("large", weights), &["[24, 24]", "[20, 20]"]);
+    world.fails(&eval("large", weights), &["prepared with --size 20", "with --size 24"]);
     for split in ["train", "val"] {
         std::fs::remove_dir_all(images.join(split).join("dotted-star")).unwrap();
     }

@@ -36,6 +36,40 @@ pub fn write_atomic<T>(
     Ok(value)
 }
 
+/// Removes what killed processes have left of unfinished writes of the file `path`. No other
+/// process may be writing it.
+///
+/// # Errors
+/// [`Error::Io`] for a folder that cannot be listed, and for a file that cannot be removed.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// let left = dir.path().join(".note.txt.a1B2c3.partial");
+/// std::fs::write(&left, b"hal")?;
+/// alexnet_data::remove_unfinished(&dir.path().join("note.txt"))?;
+/// assert!(!left.exists());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn remove_unfinished(path: &Path) -> Result<()> {
+    let (dir, prefix) = (folder(path), prefix(path));
+    for entry in std::fs::read_dir(dir).map_err(Error::io("list", dir))? {
+        let found = entry.map_err(Error::io("list", dir))?.path();
+        let name = found.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with(&prefix) && name.ends_with(SUFFIX) {
+            std::fs::remove_file(&found).map_err(Error::io("remove", &found))?;
+        }
+    }
+    Ok(())
+}
+
+/// How the names of unfinished files end.
+const SUFFIX: &str = ".partial";
+
+/// How the names of the unfinished files of `path` begin.
+fn prefix(path: &Path) -> String {
+    format!(".{}.", path.file_name().unwrap_or_default().to_string_lossy())
+}
+
 /// An unfinished file: it vanishes when it is dropped, and becomes `path` when it is committed.
 #[derive(Debug)]
 pub(crate) struct AtomicFile {
@@ -46,9 +80,8 @@ pub(crate) struct AtomicFile {
 impl AtomicFile {
     pub(crate) fn create(path: &Path) -> Result<Self> {
         check_replaceable(path)?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let (prefix, mut builder) = (format!(".{name}."), Builder::new());
-        builder.prefix(&prefix).suffix(".partial");
+        let (prefix, mut builder) = (prefix(path), Builder::new());
+        builder.prefix(&prefix).suffix(SUFFIX);
         // tempfile makes private files; a dataset may be read by those whom the umask allows to.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));

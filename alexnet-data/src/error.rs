@@ -1,5 +1,6 @@
 //! Everything that can go wrong with a dataset, each as one line that a person can act on.
 
+use crate::holder::Holder;
 use std::path::PathBuf;
 
 /// A result, by default with an [`Error`] of this crate.
@@ -228,13 +229,20 @@ pub enum Error {
     },
     /// Another process is preparing into the output folder.
     #[error(
-        "another process is preparing into {0}: \
+        "{holder} is preparing into {path}: \
          wait for its end, or give another output folder"
     )]
-    Busy(PathBuf),
+    Busy {
+        /// The folder.
+        path: PathBuf,
+        /// The process.
+        holder: Holder,
+    },
     /// Another process is preparing the same part.
-    #[error("another process is preparing part {part} into {path}: wait for its end")]
+    #[error("{holder} is preparing part {part} into {path}: wait for its end")]
     PartBusy {
+        /// The process.
+        holder: Holder,
         /// The folder.
         path: PathBuf,
         /// The part, as `3/16`.

@@ -6,6 +6,8 @@
 mod atomic_file;
 mod checksum;
 mod error;
+mod holder;
+mod lock;
 mod parallel;
 mod progress;
 
@@ -22,6 +24,7 @@ mod header;
 mod inspect;
 mod manifest;
 mod mmap;
+mod preprocessing;
 mod record;
 mod shard;
 mod statistics;
@@ -36,7 +39,7 @@ mod plan;
 #[doc(hidden)]
 pub mod fuzz;
 
-pub use atomic_file::{check_replaceable, write_atomic};
+pub use atomic_file::{check_replaceable, remove_unfinished, write_atomic};
 pub use augment::{Augmentation, ColorNoise, ColorScale, Offsets, View, Views, test_views};
 pub use batch::Batch;
 pub use checksum::Checksum;
@@ -49,7 +52,9 @@ pub use decode::{Decoder, decode};
 pub use demo::{DemoOptions, draw_demo};
 pub use encoding::{Encoding, Mixture};
 pub use error::{Error, Result};
+pub use holder::Holder;
 pub use inspect::{contact_sheet, mean_picture, write_png};
+pub use lock::Lock;
 pub use manifest::{Class, FileInfo, Manifest, ShardInfo, SplitInfo, StoredOrder};
 pub use plan::{Order, Plan};
 pub use prepare::merge::merge;
@@ -59,6 +64,7 @@ pub use prepare::repair::repair;
 pub use prepare::source::Source;
 pub use prepare::summary::Summary;
 pub use prepare::{prepare, prepare_part, prepare_until};
+pub use preprocessing::{Crop, Preprocessing, Resample};
 pub use progress::{Progress, Stage};
 pub use shard::Amount;
 pub use statistics::Statistics;

@@ -8,6 +8,7 @@ use crate::encoding::Mixture;
 use crate::error::{Error, Result};
 use crate::header::{MAX_SIDE, VERSION};
 use crate::mmap::map;
+use crate::preprocessing::{Crop, Preprocessing, Resample};
 use crate::statistics::Statistics;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -35,6 +36,12 @@ pub struct Manifest {
     /// it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard_images: Option<usize>,
+    /// How images were resized.
+    #[serde(default)]
+    pub resample: Resample,
+    /// Which part of a resized image was kept.
+    #[serde(default)]
+    pub crop: Crop,
     /// Whether the EXIF orientation of images was applied.
     #[serde(default)]
     pub exif: Exif,
@@ -155,6 +162,12 @@ struct AnyVersion {
 }
 
 impl Manifest {
+    /// How image files became the pixels of the records.
+    pub fn preprocessing(&self) -> Preprocessing {
+        let Self { height, width, resample, crop, exif, .. } = *self;
+        Preprocessing { height, width, resample, crop, exif }
+    }
+
     /// Writes the manifest into the folder `dir`, with the checksum of all other lines in the
     /// first.
     pub(crate) fn write(&self, dir: &Path) -> Result<()> {

@@ -2,7 +2,7 @@
 
 mod common;
 
-use alexnet_data::{Dataset, Encoding, Error, PrepareOptions};
+use alexnet_data::{Crop, Dataset, Encoding, Error, Exif, PrepareOptions, Preprocessing, Resample};
 use common::{contents, options, png, put, run, small_dataset};
 use image::ExtendedColorType::Rgb8;
 use std::fs;
@@ -210,6 +210,30 @@ fn hostile_manifests_are_refused() {
         fs::write(&path, junk).unwrap();
         assert!(matches!(read_all(&dir), Err(Error::Damaged { .. })));
     }
+}
+
+/// All that decides pixels stands in the manifest; one from before it did is still read.
+#[test]
+fn a_manifest_says_how_pixels_were_made() {
+    let (_guard, dir) = small_dataset(4);
+    let made = Preprocessing {
+        height: 4,
+        width: 4,
+        resample: Resample::Box,
+        crop: Crop::Centre,
+        exif: Exif::Ignore,
+    };
+    assert_eq!(Dataset::open(&dir).unwrap().manifest().preprocessing(), made);
+    let text = fs::read_to_string(dir.join("manifest.json")).unwrap();
+    let mut rest = text.split_once('\n').unwrap().1.to_owned();
+    for field in ["\"resample\": \"box\",", "\"crop\": \"centre\",", "\"exif\": \"ignore\","] {
+        assert!(rest.contains(field), "no {field} in {rest}");
+        rest = rest.replacen(field, "", 1);
+    }
+    common::put_manifest(&dir, &rest);
+    assert_eq!(Dataset::open(&dir).unwrap().manifest().preprocessing(), made);
+    common::put_manifest(&dir, &rest.replacen("\"height\"", "\"resample\": \"x\", \"height\"", 1));
+    assert!(matches!(Dataset::open(&dir), Err(Error::Damaged { .. })));
 }
 
 /// A folder that is no dataset is named.

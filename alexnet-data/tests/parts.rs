@@ -253,8 +253,12 @@ fn locks() {
         if p.total > 0 {
             once.call_once(|| {
                 let text = make(&options, "1/2").unwrap_err().to_string();
-                assert!(text.contains("part 1/2"), "{text}");
-                assert!(matches!(run(&options), Err(Error::Busy { .. })));
+                let holder = format!("process {} on host ", std::process::id());
+                assert!(text.starts_with(&holder) && text.contains("part 1/2"), "{text}");
+                // The lock that parts share names nobody, those of the parts do.
+                let error = run(&options).unwrap_err();
+                assert!(matches!(error, Error::Busy { .. }), "{error}");
+                assert!(error.to_string().starts_with(&holder), "{error}");
                 assert!(matches!(merge(&[], &output, false), Err(Error::Busy { .. })));
                 make(&options, "2/2").unwrap();
             });
@@ -274,7 +278,10 @@ fn locks() {
     };
     alexnet_data::prepare(&PrepareOptions { output: output.clone(), ..options.clone() }, &on_first)
         .unwrap();
-    assert!(matches!(busy.into_inner().unwrap(), Some(Err(Error::Busy { .. }))));
+    let busy = busy.into_inner().unwrap().unwrap().unwrap_err();
+    assert!(matches!(busy, Error::Busy { .. }), "{busy}");
+    let holder = format!("process {} on host ", std::process::id());
+    assert!(busy.to_string().starts_with(&holder), "{busy}");
 }
 
 /// There may be more parts than shards; errors leave nothing, and strictness loses nothing.

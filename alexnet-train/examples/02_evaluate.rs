@@ -13,8 +13,8 @@ use alexnet_data::{
 };
 use alexnet_model::NetworkSpec;
 use alexnet_train::{
-    Checkpoint, ComputeDevice, Job, Recipe, RunFolder, Task, check_classes, classify, evaluate,
-    ranking, train,
+    Checkpoint, ComputeDevice, Job, Recipe, RunFolder, Task, check_classes, check_preprocessing,
+    classify, evaluate, ranking, train,
 };
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -31,11 +31,13 @@ pub(crate) fn run(given: Option<(PathBuf, PathBuf)>) -> Result<()> {
     let data = Dataset::open(&data)?;
     let split = data.split("val")?;
 
-    // A checkpoint holds the network, the mean image and the names of the classes.
+    // A checkpoint holds the network, the mean image, the names of the classes and how image files
+    // became pixels.
     let device = ComputeDevice::cpu();
     let checkpoint = Checkpoint::load(&path)?;
     check_classes(&path, &checkpoint, &data)?;
-    let (input, [height, width]) = checkpoint.input(&path, &device)?;
+    check_preprocessing(&path, &checkpoint, &data)?;
+    let input = checkpoint.input(&path, &device)?;
     let network = checkpoint.network_on(std::slice::from_ref(&device))?;
 
     // With ten views of each image, as in the paper.
@@ -45,7 +47,7 @@ pub(crate) fn run(given: Option<(PathBuf, PathBuf)>) -> Result<()> {
     println!("top-1 error {:.1} %, top-5 error {:.1} %", score.top1_error, score.top5_error);
 
     // One image by itself.
-    let image = Pixels::new(height, width, split.record(0)?.pixels.into_owned());
+    let image = Pixels::new(split.height(), split.width(), split.record(0)?.pixels.into_owned());
     let probabilities = classify(&network, &inputs[0], &image, Views::One)?;
     for (class, probability) in ranking(&probabilities, 3) {
         println!("{:5.1} %  {}", 100.0 * probability, checkpoint.classes[class]);

@@ -11,7 +11,7 @@ use crate::input::InputStage;
 ///
 /// # Errors
 ///
-/// An image smaller than the network's crops.
+/// An image smaller than the network's crops; [`Error::Outputs`] for a network that has diverged.
 pub fn classify(
     network: &Network,
     input: &InputStage,
@@ -27,6 +27,9 @@ pub fn classify(
     let mut mean = vec![0.0; rows.first().map_or(0, Vec::len)];
     for row in &rows {
         mean.iter_mut().zip(row).for_each(|(m, p)| *m += p / rows.len() as f64);
+    }
+    if mean.iter().any(|p| !p.is_finite()) {
+        return Err(Error::Outputs);
     }
     Ok(mean)
 }

@@ -1,6 +1,8 @@
 //! The errors of training, of evaluation and of a run's files.
 
 use std::path::PathBuf;
+
+use alexnet_data::Holder;
 use thiserror::Error;
 
 /// An error. Its message is one line that says what is wrong and what to do.
@@ -80,6 +82,33 @@ pub enum Error {
         /// Its name in the dataset.
         dataset: String,
     },
+    /// Weights of images that became pixels otherwise than the dataset's.
+    #[error(
+        "{} was trained on images prepared with {weights}, but those of dataset {} were prepared \
+         with {dataset}: evaluate on a dataset prepared with {weights}",
+        checkpoint.display(), data.display()
+    )]
+    Preprocessing {
+        /// The weights.
+        checkpoint: PathBuf,
+        /// The dataset.
+        data: PathBuf,
+        /// The setting with which their images were prepared, as `--exif apply`.
+        weights: String,
+        /// That of the dataset.
+        dataset: String,
+    },
+    /// Another process is at work in the folder of this run.
+    #[error(
+        "{holder} is training in {}: wait for its end, or name another folder with --run",
+        run.display()
+    )]
+    RunBusy {
+        /// The folder.
+        run: PathBuf,
+        /// The process.
+        holder: Holder,
+    },
     /// This folder already holds a run.
     #[error(
         "{} already holds a run; go on with it by --resume, or name another folder with --run",
@@ -111,19 +140,26 @@ pub enum Error {
         /// What is wrong with it and what to do.
         reason: String,
     },
-    /// A loss that is not finite.
+    /// A loss, an output, a weight or a velocity that is not finite.
     #[error(
-        "the loss is {loss} at epoch {epoch}, step {step}: training has diverged; start again with \
-         a lower rate (--set weights.rate=…)"
+        "{what} is {value} at epoch {}, step {}: training has diverged and was not saved; start \
+         again with a lower rate (--set weights.rate=…)",
+        epoch + 1,
+        step + 1
     )]
     Diverged {
-        /// The loss.
-        loss: f32,
-        /// The epoch.
+        /// What is not finite.
+        what: String,
+        /// What it is instead.
+        value: f32,
+        /// The epoch, from 0; the message counts from 1.
         epoch: usize,
-        /// The step within it.
+        /// The step within it, from 0; the message counts from 1.
         step: usize,
     },
+    /// Weights with which the network's outputs are not finite.
+    #[error("the network's outputs are not finite: its weights have diverged; take others")]
+    Outputs,
     /// A GPU with too little free memory.
     #[error(
         "{device}: a step with a batch of {batch} needs about {:.1} GB, {:.1} GB are free{}",

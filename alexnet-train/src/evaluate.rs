@@ -42,7 +42,8 @@ const BATCH: usize = 128;
 ///
 /// # Errors
 ///
-/// A record that cannot be read; images smaller than the network's crops.
+/// A record that cannot be read; images smaller than the network's crops; [`Error::Outputs`] for a
+/// network that has diverged.
 pub fn evaluate(
     network: &Network,
     split: &Split,
@@ -128,6 +129,9 @@ impl<'a> Score<'a> {
             let images = BATCH.min(self.split.len() - self.images);
             self.sums = vec![vec![0.0; self.classes]; images];
         }
+        if rows.iter().flatten().any(|p| !p.is_finite()) {
+            return Err(Error::Outputs);
+        }
         let pairs = self.sums.iter_mut().flatten().zip(rows.iter().flatten());
         pairs.for_each(|(sum, p)| *sum += p);
         self.added += 1;
@@ -197,7 +201,7 @@ pub fn ranking(probabilities: &[f64], top: usize) -> Vec<(usize, f64)> {
 /// as the original code counts.
 fn credit(p: &[f64], right: f64, places: usize) -> f64 {
     if !right.is_finite() {
-        return 0.0; // a network that has diverged
+        return 0.0; // a label that the network does not tell apart
     }
     let above = p.iter().filter(|q| **q > right).count();
     let ties = p.iter().filter(|q| **q == right).count();
@@ -221,6 +225,28 @@ pub fn check_classes(path: &Path, weights: &Checkpoint, dataset: &Dataset) -> Re
         Some((index, (weights, dataset))) => {
             Err(Error::ClassNames { checkpoint, data, index, weights, dataset })
         }
+    }
+}
+
+/// Refuses weights, those of the file `path`, whose training images became pixels otherwise than
+/// those of the dataset.
+///
+/// # Errors
+///
+/// [`Error::Preprocessing`], naming the first difference.
+pub fn check_preprocessing(
+    path: &Path,
+    weights: &Checkpoint,
+    dataset: &Dataset,
+) -> Result<(), Error> {
+    match weights.preprocessing.difference(&dataset.manifest().preprocessing()) {
+        None => Ok(()),
+        Some([weights, found]) => Err(Error::Preprocessing {
+            checkpoint: path.to_owned(),
+            data: dataset.dir().to_owned(),
+            weights,
+            dataset: found,
+        }),
     }
 }
 

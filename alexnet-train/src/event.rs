@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::choices::ConvolutionChoice;
 use crate::error::Error;
 use crate::evaluate::Evaluation;
+use crate::path_json;
 
 /// Something that happened in a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -100,6 +101,7 @@ pub enum Event {
     /// The run is complete.
     End {
         /// The final weights.
+        #[serde(serialize_with = "path_json::serialize")]
         weights: PathBuf,
         /// The error rates on the validation images, if there are any, with one view and ten views.
         validation: Vec<Evaluation>,
@@ -128,12 +130,13 @@ impl<'a> EventSink<'a> {
         Ok(Self { on_event, log, path })
     }
 
-    /// Calls the callback and appends a line to the log, in one write.
+    /// Appends a line to the log, in one write, and calls the callback.
     pub(crate) fn emit(&mut self, event: Event) -> Result<(), Error> {
-        (self.on_event)(&event);
         let mut line = serde_json::to_vec(&event).map_err(|e| Error::io(&self.path)(e.into()))?;
         line.push(b'\n');
-        self.log.write_all(&line).map_err(Error::io(&self.path))
+        self.log.write_all(&line).map_err(Error::io(&self.path))?;
+        (self.on_event)(&event); // last, because it may end the process
+        Ok(())
     }
 
     /// Passes the number of evaluated images to the callback; they are not in the log.

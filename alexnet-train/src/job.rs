@@ -10,8 +10,9 @@ use alexnet_model::NetworkSpec;
 use crate::checkpoint::Checkpoint;
 use crate::error::Error;
 use crate::memory;
+use crate::progress::Progress;
 use crate::recipe::Recipe;
-use crate::run::{RunConfig, RunFolder};
+use crate::run::{RunConfig, RunFolder, RunLock};
 
 /// A training job.
 #[derive(Debug, Clone)]
@@ -49,11 +50,20 @@ pub enum Task {
     },
 }
 
+/// A job that was found right: what its run is to do, and the right to do it.
+pub(crate) struct SetUp {
+    pub(crate) config: RunConfig,
+    /// The checkpoint from which the run is resumed.
+    pub(crate) resumed: Option<Checkpoint>,
+    /// Keeps other processes out of the run's folder.
+    pub(crate) lock: RunLock,
+}
+
 impl Job {
-    /// Checks the job, creates or updates the run's folder, and gives what the run is to do and the
-    /// checkpoint to resume from. A job that is refused leaves no folder behind.
-    pub(crate) fn set_up(&self, data: &Dataset) -> Result<(RunConfig, Option<Checkpoint>), Error> {
-        let (config, resumed) = match &self.task {
+    /// Checks the job, and creates or updates the run's folder. A job that is refused leaves no
+    /// folder behind.
+    pub(crate) fn set_up(&self, data: &Dataset) -> Result<SetUp, Error> {
+        match &self.task {
             Task::Start { recipe, network, seed } => {
                 let config = RunConfig {
                     // Absolute, so that the run can be resumed from another folder.
@@ -63,13 +73,74 @@ impl Job {
                     recipe: recipe.as_ref().clone(),
                     network: network.as_ref().clone().with_classes(data.manifest().classes.len()),
                 };
-                (config, None)
+                self.check(&config, &config.recipe.name, data)?;
+                let lock = self.run.create(&config)?;
+                Ok(SetUp { config, resumed: None, lock })
             }
-            Task::Resume { epochs } => self.resume(data, *epochs)?,
+            Task::Resume { epochs } => {
+                self.run.config()?; // a folder without a run is not locked
+                let lock = self.run.lock()?;
+                let (config, resumed) = self.resume(data, *epochs)?;
+                self.run.update(&config)?;
+                Ok(SetUp { config, resumed, lock })
+            }
+        }
+    }
+
+    fn resume(
+        &self,
+        data: &Dataset,
+        epochs: Option<usize>,
+    ) -> Result<(RunConfig, Option<Checkpoint>), Error> {
+        let mut config = self.run.config()?;
+        config.recipe.epochs = epochs.unwrap_or(config.recipe.epochs);
+        if config.data_checksum != data_checksum(data)? {
+            let run = self.run.path().to_owned();
+            return Err(Error::OtherDataset { run, data: self.data.clone() });
+        }
+        let origin = self.run.config_path().display().to_string();
+        self.check(&config, &origin, data)?;
+        // A run that ended before its first checkpoint begins again.
+        let path = self.run.checkpoint();
+        let Some(checkpoint) = path.exists().then(|| Checkpoint::load(&path)).transpose()? else {
+            return Ok((config, None));
         };
         let RunConfig { recipe, network, .. } = &config;
+        if checkpoint.network != *network {
+            let reason = format!("its network is not that of {origin}; leave both as they were");
+            return Err(Error::Checkpoint { path, reason });
+        }
+        let at = checkpoint.progress.unwrap_or(Progress::START);
+        let fail = |message| Err(Error::Recipe { origin, message });
+        if at.epoch > recipe.epochs {
+            return fail(format!("epochs = {}, but {} are done already", recipe.epochs, at.epoch));
+        }
+        let steps = data.split("train")?.len().div_ceil(recipe.batch);
+        if at.step >= steps {
+            return fail(format!(
+                "batch = {}, but {} steps of an epoch are done, which would have {steps}: leave \
+                 batch as it was",
+                recipe.batch, at.step
+            ));
+        }
+        Ok((config, Some(checkpoint)))
+    }
+
+    /// Checks what a run is to do, whether it starts or goes on. `origin` names its recipe.
+    fn check(&self, config: &RunConfig, origin: &str, data: &Dataset) -> Result<(), Error> {
+        let RunConfig { recipe, network, .. } = config;
+        let wrong = |message| Error::Recipe { origin: origin.to_owned(), message };
+        recipe.check().map_err(wrong)?;
         recipe.check_layers(network)?;
         let towers = network.fused_layers_on(self.devices.len())?;
+        let classes = data.manifest().classes.len();
+        if network.classes() != Some(classes) {
+            let message = format!(
+                "its network has {} outputs, but the dataset {classes} classes",
+                network.classes().unwrap_or(0)
+            );
+            return Err(wrong(message));
+        }
         let ([_, h, w], stored) = (network.input, [data.manifest().height, data.manifest().width]);
         if h > stored[0] || w > stored[1] {
             let (network, crop) = (network.name.clone(), [h, w]);
@@ -81,34 +152,7 @@ impl Job {
             let data = self.data.clone();
             return Err(Error::ImagesTooSmall { network, crop, data, stored, advice });
         }
-        memory::check(&towers, recipe.batch, &self.devices)?;
-        match self.task {
-            Task::Start { .. } => self.run.create(&config)?,
-            Task::Resume { .. } => self.run.update(&config)?,
-        }
-        Ok((config, resumed))
-    }
-
-    fn resume(
-        &self,
-        data: &Dataset,
-        epochs: Option<usize>,
-    ) -> Result<(RunConfig, Option<Checkpoint>), Error> {
-        let mut config = self.run.config()?;
-        config.recipe.epochs = epochs.unwrap_or(config.recipe.epochs);
-        let run = self.run.path();
-        if config.data_checksum != data_checksum(data)? {
-            return Err(Error::OtherDataset { run: run.to_owned(), data: self.data.clone() });
-        }
-        // A run that ended before its first checkpoint begins again.
-        let path = self.run.checkpoint();
-        let checkpoint = path.exists().then(|| Checkpoint::load(&path)).transpose()?;
-        let done = checkpoint.as_ref().and_then(|c| c.progress).map_or(0, |p| p.epoch);
-        if done > config.recipe.epochs {
-            let message = format!("epochs = {}, but {done} are done already", config.recipe.epochs);
-            return Err(Error::Recipe { origin: run.display().to_string(), message });
-        }
-        Ok((config, checkpoint))
+        memory::check(&towers, recipe.batch, &self.devices)
     }
 }
 

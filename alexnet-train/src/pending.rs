@@ -4,10 +4,11 @@ use std::time::Instant;
 
 use candle_core::Tensor;
 
-use crate::checkpoint::Progress;
 use crate::devices::read_together;
 use crate::error::Error;
 use crate::event::Event;
+use crate::finite::diverged;
+use crate::progress::Progress;
 
 /// The losses of steps that were started and not read yet.
 #[derive(Debug)]
@@ -53,7 +54,7 @@ impl PendingLosses {
             let (epoch, images) = (at.epoch, losses.len());
             let loss = losses.iter().sum::<f32>() / images as f32;
             if !loss.is_finite() {
-                return Err(Error::Diverged { loss, epoch, step });
+                return Err(diverged("the loss", loss, (epoch, step)));
             }
             at.loss += losses.iter().map(|l| f64::from(*l)).sum::<f64>();
             at.images += images;

@@ -157,20 +157,6 @@ impl Recipe {
         Ok(recipe)
     }
 
-    fn check(&self) -> Result<(), String> {
-        let Self { batch, epochs, .. } = self;
-        if *batch == 0 || *epochs == 0 {
-            return Err(format!("batch = {batch}, epochs = {epochs}: both must be at least 1"));
-        }
-        if self.augmentation.shared_by == 0 {
-            return Err("augmentation.shared_by must be at least 1".to_owned());
-        }
-        if self.augmentation.color.is_some_and(|c| c.divisor.is_nan() || c.divisor <= 0.0) {
-            return Err("augmentation.color.divisor must be above 0".to_owned());
-        }
-        self.schedule.check()
-    }
-
     /// Refuses names of layers that `network` does not have.
     pub(crate) fn check_layers(&self, network: &NetworkSpec) -> Result<(), Error> {
         let layers = || network.layers.iter().map(|layer| layer.name.as_str());

@@ -3,11 +3,12 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use alexnet_data::write_atomic;
+use alexnet_data::{Lock, remove_unfinished, write_atomic};
 use alexnet_model::NetworkSpec;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::path_json;
 use crate::recipe::Recipe;
 
 /// What a run was asked to do: `run.json`.
@@ -15,6 +16,7 @@ use crate::recipe::Recipe;
 #[serde(deny_unknown_fields)]
 pub struct RunConfig {
     /// The dataset's folder.
+    #[serde(with = "path_json")]
     pub data: PathBuf,
     /// Checksum of the dataset's manifest: a run is resumed on the data it began with.
     pub data_checksum: String,
@@ -39,8 +41,6 @@ pub struct RunConfig {
 pub struct RunFolder(PathBuf);
 
 impl RunFolder {
-    const CONFIG: &str = "run.json";
-
     /// The folder at `path`, which may not exist yet.
     pub fn new(path: &Path) -> Self {
         Self(path.to_owned())
@@ -49,6 +49,11 @@ impl RunFolder {
     /// The path of the folder.
     pub fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// What the run was asked to do.
+    pub(crate) fn config_path(&self) -> PathBuf {
+        self.0.join("run.json")
     }
 
     /// The latest state of the run. The file is whole or absent.
@@ -73,18 +78,30 @@ impl RunFolder {
         self.0.join("report.json")
     }
 
-    /// Starts a run here.
-    pub(crate) fn create(&self, config: &RunConfig) -> Result<(), Error> {
-        if self.0.join(Self::CONFIG).exists() {
+    /// Starts a run here, in which this process alone may write as long as it holds the lock.
+    pub(crate) fn create(&self, config: &RunConfig) -> Result<RunLock, Error> {
+        std::fs::create_dir_all(&self.0).map_err(Error::io(&self.0))?;
+        let lock = self.lock()?;
+        if self.config_path().exists() {
             return Err(Error::RunExists(self.0.clone()));
         }
-        std::fs::create_dir_all(&self.0).map_err(Error::io(&self.0))?;
-        self.update(config)
+        self.update(config)?;
+        Ok(lock)
+    }
+
+    /// Takes the lock of the folder, and removes what killed runs have left of unfinished files.
+    pub(crate) fn lock(&self) -> Result<RunLock, Error> {
+        let lock = Lock::exclusive(&self.0.join(".run.lock"))?;
+        let busy = |holder| Error::RunBusy { run: self.0.clone(), holder };
+        let lock = RunLock(lock.map_err(busy)?);
+        let files = [self.config_path(), self.checkpoint(), self.weights(), self.report()];
+        files.iter().try_for_each(|path| remove_unfinished(path))?;
+        Ok(lock)
     }
 
     /// Writes what the run is asked to do from now on.
     pub(crate) fn update(&self, config: &RunConfig) -> Result<(), Error> {
-        write_json(&self.0.join(Self::CONFIG), config)
+        write_json(&self.config_path(), config)
     }
 
     /// Reads what the run was asked to do.
@@ -93,13 +110,24 @@ impl RunFolder {
     ///
     /// [`Error::NoRun`]; [`Error::Checkpoint`] for a file that is not what a run writes.
     pub fn config(&self) -> Result<RunConfig, Error> {
-        let path = self.0.join(Self::CONFIG);
+        let path = self.config_path();
         if !path.exists() {
             return Err(Error::NoRun(self.0.clone()));
         }
         let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
         serde_json::from_str(&text)
             .map_err(|e| Error::Checkpoint { path, reason: format!("not what a run writes: {e}") })
+    }
+}
+
+/// The right to write into a run's folder, which one process has at a time. It ends with this
+/// value.
+#[derive(Debug)]
+pub(crate) struct RunLock(Lock);
+
+impl Drop for RunLock {
+    fn drop(&mut self) {
+        self.0.remove();
     }
 }
 

@@ -51,17 +51,6 @@ pub struct Change {
 }
 
 impl Schedule {
-    pub(crate) fn check(&self) -> Result<(), String> {
-        match self {
-            Self::Fixed { .. } => Ok(()),
-            Self::Plateau { patience: 0, .. } => Err("schedule.patience must be at least 1".into()),
-            Self::Plateau { factor, .. } if *factor > 0.0 && *factor < 1.0 => Ok(()),
-            Self::Plateau { factor, .. } => {
-                Err(format!("schedule.factor = {factor}, but it must lie between 0 and 1"))
-            }
-        }
-    }
-
     /// The layers that changes name.
     pub(crate) fn layers(&self) -> impl Iterator<Item = &str> {
         self.changes().iter().filter_map(|change| change.layer.as_deref())

@@ -7,19 +7,21 @@ use alexnet_kernels::{PoolGuard, cross_entropy_with_grad};
 use alexnet_model::{Mode, Network};
 use candle_core::{DType, Device, Tensor};
 
-use crate::checkpoint::{CheckpointWriter, Progress};
+use crate::checkpoint::CheckpointWriter;
 use crate::choices;
 use crate::device_batches::DeviceBatches;
 use crate::devices::{candle_devices, names};
 use crate::error::Error;
 use crate::evaluate::{Evaluation, class_names, evaluate};
 use crate::event::{Event, EventSink};
+use crate::finite::{check_outputs, diverged};
 use crate::input::InputStage;
-use crate::job::Job;
+use crate::job::{Job, SetUp};
 use crate::memory;
 use crate::optimizer::Optimizer;
 use crate::pending::PendingLosses;
 use crate::prefetch::prefetch;
+use crate::progress::Progress;
 use crate::rates::{headline_rate, step_rates};
 use crate::run::{RunConfig, write_json};
 use crate::schedule::Verdict;
@@ -29,12 +31,13 @@ use crate::schedule::Verdict;
 ///
 /// # Errors
 ///
-/// Data that cannot be read; a run that exists already, or does not exist; files that cannot be
-/// written; a loss that is not finite.
+/// Data that cannot be read; a run that exists already, does not exist, or in whose folder another
+/// process is at work; files that cannot be written; a loss, an output or a weight that is not
+/// finite, which is never saved.
 pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluation>, Error> {
     let began = Instant::now();
     let data = Dataset::open(&job.data)?;
-    let (config, resumed) = job.set_up(&data)?;
+    let SetUp { config, resumed, lock: _lock } = job.set_up(&data)?;
     let RunConfig { seed, recipe, .. } = &config;
     let (first, velocities, mut at) = match resumed {
         Some(c) => (c.network()?, c.velocities(), c.progress.unwrap_or(Progress::START)),
@@ -67,7 +70,9 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluati
     let classes = class_names(&data);
     let mean_image =
         Tensor::from_slice(&statistics.mean_image, (stored[0], stored[1], 3), &Device::Cpu)?;
-    let checkpoints = CheckpointWriter { recipe, classes: &classes, mean_image: &mean_image };
+    let preprocessing = data.manifest().preprocessing();
+    let checkpoints =
+        CheckpointWriter { recipe, classes: &classes, preprocessing, mean_image: &mean_image };
     let _memory = PoolGuard::new(); // each step reuses the buffers of the previous one
     let mut events = EventSink::open(job.run.log(), on_event)?;
     events.emit(Event::Start {
@@ -91,8 +96,16 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluati
         events.emit(Event::Split { devices: devices.len(), crossings, route })?;
     }
 
-    let validate = |split: &Split, views, events: &mut EventSink<'_>| {
-        evaluate(&network, split, &inputs, views, job.loader_threads, &mut events.evaluated())
+    // The last step that was done; that of a run that is resumed was saved, so it was good.
+    let mut last = (at.epoch, at.step);
+    let validate = |split: &Split, views, last, events: &mut EventSink<'_>| {
+        let threads = job.loader_threads;
+        evaluate(&network, split, &inputs, views, threads, &mut events.evaluated()).map_err(
+            |error| match error {
+                Error::Outputs => diverged("an output for a validation image", f32::NAN, last),
+                error => error,
+            },
+        )
     };
     let jobs = (at.epoch * steps + at.step) as u64..(recipe.epochs.max(at.epoch) * steps) as u64;
     let fill = |job: u64, batch: &mut Batch| {
@@ -127,58 +140,66 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluati
                     optimizer.update(parameter, gradient, &rates)
                 })?;
 
+                last = (at.epoch, at.step);
+                at.step += 1;
+                let save_now = at.step == steps || saved.elapsed() >= job.checkpoint_every;
+                // What is saved has to be good, so the updated network sees the batch once more.
+                let outputs = save_now.then(|| network.forward(&images[..], Mode::Test));
                 drop(images);
                 batches.release(batch)?; // the next batch is sent while a GPU works on this step
-                let step = at.step;
-                at.step += 1;
-                let save_now = at.step < steps && saved.elapsed() >= job.checkpoint_every;
-                if pending.add(step, losses, waited) || save_now || at.step == steps {
+                if pending.add(last.1, losses, waited) || save_now {
                     for choice in choices::since(compute, choices) {
                         choices += 1;
                         events.emit(Event::Convolution(choice))?;
                     }
                     pending.drain(&mut at, rate, &mut |event| events.emit(event))?;
                 }
-                if save_now {
-                    checkpoints.save(&job.run.checkpoint(), &network, &optimizer, Some(&at))?;
+                if let Some(outputs) = outputs {
+                    check_outputs(&outputs?, last)?;
+                }
+                if save_now && at.step < steps {
+                    let path = job.run.checkpoint();
+                    checkpoints.save(&path, &network, &optimizer, Some(&at), last)?;
                     saved = Instant::now();
                     pending.restart_clock();
                 }
             }
 
-            let score = validation.map(|split| validate(split, Views::One, &mut events));
+            let score = validation.map(|split| validate(split, Views::One, last, &mut events));
             let score = score.transpose()?;
             let verdict = score.map_or(Verdict::Continue, |score: Evaluation| {
                 at.plateau.observe(&recipe.schedule, score.top1_error)
             });
-            events.emit(Event::Epoch {
+            let ended = Event::Epoch {
                 epoch: at.epoch,
                 train_loss: at.loss / at.images as f64,
                 rate,
                 validation: score,
                 seconds: epoch_began.elapsed().as_secs_f64(),
-            })?;
+            };
             at = Progress { epoch: at.epoch + 1, plateau: at.plateau, ..Progress::START };
-            match verdict {
-                Verdict::Continue => {}
-                Verdict::LowerRates => {
-                    events.emit(Event::Drop { epoch: at.epoch, factor: at.plateau.factor })?;
-                }
-                Verdict::Stop => at.epoch = recipe.epochs,
+            let lowered = Event::Drop { epoch: at.epoch, factor: at.plateau.factor };
+            if verdict == Verdict::Stop {
+                at.epoch = recipe.epochs;
             }
-            checkpoints.save(&job.run.checkpoint(), &network, &optimizer, Some(&at))?;
+            checkpoints.save(&job.run.checkpoint(), &network, &optimizer, Some(&at), last)?;
             saved = Instant::now();
+            // Told when it is saved: whoever hears of it may end this process.
+            events.emit(ended)?;
+            if verdict == Verdict::LowerRates {
+                events.emit(lowered)?;
+            }
         }
         Ok(())
     });
     trained.map_err(|error| memory::explain(error, &network, recipe.batch, devices))?;
 
-    checkpoints.save(&job.run.weights(), &network, &optimizer, None)?;
     let mut scores = Vec::new();
     if let Some(split) = validation {
-        scores.push(validate(split, Views::One, &mut events)?);
-        scores.push(validate(split, Views::Ten, &mut events)?);
+        scores.push(validate(split, Views::One, last, &mut events)?);
+        scores.push(validate(split, Views::Ten, last, &mut events)?);
     }
+    checkpoints.save(&job.run.weights(), &network, &optimizer, None, last)?;
     write_json(&job.run.report(), &scores)?;
     let seconds = began.elapsed().as_secs_f64();
     events.emit(Event::End { weights: job.run.weights(), validation: scores.clone(), seconds })?;

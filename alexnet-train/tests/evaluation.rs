@@ -7,7 +7,7 @@ use std::fs;
 
 use alexnet_data::{Dataset, PrepareOptions, Source, Views, prepare};
 use alexnet_model::{Network, NetworkSpec};
-use alexnet_train::{ComputeDevice, Evaluation, InputStage, evaluate};
+use alexnet_train::{ComputeDevice, Error, Evaluation, InputStage, evaluate};
 use candle_core::{Device, Tensor};
 use common::{dataset, recipe};
 
@@ -19,7 +19,7 @@ layers = [{ name = "fc", kind = "linear", outputs = 10, init = { std = 0.1, bias
 "#;
 
 /// Evaluates a network with the same `logits` for every image.
-fn evaluated(data: &Dataset, logits: [f32; 10]) -> Evaluation {
+fn evaluated(data: &Dataset, logits: [f32; 10]) -> Result<Evaluation, Error> {
     let spec = NetworkSpec::from_toml("biases", NETWORK).unwrap();
     let mut network = Network::new(&spec, 1, &Device::Cpu).unwrap();
     let weights = network.parameters().next().unwrap().tensor.zeros_like().unwrap();
@@ -30,10 +30,10 @@ fn evaluated(data: &Dataset, logits: [f32; 10]) -> Evaluation {
     let device = ComputeDevice::cpu();
     let input = InputStage::new(&recipe(&[]).input, mean, size, [16, 16], &device).unwrap();
     let mut seen = Vec::new();
-    let score = evaluate(&network, split, &[input], Views::Ten, 1, &mut |n| seen.push(n)).unwrap();
+    let score = evaluate(&network, split, &[input], Views::Ten, 1, &mut |n| seen.push(n))?;
     assert_eq!(seen, [split.len()]);
     assert_eq!((score.images, score.views), (split.len(), 10));
-    score
+    Ok(score)
 }
 
 #[test]
@@ -41,11 +41,13 @@ fn ties_share_the_places_left() {
     let folder = tempfile::tempdir().unwrap();
     let images = dataset(folder.path(), 1, 3);
     let all = Dataset::open(&images).unwrap();
-    let score = evaluated(&all, [0.0; 10]);
+    let score = evaluated(&all, [0.0; 10]).unwrap();
     assert_eq!((score.top1_error, score.top5_error), (90.0, 50.0));
     assert!((score.loss - 10f64.ln()).abs() < 1e-6, "{}", score.loss);
-    let diverged = evaluated(&all, [f32::NAN; 10]);
-    assert_eq!((diverged.top1_error, diverged.top5_error), (100.0, 100.0));
+    // A network that has diverged has no error rates.
+    for value in [f32::NAN, f32::INFINITY] {
+        assert!(matches!(evaluated(&all, [value; 10]), Err(Error::Outputs)));
+    }
 
     // All validation images are of class 3 now.
     let name = all.manifest().classes[3].name.clone();
@@ -67,7 +69,7 @@ fn ties_share_the_places_left() {
         (&[0, 1, 2, 7, 9], [100.0, 100.0]),
     ] {
         let logits = std::array::from_fn(|class| if high.contains(&class) { 5.0 } else { 0.0 });
-        let score = evaluated(&one, logits);
+        let score = evaluated(&one, logits).unwrap();
         for (got, want) in [score.top1_error, score.top5_error].iter().zip(errors) {
             assert!((got - want).abs() < 1e-9, "{high:?}: {score:?}, expected {errors:?}");
         }

@@ -77,3 +77,50 @@ fn nonsense_is_refused() {
         assert!(!error.contains('\n'), "{key}={value}: {error}");
     }
 }
+
+/// What a number may be is said with its key; the ends of a range that belong to it are taken.
+#[test]
+fn numbers_have_ranges() {
+    let changed = |weights: &str| format!("[{{ epoch = 1, weights = {weights} }}]");
+    let layer = |rate: &str| format!("{{ rate = {rate}, decay = 0.0 }}");
+    let not_negative = "a finite number, at least 0";
+    for (key, value, named, expected) in [
+        ("batch", "1000001", "batch = 1000001", "1 to 1000000"),
+        ("epochs", "9223372036854775807", "epochs = 9223372036854775807", "1 to 1000000"),
+        ("momentum", "7.0", "momentum = 7", "0 to below 1"),
+        ("momentum", "1.0", "momentum = 1", "0 to below 1"),
+        ("momentum", "-0.1", "momentum = -0.1", "0 to below 1"),
+        ("momentum", "nan", "momentum = NaN", "0 to below 1"),
+        ("weights.rate", "nan", "weights.rate = NaN", not_negative),
+        ("weights.rate", "-1.0", "weights.rate = -1", not_negative),
+        ("weights.rate", "1e300", "weights.rate = inf", not_negative), // beyond f32
+        ("weights.decay", "-1e-3", "weights.decay = -0.001", not_negative),
+        ("biases.rate", "inf", "biases.rate = inf", not_negative),
+        ("biases.decay", "nan", "biases.decay = NaN", not_negative),
+        ("layers.conv1.weights", &layer("-2.0"), "layers.conv1.weights.rate = -2", not_negative),
+        ("layers.fc.biases", &layer("nan"), "layers.fc.biases.rate = NaN", not_negative),
+        ("schedule.changes", &changed("nan"), "schedule.changes[0].weights = NaN", not_negative),
+        ("schedule.changes", &changed("-1.0"), "schedule.changes[0].weights = -1", not_negative),
+        ("input.scale", "[0, 0, 0]", "input.scale[0] = 0", "a finite number above 0"),
+        ("input.scale", "[1, nan, 1]", "input.scale[1] = NaN", "a finite number above 0"),
+        ("input.scale", "[1, 1, -1]", "input.scale[2] = -1", "a finite number above 0"),
+        ("augmentation.shared_by", "0", "augmentation.shared_by = 0", "1 to 1000000"),
+        ("augmentation.color.sigma", "-0.1", "augmentation.color.sigma = -0.1", not_negative),
+        ("augmentation.color.sigma", "inf", "augmentation.color.sigma = inf", not_negative),
+        ("augmentation.color.divisor", "nan", "color.divisor = NaN", "a finite number above 0"),
+    ] {
+        let error = change(key, value).unwrap_err();
+        let want = format!("{named}: expected {expected}");
+        assert!(error.contains(&want) && !error.contains('\n'), "{key}={value}: {error}");
+    }
+    for (key, value) in [
+        ("momentum", "0.0"),
+        ("weights.rate", "0.0"),
+        ("weights.rate", "1e30"), // hopeless, but it means something
+        ("biases.decay", "0.0"),
+        ("schedule.changes", &changed("0.0")),
+        ("augmentation.color.sigma", "0.0"),
+    ] {
+        change(key, value).unwrap();
+    }
+}

@@ -2,6 +2,8 @@
 #![allow(clippy::print_stdout)] // a test that is skipped says so
 
 mod arguments;
+#[cfg(target_os = "linux")]
+mod few_handles;
 mod full_disk;
 #[cfg(unix)]
 mod interrupt;

@@ -7,7 +7,6 @@
 
 mod budget;
 mod finish;
-mod lock;
 pub(crate) mod merge;
 pub(crate) mod options;
 mod output;

@@ -3,14 +3,15 @@
 //! A process that makes or merges a whole dataset holds the folder's lock exclusively. Processes
 //! that make parts share it, and each also holds the lock of its part.
 
-use super::lock::Lock;
 use super::part::Part;
 use super::report::REPORT;
 use super::shard_plan::{PLAN, ShardPlan};
 use super::source::names::names_in;
 use crate::error::{Error, Result};
+use crate::holder::Holder;
+use crate::lock::Lock;
 use crate::manifest::{FILE, Manifest};
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The file whose lock means that a process is at work.
@@ -63,11 +64,14 @@ impl Output {
             return Err(Error::AlreadyPrepared(dir.into()));
         }
         let created = create(dir)?;
-        let busy = || Error::Busy(dir.into());
-        let lock = Lock::take(dir.join(LOCK), File::try_lock_shared)?.ok_or_else(busy)?;
-        let busy = || Error::PartBusy { path: dir.into(), part: part.to_string() };
-        let part_lock = Lock::take(dir.join(part_lock_name(part)), File::try_lock)?;
-        let part_lock = Some(part_lock.ok_or_else(busy)?);
+        let lock = Lock::shared(&dir.join(LOCK))?.map_err(|holder| busy(dir, holder))?;
+        let part_lock = Lock::exclusive(&dir.join(part_lock_name(part)))?;
+        let part_lock = part_lock.map_err(|holder| Error::PartBusy {
+            path: dir.into(),
+            part: part.to_string(),
+            holder,
+        })?;
+        let part_lock = Some(part_lock);
         let has_shards = entries(dir)?.iter().any(|name| is_shard(name));
         // Checked after the shards were listed, because a part writes the plan before its shards.
         let resumed = dir.join(PLAN).exists();
@@ -174,7 +178,19 @@ impl Output {
 
 /// Takes the lock of a folder exclusively.
 pub(super) fn take_lock(dir: &Path) -> Result<Lock> {
-    Lock::take(dir.join(LOCK), File::try_lock)?.ok_or_else(|| Error::Busy(dir.into()))
+    Lock::exclusive(&dir.join(LOCK))?.map_err(|holder| busy(dir, holder))
+}
+
+/// The error of a folder that `holder` has locked. Those that make parts share the folder's lock,
+/// and are named in the locks of their parts.
+fn busy(dir: &Path, holder: Holder) -> Error {
+    let of_part = || {
+        let names = entries(dir).unwrap_or_default();
+        let mut parts = names.iter().filter(|name| part_of(name).is_some());
+        parts.find_map(|name| Lock::holder(&dir.join(name)))
+    };
+    let part = if holder.is_known() { None } else { of_part() };
+    Error::Busy { path: dir.into(), holder: part.unwrap_or(holder) }
 }
 
 /// Creates the folder with those above it, which are returned, outermost first. A folder that holds

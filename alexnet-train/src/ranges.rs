@@ -1,0 +1,83 @@
+//! What the numbers of a recipe may be.
+
+use std::fmt::Display;
+
+use crate::recipe::{Rates, Recipe};
+use crate::schedule::Schedule;
+
+/// The most images in a batch, and the most epochs: far above all that is ever asked for, and far
+/// below what overflows a product of them.
+const MOST: usize = 1_000_000;
+
+impl Recipe {
+    /// Refuses numbers that mean nothing, by their key.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let Self { batch, epochs, momentum, weights, biases, layers, .. } = self;
+        count("batch", *batch, 1)?;
+        count("epochs", *epochs, 1)?;
+        let share = (0.0..1.0).contains(momentum);
+        range(share, "momentum", momentum, "0 to below 1")?;
+        rates("weights", weights)?;
+        rates("biases", biases)?;
+        for (name, layer) in layers {
+            let of = [("weights", layer.weights), ("biases", layer.biases)];
+            for (kind, own) in of {
+                own.map_or(Ok(()), |own| rates(&format!("layers.{name}.{kind}"), &own))?;
+            }
+        }
+        for (channel, scale) in self.input.scale.iter().enumerate() {
+            positive(&format!("input.scale[{channel}]"), *scale)?;
+        }
+        count("augmentation.shared_by", self.augmentation.shared_by, 1)?;
+        if let Some(color) = &self.augmentation.color {
+            not_negative("augmentation.color.sigma", color.sigma)?;
+            positive("augmentation.color.divisor", color.divisor)?;
+        }
+        self.schedule.check()
+    }
+}
+
+impl Schedule {
+    fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Fixed { changes } => {
+                for (index, change) in changes.iter().enumerate() {
+                    for (kind, rate) in [("weights", change.weights), ("biases", change.biases)] {
+                        let key = format!("schedule.changes[{index}].{kind}");
+                        rate.map_or(Ok(()), |rate| not_negative(&key, rate))?;
+                    }
+                }
+                Ok(())
+            }
+            Self::Plateau { factor, patience, drops } => {
+                let share = *factor > 0.0 && *factor < 1.0;
+                range(share, "schedule.factor", factor, "a number between 0 and 1")?;
+                count("schedule.patience", *patience, 1)?;
+                count("schedule.drops", *drops, 0)
+            }
+        }
+    }
+}
+
+fn rates(key: &str, rates: &Rates) -> Result<(), String> {
+    not_negative(&format!("{key}.rate"), rates.rate)?;
+    not_negative(&format!("{key}.decay"), rates.decay)
+}
+
+fn not_negative(key: &str, value: impl Into<f64> + Display + Copy) -> Result<(), String> {
+    let number = value.into();
+    range(number.is_finite() && number >= 0.0, key, value, "a finite number, at least 0")
+}
+
+fn positive(key: &str, value: impl Into<f64> + Display + Copy) -> Result<(), String> {
+    let number = value.into();
+    range(number.is_finite() && number > 0.0, key, value, "a finite number above 0")
+}
+
+fn count(key: &str, value: usize, least: usize) -> Result<(), String> {
+    range((least..=MOST).contains(&value), key, value, &format!("{least} to {MOST}"))
+}
+
+fn range(right: bool, key: &str, value: impl Display, expected: &str) -> Result<(), String> {
+    if right { Ok(()) } else { Err(format!("{key} = {value}: expected {expected}")) }
+}
