@@ -26,7 +26,7 @@ const ATTEMPTS: usize = 100;
 /// assert!(holder.to_string().starts_with(&format!("process {} on ", std::process::id())));
 /// lock.remove();
 /// assert!(!path.exists());
-/// # Ok::<(), alexnet_data::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct Lock {
