@@ -24,7 +24,7 @@ fn pool(more: &str) -> String {
 
 #[test]
 fn unknown_presets_get_the_nearest_one() {
-    let known = "original, paper, one-tower, caffe, torchvision, small, demo";
+    let known = "original, paper, one-tower, caffe, torchvision, small, demo, cifar";
     let message = |name| NetworkSpec::preset(name).unwrap_err().to_string();
     assert_eq!(
         message("orignal"),

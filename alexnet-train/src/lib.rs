@@ -39,6 +39,7 @@ mod trainer;
 /// Devices and the pooling allocator, re-exported for programs.
 pub use alexnet_kernels::{
     ComputeDevice, DeviceError, DeviceName, DeviceNames, DeviceOptions, PoolAllocator, Precision,
+    gemm_library_runs,
 };
 pub use bench::bench;
 pub use bench::layers::LayerTimes;

@@ -1,5 +1,6 @@
 //! `alexnet train`: from a dataset, or from nothing, to final weights and error rates.
 
+mod processor;
 mod screen;
 
 use std::path::{Path, PathBuf};
@@ -79,6 +80,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let devices = arguments.device.open_all()?;
     let (task, run) = task(arguments, &print)?;
     check_files(&run)?;
+    processor::test_unusual(&devices, &print)?;
     let data = match (&arguments.data, &task) {
         (Some(data), _) => data.clone(),
         (None, Task::Resume { .. }) => run.config()?.data,
