@@ -81,7 +81,7 @@ fn write_seeds() {
     seed("image", "jpeg", &small);
     seed("image", "grey.png", &png(&[7; 100], 10, 10, L8));
     seed("image", "rgb.png", &png(&picture(9, 9, 3), 9, 9, Rgb8));
-    seed("image", "scaled-jpeg", &jpeg(&picture(40, 50, 3), 40, 50));
+    seed("image", "large-jpeg", &jpeg(&picture(40, 50, 3), 40, 50));
     let ycck = common::bare_jpeg::jpeg(&[(2, 2), (1, 1), (1, 1), (2, 2)], 1, Some(2), |_, _| 99);
     seed("image", "ycck-jpeg", &ycck);
     let inner = tar_of(&[named("a.JPEG", b"one"), named(&("d/".repeat(45) + "b"), b"two")]);

@@ -61,7 +61,7 @@ fn restarts(bytes: &[u8]) -> Vec<usize> {
     (from..bytes.len() - 1).filter(is_restart).collect()
 }
 
-/// Decodes at full size, where nothing is resized, and scaled.
+/// Decodes at full size, where nothing is resized, and at a quarter of it.
 fn both(bytes: &[u8]) -> [Pixels; 2] {
     [SIDE, SIDE / 4].map(|size| decode(bytes, size).unwrap())
 }

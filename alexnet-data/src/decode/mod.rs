@@ -3,8 +3,7 @@
 //! The shorter side is resized to `size` (by area averaging when it shrinks, by cubic interpolation
 //! when it grows) and the centre is cropped, as the authors' make-data did with OpenCV. Grey
 //! becomes RGB, CMYK is converted, alpha is dropped and 16 bits become 8. Colour profiles are
-//! ignored, and so is EXIF orientation unless it is requested. A JPEG of at least four times the
-//! size is decoded at a half or a quarter of its own size, then resized.
+//! ignored, and so is EXIF orientation unless it is requested.
 //!
 //! What an image would take is held against its limits before it is decoded.
 
@@ -24,7 +23,7 @@ use jpeg::Memory;
 use kind::Kind;
 use limits::Limits;
 use pixels::Pixels;
-use square::{Picture, Squarer};
+use square::Squarer;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Decodes the bytes of a JPEG, PNG, BMP, GIF (its first frame), WebP or TIFF file, recognised by
@@ -81,15 +80,14 @@ impl Decoder {
         if size == 0 || size > MAX_SIDE {
             return Err(DecodeError::Size { size, limit: MAX_SIDE });
         }
-        // The decoders parse hostile bytes, and both have panicked in past releases. A panic is one
-        // bad image, and not the end of a preparation of a million; the half-changed state that it
+        // The decoders parse hostile bytes, and have panicked in past releases. A panic is one bad
+        // image, and not the end of a preparation of a million; the half-changed state that it
         // may leave is thrown away.
         let result = catch_unwind(AssertUnwindSafe(|| {
-            let picture = decode_picture(bytes, size, exif, limits, &mut self.memory)?;
-            let data = self.squarer.square(&picture, size)?;
-            let Pixels { data: buffer, damage, .. } = picture.pixels;
-            self.memory.keep(buffer, KEPT);
-            Ok(Pixels { height: size, width: size, data, damage })
+            let image = decode_whole(bytes, exif, limits, &mut self.memory)?;
+            let data = self.squarer.square(&image, size)?;
+            self.memory.keep(image.data, KEPT);
+            Ok(Pixels { height: size, width: size, data, damage: image.damage })
         }));
         result.unwrap_or_else(|_| {
             *self = Self::new(size, exif).with_max_pixels(limits.pixels);
@@ -103,22 +101,16 @@ impl Decoder {
         if [image.height, image.width] == [size, size] {
             return Ok(image);
         }
-        let data = self.squarer.square(&Picture::whole(image), size)?;
+        let data = self.squarer.square(&image, size)?;
         Ok(Pixels::new(size, size, data))
     }
 }
 
-/// Decodes a file in its own size, or a JPEG that is much larger than `size` at a fraction of it.
-fn decode_picture(
-    bytes: &[u8],
-    size: usize,
-    exif: Exif,
-    limits: Limits,
-    memory: &mut Memory,
-) -> Result<Picture> {
+/// Decodes a file in its own size.
+fn decode_whole(bytes: &[u8], exif: Exif, limits: Limits, memory: &mut Memory) -> Result<Pixels> {
     match Kind::of(bytes) {
-        Some(Kind::Jpeg) => jpeg::decode(bytes, size, exif, limits, memory),
-        Some(kind) => raster::decode(kind, bytes, exif, limits).map(Picture::whole),
+        Some(Kind::Jpeg) => jpeg::decode(bytes, exif, limits, memory),
+        Some(kind) => raster::decode(kind, bytes, exif, limits),
         None if bytes.is_empty() => Err(DecodeError::Format { start: "nothing".into() }),
         None => {
             let start: Vec<_> = bytes.iter().take(8).map(|b| format!("{b:02x}")).collect();

@@ -9,21 +9,6 @@ use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 /// How many pixels outside of the crop a filter may read: two for the cubic one, and one to spare.
 const REACH: usize = 3;
 
-/// A decoded image before it is made square.
-pub(super) struct Picture {
-    pub(super) pixels: Pixels,
-    /// The height and width of the image file; `pixels` has them divided by `factor`, rounded up.
-    pub(super) sides: [usize; 2],
-    pub(super) factor: usize,
-}
-
-impl Picture {
-    /// An image that was decoded in its own size.
-    pub(super) fn whole(pixels: Pixels) -> Self {
-        Self { sides: [pixels.height, pixels.width], pixels, factor: 1 }
-    }
-}
-
 /// Makes images square, and reuses its memory.
 pub(super) struct Squarer {
     resizer: Resizer,
@@ -45,25 +30,23 @@ impl Squarer {
     /// Only the crop is computed: the resampler gets its position in the source, and its filter
     /// still reads pixels outside of it, so the result is that of resizing first and cropping then.
     /// In full, a strip of 1 × 65,500 would become 256 × 16.8 million.
-    ///
-    /// Of an image that was decoded at a fraction of its size, the crop is that of the image file.
-    pub(super) fn square(&mut self, picture: &Picture, size: usize) -> Result<Vec<u8>> {
-        let Picture { pixels: Pixels { height, width, data, .. }, sides, factor } = picture;
+    pub(super) fn square(&mut self, image: &Pixels, size: usize) -> Result<Vec<u8>> {
+        let Pixels { height, width, data, .. } = image;
         if data.len() != height * width * 3 {
             let reason = "the decoder returned another number of pixels than its header says";
             return Err(DecodeError::broken(reason));
         }
-        let short = sides[0].min(sides[1]);
-        // The crop in decoded pixels, along a side of the image.
-        let window = |side: usize, pixels: usize| -> Span {
+        let short = *height.min(width);
+        // The crop along a side of the image.
+        let window = |side: usize| -> Span {
             let scaled = ((side * size) as f64 / short as f64).round();
             let offset = ((scaled - size as f64) / 2.0).floor();
-            let back = side as f64 / scaled / *factor as f64;
+            let back = side as f64 / scaled;
             let start = offset * back;
             // Rounding must not reach outside.
-            (start, (size as f64 * back).min(pixels as f64 - start))
+            (start, (size as f64 * back).min(side as f64 - start))
         };
-        let (down, across) = (window(sides[0], *height), window(sides[1], *width));
+        let (down, across) = (window(*height), window(*width));
         let filter = if short > size { FilterType::Box } else { FilterType::CatmullRom };
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
         let mut out = vec![0; size * size * 3];

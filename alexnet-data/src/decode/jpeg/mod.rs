@@ -1,17 +1,15 @@
-//! JPEG files: ordinary ones, large ones that are scaled while they are decoded, rare and damaged
-//! ones.
+//! JPEG files: ordinary, rare and damaged ones.
 //!
 //! The structure of a file decides everything before a decoder starts. An ordinary picture is
-//! decoded by zune-jpeg, or scaled by jpeg-decoder, both of which are fast. Where its markers or
-//! these decoders say that something is wrong, or where it is of a family that they make wrong, the
-//! decoder of `coefficients` makes the picture, and says what is missing.
+//! decoded by zune-jpeg, which is fast. Where its markers or this decoder say that something is
+//! wrong, or where it is of a family that this decoder makes wrong, that of `coefficients` makes
+//! the picture, and says what is missing.
 
 pub(crate) mod bytes;
 mod coefficients;
 mod frame;
 mod full;
 mod rebuilt;
-mod scaled;
 mod scan;
 mod structure;
 mod tables;
@@ -20,9 +18,8 @@ use super::error::{DecodeError, Result};
 use super::exif::{Exif, is_turned, upright};
 use super::limits::Limits;
 use super::pixels::Pixels;
-use super::square::Picture;
-use frame::{Colours, Component, Frame};
-use rebuilt::{For, rebuild};
+use frame::Component;
+use rebuilt::rebuild;
 use structure::JpegStructure;
 
 /// Memory that is used for one picture after another.
@@ -45,95 +42,62 @@ impl Memory {
     }
 }
 
-/// Decodes a JPEG in its own size or, where it is much larger than `size`, at a fraction of it.
+/// Decodes a JPEG in its own size.
 pub(super) fn decode(
     bytes: &[u8],
-    size: usize,
     exif: Exif,
     limits: Limits,
     memory: &mut Memory,
-) -> Result<Picture> {
+) -> Result<Pixels> {
     let jpeg = JpegStructure::parse(bytes).map_err(|error| mangled(bytes, error))?;
     limits.check_size(jpeg.frame.height, jpeg.frame.width)?;
     limits.check_work(jpeg.work())?;
-    if jpeg.looks_whole() && is_ordinary(&jpeg.frame) {
-        match ordinary(&jpeg, bytes.len() * 2, size, exif, limits, memory) {
-            Err(error) if !matches!(error, DecodeError::Limit { .. }) => {}
-            result => return result,
+    let (samples, pixels) = (jpeg.samples(), jpeg.frame.height * jpeg.frame.width * 3);
+    // The file and what is rebuilt of it; a picture that is turned is there twice at the end.
+    let (files, end) = (bytes.len() * 2, pixels * if is_turned(exif, jpeg.exif) { 2 } else { 1 });
+    let check_memory = |needed: usize| limits.check_memory(files + needed.max(end));
+    if jpeg.looks_whole() && is_ordinary(&jpeg) {
+        // Of a progressive picture, zune-jpeg keeps all coefficients, of two bytes each.
+        let kept = if jpeg.frame.is_progressive() { samples * 2 } else { 0 };
+        if check_memory(kept + pixels).is_ok()
+            && let Ok(pixels) = ordinary(&jpeg, memory)
+        {
+            return Ok(upright(pixels, exif, jpeg.exif));
         }
     }
-    // The coefficients take two bytes each.
-    limits.check_memory(bytes.len() * 2 + jpeg.samples() * 2 + pixel_bytes(&jpeg, exif, 1))?;
+    // The coefficients become samples, and then the samples pixels.
+    check_memory((samples * 3).max(samples + pixels))?;
     let (data, damage) = coefficients::decode(&jpeg).map_err(|error| mangled(bytes, error))?;
     if damage.is_some() && is_mangled(bytes) {
         return Err(mangled(bytes, DecodeError::broken("")));
     }
     let pixels = Pixels { damage, ..Pixels::new(jpeg.frame.height, jpeg.frame.width, data) };
-    Ok(Picture::whole(upright(pixels, exif, jpeg.exif)))
+    Ok(upright(pixels, exif, jpeg.exif))
 }
 
-/// Whether both decoders of ordinary pictures make frames of this sampling right: luma at least as
-/// fine as chroma, by factors of two, and black as fine as luma.
-fn is_ordinary(frame: &Frame) -> bool {
-    let sampling: Vec<_> = frame.components.iter().map(|c: &Component| (c.h, c.v)).collect();
-    match sampling[..] {
+/// Whether zune-jpeg makes pictures of this kind right: in one scan or progressive, with luma at
+/// least as fine as chroma, by factors of two, and black as fine as luma.
+fn is_ordinary(jpeg: &JpegStructure<'_>) -> bool {
+    let components = &jpeg.frame.components;
+    let sampling: Vec<_> = components.iter().map(|c: &Component| (c.h, c.v)).collect();
+    let known = match sampling[..] {
         [_] => true,
         [(h, v), (1, 1), (1, 1)] => h != 3 && v != 3,
         [luma, (1, 1), (1, 1), black] => luma == black && [(1, 1), (2, 2)].contains(&luma),
         _ => false,
-    }
-}
-
-/// The bytes of the decoded picture at one over `factor` of its size, and of its turned copy.
-fn pixel_bytes(jpeg: &JpegStructure<'_>, exif: Exif, factor: usize) -> usize {
-    let copies = if is_turned(exif, jpeg.exif) { 2 } else { 1 };
-    jpeg.frame.height.div_ceil(factor) * jpeg.frame.width.div_ceil(factor) * 3 * copies
-}
-
-/// Decodes a picture whose structure speaks for a whole, ordinary one; the file and what is rebuilt
-/// of it take `files` bytes. An error means that it is not, or that it takes too much memory.
-fn ordinary(
-    jpeg: &JpegStructure<'_>,
-    files: usize,
-    size: usize,
-    exif: Exif,
-    limits: Limits,
-    memory: &mut Memory,
-) -> Result<Picture> {
-    let (height, width) = (jpeg.frame.height, jpeg.frame.width);
-    let Memory { pixels, rebuilt } = memory;
-    // The coefficients of a progressive picture are all kept, and take two bytes each.
-    let kept = files + if jpeg.frame.is_progressive() { jpeg.samples() * 2 } else { 0 };
-    let scalable = matches!(jpeg.colours, Colours::YCbCr | Colours::Grey);
-    // jpeg-decoder enlarges chroma by four with an error of up to 4 of 255.
-    let (h, v) = jpeg.frame.most();
-    let by_four = jpeg.frame.components.len() > 1 && h.max(v) == 4;
-    // An image whose last row and column are fractions of a pixel would be shifted by a rotation.
-    let rotated = exif == Exif::Apply && jpeg.exif.is_some();
-    let factor = scaled::factor(height.min(width), size);
-    if factor > 1 && scalable && !by_four && !rotated {
-        rebuild(jpeg, For::JpegDecoder, rebuilt);
-        limits.check_memory(kept + pixel_bytes(jpeg, exif, factor) * 2)?;
-        if let Ok(pixels) = scaled::decode(rebuilt, height, width, factor) {
-            return Ok(Picture { pixels, sides: [height, width], factor });
-        }
-    }
-    limits.check_memory(kept + pixel_bytes(jpeg, exif, 1))?;
-    let pixels = if jpeg.has_separate_scans() {
-        if !scalable {
-            return Err(DecodeError::broken("separate scans of these colours"));
-        }
-        rebuild(jpeg, For::JpegDecoder, rebuilt);
-        scaled::decode(rebuilt, height, width, 1)?
-    } else {
-        // Rebuilt for zune-jpeg, the first scan of a progressive picture has no guard.
-        if jpeg.frame.is_progressive() && !coefficients::first_scan_is_whole(jpeg) {
-            return Err(DecodeError::broken("its first scan is not whole"));
-        }
-        rebuild(jpeg, For::Zune, rebuilt);
-        full::decode(jpeg, rebuilt, std::mem::take(pixels))?
     };
-    Ok(Picture::whole(upright(pixels, exif, jpeg.exif)))
+    known && !jpeg.has_separate_scans()
+}
+
+/// Decodes a picture whose structure speaks for a whole, ordinary one. An error means that it is
+/// not.
+fn ordinary(jpeg: &JpegStructure<'_>, memory: &mut Memory) -> Result<Pixels> {
+    // The first scan of a rebuilt progressive picture has no guard.
+    if jpeg.frame.is_progressive() && !coefficients::first_scan_is_whole(jpeg) {
+        return Err(DecodeError::broken("its first scan is not whole"));
+    }
+    rebuild(jpeg, &mut memory.rebuilt);
+    full::decode(jpeg, &memory.rebuilt, std::mem::take(&mut memory.pixels))
 }
 
 /// Whether a conversion of line ends went over these bytes: every line feed follows a carriage

@@ -1,31 +1,20 @@
-//! A JPEG written anew for the decoders of ordinary pictures, with guards in it.
+//! A JPEG written anew for zune-jpeg, the decoder of ordinary pictures, with guards in it.
 //!
 //! It has the segments that decoding needs, and nothing else. The colours that were decided stand
-//! in Adobe's marker, and the components have plain names, so that every decoder decides the same.
+//! in Adobe's marker, and the components have plain names, so that zune-jpeg decides the same.
 //!
-//! A decoder takes data that end early for zeros, and reports success. So we put six bytes of ones
-//! before each marker in and after a scan: no code is all ones, so a decoder that needs them fails,
-//! and one that has all its data never sees them. Six, because jpeg-decoder looks for a restart
-//! marker in the next 64 bits.
-//!
-//! Data that are left over are noticed too. zune-jpeg then searches for a marker where no guard is.
-//! jpeg-decoder passes over restart markers that follow a scan at once, and refuses the second of
-//! two that it had to search for.
+//! It takes data that end early for zeros, and reports success. So we put six bytes of ones before
+//! each marker in and after a scan: no code is all ones, so a decoder that needs them fails, and
+//! one that has all its data never sees them. Data that are left over are noticed too: the decoder
+//! then searches for a marker where no guard is.
 
 use super::structure::{JpegStructure, Part};
 
 /// Six bytes of ones, stuffed.
 const GUARD: &[u8] = &[0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0];
 
-/// The decoder for which a JPEG is rebuilt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum For {
-    Zune,
-    JpegDecoder,
-}
-
 /// Writes `jpeg` into `out`.
-pub(super) fn rebuild(jpeg: &JpegStructure<'_>, decoder: For, out: &mut Vec<u8>) {
+pub(super) fn rebuild(jpeg: &JpegStructure<'_>, out: &mut Vec<u8>) {
     out.clear();
     out.extend([0xff, 0xd8]);
     if jpeg.of_film {
@@ -35,7 +24,7 @@ pub(super) fn rebuild(jpeg: &JpegStructure<'_>, decoder: For, out: &mut Vec<u8>)
         segment(out, 0xee, &[b"Adobe\0\x64\0\0\0\0", &[transform][..]].concat());
     }
     // zune-jpeg expects a marker right after the first scan of a progressive picture.
-    let mut guarded = !(decoder == For::Zune && jpeg.frame.is_progressive());
+    let mut guarded = !jpeg.frame.is_progressive();
     for part in &jpeg.parts {
         match part {
             Part::Quantization(content) => segment(out, 0xdb, content),
@@ -54,9 +43,6 @@ pub(super) fn rebuild(jpeg: &JpegStructure<'_>, decoder: For, out: &mut Vec<u8>)
                     data(out, scan.data);
                 } else {
                     out.extend(scan.data);
-                }
-                if decoder == For::JpegDecoder {
-                    out.extend([0xff, 0xd0, 0xff, 0xd0]);
                 }
                 guarded = true;
             }

@@ -31,13 +31,13 @@ fn transform(v: [i32; 8]) -> [i32; 8] {
     let mul = i32::wrapping_mul;
     let add = i32::wrapping_add;
     let sub = i32::wrapping_sub;
+    let wrapped = |v: i32| i32::from(v as i16);
     let even = mul(add(v[2], v[6]), C0_541);
     let (even2, even6) = (add(even, mul(v[2], C0_765)), sub(even, mul(v[6], C1_847)));
-    let wrapped = |v: i32| i32::from(v as i16) << BITS;
-    let (sum, difference) = (wrapped(add(v[0], v[4])), wrapped(sub(v[0], v[4])));
+    let (sum, difference) = (wrapped(add(v[0], v[4])) << BITS, wrapped(sub(v[0], v[4])) << BITS);
     let e = [add(sum, even2), add(difference, even6), sub(difference, even6), sub(sum, even2)];
     let (a, b) = (mul(add(v[7], v[1]), -C0_899), mul(add(v[5], v[3]), -C2_562));
-    let (c, d) = (add(v[7], v[3]), add(v[5], v[1]));
+    let (c, d) = (wrapped(add(v[7], v[3])), wrapped(add(v[5], v[1])));
     let all = mul(add(c, d), C1_175);
     let (c, d) = (sub(all, mul(c, C1_961)), sub(all, mul(d, C0_390)));
     let o = [
@@ -56,12 +56,16 @@ pub(super) fn samples(block: &Block, quantization: &[u16; 64]) -> [u8; 64] {
         let at = position(k);
         values[at] = i32::from(block[at].wrapping_mul(step as i16));
     }
+    let flat = block[8..].iter().all(|&v| v == 0);
     for x in 0..8 {
         let column = transform(std::array::from_fn(|y| values[y * 8 + x]));
         let round = 1 << (BITS - KEPT - 1);
         for (y, value) in column.into_iter().enumerate() {
             let value = value.wrapping_add(round) >> (BITS - KEPT);
-            values[y * 8 + x] = value.clamp(i16::MIN.into(), i16::MAX.into());
+            values[y * 8 + x] = match flat {
+                true => i32::from(value as i16),
+                false => value.clamp(i16::MIN.into(), i16::MAX.into()),
+            };
         }
     }
     let mut samples = [0; 64];

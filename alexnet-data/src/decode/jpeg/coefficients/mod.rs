@@ -10,6 +10,7 @@ mod damage;
 mod huffman;
 mod inverse;
 mod pixels;
+mod samples;
 
 use super::super::error::{DecodeError, Result};
 use super::frame::{Component, Frame};
@@ -66,7 +67,7 @@ pub(super) fn decode(jpeg: &JpegStructure<'_>) -> Result<(Vec<u8>, Option<String
         }
     }
     let damage = damage.describe(jpeg)?;
-    Ok((pixels::of(jpeg, &planes), damage))
+    Ok((pixels::of(jpeg, planes), damage))
 }
 
 /// Whether the first scan, of DC values, has data for all of its blocks. That of no other scan

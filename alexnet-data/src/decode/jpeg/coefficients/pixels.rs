@@ -3,45 +3,22 @@
 use super::super::frame::Colours;
 use super::super::structure::JpegStructure;
 use super::Plane;
-use super::inverse::samples;
+use super::samples::Samples;
 
-/// The pixels of a picture: height × width × 3 bytes. A component that is sampled more coarsely is
-/// repeated.
-pub(super) fn of(jpeg: &JpegStructure<'_>, planes: &[Plane]) -> Vec<u8> {
+/// The pixels of a picture: height × width × 3 bytes.
+pub(super) fn of(jpeg: &JpegStructure<'_>, planes: Vec<Plane>) -> Vec<u8> {
     let frame = &jpeg.frame;
-    let (most_h, most_v) = frame.most();
-    let [rows, columns] = frame.units();
+    // The coefficients of each component are freed before those of the next are transformed.
+    let components = frame.components.iter().zip(planes);
+    let samples: Vec<_> = components.map(|(c, plane)| Samples::of(frame, c, plane)).collect();
+    let columns = frame.units()[1] * frame.most().0 * 8;
+    let mut lines = vec![vec![0; columns]; samples.len()];
     let mut out = vec![0; frame.height * frame.width * 3];
-    // The samples of each component in a row of units, and one row of pixels of each.
-    let mut bands: Vec<Vec<u8>> = Vec::new();
-    for c in &frame.components {
-        bands.push(vec![128; columns * c.h * 8 * c.v * 8]);
-    }
-    let mut lines = vec![vec![0; columns * most_h * 8]; planes.len()];
-    let mut pixel_rows = out.chunks_mut(frame.width * 3);
-    for unit_row in 0..rows {
-        for ((component, plane), band) in frame.components.iter().zip(planes).zip(&mut bands) {
-            let Some(quantization) = &plane.quantization else { continue };
-            let (in_row, stride) = (plane.columns, plane.columns * 8);
-            let blocks = &plane.blocks[unit_row * component.v * in_row..][..component.v * in_row];
-            for (i, block) in blocks.iter().enumerate() {
-                let at = i / in_row * 8 * stride + i % in_row * 8;
-                for (y, row) in samples(block, quantization).chunks_exact(8).enumerate() {
-                    band[at + y * stride..][..8].copy_from_slice(row);
-                }
-            }
+    for (y, pixels) in out.chunks_mut(frame.width * 3).enumerate() {
+        for (samples, line) in samples.iter().zip(&mut lines) {
+            samples.enlarge(y, line);
         }
-        for y in 0..most_v * 8 {
-            let Some(pixels) = pixel_rows.next() else { break };
-            for ((component, band), line) in frame.components.iter().zip(&bands).zip(&mut lines) {
-                let (stride, repeat) = (columns * component.h * 8, most_h / component.h);
-                let samples = &band[y * component.v / most_v * stride..][..stride];
-                for (out, &sample) in line.chunks_exact_mut(repeat).zip(samples) {
-                    out.fill(sample);
-                }
-            }
-            convert(jpeg.colours, &lines, pixels);
-        }
+        convert(jpeg.colours, &lines, pixels);
     }
     out
 }
