@@ -97,6 +97,19 @@ fn memory_is_limited() {
     assert_eq!(got, decode(&png(&pixels(3), SIDE, SIDE, Rgb8), 8).unwrap());
 }
 
+/// What resizing takes beside an image's pixels counts too, and is never less than the default
+/// allows.
+#[test]
+fn memory_of_resizing_is_limited() {
+    let large = png(&vec![9; 8000 * 7900], 8000, 7900, L8);
+    let result = decode(&large, 4000);
+    assert!(matches!(result, Err(DecodeError::Limit { limit: 256, .. })), "{result:?}");
+    assert!(decode(&large, 1000).is_ok());
+    let small = png(&pixels(3), SIDE, SIDE, Rgb8);
+    let decoder = Decoder::new(SIDE * 4, Exif::Ignore);
+    assert!(decoder.with_max_pixels(SIDE * SIDE).decode(&small).is_ok());
+}
+
 /// Pixels become RGB in their own memory, shorter or longer.
 #[test]
 fn every_colour_type() {

@@ -43,6 +43,12 @@ impl Limits {
         if bytes > self.memory() { Err(DecodeError::Limit { what, needed, limit }) } else { Ok(()) }
     }
 
+    /// The same for resizing, whose memory grows with the image that is made: it may always have
+    /// that of the default.
+    pub(super) fn check_resizing(self, bytes: usize) -> Result<()> {
+        Self { pixels: self.pixels.max(MAX_PIXELS) }.check_memory(bytes)
+    }
+
     /// Refuses to visit more blocks than there may be pixels: 64 times each block of the largest
     /// picture, where an ordinary progressive one takes ten.
     pub(super) fn check_work(self, blocks: usize) -> Result<()> {

@@ -85,7 +85,7 @@ impl Decoder {
         // may leave is thrown away.
         let result = catch_unwind(AssertUnwindSafe(|| {
             let image = decode_whole(bytes, exif, limits, &mut self.memory)?;
-            let data = self.squarer.square(&image, size)?;
+            let data = self.squarer.square(&image, size, limits)?;
             self.memory.keep(image.data, KEPT);
             Ok(Pixels { height: size, width: size, data, damage: image.damage })
         }));
@@ -97,11 +97,11 @@ impl Decoder {
 
     /// Makes an image that comes as pixels as large as the others, like one that was decoded.
     pub(crate) fn resize(&mut self, image: Pixels) -> Result<Pixels, DecodeError> {
-        let size = self.size;
+        let (size, limits) = (self.size, self.limits);
         if [image.height, image.width] == [size, size] {
             return Ok(image);
         }
-        let data = self.squarer.square(&image, size)?;
+        let data = self.squarer.square(&image, size, limits)?;
         Ok(Pixels::new(size, size, data))
     }
 }

@@ -1,7 +1,7 @@
 //! PNG, BMP, GIF, WebP and TIFF files.
 
 use super::error::{DecodeError, Result};
-use super::exif::{Exif, upright};
+use super::exif::{Exif, is_turned, upright};
 use super::kind::Kind;
 use super::limits::Limits;
 use super::pixels::Pixels;
@@ -50,6 +50,9 @@ fn of<D: ImageDecoder>(
     limits.check_memory(bytes.max(height * width * 3).saturating_add(copy))?;
     decoder.set_limits(memory).map_err(fail)?;
     let chunk = if exif == Exif::Apply { decoder.exif_metadata().map_err(fail)? } else { None };
+    if is_turned(exif, chunk.as_deref()) {
+        limits.check_memory(height * width * 3 * 2)?;
+    }
     let data = match bytes_of(colours) {
         Some((sample, channels)) => {
             let mut data = vec![0; bytes];

@@ -1,6 +1,7 @@
 //! Resizes the shorter side of an image and crops the central square.
 
 use super::error::{DecodeError, Result};
+use super::limits::Limits;
 use super::pixels::Pixels;
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8x3;
@@ -30,7 +31,15 @@ impl Squarer {
     /// Only the crop is computed: the resampler gets its position in the source, and its filter
     /// still reads pixels outside of it, so the result is that of resizing first and cropping then.
     /// In full, a strip of 1 × 65,500 would become 256 × 16.8 million.
-    pub(super) fn square(&mut self, image: &Pixels, size: usize) -> Result<Vec<u8>> {
+    ///
+    /// # Errors
+    /// Where all of this takes more memory than one image may.
+    pub(super) fn square(
+        &mut self,
+        image: &Pixels,
+        size: usize,
+        limits: Limits,
+    ) -> Result<Vec<u8>> {
         let Pixels { height, width, data, .. } = image;
         if data.len() != height * width * 3 {
             let reason = "the decoder returned another number of pixels than its header says";
@@ -49,6 +58,9 @@ impl Squarer {
         let (down, across) = (window(*height), window(*width));
         let filter = if short > size { FilterType::Box } else { FilterType::CatmullRom };
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
+        let left = (across.0 as usize).saturating_sub(REACH);
+        let columns = ((across.0 + across.1).ceil() as usize + REACH).min(*width) - left;
+        limits.check_resizing(data.len() + size * (columns + size) * 3)?;
         let mut out = vec![0; size * size * 3];
         let (from, to) = (source(data, *height, *width)?, target(&mut out, size, size)?);
         let exact = |(start, extent): Span| extent == size as f64 && start == start.round();
@@ -59,8 +71,6 @@ impl Squarer {
         // We resize one axis per call, in the order of the library, because fast_image_resize 6.1.0
         // reads out of bounds when both axes are cropped and the centre of the first or last pixel
         // of the crop lies exactly on a pixel of the source.
-        let left = (across.0 as usize).saturating_sub(REACH);
-        let columns = ((across.0 + across.1).ceil() as usize + REACH).min(*width) - left;
         let mut between = std::mem::take(&mut self.between);
         between.resize(size * columns * 3, 0);
         let strip = (left as f64, columns as f64);
