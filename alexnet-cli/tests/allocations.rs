@@ -15,12 +15,7 @@ fn pages() -> Option<i64> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(8)?.parse().ok()
 }
 
-/// The fewest pages that three processes take which train `small` for so many steps. Where other
-/// programs use the memory too, a process may take some thousand more than the next.
-fn fewest(steps: &str) -> Option<i64> {
-    (0..3).map(|_| taken(steps)).min()?
-}
-
+/// The pages that a process takes which trains `small` for so many steps.
 fn taken(steps: &str) -> Option<i64> {
     let before = pages()?;
     let arguments = ["bench", "--step-only", "--json", "--threads", "1", "--preset", "small"];
@@ -33,10 +28,19 @@ fn taken(steps: &str) -> Option<i64> {
     Some(pages()? - before)
 }
 
+/// Where other programs use the memory too, a process may take some thousand pages more than the
+/// next. So the fewest of several are compared, and of more where those do not do.
 #[test]
 fn later_steps_take_no_memory() {
-    let (Some(few), Some(many)) = (fewest("2"), fewest("10")) else { return };
+    let (mut few, mut many) = (i64::MAX, i64::MAX);
+    for round in 1..=8 {
+        let (Some(of_two), Some(of_ten)) = (taken("2"), taken("10")) else { return };
+        (few, many) = (few.min(of_two), many.min(of_ten));
+        assert!(few > 4_000, "{few} pages in all: this network is too small to show anything");
+        if round > 1 && (many - few) / 8 < 100 {
+            return;
+        }
+    }
     let each = (many - few) / 8;
-    assert!(few > 4_000, "{few} pages in all: this network is too small to show anything");
-    assert!(each < 100, "each step takes {each} pages from the system, the first two {few}");
+    panic!("each step takes {each} pages from the system, the first two {few}");
 }
