@@ -26,13 +26,13 @@ impl NetworkArguments {
 
 /// The names of all presets: `original, paper, …`.
 pub(crate) fn names() -> String {
-    NetworkSpec::presets().collect::<Vec<_>>().join(", ")
+    Recipe::presets().collect::<Vec<_>>().join(", ")
 }
 
 /// The network of a preset, or of a file.
 pub(crate) fn network(preset: &str, file: Option<&Path>) -> Result<NetworkSpec> {
     match file {
-        None => Ok(NetworkSpec::preset(preset)?),
+        None => Ok(NetworkSpec::preset(&Recipe::preset(preset, &[])?.network)?),
         Some(path) => Ok(NetworkSpec::from_toml(&path.display().to_string(), &read(path)?)?),
     }
 }

@@ -23,6 +23,7 @@ pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
     let augmentation = Augmentation {
         crop: [32, 32],
         offsets: Offsets::Inclusive,
+        resized: None,
         flip: true,
         shared_by: 1,
         color: Some(ColorNoise { sigma: 0.1, scale: ColorScale::StandardDeviation }),

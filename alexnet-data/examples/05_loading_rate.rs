@@ -45,6 +45,7 @@ pub(crate) fn lesson(
     let augmentation = Augmentation {
         crop: [crop, crop],
         offsets: Offsets::Inclusive,
+        resized: None,
         flip: true,
         shared_by: 1,
         color: Some(ColorNoise { sigma: 0.1, scale: ColorScale::StandardDeviation }),

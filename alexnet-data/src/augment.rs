@@ -1,6 +1,8 @@
 //! Data augmentation: the random crops of training, and the fixed crops of testing.
 
+use crate::draws::{below, uniform};
 use crate::error::{Error, Result};
+use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 /// One crop of one record, perhaps mirrored.
@@ -12,6 +14,9 @@ pub struct View {
     pub top: usize,
     /// Columns left of the crop.
     pub left: usize,
+    /// Height and width of a part that is resized to the crop; `None` where the crop is cut out as
+    /// it is.
+    pub resized_from: Option<[usize; 2]>,
     /// Whether the crop is mirrored left to right.
     pub flip: bool,
 }
@@ -28,6 +33,8 @@ pub struct Augmentation {
     pub crop: [usize; 2],
     /// The range of the crop's offsets.
     pub offsets: Offsets,
+    /// Where parts of a random size are resized to the crop, which parts.
+    pub resized: Option<ResizedCrop>,
     /// Whether half of the crops, chosen at random, are mirrored left to right.
     pub flip: bool,
     /// How many consecutive images of an epoch share one offset and one flip: 32 in the code, 1 in
@@ -46,6 +53,55 @@ pub enum Offsets {
     /// 0 ≤ offset < H − h: 32 × 32 positions, which with mirroring are the 2048 of the paper. Where
     /// H = h, the offset is 0.
     Exclusive,
+}
+
+/// Parts of random size and proportion, which are resized to the crop by bilinear interpolation, as
+/// torchvision's `RandomResizedCrop` does (after Szegedy et al. 2014, §6).
+///
+/// Area and the logarithm of the proportion are uniform. After ten parts that do not fit, the
+/// largest central part is taken whose proportion is allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResizedCrop {
+    /// The least and the largest area, as shares of the image's: 0.08 and 1 in torchvision.
+    pub area: [f64; 2],
+    /// The least and the largest width over height: 3/4 and 4/3.
+    pub ratio: [f64; 2],
+}
+
+impl ResizedCrop {
+    /// Whether both are ranges of numbers above 0, and the area is not more than the image's.
+    pub fn is_valid(&self) -> bool {
+        let range = |[least, most]: [f64; 2]| least > 0.0 && least <= most && most.is_finite();
+        range(self.area) && self.area[1] <= 1.0 && range(self.ratio)
+    }
+
+    /// Draws a part of an image of `stored` pixels: its offsets, its height and width.
+    pub(crate) fn draw(
+        &self,
+        stored: [usize; 2],
+        rng: &mut ChaCha8Rng,
+    ) -> ([usize; 2], [usize; 2]) {
+        let [height, width] = stored.map(|side| side as f64);
+        let [narrow, wide] = self.ratio.map(f64::ln);
+        for _ in 0..10 {
+            let area = height * width * uniform(rng, self.area);
+            let ratio = uniform(rng, [narrow, wide]).exp();
+            let part = [area / ratio, area * ratio].map(|square| square.sqrt().round() as usize);
+            if (1..=stored[0]).contains(&part[0]) && (1..=stored[1]).contains(&part[1]) {
+                let place =
+                    [0, 1].map(|axis| below(rng, (stored[axis] - part[axis]) as u64 + 1) as usize);
+                return (place, part);
+            }
+        }
+        let part = match width / height {
+            ratio if ratio < self.ratio[0] => [(width / self.ratio[0]).round(), width],
+            ratio if ratio > self.ratio[1] => [height, (height * self.ratio[1]).round()],
+            _ => [height, width],
+        };
+        let part = [0, 1].map(|axis| (part[axis] as usize).clamp(1, stored[axis]));
+        ([0, 1].map(|axis| (stored[axis] - part[axis]) / 2), part)
+    }
 }
 
 /// Colour noise along the eigenvectors of the RGB covariance.
@@ -107,7 +163,7 @@ pub fn test_views(stored: [usize; 2], crop: [usize; 2], views: Views) -> Result<
     check_crop(stored, crop, 0, 0)?;
     let (down, right) = (stored[0] - crop[0], stored[1] - crop[1]);
     let centre = (down / 2, right / 2);
-    let view = |flip| move |(top, left)| View { record: 0, top, left, flip };
+    let view = |flip| move |(top, left)| View { record: 0, top, left, resized_from: None, flip };
     Ok(match views {
         Views::One => vec![view(false)(centre)],
         Views::Ten => {

@@ -6,6 +6,7 @@ use crate::decode::pixels::Pixels;
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::Result;
+use crate::part_copy::PartCopy;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -49,6 +50,7 @@ const SLOW: Duration = Duration::from_micros(150);
 struct Scratch {
     /// A decoded JPEG record before it is cropped.
     decoded: Vec<u8>,
+    part: PartCopy,
     /// Whether the last filling was slow, because records were not in memory or had to be decoded.
     slow: bool,
 }
@@ -105,11 +107,12 @@ impl Batch {
         let size = crop[0].saturating_mul(crop[1]).saturating_mul(3);
         [self.height, self.width] = crop;
         for view in views {
-            check_crop([image.height, image.width], crop, view.top, view.left)?;
+            let part = view.resized_from.unwrap_or(crop);
+            check_crop([image.height, image.width], part, view.top, view.left)?;
         }
         self.pixels.resize(views.len() * size, 0);
         for (out, view) in self.pixels.chunks_exact_mut(size.max(1)).zip(views) {
-            copy_crop(&image.data, image.width, crop[1], *view, out);
+            self.scratch.part.copy(&image.data, [image.height, image.width], crop, *view, out);
         }
         self.labels = vec![0; views.len()];
         self.color_shift = vec![[0.0; 3]; views.len()];
@@ -135,7 +138,7 @@ impl Batch {
         self.pixels.resize(views.len() * size, 0);
         let start = Instant::now();
         for (view, shift) in views {
-            check_crop(stored, crop, view.top, view.left)?;
+            check_crop(stored, view.resized_from.unwrap_or(crop), view.top, view.left)?;
             // All records are requested before the first is read, so that a disk reads them in
             // parallel.
             split.prefetch(view.record, self.scratch.slow);
@@ -144,60 +147,10 @@ impl Batch {
         }
         for (out, view) in self.pixels.chunks_exact_mut(size).zip(&self.views) {
             let record = split.record_with(view.record, &mut self.scratch.decoded)?;
-            copy_crop(&record.pixels, stored[1], crop[1], *view, out);
+            self.scratch.part.copy(&record.pixels, stored, crop, *view, out);
             self.labels.push(record.label);
         }
         self.scratch.slow = start.elapsed() > SLOW * self.views.len() as u32;
         Ok(())
     }
-}
-
-/// Copies a crop of `crop` columns out of an image of `stored` columns, after `check_crop`.
-///
-/// pulp compiles this for several vector widths and chooses one at run time, with which a mirrored
-/// row is copied nearly as fast as a plain one. So all that is called here must be inlined.
-fn copy_crop(image: &[u8], stored: usize, crop: usize, view: View, out: &mut [u8]) {
-    pulp::Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            let rows = image.chunks_exact(stored * 3).skip(view.top);
-            for (row, out) in rows.zip(out.chunks_exact_mut(crop * 3)) {
-                let row = &row[view.left * 3..(view.left + crop) * 3];
-                if view.flip { mirror(row, out) } else { out.copy_from_slice(row) }
-            }
-        },
-    );
-}
-
-/// Copies a row of pixels with the last pixel first.
-///
-/// The row is read forwards and written backwards, because the processor prefetches only ahead of
-/// forward reads, and the source is in memory rather than in a cache.
-#[inline(always)]
-fn mirror(row: &[u8], out: &mut [u8]) {
-    let (blocks, last) = row.as_chunks::<BLOCK>();
-    let (first, out_blocks) = out.as_rchunks_mut::<BLOCK>();
-    for (out, block) in out_blocks.iter_mut().rev().zip(blocks) {
-        *out = mirror_block(block);
-    }
-    for (out, pixel) in first.chunks_exact_mut(3).rev().zip(last.chunks_exact(3)) {
-        out.copy_from_slice(pixel);
-    }
-}
-
-/// Sixteen pixels, or three vectors of 16 bytes, which the compiler reverses by byte shuffles.
-const BLOCK: usize = 48;
-
-/// The pixels 0 … 15 in the order 15 … 0, each with R, G, B in their old order.
-#[inline(always)]
-fn mirror_block(pixels: &[u8; BLOCK]) -> [u8; BLOCK] {
-    let (mut out, mut i) = ([0; BLOCK], 0);
-    // By index, because iterators over chunks of three compile to single bytes, half as fast.
-    while i < BLOCK {
-        out[i] = pixels[BLOCK - 3 - i];
-        out[i + 1] = pixels[BLOCK - 2 - i];
-        out[i + 2] = pixels[BLOCK - 1 - i];
-        i += 3;
-    }
-    out
 }

@@ -39,6 +39,12 @@ pub(crate) fn below(rng: &mut ChaCha8Rng, bound: u64) -> u64 {
     ((u128::from(rng.next_u64()) * u128::from(bound)) >> 64) as u64
 }
 
+/// A number between two others, which takes one draw.
+pub(crate) fn uniform(rng: &mut ChaCha8Rng, [least, most]: [f64; 2]) -> f64 {
+    let share = (rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
+    least + share * (most - least)
+}
+
 /// Shuffles `items` by the method of Fisher and Yates.
 pub(crate) fn shuffle<T>(rng: &mut ChaCha8Rng, items: &mut [T]) {
     for i in (1..items.len()).rev() {

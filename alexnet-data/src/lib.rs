@@ -20,6 +20,7 @@ mod prepare;
 mod dataset;
 mod eigen;
 mod encoding;
+mod given_statistics;
 mod header;
 mod inspect;
 mod manifest;
@@ -34,13 +35,16 @@ mod verify;
 mod augment;
 mod batch;
 mod draws;
+mod part_copy;
 mod plan;
 
 #[doc(hidden)]
 pub mod fuzz;
 
 pub use atomic_file::{check_replaceable, remove_unfinished, write_atomic};
-pub use augment::{Augmentation, ColorNoise, ColorScale, Offsets, View, Views, test_views};
+pub use augment::{
+    Augmentation, ColorNoise, ColorScale, Offsets, ResizedCrop, View, Views, test_views,
+};
 pub use batch::Batch;
 pub use checksum::Checksum;
 pub use dataset::{Dataset, Record, Split};
@@ -48,10 +52,13 @@ pub use decode::error::DecodeError;
 pub use decode::exif::Exif;
 pub use decode::limits::MAX_PIXELS;
 pub use decode::pixels::Pixels;
+pub use decode::resample::Resample;
+pub use decode::square::Crop;
 pub use decode::{Decoder, decode};
 pub use demo::{DemoOptions, draw_demo};
 pub use encoding::{Encoding, Mixture};
 pub use error::{Error, Result};
+pub use given_statistics::{GivenStatistics, MeanImage};
 pub use holder::Holder;
 pub use inspect::{contact_sheet, mean_picture, write_png};
 pub use lock::Lock;
@@ -64,7 +71,7 @@ pub use prepare::repair::repair;
 pub use prepare::source::Source;
 pub use prepare::summary::Summary;
 pub use prepare::{prepare, prepare_part, prepare_until};
-pub use preprocessing::{Crop, Preprocessing, Resample};
+pub use preprocessing::Preprocessing;
 pub use progress::{Progress, Stage};
 pub use shard::Amount;
 pub use statistics::Statistics;

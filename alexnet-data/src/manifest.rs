@@ -4,11 +4,13 @@ use crate::atomic_file::write_atomic;
 use crate::checksum::Checksum;
 use crate::decode::exif::Exif;
 use crate::decode::limits::MAX_PIXELS;
+use crate::decode::resample::Resample;
+use crate::decode::square::Crop;
 use crate::encoding::Mixture;
 use crate::error::{Error, Result};
 use crate::header::{MAX_SIDE, VERSION};
 use crate::mmap::map;
-use crate::preprocessing::{Crop, Preprocessing, Resample};
+use crate::preprocessing::Preprocessing;
 use crate::statistics::Statistics;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -37,7 +39,7 @@ pub struct Manifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard_images: Option<usize>,
     /// How images were resized.
-    #[serde(default)]
+    #[serde(default = "first_resample")]
     pub resample: Resample,
     /// Which part of a resized image was kept.
     #[serde(default)]
@@ -62,6 +64,11 @@ pub struct Manifest {
     pub report: FileInfo,
     /// The statistics of the train split.
     pub statistics: Statistics,
+}
+
+/// What the first datasets were resized with, whose manifests do not say it.
+fn first_resample() -> Resample {
+    Resample::Box
 }
 
 fn max_pixels() -> usize {

@@ -41,6 +41,7 @@ pub enum Order {
 /// let augmentation = Augmentation {
 ///     crop: [32, 32],
 ///     offsets: Offsets::Inclusive, // 0 to 4, as the images have 36 × 36 pixels
+///     resized: None,
 ///     flip: true,
 ///     shared_by: 1,
 ///     color: None,
@@ -73,7 +74,8 @@ impl Plan {
     ///
     /// # Errors
     /// [`Error::Setting`] for no records or more than 2³² − 1, a batch of 0, `shared_by` of 0, an
-    /// empty crop, or a sigma that is negative or not finite.
+    /// empty crop, a [`ResizedCrop`](crate::ResizedCrop) that is not valid, or a sigma that is
+    /// negative or not finite.
     pub fn new(
         records: usize,
         batch: usize,
@@ -89,6 +91,8 @@ impl Plan {
         let [height, width] = augmentation.crop;
         check(height > 0, "crop height", "at least 1", &height)?;
         check(width > 0, "crop width", "at least 1", &width)?;
+        let valid = augmentation.resized.is_none_or(|resized| resized.is_valid());
+        check(valid, "resized", "ranges above 0, of areas up to 1", &"another")?;
         if let Some(color) = augmentation.color {
             let ok = color.sigma.is_finite() && color.sigma >= 0.0;
             check(ok, "sigma", "a number that is not negative", &color.sigma)?;
@@ -148,12 +152,21 @@ impl Plan {
         };
         let mut rng = draws(self.seed, epoch, Purpose::Geometry, index as u64);
         // Three draws in this order even without `flip`, so that it does not change the offsets.
-        let [top, left] = [0, 1].map(|axis| {
-            let count = augmentation.offsets.count(stored[axis], augmentation.crop[axis]);
-            below(&mut rng, count) as usize
-        });
+        let cut_out = |rng: &mut _| {
+            [0, 1].map(|axis| {
+                let count = augmentation.offsets.count(stored[axis], augmentation.crop[axis]);
+                below(rng, count) as usize
+            })
+        };
+        let ([top, left], resized_from) = match &augmentation.resized {
+            None => (cut_out(&mut rng), None),
+            Some(resized) => {
+                let (place, part) = resized.draw(stored, &mut rng);
+                (place, Some(part))
+            }
+        };
         let flip = rng.next_u64() >> 63 == 1 && augmentation.flip;
-        View { record, top, left, flip }
+        View { record, top, left, resized_from, flip }
     }
 
     /// The colour shift of one record, in units of 0–255.

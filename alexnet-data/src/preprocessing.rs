@@ -2,6 +2,8 @@
 
 use crate::decode::Decoder;
 use crate::decode::exif::Exif;
+use crate::decode::resample::Resample;
+use crate::decode::square::Crop;
 use serde::{Deserialize, Serialize};
 
 /// Everything that decides which pixels an image file becomes: how the records of a dataset were
@@ -10,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// ```
 /// use alexnet_data::{Crop, Exif, Preprocessing, Resample};
 ///
-/// let (resample, crop) = (Resample::Box, Crop::Centre);
+/// let (resample, crop) = (Resample::Area, Crop::Centre);
 /// let ignored = Preprocessing { height: 256, width: 256, resample, crop, exif: Exif::Ignore };
 /// let applied = Preprocessing { exif: Exif::Apply, ..ignored };
 /// let difference = ignored.difference(&applied).expect("they differ");
@@ -32,35 +34,17 @@ pub struct Preprocessing {
     pub exif: Exif,
 }
 
-/// How an image is resized.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Resample {
-    /// By the box filter where it shrinks, by cubic interpolation (Catmull-Rom) where it grows.
-    #[default]
-    Box,
-}
-
-/// Which part of a resized image is kept.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Crop {
-    /// The shorter side is resized to the size, and the central square is kept.
-    #[default]
-    Centre,
-}
-
 impl Preprocessing {
     /// A decoder that makes these pixels of image files.
     pub fn decoder(&self) -> Decoder {
-        let Self { height, width, resample: Resample::Box, crop: Crop::Centre, exif } = *self;
-        Decoder::new(height.min(width), exif)
+        let Self { height, width, resample, crop, exif } = *self;
+        Decoder::new(height.min(width), exif).with_resize(resample, crop)
     }
 
     /// The first setting in which `other` differs, here and there, as preparations are told it.
     pub fn difference(&self, other: &Self) -> Option<[String; 2]> {
         let settings = |it: &Self| {
-            let Self { height, width, resample: Resample::Box, crop: Crop::Centre, exif } = *it;
+            let Self { height, width, resample, crop, exif } = *it;
             let size = if height == width {
                 format!("--size {height}")
             } else {
@@ -70,7 +54,12 @@ impl Preprocessing {
                 Exif::Ignore => "--exif ignore",
                 Exif::Apply => "--exif apply",
             };
-            [size, exif.to_owned()]
+            let crop = match crop {
+                Crop::Centre => "--resize crop",
+                Crop::Whole => "--resize warp",
+            };
+            let resample = format!("--resample {}", resample.name());
+            [size, crop.to_owned(), resample, exif.to_owned()]
         };
         let pairs = settings(self).into_iter().zip(settings(other));
         pairs.map(|(here, there)| [here, there]).find(|[here, there]| here != there)

@@ -77,7 +77,14 @@ proptest! {
     ) {
         let [raw, jpeg, mixed] = datasets();
         let offsets = Offsets::Inclusive;
-        let augmentation = Augmentation { crop, offsets, flip: true, shared_by: 1, color: None };
+        let augmentation = Augmentation {
+            crop,
+            offsets,
+            resized: None,
+            flip: true,
+            shared_by: 1,
+            color: None,
+        };
         let (mut want, mut got) = (Batch::new(), Batch::new());
         for dataset in [jpeg, mixed] {
             let split = |d: &'static Dataset| d.split("train").unwrap();

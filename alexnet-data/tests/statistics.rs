@@ -2,7 +2,7 @@
 
 mod common;
 
-use alexnet_data::{Dataset, PrepareOptions, Statistics};
+use alexnet_data::{Dataset, Error, GivenStatistics, MeanImage, PrepareOptions, Statistics};
 use common::{options, png, put, run};
 use image::ExtendedColorType::Rgb8;
 use proptest::prelude::*;
@@ -89,5 +89,71 @@ fn white_stays_white() {
         let got = statistics(&images, threads, shard_records);
         assert_eq!((got.images, got.mean_image), (800, vec![255.0; VALUES]));
         assert_eq!((got.channel_mean, got.covariance), ([255.0; 3], [[0.0; 3]; 3]));
+    }
+}
+
+/// What is given takes the place of a dataset's own statistics, and the rest stays.
+#[test]
+fn given_statistics() {
+    let own = statistics(&[(0..VALUES as u8).collect(), vec![9; VALUES]], 1, 2);
+    let (values, turned) =
+        ([30.0, 20.0, 10.0], [[0.0, 1.0, 0.0], [0.6, 0.0, 0.8], [-0.8, 0.0, 0.6]]);
+    let nothing = GivenStatistics::default();
+    assert_eq!(nothing.in_place_of(&own).unwrap(), own);
+    let mean = GivenStatistics { mean: Some([1.0, 2.0, 3.0]), ..nothing.clone() };
+    let got = mean.in_place_of(&own).unwrap();
+    assert_eq!((got.channel_mean, &got.mean_image[..3]), ([1.0, 2.0, 3.0], &[1.0, 2.0, 3.0][..]));
+    assert_eq!((got.covariance, got.mean_image.len()), (own.covariance, VALUES));
+    let image: Vec<f32> = (0..VALUES).map(|i| i as f32).collect();
+    let given = GivenStatistics { mean_image: Some(MeanImage(image.clone())), ..nothing.clone() };
+    let got = given.in_place_of(&own).unwrap();
+    assert_eq!((got.channel_mean, got.mean_image), ([12.0, 13.0, 14.0], image));
+    let axes = GivenStatistics {
+        eigenvalues: Some(values),
+        eigenvectors: Some(turned),
+        ..nothing.clone()
+    };
+    let got = axes.in_place_of(&own).unwrap();
+    assert_eq!((got.eigenvalues, got.eigenvectors), (values, turned));
+    // Σ λ v vᵀ
+    let want =
+        [[0.36 * 20.0 + 6.4, 0.0, 9.6 - 4.8], [0.0, 30.0, 0.0], [9.6 - 4.8, 0.0, 12.8 + 3.6]];
+    for (got, want) in got.covariance.as_flattened().iter().zip(want.as_flattened()) {
+        assert!((got - want).abs() < 1e-12);
+    }
+    let small = GivenStatistics { mean_image: Some(MeanImage(vec![1.0; 3])), ..nothing };
+    assert!(matches!(small.in_place_of(&own), Err(Error::Setting { name: "mean_image", .. })));
+    for given in [mean, given, axes] {
+        let text = serde_json::to_vec(&given).unwrap();
+        assert_eq!(GivenStatistics::from_json("f".as_ref(), &text).unwrap(), given);
+    }
+}
+
+/// What cannot be is named with its file, in one line.
+#[test]
+fn wrong_statistics() {
+    let axes = r#""eigenvectors": [[1, 0, 0], [0, 1, 0], [0, 0, 1]]"#;
+    for (text, problem) in [
+        ("{", "are no statistics"),
+        (r#"{"men": [1, 2, 3]}"#, "unknown field `men`"),
+        (r#"{"mean": [1, 2, 300]}"#, "mean that is not"),
+        (r#"{"mean": [1, 2, -0.1]}"#, "mean that is not"),
+        (r#"{"mean": [1, 2, 1e999]}"#, "are no statistics"),
+        (r#"{"mean": [1, 2, 3], "mean_image": "AAAA"}"#, "whole number"),
+        (r#"{"mean": [1, 2, 3], "mean_image": "AACAPw=="}"#, "both mean and mean_image"),
+        (r#"{"mean_image": "AACAfw=="}"#, "mean_image that is not"), // infinity
+        (r#"{"eigenvalues": [3, 2, 1]}"#, "alone"),
+        (&format!("{{{axes}}}"), "alone"),
+        (&format!(r#"{{"eigenvalues": [3, 2, -1], {axes}}}"#), "eigenvalues that are not"),
+        (&format!(r#"{{"eigenvalues": [5e4, 2, 1], {axes}}}"#), "eigenvalues that are not"),
+        (
+            r#"{"eigenvalues": [3, 2, 1], "eigenvectors": [[1, 0, 0], [0, 2, 0], [0, 0, 1]]}"#,
+            "2.000",
+        ),
+    ] {
+        let error = GivenStatistics::from_json("given.json".as_ref(), text.as_bytes());
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("given.json") && error.contains(problem), "{text}: {error}");
+        assert!(!error.contains('\n'), "{error}");
     }
 }

@@ -13,6 +13,9 @@ fn totals_are_the_published_ones() {
         ("original", 60_965_224),
         ("paper", 60_965_224),
         ("one-tower", 59_798_312),
+        ("no-overlap", 60_965_224),
+        ("no-lrn", 60_965_224),
+        ("sixth-conv", 61_555_304), // 256 x 256 x 3 x 3 weights and 256 biases more
         ("caffe", 60_965_224),
         ("torchvision", 61_100_840),
     ] {
@@ -43,6 +46,21 @@ fn original_layer_by_layer() {
         let got = (l.output.dims(), l.parameter_count(), l.multiply_adds());
         assert_eq!(got, (output, parameters, multiply_adds), "{name}");
     }
+}
+
+/// Without overlap, other paddings give the same maps to conv3 and fc6.
+#[test]
+fn no_overlap_has_the_maps_of_original() {
+    let (ours, original) = (layers("no-overlap"), layers("original"));
+    let input = |layers: &[FusedLayer], name: &str| {
+        let at = layers.iter().position(|layer| layer.full_name().starts_with(name)).unwrap();
+        layers[at - 1].output.dims()
+    };
+    for name in ["conv3", "fc6"] {
+        assert_eq!(input(&ours, name), input(&original, name), "{name}");
+    }
+    assert_eq!(input(&ours, "conv2"), [96, 28, 28]);
+    assert_eq!(input(&ours, "pool5"), [256, 11, 11]);
 }
 
 /// In layer 1 the norm sees negative responses; in layer 2 it does not; `paper` has ReLU first in

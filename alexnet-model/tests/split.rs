@@ -127,7 +127,7 @@ fn parameters_are_those_of_the_whole() -> Result<()> {
 
 #[test]
 fn activations_cross_where_the_paper_says() {
-    for name in ["original", "paper", "demo"] {
+    for name in ["original", "no-overlap", "no-lrn", "demo"] {
         let spec = NetworkSpec::preset(name).unwrap();
         let towers = spec.fused_layers_on(2).unwrap();
         for tower in &towers {
@@ -199,6 +199,8 @@ fn other_numbers_of_devices_and_images_are_refused() -> Result<()> {
     assert!(says(&Sizes::TOY.spec(), 0).contains("0 devices"));
     let caffe = NetworkSpec::preset("caffe").unwrap();
     assert!(says(&caffe, 2).contains("network `caffe` has 1 tower(s), but 2 devices"));
+    let paper = NetworkSpec::preset("paper").unwrap();
+    assert!(says(&paper, 2).contains("`lrn1`") && says(&paper, 2).contains("edges of towers"));
     let split = placed(&Sizes::TOY.spec(), 1, 2)?;
     let images = random(&[1, 3, 13, 11], 1)?;
     let error = split.forward(&[images][..], Mode::Test).unwrap_err().to_string();

@@ -4,7 +4,7 @@ use alexnet_data::{Batch, View};
 use alexnet_kernels::{
     ComputeDevice, DeviceBatch, HostBatch, Input, SpaceToDepth, Staging, Window,
 };
-use candle_core::{Device, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor};
 
 use crate::recipe::{InputRecipe, Mean};
 
@@ -39,7 +39,10 @@ impl InputStage {
                 .narrow(1, stored[1].saturating_sub(crop[1]) / 2, crop[1])?
                 .contiguous()?,
             Mean::Aligned => image,
-            Mean::Channel => image.flatten_to(1)?.mean(0)?, // (3)
+            // (3), summed in f64, because a sum of 65,536 pixels has few digits left in f32.
+            Mean::Channel => {
+                image.to_dtype(DType::F64)?.flatten_to(1)?.mean(0)?.to_dtype(DType::F32)?
+            }
         };
         Ok(Self {
             mean: mean.to_device(compute.device())?,

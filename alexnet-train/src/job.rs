@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use alexnet_data::Dataset;
+use alexnet_data::{Dataset, GivenStatistics};
 use alexnet_kernels::ComputeDevice;
 use alexnet_model::NetworkSpec;
 
@@ -42,6 +42,8 @@ pub enum Task {
         network: Box<NetworkSpec>,
         /// The seed of every random draw.
         seed: u64,
+        /// Statistics in the place of the dataset's.
+        statistics: Option<Box<GivenStatistics>>,
     },
     /// Resume the run that is there.
     Resume {
@@ -64,12 +66,13 @@ impl Job {
     /// folder behind.
     pub(crate) fn set_up(&self, data: &Dataset) -> Result<SetUp, Error> {
         match &self.task {
-            Task::Start { recipe, network, seed } => {
+            Task::Start { recipe, network, seed, statistics } => {
                 let config = RunConfig {
                     // Absolute, so that the run can be resumed from another folder.
                     data: std::path::absolute(&self.data).map_err(Error::io(&self.data))?,
                     data_checksum: data_checksum(data)?,
                     seed: *seed,
+                    statistics: statistics.clone(),
                     recipe: recipe.as_ref().clone(),
                     network: network.as_ref().clone().with_classes(data.manifest().classes.len()),
                 };
@@ -132,6 +135,7 @@ impl Job {
         let wrong = |message| Error::Recipe { origin: origin.to_owned(), message };
         recipe.check().map_err(wrong)?;
         recipe.check_layers(network)?;
+        config.statistics_of(data)?;
         let towers = network.fused_layers_on(self.devices.len())?;
         let classes = data.manifest().classes.len();
         if network.classes() != Some(classes) {

@@ -60,7 +60,7 @@ pub use progress::Progress;
 pub use rates::step_rates;
 pub use recipe::{AugmentationRecipe, ColorRecipe, InputRecipe, LayerRates, Mean, Rates, Recipe};
 pub use run::{RunConfig, RunFolder};
-pub use schedule::{Change, Plateau, Schedule, Verdict};
+pub use schedule::{Change, Moment, Plateau, Schedule, Verdict};
 pub use selftest::comparisons::SelftestRow;
 pub use selftest::{SelftestOptions, selftest};
 pub use train::train;

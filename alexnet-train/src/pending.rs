@@ -13,10 +13,23 @@ use crate::progress::Progress;
 /// The losses of steps that were started and not read yet.
 #[derive(Debug)]
 pub(crate) struct PendingLosses {
-    steps: Vec<(usize, Tensor, f64)>, // the step, its losses (B), the seconds it waited
+    steps: Vec<PendingStep>,
     /// How many steps are read together.
     most: usize,
     since: Instant,
+}
+
+/// A step that was started.
+#[derive(Debug)]
+pub(crate) struct PendingStep {
+    /// Its number in the epoch.
+    pub(crate) step: usize,
+    /// Its losses, `(B)`.
+    pub(crate) losses: Tensor,
+    /// Its learning rate.
+    pub(crate) rate: f32,
+    /// The seconds it waited for its images.
+    pub(crate) waited: f64,
 }
 
 impl PendingLosses {
@@ -31,9 +44,9 @@ impl PendingLosses {
         self.since = Instant::now();
     }
 
-    /// Adds the losses `(B)` of a step, and says whether it is time to drain.
-    pub(crate) fn add(&mut self, step: usize, losses: Tensor, waited: f64) -> bool {
-        self.steps.push((step, losses, waited));
+    /// Adds a step, and says whether it is time to drain.
+    pub(crate) fn add(&mut self, step: PendingStep) -> bool {
+        self.steps.push(step);
         self.steps.len() >= self.most
     }
 
@@ -42,15 +55,14 @@ impl PendingLosses {
     pub(crate) fn drain(
         &mut self,
         at: &mut Progress,
-        rate: f32,
         emit: &mut dyn FnMut(Event) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let read = |(step, losses, waited): (_, Tensor, _)| Ok((step, losses.to_vec1()?, waited));
-        let steps: Vec<(usize, Vec<f32>, f64)> =
+        let read = |step: PendingStep| Ok((step.losses.to_vec1()?, step));
+        let steps: Vec<(Vec<f32>, PendingStep)> =
             self.steps.drain(..).map(read).collect::<Result<_, Error>>()?;
         let seconds = self.since.elapsed().as_secs_f64() / steps.len() as f64;
         self.since = Instant::now();
-        for (step, losses, waited) in steps {
+        for (losses, PendingStep { step, rate, waited, .. }) in steps {
             let (epoch, images) = (at.epoch, losses.len());
             let loss = losses.iter().sum::<f32>() / images as f32;
             if !loss.is_finite() {

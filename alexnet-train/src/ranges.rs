@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use crate::recipe::{Rates, Recipe};
+use crate::recipe::{Mean, Rates, Recipe};
 use crate::schedule::Schedule;
 
 /// The most images in a batch, and the most epochs: far above all that is ever asked for, and far
@@ -29,6 +29,13 @@ impl Recipe {
             positive(&format!("input.scale[{channel}]"), *scale)?;
         }
         count("augmentation.shared_by", self.augmentation.shared_by, 1)?;
+        if let Some(resized) = &self.augmentation.resized {
+            let expected = "ranges above 0, of areas up to 1";
+            range(resized.is_valid(), "augmentation.resized", "…", expected)?;
+            let aligned = self.input.mean == Mean::Aligned;
+            let expected = "channel or centre-window with augmentation.resized";
+            range(!aligned, "input.mean", "aligned", expected)?;
+        }
         if let Some(color) = &self.augmentation.color {
             not_negative("augmentation.color.sigma", color.sigma)?;
             positive("augmentation.color.divisor", color.divisor)?;
@@ -42,6 +49,9 @@ impl Schedule {
         match self {
             Self::Fixed { changes } => {
                 for (index, change) in changes.iter().enumerate() {
+                    if change.epoch.is_some() == change.step.is_some() {
+                        return Err(format!("schedule.changes[{index}]: expected epoch or step"));
+                    }
                     for (kind, rate) in [("weights", change.weights), ("biases", change.biases)] {
                         let key = format!("schedule.changes[{index}].{kind}");
                         rate.map_or(Ok(()), |rate| not_negative(&key, rate))?;

@@ -1,31 +1,32 @@
-//! The learning rate and decay of each parameter in an epoch.
+//! The learning rate and decay of each parameter in a step.
 
 use alexnet_kernels::Sgd;
 use alexnet_model::{Network, Parameter, Role};
 
 use crate::recipe::{Rates, Recipe};
-use crate::schedule::Plateau;
+use crate::schedule::{Moment, Plateau};
 
 impl Recipe {
-    /// Rate and decay of a layer's weights or biases in `epoch`, before a plateau lowers the rate.
+    /// Rate and decay of a layer's weights or biases, before a plateau lowers the rate.
     ///
     /// ```
     /// use alexnet_model::Role;
-    /// use alexnet_train::Recipe;
+    /// use alexnet_train::{Moment, Recipe};
     ///
     /// let recipe = Recipe::preset("original", &[])?;
-    /// let rates = [0, 25, 79].map(|epoch| recipe.rates(epoch, "conv2", Role::Weight).rate);
+    /// let at = |epoch| Moment { epoch, step: 0 };
+    /// let rates = [0, 25, 79].map(|epoch| recipe.rates(at(epoch), "conv2", Role::Weight).rate);
     /// assert_eq!(rates, [0.01, 0.001, 0.00001]);
-    /// assert_eq!(recipe.rates(0, "conv2", Role::Bias).rate, 0.02);
+    /// assert_eq!(recipe.rates(at(0), "conv2", Role::Bias).rate, 0.02);
     /// # Ok::<(), alexnet_train::Error>(())
     /// ```
-    pub fn rates(&self, epoch: usize, layer: &str, role: Role) -> Rates {
+    pub fn rates(&self, at: Moment, layer: &str, role: Role) -> Rates {
         let is_weight = role == Role::Weight;
         let own = self.layers.get(layer);
         let own = own.and_then(|own| if is_weight { own.weights } else { own.biases });
         let mut rates = own.unwrap_or(if is_weight { self.weights } else { self.biases });
         let mut has_own = own.is_some();
-        for change in self.schedule.changes_until(epoch) {
+        for change in self.schedule.changes_until(at) {
             let rate = if is_weight { change.weights } else { change.biases };
             let applies = change.layer.as_ref().map_or(!has_own, |name| name == layer);
             if let (Some(rate), true) = (rate, applies) {
@@ -37,10 +38,10 @@ impl Recipe {
     }
 }
 
-/// The update rule of each parameter in `epoch`, in the network's order.
-pub fn step_rates(recipe: &Recipe, plateau: &Plateau, epoch: usize, network: &Network) -> Vec<Sgd> {
+/// The update rule of each parameter, in the network's order.
+pub fn step_rates(recipe: &Recipe, plateau: &Plateau, at: Moment, network: &Network) -> Vec<Sgd> {
     let rule = |p: &Parameter| {
-        let rates = recipe.rates(epoch, &p.layer, p.role);
+        let rates = recipe.rates(at, &p.layer, p.role);
         Sgd { rate: rates.rate * plateau.factor, momentum: recipe.momentum, decay: rates.decay }
     };
     network.parameters().map(rule).collect()

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use alexnet_data::{Augmentation, ColorNoise, ColorScale, Offsets, Order};
-use alexnet_model::{NetworkSpec, explain, nearest};
+use alexnet_data::{Augmentation, ColorNoise, ColorScale, Offsets, Order, ResizedCrop};
+use alexnet_model::{NetworkSpec, SpecError, explain, nearest};
 use include_dir::{Dir, File, include_dir};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::schedule::Schedule;
+use crate::schedule::{Moment, Schedule};
 
 /// Every number of a run that is not in the network. There are no defaults: a recipe names each.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -93,6 +93,9 @@ pub enum Mean {
 pub struct AugmentationRecipe {
     /// Where crops may lie.
     pub offsets: Offsets,
+    /// Which parts are resized to crops, where their size is random.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resized: Option<ResizedCrop>,
     /// Whether half of the crops are mirrored.
     pub flip: bool,
     /// How many consecutive images of a batch share crop offset and flip.
@@ -118,7 +121,8 @@ static RECIPES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/recipes");
 
 impl Recipe {
     /// The recipe of the preset `name`, the file `recipes/NAME.toml` of this crate, with `changes`
-    /// made to it: pairs of a dotted key and a TOML value. Every network preset has a recipe.
+    /// made to it: pairs of a dotted key and a TOML value. [`presets`](Self::presets) has the
+    /// names.
     ///
     /// ```
     /// use alexnet_train::Recipe;
@@ -133,11 +137,21 @@ impl Recipe {
     /// [`Error::Network`] for an unknown name and [`Error::Recipe`] for an unknown key, with the
     /// nearest right one; [`Error::Recipe`] for a value that cannot be.
     pub fn preset(name: &str, changes: &[(&str, &str)]) -> Result<Self, Error> {
-        NetworkSpec::preset(name)?; // its error suggests a name
         let file = RECIPES.get_file(format!("{name}.toml")).and_then(File::contents_utf8);
-        let origin = name.to_owned();
-        let message = format!("there is no recipes/{name}.toml");
-        Self::from_toml(name, file.ok_or(Error::Recipe { origin, message })?, changes)
+        let file = file.ok_or_else(|| SpecError::UnknownPreset {
+            name: name.to_owned(),
+            nearest: nearest(name, Self::presets()),
+            known: Self::presets().collect::<Vec<_>>().join(", "),
+        })?;
+        Self::from_toml(name, file, changes)
+    }
+
+    /// The names of the recipes that come with the crate: one for each network preset, which has
+    /// its name, and then others for the same networks.
+    pub fn presets() -> impl Iterator<Item = &'static str> {
+        let names = RECIPES.files().filter_map(|file| file.path().file_stem()?.to_str());
+        let others = names.filter(|name| NetworkSpec::presets().all(|network| network != *name));
+        NetworkSpec::presets().chain(others)
     }
 
     /// Reads a recipe from TOML with `changes` made to it; `origin` names it in errors.
@@ -158,7 +172,11 @@ impl Recipe {
     }
 
     /// Refuses names of layers that `network` does not have.
-    pub(crate) fn check_layers(&self, network: &NetworkSpec) -> Result<(), Error> {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Recipe`] with such a name, and the nearest right one.
+    pub fn check_layers(&self, network: &NetworkSpec) -> Result<(), Error> {
         let layers = || network.layers.iter().map(|layer| layer.name.as_str());
         let mut named = self.layers.keys().map(String::as_str).chain(self.schedule.layers());
         let unknown = named.find(|name| layers().all(|layer| layer != *name));
@@ -171,10 +189,18 @@ impl Recipe {
 
     /// The augmentation for crops of height and width `crop`, with the colour noise or without it.
     pub(crate) fn augmentation(&self, crop: [usize; 2], with_noise: bool) -> Augmentation {
-        let AugmentationRecipe { offsets, flip, shared_by, color: noise } = self.augmentation;
+        let AugmentationRecipe { offsets, resized, flip, shared_by, color: noise } =
+            self.augmentation;
         let noise =
             noise.filter(|_| with_noise).map(|c| ColorNoise { sigma: c.sigma, scale: c.scale });
-        Augmentation { crop, offsets, flip, shared_by, color: noise }
+        Augmentation { crop, offsets, resized, flip, shared_by, color: noise }
+    }
+
+    /// What the pixels of training images are divided by: that of the colour noise, while there is
+    /// any.
+    pub(crate) fn divisor(&self, at: Moment) -> f32 {
+        let noise = self.augmentation.color.filter(|_| self.schedule.has_color_noise(at));
+        noise.map_or(1.0, |noise| noise.divisor)
     }
 }
 

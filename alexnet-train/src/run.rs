@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use alexnet_data::{Lock, remove_unfinished, write_atomic};
+use alexnet_data::{Dataset, GivenStatistics, Lock, Statistics, remove_unfinished, write_atomic};
 use alexnet_model::NetworkSpec;
 use serde::{Deserialize, Serialize};
 
@@ -24,8 +24,19 @@ pub struct RunConfig {
     pub seed: u64,
     /// Every other number.
     pub recipe: Recipe,
+    /// Statistics in the place of the dataset's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statistics: Option<Box<GivenStatistics>>,
     /// The network, with as many outputs as the dataset has classes.
     pub network: NetworkSpec,
+}
+
+impl RunConfig {
+    /// The statistics that are used: the dataset's, or those given in their place.
+    pub(crate) fn statistics_of(&self, data: &Dataset) -> Result<Statistics, Error> {
+        let own = &data.manifest().statistics;
+        Ok(self.statistics.as_ref().map_or(Ok(own.clone()), |given| given.in_place_of(own))?)
+    }
 }
 
 /// The folder of a run.

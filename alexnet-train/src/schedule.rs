@@ -1,20 +1,21 @@
-//! When learning rates change: at fixed epochs, or when the validation error stalls.
+//! When learning rates change: at fixed epochs or steps, or when the validation error stalls.
 
 use serde::{Deserialize, Serialize};
 
 /// When learning rates change. [`Recipe::rates`](crate::Recipe::rates) says what they are.
 ///
 /// ```
-/// use alexnet_train::{Change, Schedule};
+/// use alexnet_train::{Change, Moment, Schedule};
 ///
-/// let change = Change { epoch: 10, layer: None, weights: None, biases: None, color: Some(false) };
+/// let change = Change { epoch: Some(10), color: Some(false), ..Change::default() };
 /// let schedule = Schedule::Fixed { changes: vec![change] };
-/// assert!(schedule.has_color_noise(9) && !schedule.has_color_noise(10));
+/// let has_noise = |epoch| schedule.has_color_noise(Moment { epoch, step: 0 });
+/// assert!(has_noise(9) && !has_noise(10));
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Schedule {
-    /// Rates change at the start of given epochs, as the authors changed them by hand.
+    /// Rates change at the start of given epochs or steps, as the authors changed them by hand.
     Fixed {
         /// The changes; later ones win.
         changes: Vec<Change>,
@@ -30,12 +31,25 @@ pub enum Schedule {
     },
 }
 
-/// One change, in force from the start of an epoch. Epochs count from 0.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// A place in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// The epoch that is under way, from 0.
+    pub epoch: usize,
+    /// The updates since the start of the run.
+    pub step: usize,
+}
+
+/// One change, in force from the start of an epoch or from a step on: one of the two is given.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Change {
-    /// The first epoch it is in force.
-    pub epoch: usize,
+    /// The first epoch in which it is in force, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<usize>,
+    /// The first update for which it is in force, from 0 over the whole run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<usize>,
     /// The layer it is for; `None` for all layers that have no rates of their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layer: Option<String>,
@@ -56,9 +70,12 @@ impl Schedule {
         self.changes().iter().filter_map(|change| change.layer.as_deref())
     }
 
-    /// The changes in force in `epoch`, in their order.
-    pub(crate) fn changes_until(&self, epoch: usize) -> impl DoubleEndedIterator<Item = &Change> {
-        self.changes().iter().filter(move |change| change.epoch <= epoch)
+    /// The changes that are in force, in their order.
+    pub(crate) fn changes_until(&self, at: Moment) -> impl DoubleEndedIterator<Item = &Change> {
+        let reached = |first: Option<usize>, now| first.is_none_or(|first| first <= now);
+        self.changes()
+            .iter()
+            .filter(move |change| reached(change.epoch, at.epoch) && reached(change.step, at.step))
     }
 
     fn changes(&self) -> &[Change] {
@@ -68,9 +85,9 @@ impl Schedule {
         }
     }
 
-    /// Whether training images of `epoch` get the recipe's colour noise.
-    pub fn has_color_noise(&self, epoch: usize) -> bool {
-        self.changes_until(epoch).filter_map(|change| change.color).next_back().unwrap_or(true)
+    /// Whether training images get the recipe's colour noise.
+    pub fn has_color_noise(&self, at: Moment) -> bool {
+        self.changes_until(at).filter_map(|change| change.color).next_back().unwrap_or(true)
     }
 }
 

@@ -19,12 +19,12 @@ use crate::input::InputStage;
 use crate::job::{Job, SetUp};
 use crate::memory;
 use crate::optimizer::Optimizer;
-use crate::pending::PendingLosses;
+use crate::pending::{PendingLosses, PendingStep};
 use crate::prefetch::prefetch;
 use crate::progress::Progress;
 use crate::rates::{headline_rate, step_rates};
 use crate::run::{RunConfig, write_json};
-use crate::schedule::Verdict;
+use crate::schedule::{Moment, Verdict};
 
 /// Trains: starts or resumes a run and completes it, with final weights and error rates. `on_event`
 /// is called with every event.
@@ -54,7 +54,7 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluati
     let (training, validation) = (data.split("train")?, data.split("val").ok());
     let stored = [training.height(), training.width()];
     let [_, h, w] = config.network.input;
-    let statistics = &data.manifest().statistics;
+    let statistics = &config.statistics_of(&data)?;
     let blocks = network.image_blocks()?;
     let input = |compute| {
         let stage = InputStage::new(&recipe.input, &statistics.mean_image, stored, [h, w], compute);
@@ -110,7 +110,8 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluati
     let jobs = (at.epoch * steps + at.step) as u64..(recipe.epochs.max(at.epoch) * steps) as u64;
     let fill = |job: u64, batch: &mut Batch| {
         let (epoch, step) = (job as usize / steps, job as usize % steps);
-        let plan = &plans[usize::from(recipe.schedule.has_color_noise(epoch))];
+        let moment = Moment { epoch, step: job as usize };
+        let plan = &plans[usize::from(recipe.schedule.has_color_noise(moment))];
         Ok(plan.fill(training, statistics, epoch, step, batch)?)
     };
     let trained = prefetch(job.loader_threads, jobs, fill, |loaded| -> Result<(), Error> {
@@ -120,19 +121,17 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluati
         let mut choices = 0; // of the device's, so many are in the log
         while at.epoch < recipe.epochs {
             let epoch_began = Instant::now();
-            let rates = step_rates(recipe, &at.plateau, at.epoch, &network);
-            let rate = headline_rate(&rates, &network);
-            let noise = recipe.augmentation.color;
-            let noise = noise.filter(|_| recipe.schedule.has_color_noise(at.epoch));
-            let divisor = noise.map_or(1.0, |noise| noise.divisor);
-
+            let mut rate = 0.0;
             pending.restart_clock();
             while at.step < steps {
                 let (batch, waited) = batches.next()?; // the whole batch on each device
+                let moment = Moment { epoch: at.epoch, step: at.epoch * steps + at.step };
+                let divisor = recipe.divisor(moment);
                 let images = batches.images(&batch, divisor)?; // (B, 3, h, w) on each device
 
-                let update = (at.epoch * steps + at.step) as u64;
-                let mode = Mode::Train { seed: *seed, step: update };
+                let rates = step_rates(recipe, &at.plateau, moment, &network);
+                rate = headline_rate(&rates, &network);
+                let mode = Mode::Train { seed: *seed, step: moment.step as u64 };
                 let tape = network.forward_tape(&images[..], mode)?; // its logits are (B, classes)
                 // (B), and the gradient of their mean with respect to the logits, (B, classes)
                 let (losses, gradient) = cross_entropy_with_grad(tape.logits(), &batch[0].labels)?;
@@ -147,12 +146,12 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluati
                 let outputs = save_now.then(|| network.forward(&images[..], Mode::Test));
                 drop(images);
                 batches.release(batch)?; // the next batch is sent while a GPU works on this step
-                if pending.add(last.1, losses, waited) || save_now {
+                if pending.add(PendingStep { step: last.1, losses, rate, waited }) || save_now {
                     for choice in choices::since(compute, choices) {
                         choices += 1;
                         events.emit(Event::Convolution(choice))?;
                     }
-                    pending.drain(&mut at, rate, &mut |event| events.emit(event))?;
+                    pending.drain(&mut at, &mut |event| events.emit(event))?;
                 }
                 if let Some(outputs) = outputs {
                     check_outputs(&outputs?, last)?;

@@ -1,21 +1,25 @@
 //! Recipes: what is there goes out and comes back, what is wrong is named.
 
 use alexnet_model::NetworkSpec;
-use alexnet_train::Recipe;
+use alexnet_train::{Moment, Recipe};
 
+/// Every network has a recipe of its name; others are for one of these networks.
 #[test]
 fn every_preset_has_its_network_and_comes_back_the_same() {
-    for name in NetworkSpec::presets() {
+    for name in Recipe::presets() {
         let recipe = Recipe::preset(name, &[]).unwrap();
-        assert_eq!((recipe.name.as_str(), recipe.network.as_str()), (name, name));
+        assert_eq!(recipe.name, name);
+        if NetworkSpec::presets().any(|network| network == name) {
+            assert_eq!(recipe.network, name);
+        }
+        recipe.check_layers(&NetworkSpec::preset(&recipe.network).unwrap()).unwrap();
         let toml = toml::to_string(&recipe).unwrap();
         assert_eq!(Recipe::from_toml(name, &toml, &[]).unwrap(), recipe);
         let json = serde_json::to_string(&recipe).unwrap();
         assert_eq!(serde_json::from_str::<Recipe>(&json).unwrap(), recipe);
-        NetworkSpec::preset(name).unwrap().fused_layers().unwrap();
     }
     let recipes = concat!(env!("CARGO_MANIFEST_DIR"), "/recipes");
-    assert_eq!(std::fs::read_dir(recipes).unwrap().count(), NetworkSpec::presets().count());
+    assert_eq!(std::fs::read_dir(recipes).unwrap().count(), Recipe::presets().count());
 }
 
 #[test]
@@ -36,7 +40,7 @@ fn changes_reach_their_keys() {
     assert_eq!(
         change("schedule.changes", "[]")
             .unwrap()
-            .rates(19, "fc8", alexnet_model::Role::Weight)
+            .rates(Moment { epoch: 19, step: 0 }, "fc8", alexnet_model::Role::Weight)
             .rate,
         0.01
     );
@@ -68,6 +72,8 @@ fn nonsense_is_refused() {
         ("augmentation.shared_by", "0"),
         ("augmentation.color.divisor", "0.0"),
         ("batch.size", "3"),
+        ("schedule.changes", "[{ weights = 0.1 }]"),
+        ("schedule.changes", "[{ epoch = 1, step = 1, weights = 0.1 }]"),
         ("schedule", r#"{ kind = "plateau", factor = 1.0, patience = 3, drops = 1 }"#),
         ("schedule", r#"{ kind = "plateau", factor = 0.0, patience = 3, drops = 1 }"#),
         ("schedule", r#"{ kind = "plateau", factor = 0.5, patience = 0, drops = 1 }"#),

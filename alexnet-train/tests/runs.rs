@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use alexnet_data::{GivenStatistics, MeanImage};
 use alexnet_train::{Checkpoint, Error, Event, Job, Task, train};
 use common::{dataset, job, recipe};
 
@@ -46,6 +47,40 @@ fn another_seed_gives_other_weights() {
         weights(&job)
     };
     assert!(run(1) != run(2));
+}
+
+/// Statistics that are given are used, and stand in the run and in its weights; a run that goes on
+/// keeps them.
+#[test]
+fn given_statistics() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = dataset(folder.path(), 4, 1);
+    let mean = GivenStatistics { mean: Some([1.0, 2.0, 3.0]), ..GivenStatistics::default() };
+    let run = |name: &str, given: Option<&GivenStatistics>, epochs| {
+        let mut job = job(&data, &folder.path().join(name), recipe(&[("epochs", epochs)]));
+        if let Task::Start { statistics, .. } = &mut job.task {
+            *statistics = given.map(|given| Box::new(given.clone()));
+        }
+        (weights(&job), job)
+    };
+    let (own, _) = run("own", None, "1");
+    let (given, first) = run("given", Some(&mean), "1");
+    assert!(own != given);
+    assert_eq!(first.run.config().unwrap().statistics.as_deref(), Some(&mean));
+    let image = candle_core::safetensors::load(first.run.weights(), &candle_core::Device::Cpu);
+    let image = image.unwrap()["input.mean_image"].flatten_to(1).unwrap().to_vec2::<f32>().unwrap();
+    assert!(image.iter().all(|pixel| pixel == &[1.0, 2.0, 3.0]));
+    let resumed = Job { task: Task::Resume { epochs: Some(2) }, ..first };
+    assert!(weights(&resumed) == run("whole", Some(&mean), "2").0);
+
+    let small =
+        GivenStatistics { mean_image: Some(MeanImage(vec![1.0; 6])), ..GivenStatistics::default() };
+    let mut job = job(&data, &folder.path().join("small"), recipe(&[]));
+    if let Task::Start { statistics, .. } = &mut job.task {
+        *statistics = Some(Box::new(small));
+    }
+    let error = train(&job, &mut |_| ()).unwrap_err().to_string();
+    assert!(error.contains("mean_image") && !job.run.path().exists(), "{error}");
 }
 
 /// A run cut off in the middle of its second epoch, and one cut off after its first, end as one

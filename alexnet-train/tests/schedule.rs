@@ -2,18 +2,25 @@
 
 use alexnet_kernels::Sgd;
 use alexnet_model::{Network, NetworkSpec, Role};
-use alexnet_train::{Plateau, Recipe, Schedule, Verdict, step_rates};
+use alexnet_train::{Moment, Plateau, Recipe, Schedule, Verdict, step_rates};
 use candle_core::Device;
+
+/// The start of an epoch of ImageNet in batches of 256.
+fn start(epoch: usize) -> Moment {
+    Moment { epoch, step: epoch * 5005 }
+}
 
 #[test]
 fn conv1_stays_frozen_when_all_others_change() {
     let recipe = Recipe::preset("original", &[]).unwrap();
-    let rate = |epoch, layer| recipe.rates(epoch, layer, Role::Weight).rate;
+    let rate = |epoch, layer| recipe.rates(start(epoch), layer, Role::Weight).rate;
     assert_eq!([rate(0, "conv1"), rate(24, "fc8"), rate(25, "fc8")], [0.01, 0.01, 1e-3]);
     assert_eq!([rate(67, "conv1"), rate(67, "conv2")], [1e-5, 1e-4]);
     assert_eq!([rate(72, "conv1"), rate(79, "conv1"), rate(79, "conv2")], [0.0, 0.0, 1e-5]);
-    assert_eq!(recipe.rates(60, "conv2", Role::Bias).rate, 2e-3);
-    assert!(recipe.schedule.has_color_noise(66) && !recipe.schedule.has_color_noise(67));
+    let biases = |epoch, layer| recipe.rates(start(epoch), layer, Role::Bias).rate;
+    assert_eq!([biases(89, "conv2"), biases(71, "conv1"), biases(72, "conv1")], [0.02, 0.02, 0.0]);
+    let has_noise = |epoch| recipe.schedule.has_color_noise(start(epoch));
+    assert!(has_noise(66) && !has_noise(67));
 }
 
 #[test]
@@ -27,9 +34,40 @@ fn a_stall_lowers_the_rates_and_the_last_one_ends_the_run() {
     assert_eq!(plateau.factor, 0.1);
     let recipe = Recipe::preset("demo", &[]).unwrap();
     let network = Network::new(&NetworkSpec::preset("demo").unwrap(), 1, &Device::Cpu).unwrap();
-    let rules = |plateau| step_rates(&recipe, plateau, 0, &network);
+    let rules = |plateau| step_rates(&recipe, plateau, start(0), &network);
     for (lowered, full) in rules(&plateau).into_iter().zip(rules(&Plateau::START)) {
         assert_eq!(lowered, Sgd { rate: full.rate * 0.1, ..full });
         assert!(full.rate > 0.0 && full.momentum == recipe.momentum);
     }
+}
+
+/// The rates at the end of the authors' other runs, and the epochs in which they ended.
+#[test]
+fn the_authors_other_runs() {
+    for (name, epochs, conv1, others, conv1_biases, other_biases) in [
+        ("original-2010", 93, 0.0, 1e-5, 2e-3, 2e-3),
+        ("one-tower", 96, 0.0, 1e-5, 2e-3, 0.02),
+        ("no-overlap", 90, 0.0, 1e-5, 0.0, 0.02),
+        ("no-lrn", 97, 0.0, 1e-5, 0.0, 0.02),
+        ("sixth-conv", 54, 0.0, 1e-5, 0.0, 2e-3),
+    ] {
+        let recipe = Recipe::preset(name, &[]).unwrap();
+        assert_eq!(recipe.epochs, epochs, "{name}");
+        let last = |layer, role| recipe.rates(start(epochs - 1), layer, role).rate;
+        let got = ["conv1", "conv4", "fc8"].map(|layer| last(layer, Role::Weight));
+        assert_eq!(got, [conv1, others, others], "{name}");
+        let got = ["conv1", "conv4", "fc8"].map(|layer| last(layer, Role::Bias));
+        assert_eq!(got, [conv1_biases, other_biases, other_biases], "{name}");
+    }
+}
+
+/// Caffe's rates change after 100,000 steps, which is within an epoch.
+#[test]
+fn steps_change_rates() {
+    let recipe = Recipe::preset("caffe", &[]).unwrap();
+    let rate = |step| recipe.rates(Moment { epoch: step / 5005, step }, "fc8", Role::Weight).rate;
+    assert_eq!([rate(99_999), rate(100_000), rate(449_999)], [1e-2, 1e-3, 1e-6]);
+    let recipe = Recipe::preset("sixth-conv", &[]).unwrap();
+    let rate = |step| recipe.rates(Moment { epoch: 0, step }, "fc8", Role::Weight).rate;
+    assert_eq!([rate(2_399), rate(2_400)], [1e-3, 1e-2]);
 }

@@ -10,7 +10,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use alexnet_data::{
-    Encoding, Error, Exif, MAX_PIXELS, PrepareOptions, Source, merge, prepare_part, prepare_until,
+    Crop, Encoding, Error, Exif, MAX_PIXELS, PrepareOptions, Resample, Source, merge, prepare_part,
+    prepare_until,
 };
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -62,6 +63,20 @@ pub(crate) struct Arguments {
     /// Images a shard [default: as many as make 1 GiB of raw pixels]
     #[arg(long, value_name = "N", value_parser = within::<usize>(1..=1 << 24))]
     shard_records: Option<usize>,
+    /// What an image becomes: its central square, or the whole of it, warped to a square as Caffe
+    /// does
+    #[arg(
+        long, value_name = "HOW", default_value = "crop",
+        value_parser = PossibleValuesParser::new(["crop", "warp"])
+    )]
+    resize: String,
+    /// How pixels are resampled: by the area that each covers, as OpenCV does and the authors did,
+    /// or by a filter of Pillow's
+    #[arg(
+        long, value_name = "HOW", default_value = "area",
+        value_parser = PossibleValuesParser::new(Resample::ALL.map(Resample::name))
+    )]
+    resample: String,
     /// What becomes of the orientation a camera noted: ignore it, as in 2012, or apply it
     #[arg(
         long, value_name = "WHAT", default_value = "ignore",
@@ -117,8 +132,8 @@ struct Machines {
     #[arg(
         long, value_name = "DIR", num_args = 0..,
         conflicts_with_all = [
-            "source", "input", "val", "size", "threads", "shard_records", "exif", "max_pixels",
-            "encoding", "budget", "quality"
+            "source", "input", "val", "size", "threads", "shard_records", "resize", "resample",
+            "exif", "max_pixels", "encoding", "budget", "quality"
         ]
     )]
     merge: Option<Vec<PathBuf>>,
@@ -180,12 +195,15 @@ fn prepared(arguments: &Arguments) -> Result<String> {
 fn options(arguments: &Arguments) -> Result<PrepareOptions> {
     let encoding = arguments.stored.encoding()?;
     let (source, input) = source_and_input(arguments)?;
+    let named = |resample: &Resample| resample.name() == arguments.resample;
     Ok(PrepareOptions {
         val: arguments.val.clone(),
         size: arguments.size.unwrap_or(source.default_size()),
         threads: arguments.threads,
         strict: arguments.strict,
         shard_records: arguments.shard_records,
+        resample: Resample::ALL.into_iter().find(named).unwrap_or_default(),
+        crop: if arguments.resize == "warp" { Crop::Whole } else { Crop::Centre },
         exif: if arguments.exif == "apply" { Exif::Apply } else { Exif::Ignore },
         max_pixels: arguments.max_pixels,
         encoding,

@@ -6,7 +6,7 @@ mod screen;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use alexnet_data::{Dataset, check_replaceable};
+use alexnet_data::{Dataset, GivenStatistics, check_replaceable};
 use alexnet_model::NetworkSpec;
 use alexnet_train::{Job, Recipe, RunFolder, Task};
 use anyhow::{Context, Result};
@@ -35,7 +35,7 @@ pub(crate) struct Arguments {
     /// Go on with the run in --run from its checkpoint
     #[arg(
         long, requires = "run",
-        conflicts_with_all = ["preset", "network", "recipe", "set", "seed"]
+        conflicts_with_all = ["preset", "network", "recipe", "set", "seed", "statistics"]
     )]
     resume: bool,
     #[arg(
@@ -52,6 +52,10 @@ pub(crate) struct Arguments {
     /// Change one number of the recipe, for example --set weights.rate=0.005; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Mean and colour axes in the place of the dataset's: a JSON file, as in
+    /// docs/preparing-imagenet.md
+    #[arg(long, value_name = "FILE")]
+    statistics: Option<PathBuf>,
     /// Passes over the training images [default: the recipe's]
     #[arg(long, value_parser = within::<usize>(REPETITIONS))]
     epochs: Option<usize>,
@@ -122,7 +126,12 @@ fn task(arguments: &Arguments, print: &dyn Fn(&str)) -> Result<(Task, RunFolder)
     let run = arguments.run.clone();
     let run = run.unwrap_or_else(|| free_folder(Path::new("runs"), &recipe.name));
     let (recipe, network) = (Box::new(recipe), Box::new(network));
-    Ok((Task::Start { recipe, network, seed: arguments.seed }, RunFolder::new(&run)))
+    let given = |path: &PathBuf| -> Result<_> {
+        // That of the largest images takes 270 MB.
+        Ok(Box::new(GivenStatistics::from_json(path, &file::read(path, 512 << 20)?)?))
+    };
+    let statistics = arguments.statistics.as_ref().map(given).transpose()?;
+    Ok((Task::Start { recipe, network, seed: arguments.seed, statistics }, RunFolder::new(&run)))
 }
 
 /// The network and its recipe, each by its file, by the preset, or by the size of the images.

@@ -1,7 +1,8 @@
 //! Decodes image files to square RGB images, for preparation and prediction alike.
 //!
-//! The shorter side is resized to `size` (by area averaging when it shrinks, by cubic interpolation
-//! when it grows) and the centre is cropped, as the authors' make-data did with OpenCV. Grey
+//! Unless another way is asked for, the shorter side is resized to `size` (by averaging areas when
+//! it shrinks, by cubic interpolation when it grows) and the centre is cropped, as the authors'
+//! make-data did with OpenCV. Grey
 //! becomes RGB, CMYK is converted, alpha is dropped and 16 bits become 8. Colour profiles are
 //! ignored, and so is EXIF orientation unless it is requested.
 //!
@@ -14,7 +15,8 @@ pub(crate) mod kind;
 pub(crate) mod limits;
 pub(crate) mod pixels;
 mod raster;
-mod square;
+pub(crate) mod resample;
+pub(crate) mod square;
 
 use crate::header::MAX_SIDE;
 use error::{DecodeError, Result};
@@ -23,7 +25,8 @@ use jpeg::Memory;
 use kind::Kind;
 use limits::Limits;
 use pixels::Pixels;
-use square::Squarer;
+use resample::Resample;
+use square::{Crop, Squarer};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Decodes the bytes of a JPEG, PNG, BMP, GIF (its first frame), WebP or TIFF file, recognised by
@@ -49,6 +52,7 @@ pub fn decode(bytes: &[u8], size: usize) -> Result<Pixels, DecodeError> {
 pub struct Decoder {
     size: usize,
     exif: Exif,
+    resize: (Resample, Crop),
     limits: Limits,
     /// The memory of the previous image before it was made square.
     memory: Memory,
@@ -62,7 +66,13 @@ impl Decoder {
     /// For images of `size` × `size` pixels, 1 to 4096; any other size is an error of each image.
     pub fn new(size: usize, exif: Exif) -> Self {
         let (limits, memory) = (Limits::default(), Memory::default());
-        Self { size, exif, limits, memory, squarer: Squarer::new() }
+        let resize = (Resample::default(), Crop::default());
+        Self { size, exif, resize, limits, memory, squarer: Squarer::new() }
+    }
+
+    /// The same with another way to resize and crop.
+    pub fn with_resize(self, resample: Resample, crop: Crop) -> Self {
+        Self { resize: (resample, crop), ..self }
     }
 
     /// The same for images of up to so many pixels, instead of
@@ -76,7 +86,7 @@ impl Decoder {
     /// # Errors
     /// Those of [`decode`].
     pub fn decode(&mut self, bytes: &[u8]) -> Result<Pixels, DecodeError> {
-        let Self { size, exif, limits, .. } = *self;
+        let Self { size, exif, resize, limits, .. } = *self;
         if size == 0 || size > MAX_SIDE {
             return Err(DecodeError::Size { size, limit: MAX_SIDE });
         }
@@ -85,23 +95,23 @@ impl Decoder {
         // may leave is thrown away.
         let result = catch_unwind(AssertUnwindSafe(|| {
             let image = decode_whole(bytes, exif, limits, &mut self.memory)?;
-            let data = self.squarer.square(&image, size, limits)?;
+            let data = self.squarer.square(&image, size, resize, limits)?;
             self.memory.keep(image.data, KEPT);
             Ok(Pixels { height: size, width: size, data, damage: image.damage })
         }));
         result.unwrap_or_else(|_| {
-            *self = Self::new(size, exif).with_max_pixels(limits.pixels);
+            *self = Self { resize, limits, ..Self::new(size, exif) };
             Err(DecodeError::broken("the decoder panicked"))
         })
     }
 
     /// Makes an image that comes as pixels as large as the others, like one that was decoded.
     pub(crate) fn resize(&mut self, image: Pixels) -> Result<Pixels, DecodeError> {
-        let (size, limits) = (self.size, self.limits);
+        let Self { size, resize, limits, .. } = *self;
         if [image.height, image.width] == [size, size] {
             return Ok(image);
         }
-        let data = self.squarer.square(&image, size, limits)?;
+        let data = self.squarer.square(&image, size, resize, limits)?;
         Ok(Pixels::new(size, size, data))
     }
 }

@@ -1,14 +1,25 @@
-//! Resizes the shorter side of an image and crops the central square.
+//! Resizes an image to a square: its shorter side, of whose result the central square is kept, or
+//! both sides.
 
 use super::error::{DecodeError, Result};
 use super::limits::Limits;
 use super::pixels::Pixels;
+use super::resample::{Resample, filter};
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8x3;
-use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::{ResizeAlg, ResizeOptions, Resizer};
+use serde::{Deserialize, Serialize};
 
-/// How many pixels outside of the crop a filter may read: two for the cubic one, and one to spare.
-const REACH: usize = 3;
+/// Which part of an image is kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Crop {
+    /// The shorter side is resized to the size, and the central square is kept.
+    #[default]
+    Centre,
+    /// Both sides are resized to the size, whatever the proportion: Caffe's warp.
+    Whole,
+}
 
 /// Makes images square, and reuses its memory.
 pub(super) struct Squarer {
@@ -26,7 +37,7 @@ impl Squarer {
     }
 
     /// Resizes the shorter side to `size` and the other in proportion, rounded, and takes the crop
-    /// at ⌊(side − size) / 2⌋: `size` × `size` × 3 bytes.
+    /// at ⌊(side − size) / 2⌋, or resizes both sides to `size`: `size` × `size` × 3 bytes.
     ///
     /// Only the crop is computed: the resampler gets its position in the source, and its filter
     /// still reads pixels outside of it, so the result is that of resizing first and cropping then.
@@ -38,6 +49,7 @@ impl Squarer {
         &mut self,
         image: &Pixels,
         size: usize,
+        (resample, crop): (Resample, Crop),
         limits: Limits,
     ) -> Result<Vec<u8>> {
         let Pixels { height, width, data, .. } = image;
@@ -48,6 +60,9 @@ impl Squarer {
         let short = *height.min(width);
         // The crop along a side of the image.
         let window = |side: usize| -> Span {
+            if crop == Crop::Whole {
+                return (0.0, side as f64);
+            }
             let scaled = ((side * size) as f64 / short as f64).round();
             let offset = ((scaled - size as f64) / 2.0).floor();
             let back = side as f64 / scaled;
@@ -56,15 +71,19 @@ impl Squarer {
             (start, (size as f64 * back).min(side as f64 - start))
         };
         let (down, across) = (window(*height), window(*width));
-        let filter = if short > size { FilterType::Box } else { FilterType::CatmullRom };
-        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
-        let left = (across.0 as usize).saturating_sub(REACH);
-        let columns = ((across.0 + across.1).ceil() as usize + REACH).min(*width) - left;
+        let options = |(_, extent): Span| {
+            let (filter, reach) = filter(resample, extent / size as f64);
+            (ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)), reach)
+        };
+        let (_, reach) = options(across);
+        let left = (across.0 as usize).saturating_sub(reach);
+        let columns = ((across.0 + across.1).ceil() as usize + reach).min(*width) - left;
         limits.check_resizing(data.len() + size * (columns + size) * 3)?;
         let mut out = vec![0; size * size * 3];
         let (from, to) = (source(data, *height, *width)?, target(&mut out, size, size)?);
         let exact = |(start, extent): Span| extent == size as f64 && start == start.round();
         if exact(down) || exact(across) {
+            let (options, _) = options(if exact(down) { across } else { down });
             self.pass(&options, &from, to, down, across)?;
             return Ok(out);
         }
@@ -74,9 +93,10 @@ impl Squarer {
         let mut between = std::mem::take(&mut self.between);
         between.resize(size * columns * 3, 0);
         let strip = (left as f64, columns as f64);
-        self.pass(&options, &from, target(&mut between, size, columns)?, down, strip)?;
+        let first = options(down).0;
+        self.pass(&first, &from, target(&mut between, size, columns)?, down, strip)?;
         let (down, across) = ((0.0, size as f64), (across.0 - left as f64, across.1));
-        self.pass(&options, &source(&between, size, columns)?, to, down, across)?;
+        self.pass(&options(across).0, &source(&between, size, columns)?, to, down, across)?;
         self.between = between;
         Ok(out)
     }

@@ -7,7 +7,6 @@ use super::shard_result::ShardResult;
 use crate::error::{Error, Result, few};
 use crate::header::VERSION;
 use crate::manifest::{Class, Manifest, SplitInfo};
-use crate::preprocessing::{Crop, Resample};
 use crate::statistics::Sums;
 use std::path::Path;
 
@@ -56,8 +55,8 @@ pub(super) fn finish(plan: ShardPlan, strict: bool, output: &Output, input: &Pat
         width: plan.size,
         order_seed: plan.order_seed,
         shard_images: Some(plan.shard_records),
-        resample: Resample::default(),
-        crop: Crop::default(),
+        resample: plan.resample,
+        crop: plan.crop,
         exif: plan.exif,
         max_pixels: plan.max_pixels,
         encoding: plan.encoding,

@@ -3,6 +3,8 @@
 use super::source::Source;
 use crate::decode::exif::Exif;
 use crate::decode::limits::MAX_PIXELS;
+use crate::decode::resample::Resample;
+use crate::decode::square::Crop;
 use crate::encoding::Encoding;
 use crate::error::{Error, Result};
 use crate::header::MAX_SIDE;
@@ -39,6 +41,10 @@ pub struct PrepareOptions {
     /// Images of the input for each shard; `None` for as many as make 1 GiB of raw pixels. A shard
     /// lacks those that cannot be read.
     pub shard_records: Option<usize>,
+    /// How images are resized.
+    pub resample: Resample,
+    /// Which part of an image is kept.
+    pub crop: Crop,
     /// What to do with EXIF orientation, which is ignored by default, as in 2012.
     pub exif: Exif,
     /// The most pixels of an image file; larger ones are skipped. Memory and time of an image are
@@ -50,7 +56,7 @@ pub struct PrepareOptions {
 
 impl PrepareOptions {
     /// The default options: no val tree, the size of the source, all cores, not strict, shards of
-    /// 1 GiB, [`MAX_PIXELS`], raw pixels.
+    /// 1 GiB, resized by area to the central square, [`MAX_PIXELS`], raw pixels.
     pub fn new(source: Source, input: impl Into<PathBuf>, output: impl Into<PathBuf>) -> Self {
         Self {
             source,
@@ -61,6 +67,8 @@ impl PrepareOptions {
             threads: 0,
             strict: false,
             shard_records: None,
+            resample: Resample::default(),
+            crop: Crop::default(),
             exif: Exif::Ignore,
             max_pixels: MAX_PIXELS,
             encoding: Encoding::Raw,

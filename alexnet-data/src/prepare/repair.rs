@@ -44,6 +44,8 @@ pub fn repair(
         val: val.map(Into::into),
         size: manifest.height,
         shard_records: manifest.shard_images,
+        resample: manifest.resample,
+        crop: manifest.crop,
         exif: manifest.exif,
         max_pixels: manifest.max_pixels,
         ..PrepareOptions::new(source, input, dir)

@@ -11,6 +11,8 @@ use crate::atomic_file::AtomicFile;
 use crate::checksum::Checksum;
 use crate::decode::Decoder;
 use crate::decode::exif::Exif;
+use crate::decode::resample::Resample;
+use crate::decode::square::Crop;
 use crate::draws::{Purpose, draws, shuffle};
 use crate::encoding::Mixture;
 use crate::error::Result;
@@ -36,6 +38,8 @@ pub(super) struct ShardPlan {
     pub(super) order_seed: u64,
     /// Images of the input for each shard.
     pub(super) shard_records: usize,
+    pub(super) resample: Resample,
+    pub(super) crop: Crop,
     pub(super) exif: Exif,
     /// The most pixels of an image file.
     pub(super) max_pixels: usize,
@@ -83,6 +87,8 @@ impl ShardPlan {
             size: options.size,
             order_seed: ORDER_SEED,
             shard_records: options.shard_records.unwrap_or(SHARD_BYTES / raw_record).max(1),
+            resample: options.resample,
+            crop: options.crop,
             exif: options.exif,
             max_pixels: options.max_pixels,
             encoding: Mixture::requested(options.encoding),
@@ -115,6 +121,8 @@ impl ShardPlan {
                 ("the size", plan.size.to_string()),
                 ("the shard length", plan.shard_records.to_string()),
                 ("the number of images", format!("{images:?}")),
+                ("the way to resize", plan.resample.name().into()),
+                ("the crop", format!("{:?}", plan.crop).to_lowercase()),
                 ("EXIF orientation", format!("{:?}", plan.exif)),
                 ("the most pixels of an image", plan.max_pixels.to_string()),
                 ("the JPEG quality", number(plan.encoding.quality.map(u64::from))),
@@ -130,7 +138,9 @@ impl ShardPlan {
 
     /// A decoder of its images.
     pub(super) fn decoder(&self) -> Decoder {
-        Decoder::new(self.size, self.exif).with_max_pixels(self.max_pixels)
+        Decoder::new(self.size, self.exif)
+            .with_resize(self.resample, self.crop)
+            .with_max_pixels(self.max_pixels)
     }
 
     /// The number of records of all splits, if every image can be read.

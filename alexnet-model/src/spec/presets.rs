@@ -6,10 +6,13 @@ use super::NetworkSpec;
 use super::error::SpecError;
 use super::suggest::nearest;
 
-const PRESETS: [(&str, &str); 8] = [
+const PRESETS: [(&str, &str); 11] = [
     ("original", include_str!("../../presets/original.toml")),
     ("paper", include_str!("../../presets/paper.toml")),
     ("one-tower", include_str!("../../presets/one-tower.toml")),
+    ("no-overlap", include_str!("../../presets/no-overlap.toml")),
+    ("no-lrn", include_str!("../../presets/no-lrn.toml")),
+    ("sixth-conv", include_str!("../../presets/sixth-conv.toml")),
     ("caffe", include_str!("../../presets/caffe.toml")),
     ("torchvision", include_str!("../../presets/torchvision.toml")),
     ("small", include_str!("../../presets/small.toml")),

@@ -110,7 +110,8 @@ impl DrawnDataset {
     /// Random, mirrored crops of all training images in batches of `batch`.
     fn plan(&self, batch: usize) -> Result<Plan, Error> {
         let (crop, offsets) = (self.crop, Offsets::Inclusive);
-        let augmentation = Augmentation { crop, offsets, flip: true, shared_by: 1, color: None };
+        let augmentation =
+            Augmentation { crop, offsets, resized: None, flip: true, shared_by: 1, color: None };
         Ok(Plan::new(self.data.split("train")?.len(), batch, Order::Shuffled, 1, augmentation)?)
     }
 }

@@ -1,0 +1,43 @@
+"""Writes the images of alexnet-data/tests/resized: pictures, and what OpenCV makes of them.
+
+pip install numpy opencv-python-headless
+python bench/resize_golden.py alexnet-data/tests/resized
+
+NAME.png is resized so that its shorter side is SIZE (by INTER_AREA where it shrinks, by INTER_CUBIC
+where it grows), and the central square is NAME-SIZE.png: the authors' way of 2012.
+"""
+
+import pathlib
+import sys
+
+import cv2
+import numpy as np
+
+PICTURES = {"wide": (37, 50, 16), "tall": (61, 33, 20), "twice": (40, 40, 20), "large": (120, 97, 24), "small": (12, 15, 32)}
+
+
+def picture(height, width, seed):
+    """A few waves, a disc with a sharp edge, and noise."""
+    chance = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width] / min(height, width)
+    planes = [127 + 60 * np.sin(7 * x + c) + 40 * np.cos(9 * y * (c + 1)) for c in range(3)]
+    image = np.stack(planes, -1) + chance.normal(0, 12, (height, width, 3))
+    image[(y - 0.5) ** 2 + (x - 0.6) ** 2 < 0.08] = 240, 30, 90
+    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
+
+
+def main():
+    folder = pathlib.Path(sys.argv[1])
+    folder.mkdir(exist_ok=True)
+    for seed, (name, (height, width, size)) in enumerate(PICTURES.items()):
+        image, short = picture(height, width, seed), min(height, width)
+        sides = [round(side * size / short) for side in (width, height)]
+        how = cv2.INTER_AREA if short > size else cv2.INTER_CUBIC
+        resized = cv2.resize(image, sides, interpolation=how)
+        left, top = ((side - size) // 2 for side in sides)
+        cv2.imwrite(str(folder / f"{name}.png"), image)
+        cv2.imwrite(str(folder / f"{name}-{size}.png"), resized[top : top + size, left : left + size])
+
+
+if __name__ == "__main__":
+    main()
