@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 pub struct View {
     /// The record's number in its split.
     pub record: usize,
-    /// Rows above the crop.
+    /// Rows above the crop, or above the part that is resized to it.
     pub top: usize,
-    /// Columns left of the crop.
+    /// Columns left of it.
     pub left: usize,
     /// Height and width of a part that is resized to the crop; `None` where the crop is cut out as
     /// it is.

@@ -112,7 +112,7 @@ impl Batch {
         }
         self.pixels.resize(views.len() * size, 0);
         for (out, view) in self.pixels.chunks_exact_mut(size.max(1)).zip(views) {
-            self.scratch.part.copy(&image.data, [image.height, image.width], crop, *view, out);
+            self.scratch.part.copy(&image.data, [image.height, image.width], crop, *view, out)?;
         }
         self.labels = vec![0; views.len()];
         self.color_shift = vec![[0.0; 3]; views.len()];
@@ -147,7 +147,7 @@ impl Batch {
         }
         for (out, view) in self.pixels.chunks_exact_mut(size).zip(&self.views) {
             let record = split.record_with(view.record, &mut self.scratch.decoded)?;
-            self.scratch.part.copy(&record.pixels, stored, crop, *view, out);
+            self.scratch.part.copy(&record.pixels, stored, crop, *view, out)?;
             self.labels.push(record.label);
         }
         self.scratch.slow = start.elapsed() > SLOW * self.views.len() as u32;

@@ -1,6 +1,7 @@
 //! Copies a part of an image into a batch: as it is, resized, mirrored.
 
 use crate::augment::View;
+use crate::error::{Error, Result};
 use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
@@ -15,6 +16,9 @@ pub(crate) struct PartCopy {
 impl PartCopy {
     /// Copies `view` of an image of `stored` pixels, height and width, into a crop of `crop`
     /// pixels, after [`check_crop`](crate::augment::check_crop) of the part.
+    ///
+    /// # Errors
+    /// [`Error::Crop`] for a part that the library refuses to resize.
     pub(crate) fn copy(
         &mut self,
         image: &[u8],
@@ -22,15 +26,22 @@ impl PartCopy {
         crop: [usize; 2],
         view: View,
         out: &mut [u8],
-    ) {
+    ) -> Result<()> {
         match view.resized_from {
             Some(part) if part != crop => {
-                self.resize(image, stored, part, crop, view);
+                let View { top, left, .. } = view;
+                self.resize(image, stored, part, crop, view).ok_or(Error::Crop {
+                    crop: part,
+                    top,
+                    left,
+                    stored,
+                })?;
                 let whole = View { top: 0, left: 0, ..view };
                 copy_crop(&self.resized, crop[1], crop[1], whole, out);
             }
             _ => copy_crop(image, stored[1], crop[1], view, out),
         }
+        Ok(())
     }
 
     /// Resizes a part by bilinear interpolation which, like Pillow's, averages where it shrinks.
@@ -41,19 +52,17 @@ impl PartCopy {
         part: [usize; 2],
         crop: [usize; 2],
         view: View,
-    ) {
+    ) -> Option<()> {
         self.resized.resize(crop[0] * crop[1] * 3, 0);
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
         let [rows, columns] = stored.map(|side| side as u32);
         let [height, width] = part.map(|side| side as u32);
         let (top, left) = (view.top as u32, view.left as u32);
-        let from = TypedImageRef::<U8x3>::from_buffer(columns, rows, image)
-            .map(|image| TypedCroppedImage::new(image, left, top, width, height));
-        let to = TypedImage::from_buffer(crop[1] as u32, crop[0] as u32, &mut self.resized);
-        if let (Ok(Ok(from)), Ok(mut to)) = (from, to) {
-            let resized = self.resizer.resize_typed(&from, &mut to, &options);
-            debug_assert!(resized.is_ok(), "a part of the image was checked");
-        }
+        let image = TypedImageRef::<U8x3>::from_buffer(columns, rows, image).ok()?;
+        let from = TypedCroppedImage::new(image, left, top, width, height).ok()?;
+        let [rows, columns] = crop.map(|side| side as u32);
+        let mut to = TypedImage::from_buffer(columns, rows, &mut self.resized).ok()?;
+        self.resizer.resize_typed(&from, &mut to, &options).ok()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The order of the records in every epoch, and the random draws for their augmentation.
 
-use crate::augment::{Augmentation, ColorScale, View, check_crop};
+use crate::augment::{Augmentation, ColorScale, ResizedCrop, View, check_crop};
 use crate::batch::Batch;
 use crate::dataset::Split;
 use crate::draws::{Purpose, below, draws, shuffle};
@@ -91,8 +91,11 @@ impl Plan {
         let [height, width] = augmentation.crop;
         check(height > 0, "crop height", "at least 1", &height)?;
         check(width > 0, "crop width", "at least 1", &width)?;
-        let valid = augmentation.resized.is_none_or(|resized| resized.is_valid());
-        check(valid, "resized", "ranges above 0, of areas up to 1", &"another")?;
+        if let Some(resized) = augmentation.resized {
+            let ResizedCrop { area, ratio } = resized;
+            let got = format!("area {area:?}, ratio {ratio:?}");
+            check(resized.is_valid(), "resized", "ranges above 0, of areas up to 1", &got)?;
+        }
         if let Some(color) = augmentation.color {
             let ok = color.sigma.is_finite() && color.sigma >= 0.0;
             check(ok, "sigma", "a number that is not negative", &color.sigma)?;

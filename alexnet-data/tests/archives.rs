@@ -6,7 +6,7 @@ mod common;
 use alexnet_data::{Dataset, Error, PrepareOptions, Source, prepare};
 use common::archives::{gzip, tar_of, tar_with_links};
 use common::zips::{Entry, deflated, stored, zip_of};
-use common::{contents, picture, png, put, run};
+use common::{contents, picture, png, put, records, run};
 use image::ExtendedColorType::Rgb8;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,15 +26,6 @@ fn detected(input: &Path, output: &Path) -> Result<Dataset, Error> {
 
 fn report(dataset: &Dataset) -> String {
     fs::read_to_string(dataset.dir().join("report.jsonl")).unwrap()
-}
-
-/// The (label, first value) of every record of a split, sorted.
-fn records(dataset: &Dataset, split: &str) -> Vec<(u32, u8)> {
-    let split = dataset.split(split).unwrap();
-    let record = |i| split.record(i).map(|r| (r.label, r.pixels[0])).unwrap();
-    let mut records: Vec<_> = (0..split.len()).map(record).collect();
-    records.sort();
-    records
 }
 
 /// The files of a tree of two classes, with images at two depths and a file that is no image.

@@ -4,7 +4,7 @@ mod common;
 
 use alexnet_data::{
     Augmentation, Batch, ColorNoise, ColorScale, Dataset, Error, Offsets, Order, Pixels, Plan,
-    Split, Statistics, View, Views, test_views,
+    ResizedCrop, Split, Statistics, View, Views, test_views,
 };
 use common::small_dataset;
 use proptest::prelude::*;
@@ -329,6 +329,8 @@ fn wrong_settings() {
     fails(1, 0, good, "batch");
     fails(1, 1, Augmentation { shared_by: 0, ..good }, "shared_by");
     fails(1, 1, Augmentation { crop: [0, 1], ..good }, "crop height");
+    let resized = Some(ResizedCrop { area: [0.0, 1.0], ratio: [0.5, 2.0] });
+    fails(1, 1, Augmentation { resized, ..good }, "area [0.0, 1.0], ratio [0.5, 2.0]");
     for sigma in [f64::NAN, f64::INFINITY, -0.1] {
         let color = Some(ColorNoise { sigma, scale: ColorScale::Eigenvalue });
         fails(1, 1, Augmentation { color, ..good }, "sigma");

@@ -4,7 +4,7 @@ mod common;
 
 use alexnet_data::{Class, Dataset, Error, PrepareOptions, Source};
 use common::archives::{kit, meta_mat, tar_of};
-use common::{contents, jpeg, picture, png, put, run};
+use common::{contents, jpeg, picture, png, put, records, run};
 use image::ExtendedColorType::Rgb8;
 use std::fs;
 use std::path::Path;
@@ -29,15 +29,6 @@ fn detected(input: &Path, output: &Path) -> Result<Dataset, Error> {
     let dataset = Dataset::open(output)?;
     assert_eq!(dataset.manifest().source, source.name());
     Ok(dataset)
-}
-
-/// The (label, first value) of every record of a split, sorted.
-fn records(dataset: &Dataset, split: &str) -> Vec<(u32, u8)> {
-    let split = dataset.split(split).unwrap();
-    let record = |i| split.record(i).map(|r| (r.label, r.pixels[0])).unwrap();
-    let mut records: Vec<_> = (0..split.len()).map(record).collect();
-    records.sort();
-    records
 }
 
 /// The synsets of the tests: three classes whose ids are not in the order of their WordNet ids, and

@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use alexnet_data::ResizedCrop;
+
 use crate::recipe::{Mean, Rates, Recipe};
 use crate::schedule::Schedule;
 
@@ -30,8 +32,10 @@ impl Recipe {
         }
         count("augmentation.shared_by", self.augmentation.shared_by, 1)?;
         if let Some(resized) = &self.augmentation.resized {
-            let expected = "ranges above 0, of areas up to 1";
-            range(resized.is_valid(), "augmentation.resized", "…", expected)?;
+            let (expected, ResizedCrop { area, ratio }) =
+                ("ranges above 0, of areas up to 1", resized);
+            let got = format!("area {area:?}, ratio {ratio:?}");
+            range(resized.is_valid(), "augmentation.resized", got, expected)?;
             let aligned = self.input.mean == Mean::Aligned;
             let expected = "channel or centre-window with augmentation.resized";
             range(!aligned, "input.mean", "aligned", expected)?;

@@ -17,15 +17,7 @@ use std::process::{Command, Output, Stdio};
 use alexnet_data::{DemoOptions, PrepareOptions, Source, draw_demo, prepare};
 
 /// Small enough to train within a test.
-const NETWORK: &str = r#"
-name = "test"
-input = [3, 16, 16]
-layers = [
-  { name = "conv1", kind = "conv", filters = 8, kernel = 5, stride = 2, init = {std=0.01, bias=0} },
-  { name = "relu1", kind = "relu" },
-  { name = "fc2", kind = "linear", outputs = 10, init = { std = 0.1, bias = 0.0 } },
-]
-"#;
+const NETWORK: &str = include_str!("../network.toml");
 
 /// What trains `NETWORK` in a moment.
 const TRAIN: &str =

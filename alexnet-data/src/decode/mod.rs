@@ -2,9 +2,8 @@
 //!
 //! Unless another way is asked for, the shorter side is resized to `size` (by averaging areas when
 //! it shrinks, by cubic interpolation when it grows) and the centre is cropped, as the authors'
-//! make-data did with OpenCV. Grey
-//! becomes RGB, CMYK is converted, alpha is dropped and 16 bits become 8. Colour profiles are
-//! ignored, and so is EXIF orientation unless it is requested.
+//! make-data did with OpenCV. Grey becomes RGB, CMYK is converted, alpha is dropped and 16 bits
+//! become 8. Colour profiles are ignored, and so is EXIF orientation unless it is requested.
 //!
 //! What an image would take is held against its limits before it is decoded.
 

@@ -1,5 +1,6 @@
 //! How an image is resized: the rules, and the filters along one axis.
 
+use super::error::{DecodeError, Result};
 use fast_image_resize::{Filter, FilterType};
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
@@ -46,22 +47,22 @@ impl Resample {
 ///
 /// It has to be used in the same thread before the next one is made: a filter of the library is a
 /// function without state, so the area filter finds its scale in a thread-local variable.
-pub(super) fn filter(resample: Resample, scale: f64) -> (FilterType, usize) {
+pub(super) fn filter(resample: Resample, scale: f64) -> Result<(FilterType, usize)> {
     let custom = |name, function, support| {
-        let filter = Filter::new(name, function, support);
-        (filter.map_or(FilterType::Box, FilterType::Custom), support)
+        let filter = Filter::new(name, function, support).map_err(DecodeError::broken)?;
+        Ok((FilterType::Custom(filter), support))
     };
     let (filter, support) = match (resample, scale > 1.0) {
         (Resample::Area, true) => {
             HALF_A_PIXEL.set(0.5 / scale);
-            custom("area", coverage, 0.5 + 0.5 / scale)
+            custom("area", coverage, 0.5 + 0.5 / scale)?
         }
-        (Resample::Area, false) => custom("cubic", cubic, 2.0),
+        (Resample::Area, false) => custom("cubic", cubic, 2.0)?,
         (Resample::Box, true) => (FilterType::Box, 0.5),
         (Resample::Box, false) | (Resample::Bicubic, _) => (FilterType::CatmullRom, 2.0),
         (Resample::Lanczos, _) => (FilterType::Lanczos3, 3.0),
     };
-    (filter, (support * scale.max(1.0)).ceil() as usize + 1)
+    Ok((filter, (support * scale.max(1.0)).ceil() as usize + 1))
 }
 
 thread_local! {

@@ -7,7 +7,7 @@ use super::pixels::Pixels;
 use super::resample::{Resample, filter};
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8x3;
-use fast_image_resize::{ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use serde::{Deserialize, Serialize};
 
 /// Which part of an image is kept.
@@ -71,11 +71,8 @@ impl Squarer {
             (start, (size as f64 * back).min(side as f64 - start))
         };
         let (down, across) = (window(*height), window(*width));
-        let options = |(_, extent): Span| {
-            let (filter, reach) = filter(resample, extent / size as f64);
-            (ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)), reach)
-        };
-        let (_, reach) = options(across);
+        let filter_for = |(_, extent): Span| filter(resample, extent / size as f64);
+        let (_, reach) = filter_for(across)?;
         let left = (across.0 as usize).saturating_sub(reach);
         let columns = ((across.0 + across.1).ceil() as usize + reach).min(*width) - left;
         limits.check_resizing(data.len() + size * (columns + size) * 3)?;
@@ -83,8 +80,8 @@ impl Squarer {
         let (from, to) = (source(data, *height, *width)?, target(&mut out, size, size)?);
         let exact = |(start, extent): Span| extent == size as f64 && start == start.round();
         if exact(down) || exact(across) {
-            let (options, _) = options(if exact(down) { across } else { down });
-            self.pass(&options, &from, to, down, across)?;
+            let (filter, _) = filter_for(if exact(down) { across } else { down })?;
+            self.pass(filter, &from, to, down, across)?;
             return Ok(out);
         }
         // We resize one axis per call, in the order of the library, because fast_image_resize 6.1.0
@@ -93,10 +90,11 @@ impl Squarer {
         let mut between = std::mem::take(&mut self.between);
         between.resize(size * columns * 3, 0);
         let strip = (left as f64, columns as f64);
-        let first = options(down).0;
-        self.pass(&first, &from, target(&mut between, size, columns)?, down, strip)?;
+        let (filter, _) = filter_for(down)?;
+        self.pass(filter, &from, target(&mut between, size, columns)?, down, strip)?;
+        let (filter, _) = filter_for(across)?;
         let (down, across) = ((0.0, size as f64), (across.0 - left as f64, across.1));
-        self.pass(&options(across).0, &source(&between, size, columns)?, to, down, across)?;
+        self.pass(filter, &source(&between, size, columns)?, to, down, across)?;
         self.between = between;
         Ok(out)
     }
@@ -104,13 +102,15 @@ impl Squarer {
     /// Resamples the region `down` × `across` of `from`, along one axis or none.
     fn pass(
         &mut self,
-        options: &ResizeOptions,
+        filter: FilterType,
         from: &TypedImageRef<'_, U8x3>,
         mut to: TypedImage<'_, U8x3>,
         down: Span,
         across: Span,
     ) -> Result<()> {
-        let options = options.crop(across.0, down.0, across.1, down.1);
+        let options = ResizeOptions::new()
+            .resize_alg(ResizeAlg::Convolution(filter))
+            .crop(across.0, down.0, across.1, down.1);
         self.resizer.resize_typed(from, &mut to, &options).map_err(fail)
     }
 }

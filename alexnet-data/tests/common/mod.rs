@@ -7,7 +7,7 @@ pub(crate) mod bare_jpeg;
 pub(crate) mod pickles;
 pub(crate) mod zips;
 
-use alexnet_data::{PrepareOptions, Source, Summary, prepare};
+use alexnet_data::{Dataset, PrepareOptions, Source, Summary, prepare};
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 use std::fs;
@@ -70,6 +70,15 @@ pub(crate) fn small_dataset(size: usize) -> (TempDir, PathBuf) {
     let options = PrepareOptions { shard_records: Some(8), ..options(&input, &output, size) };
     prepare(&options, &|_| ()).unwrap();
     (dir, output)
+}
+
+/// The (label, first value) of every record of a split, sorted.
+pub(crate) fn records(dataset: &Dataset, split: &str) -> Vec<(u32, u8)> {
+    let split = dataset.split(split).unwrap();
+    let record = |i| split.record(i).map(|r| (r.label, r.pixels[0])).unwrap();
+    let mut records: Vec<_> = (0..split.len()).map(record).collect();
+    records.sort();
+    records
 }
 
 pub(crate) fn run(options: &PrepareOptions) -> Result<Summary, alexnet_data::Error> {

@@ -1,8 +1,9 @@
 //! The inverse cosine transform of a block, in integers, by the method of Loeffler, Ligtenberg and
 //! Moschytz (1989) with eleven multiplications for eight values.
 //!
-//! Values of damaged blocks overflow as in libjpeg-turbo: products wrap at 16 bits, and the results
-//! of the first pass stop there.
+//! Values of damaged blocks overflow as in the vector code of libjpeg-turbo: products with the
+//! quantization table and sums of two values wrap at 16 bits, and the results of the first pass
+//! stop at the limits of 16 bits.
 
 use super::Block;
 use super::blocks::position;
@@ -56,13 +57,15 @@ pub(super) fn samples(block: &Block, quantization: &[u16; 64]) -> [u8; 64] {
         let at = position(k);
         values[at] = i32::from(block[at].wrapping_mul(step as i16));
     }
-    let flat = block[8..].iter().all(|&v| v == 0);
+    // For a block with nothing below its first row, libjpeg-turbo shifts that row in place of the
+    // first pass. The results are the same, but they wrap.
+    let first_row_alone = block[8..].iter().all(|&v| v == 0);
     for x in 0..8 {
         let column = transform(std::array::from_fn(|y| values[y * 8 + x]));
         let round = 1 << (BITS - KEPT - 1);
         for (y, value) in column.into_iter().enumerate() {
             let value = value.wrapping_add(round) >> (BITS - KEPT);
-            values[y * 8 + x] = match flat {
+            values[y * 8 + x] = match first_row_alone {
                 true => i32::from(value as i16),
                 false => value.clamp(i16::MIN.into(), i16::MAX.into()),
             };
