@@ -26,7 +26,7 @@ impl NetworkSpec {
     /// # Ok::<(), alexnet_model::SpecError>(())
     /// ```
     pub fn fused_layers(&self) -> Result<Vec<FusedLayer>, SpecError> {
-        Ok(self.fuse(self.shapes()?))
+        Ok(self.fuse(self.shapes()?.into_iter()))
     }
 
     /// The layers that each of so many devices runs: one device all of the network, several a tower
@@ -37,19 +37,30 @@ impl NetworkSpec {
     /// [`SpecError::Towers`] where the network has another number of towers; [`SpecError::Layer`]
     /// for the first layer that cannot be, or does not divide among the towers.
     pub fn fused_layers_on(&self, devices: usize) -> Result<Vec<Vec<FusedLayer>>, SpecError> {
-        if devices == 1 {
-            return Ok(vec![self.fused_layers()?]);
-        }
-        if devices != self.towers {
-            let (network, towers) = (self.name.clone(), self.towers);
-            return Err(SpecError::Towers { network, towers, devices });
-        }
-        (0..devices).map(|number| Ok(self.fuse(self.tower(number)?))).collect()
+        self.first_layers_on(devices, self.layers.len())
     }
 
-    /// One device's `layers`, each ReLU and each max-pooling fused into the previous layer where
+    /// The same of the first `count` layers of the file alone.
+    pub(super) fn first_layers_on(
+        &self,
+        devices: usize,
+        count: usize,
+    ) -> Result<Vec<Vec<FusedLayer>>, SpecError> {
+        let towers = match devices {
+            1 => vec![self.shapes()?],
+            _ if devices != self.towers => {
+                let (network, towers) = (self.name.clone(), self.towers);
+                return Err(SpecError::Towers { network, towers, devices });
+            }
+            _ => (0..devices).map(|number| self.tower(number)).collect::<Result<_, _>>()?,
+        };
+        let first = |layers: Vec<ShapedLayer>| layers.into_iter().take(count);
+        Ok(towers.into_iter().map(|layers| self.fuse(first(layers))).collect())
+    }
+
+    /// One device's `layers`, from the first of the file on, each ReLU and each max-pooling fused into the previous layer where
     /// that takes it.
-    fn fuse(&self, layers: Vec<ShapedLayer>) -> Vec<FusedLayer> {
+    fn fuse(&self, layers: impl Iterator<Item = ShapedLayer>) -> Vec<FusedLayer> {
         let mut fused: Vec<FusedLayer> = Vec::new();
         for (index, (spec, layer)) in self.layers.iter().zip(layers).enumerate() {
             let ShapedLayer { kind, input, output, weight, share } = layer;

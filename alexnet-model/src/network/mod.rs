@@ -1,5 +1,6 @@
 //! A network with its parameters, on one device or split by its towers over several.
 
+mod activations;
 mod collective;
 mod fuse;
 pub(crate) mod fused_layer;

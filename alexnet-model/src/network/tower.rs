@@ -37,11 +37,22 @@ impl Tower {
                 });
             }
         }
+        Ok(Self::arranged(layers, parameters))
+    }
+
+    /// The tower of these layers with the parameters of `other`, of which they have at least the
+    /// first.
+    pub(super) fn with_parameters(layers: Vec<FusedLayer>, other: &Self) -> Self {
+        Self::arranged(layers, other.parameters.clone())
+    }
+
+    /// The layers as the device of the parameters runs them.
+    fn arranged(layers: Vec<FusedLayer>, parameters: Vec<Parameter>) -> Self {
         let mut tower = Self { layers, parameters };
         if !tower.device().is_cpu() {
             arrange(&mut tower.layers);
         }
-        Ok(tower)
+        tower
     }
 
     /// The layers as they run, first to last.
