@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod csv;
 mod demo;
 mod describe;
 mod device;
@@ -65,6 +66,10 @@ fn main() -> ExitCode {
         }
     };
     let Err(error) = ended else { return ExitCode::SUCCESS };
+    if let Some(error) = error.downcast_ref::<clap::Error>() {
+        complain(&message::usage(&error.to_string()));
+        return ExitCode::from(2);
+    }
     if error.downcast_ref().is_some_and(OutputError::reader_is_gone) {
         return ExitCode::SUCCESS;
     }

@@ -132,8 +132,16 @@ pub enum ColorScale {
 pub enum Views {
     /// The centre crop.
     One,
-    /// The four corners and the centre, and then the same five mirrored.
+    /// The centre crop and its mirror image.
+    Two,
+    /// A grid of 3 × 3 crops from edge to edge, not mirrored: how the authors' later code tests on
+    /// CIFAR-10.
+    Nine,
+    /// The four corners and the centre, and then the same five mirrored: the test of the paper.
     Ten,
+    /// The crop at every offset, and then all of them mirrored: whatever training can draw with
+    /// [`Offsets::Inclusive`], 2,178 views for 224 of 256 pixels.
+    All,
 }
 
 impl Offsets {
@@ -163,14 +171,20 @@ pub fn test_views(stored: [usize; 2], crop: [usize; 2], views: Views) -> Result<
     check_crop(stored, crop, 0, 0)?;
     let (down, right) = (stored[0] - crop[0], stored[1] - crop[1]);
     let centre = (down / 2, right / 2);
-    let view = |flip| move |(top, left)| View { record: 0, top, left, resized_from: None, flip };
-    Ok(match views {
-        Views::One => vec![view(false)(centre)],
-        Views::Ten => {
-            let places = [(0, 0), (0, right), (down, 0), (down, right), centre];
-            places.map(view(false)).into_iter().chain(places.map(view(true))).collect()
-        }
-    })
+    let grid = |rows: &[usize], columns: &[usize]| -> Vec<_> {
+        rows.iter().flat_map(|&top| columns.iter().map(move |&left| (top, left))).collect()
+    };
+    let (places, mirrored) = match views {
+        Views::One => (vec![centre], false),
+        Views::Two => (vec![centre], true),
+        Views::Nine => (grid(&[0, centre.0, down], &[0, centre.1, right]), false),
+        Views::Ten => (vec![(0, 0), (0, right), (down, 0), (down, right), centre], true),
+        Views::All => (grid(&Vec::from_iter(0..=down), &Vec::from_iter(0..=right)), true),
+    };
+    let flips = if mirrored { &[false, true][..] } else { &[false] };
+    let view = |flip, (top, left)| View { record: 0, top, left, resized_from: None, flip };
+    let of_flip = |&flip: &bool| places.iter().map(move |&place| view(flip, place));
+    Ok(flips.iter().flat_map(of_flip).collect())
 }
 
 /// Refuses a crop that is empty or reaches outside of the image.

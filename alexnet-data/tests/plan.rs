@@ -8,7 +8,7 @@ use alexnet_data::{
 };
 use common::small_dataset;
 use proptest::prelude::*;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
@@ -125,11 +125,12 @@ proptest! {
         prop_assert_eq!(&draws[0], &draws[1]);
     }
 
-    /// The ten views lie inside, at the four corners and the centre, and come mirrored.
+    /// The views lie inside. The ten are at the four corners and the centre, and come mirrored; of
+    /// the nine there are three in each row and column; of all there is each offset, and mirrored.
     #[test]
-    fn ten_views(
-        stored in prop::array::uniform2(1usize..300),
-        crop in prop::array::uniform2(0usize..300),
+    fn views_of_a_test(
+        stored in prop::array::uniform2(1usize..70),
+        crop in prop::array::uniform2(0usize..70),
     ) {
         let fits = (0..2).all(|i| crop[i] > 0 && crop[i] <= stored[i]);
         match test_views(stored, crop, Views::Ten) {
@@ -141,7 +142,20 @@ proptest! {
                 for (plain, mirrored) in views[..5].iter().zip(&views[5..]) {
                     prop_assert_eq!(View { flip: true, ..*plain }, *mirrored);
                 }
-                prop_assert_eq!(views[4], test_views(stored, crop, Views::One).unwrap()[0]);
+                let of = |views| test_views(stored, crop, views).unwrap();
+                prop_assert_eq!(&of(Views::One)[..], &views[4..5]);
+                prop_assert_eq!(of(Views::Two), [views[4], views[9]]);
+                let nine = of(Views::Nine);
+                prop_assert_eq!(nine.len(), 9);
+                let corners = [nine[0], nine[2], nine[6], nine[8], nine[4]];
+                prop_assert_eq!(&corners[..], &views[..5]);
+                prop_assert_eq!((nine[1].top, nine[1].left), (nine[0].top, nine[4].left));
+                prop_assert_eq!((nine[3].top, nine[3].left), (nine[4].top, nine[0].left));
+                let rooms = [stored[0] - crop[0] + 1, stored[1] - crop[1] + 1];
+                let all = of(Views::All);
+                prop_assert_eq!(all.len(), 2 * rooms[0] * rooms[1]);
+                prop_assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());
+                prop_assert!(all.iter().all(|v| v.top < rooms[0] && v.left < rooms[1]));
             }
         }
     }

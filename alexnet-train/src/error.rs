@@ -98,6 +98,23 @@ pub enum Error {
         /// That of the dataset.
         dataset: String,
     },
+    /// Saved probabilities of other images or classes than those they are to be combined with.
+    #[error(
+        "{}: its {what} is `{got}`, but `{expected}` in {}: combine probabilities of the same split \
+         of the same dataset", path.display(), other.display()
+    )]
+    OtherImages {
+        /// The file.
+        path: PathBuf,
+        /// What differs, as `split`.
+        what: String,
+        /// What it is in the file.
+        got: String,
+        /// The other file, or the dataset.
+        other: PathBuf,
+        /// What it is there.
+        expected: String,
+    },
     /// Another process is at work in the folder of this run.
     #[error(
         "{holder} is training in {}: wait for its end, or name another folder with --run",

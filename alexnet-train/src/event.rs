@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::choices::ConvolutionChoice;
 use crate::error::Error;
-use crate::evaluate::Evaluation;
+use crate::evaluate::score::Evaluation;
 use crate::path_json;
 
 /// Something that happened in a run.

@@ -21,6 +21,8 @@ pub(crate) const METADATA: &str = "alexnet";
 const FORMAT: &str = "alexnet-checkpoint 2";
 /// What is between the length of a header and the digits of its checksum.
 const BEGINNING: &[u8] = br#"{"__metadata__":{"alexnet":"{\"checksum\":\"crc32:"#;
+/// What a header says first, `checksum`, until its checksum is known.
+pub(crate) const UNSEALED: &str = "crc32:00000000";
 const NO_DIGITS: &str = "00000000";
 
 /// The metadata of a checkpoint file.
@@ -47,7 +49,7 @@ impl Header {
         crc32: BTreeMap<String, u32>,
     ) -> Self {
         Self {
-            checksum: format!("crc32:{NO_DIGITS}"),
+            checksum: UNSEALED.to_owned(),
             format: FORMAT.to_owned(),
             network: network.clone(),
             recipe: recipe.clone(),
@@ -61,25 +63,15 @@ impl Header {
     /// Reads and checks the header of the file with these bytes.
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, String> {
         // Its checksum is compared first: a damaged header may say anything of its format.
-        let place = digits(bytes);
-        if let Some((end, digits)) = &place {
-            let got = checksum(&bytes[..*end], digits);
-            let expected = String::from_utf8_lossy(&bytes[digits.clone()]);
-            if got != expected {
-                return Err(format!(
-                    "its header is damaged: its checksum is {got}, expected {expected:?}; take \
-                     another checkpoint"
-                ));
-            }
-        }
+        let sealed = check_seal(bytes).map_err(|fault| fault + "; take another checkpoint")?;
         let (_, header) = SafeTensors::read_metadata(bytes)
             .map_err(|e| format!("not a whole safetensors file ({e}); take another checkpoint"))?;
         let text = header.metadata().as_ref().and_then(|metadata| metadata.get(METADATA));
         let text = text.ok_or("it was not written by alexnet train: it lacks its metadata")?;
         let header = Self::parse(text)?;
-        match place {
-            Some(_) => Ok(header),
-            None => {
+        match sealed {
+            true => Ok(header),
+            false => {
                 Err("its header is damaged: it lacks its checksum; take another checkpoint"
                     .to_owned())
             }
@@ -108,6 +100,17 @@ pub(crate) fn seal(bytes: &mut [u8]) -> bool {
     let checksum = checksum(&bytes[..end], &digits);
     bytes[digits].copy_from_slice(checksum.as_bytes());
     true
+}
+
+/// Compares the checksum of the header of the file with these first bytes; false where it has none.
+pub(crate) fn check_seal(bytes: &[u8]) -> Result<bool, String> {
+    let Some((end, digits)) = digits(bytes) else { return Ok(false) };
+    let got = checksum(&bytes[..end], &digits);
+    let expected = String::from_utf8_lossy(&bytes[digits]);
+    if got != expected {
+        return Err(format!("its header is damaged: its checksum is {got}, expected {expected:?}"));
+    }
+    Ok(true)
 }
 
 /// Where the header of a file ends, and where the digits of its checksum are.

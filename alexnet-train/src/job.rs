@@ -161,7 +161,11 @@ impl Job {
 }
 
 /// The CRC-32 of a dataset's manifest, which holds the checksums of the dataset's files.
-fn data_checksum(data: &Dataset) -> Result<String, Error> {
+///
+/// # Errors
+///
+/// [`Error::Io`], for a manifest that cannot be written as JSON.
+pub fn data_checksum(data: &Dataset) -> Result<String, Error> {
     let manifest = serde_json::to_vec(data.manifest());
     let manifest = manifest.map_err(|e| Error::io(data.dir())(e.into()))?;
     Ok(format!("crc32:{:08x}", crc32fast::hash(&manifest)))

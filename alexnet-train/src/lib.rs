@@ -49,12 +49,18 @@ pub use checkpoint::Checkpoint;
 pub use choices::{ConvolutionChoice, MeasuredWay};
 pub use classify::classify;
 pub use error::Error;
-pub use evaluate::{
-    Evaluation, check_classes, check_preprocessing, evaluate, probabilities, ranking,
-};
+pub use evaluate::check::{check_classes, check_preprocessing};
+pub use evaluate::confusions::{Confusion, Confusions};
+pub use evaluate::ensemble::{Ensemble, Predictions};
+pub use evaluate::pass::Member;
+pub use evaluate::probabilities::{probabilities, ranking};
+pub use evaluate::saved::{ProbabilitiesWriter, SavedProbabilities, save_probabilities};
+pub use evaluate::saved_header::{ProbabilitiesInfo, SavedMember};
+pub use evaluate::score::{Evaluation, ImageScore, Tops, Totals};
+pub use evaluate::{evaluate, evaluate_ensemble};
 pub use event::Event;
 pub use input::InputStage;
-pub use job::{Job, Task};
+pub use job::{Job, Task, data_checksum};
 pub use optimizer::Optimizer;
 pub use progress::Progress;
 pub use rates::step_rates;

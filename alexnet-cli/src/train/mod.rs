@@ -2,13 +2,14 @@
 
 mod processor;
 mod screen;
+mod seeds;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use alexnet_data::{Dataset, GivenStatistics, check_replaceable};
 use alexnet_model::NetworkSpec;
-use alexnet_train::{Job, Recipe, RunFolder, Task};
+use alexnet_train::{ComputeDevice, Job, Recipe, RunFolder, Task};
 use anyhow::{Context, Result};
 use serde_json::json;
 
@@ -32,11 +33,8 @@ pub(crate) struct Arguments {
     /// Folder of the run: log, checkpoint, final weights [default: the first free runs/PRESET-N]
     #[arg(long)]
     run: Option<PathBuf>,
-    /// Go on with the run in --run from its checkpoint
-    #[arg(
-        long, requires = "run",
-        conflicts_with_all = ["preset", "network", "recipe", "set", "seed", "statistics"]
-    )]
+    /// Go on with the run in --run from its checkpoint; with --seeds, give the whole command again
+    #[arg(long, requires = "run")]
     resume: bool,
     #[arg(
         long,
@@ -59,9 +57,14 @@ pub(crate) struct Arguments {
     /// Passes over the training images [default: the recipe's]
     #[arg(long, value_parser = within::<usize>(REPETITIONS))]
     epochs: Option<usize>,
-    /// The seed of every random draw
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
+    /// The seed of every random draw [default: 1]
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Make N runs, with this seed and the ones after it, one after another, each as if alone, in
+    /// the folders seed-1, seed-2, … of --run; then evaluate all together. With --resume, those that
+    /// are finished are kept, and an unfinished one goes on
+    #[arg(long, value_name = "N", value_parser = within::<u64>(1..=1000))]
+    seeds: Option<u64>,
     /// Threads that make batches; the result does not depend on it
     #[arg(long, default_value_t = 1, value_parser = within::<usize>(THREADS))]
     loader_threads: usize,
@@ -75,13 +78,49 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
+impl Arguments {
+    /// Refuses to resume one run otherwise than it began.
+    fn check_resume(&self) -> Result<(), clap::Error> {
+        let given = [
+            ("--preset", self.preset.is_some()),
+            ("--network", self.network.is_some()),
+            ("--recipe", self.recipe.is_some()),
+            ("--set", !self.set.is_empty()),
+            ("--seed", self.seed.is_some()),
+            ("--statistics", self.statistics.is_some()),
+        ];
+        match given.iter().find(|(_, given)| *given && self.resume && self.seeds.is_none()) {
+            None => Ok(()),
+            Some((name, _)) => Err(clap::Error::raw(
+                clap::error::ErrorKind::ArgumentConflict,
+                format!("'{name}' cannot be used with '--resume': a run goes on as it began"),
+            )),
+        }
+    }
+
+    fn job(&self, data: PathBuf, run: RunFolder, task: Task, devices: Vec<ComputeDevice>) -> Job {
+        Job {
+            data,
+            run,
+            task,
+            loader_threads: self.loader_threads,
+            checkpoint_every: Duration::from_secs(60 * self.checkpoint_minutes),
+            devices,
+        }
+    }
+}
+
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    arguments.check_resume()?;
     let print = |line: &str| {
         if !arguments.json {
             tell(line);
         }
     };
     let devices = arguments.device.open_all()?;
+    if let Some(count) = arguments.seeds {
+        return seeds::run(arguments, count, &devices, &print);
+    }
     let (task, run) = task(arguments, &print)?;
     check_files(&run)?;
     processor::test_unusual(&devices, &print)?;
@@ -90,14 +129,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         (None, Task::Resume { .. }) => run.config()?.data,
         (None, Task::Start { .. }) => demo::dataset(&print)?,
     };
-    let job = Job {
-        data,
-        run: run.clone(),
-        task,
-        loader_threads: arguments.loader_threads,
-        checkpoint_every: Duration::from_secs(60 * arguments.checkpoint_minutes),
-        devices,
-    };
+    let job = arguments.job(data, run.clone(), task, devices);
     let mut screen = Screen::new(arguments.json);
     let scores = alexnet_train::train(&job, &mut |event| screen.show(event))?;
     if arguments.json {
@@ -121,6 +153,12 @@ fn task(arguments: &Arguments, print: &dyn Fn(&str)) -> Result<(Task, RunFolder)
         let run = arguments.run.as_deref().context("--resume needs --run DIR")?;
         return Ok((Task::Resume { epochs: arguments.epochs }, RunFolder::new(run)));
     }
+    let (task, run) = start(arguments, print)?;
+    Ok((task, RunFolder::new(&run)))
+}
+
+/// What starts a run, and its folder: that of `--run`, or the first that is free.
+fn start(arguments: &Arguments, print: &dyn Fn(&str)) -> Result<(Task, PathBuf)> {
     let (network, mut recipe) = network_and_recipe(arguments, print)?;
     recipe.epochs = arguments.epochs.unwrap_or(recipe.epochs);
     let run = arguments.run.clone();
@@ -131,7 +169,7 @@ fn task(arguments: &Arguments, print: &dyn Fn(&str)) -> Result<(Task, RunFolder)
         Ok(Box::new(GivenStatistics::from_json(path, &file::read(path, 512 << 20)?)?))
     };
     let statistics = arguments.statistics.as_ref().map(given).transpose()?;
-    Ok((Task::Start { recipe, network, seed: arguments.seed, statistics }, RunFolder::new(&run)))
+    Ok((Task::Start { recipe, network, seed: arguments.seed.unwrap_or(1), statistics }, run))
 }
 
 /// The network and its recipe, each by its file, by the preset, or by the size of the images.

@@ -16,7 +16,7 @@ fn numbers_have_ranges() {
         ("train --data data --run new", "--epochs", &["0", huge]),
         ("train --data data --run new", "--checkpoint-minutes", &[huge, "1e3"]),
         (&format!("eval --data data {weights}"), "--loader-threads", &["0", huge]),
-        (&format!("eval --data data {weights}"), "--views", &["0", "2", huge]),
+        (&format!("eval --data data {weights}"), "--views", &["0", "3", huge]),
         (&format!("predict {weights} images/a.jpg"), "--top", &["0", huge]),
         ("inspect data", "--images", &["0", "1025", huge]),
         ("bench", "--batch", &["0", huge]),

@@ -65,7 +65,7 @@ fn inputs_are_files() {
     for (checkpoint, word) in [
         ("/dev/zero", "device"),
         ("pipe", "named pipe"),
-        ("run", "folder"),
+        ("images", "folder"),
         ("nothing", "os error 2"),
     ] {
         for command in ["eval --data data", "predict images/val/dotted-disc/0000.jpg"] {
