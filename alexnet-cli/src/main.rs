@@ -5,7 +5,9 @@ mod bench;
 mod demo;
 mod describe;
 mod device;
+mod drawing;
 mod eval;
+mod figure;
 mod file;
 mod inspect;
 mod message;
@@ -15,6 +17,7 @@ mod predict;
 mod prepare_data;
 mod preset;
 mod progress;
+mod report;
 mod selftest;
 mod train;
 mod verify;
@@ -47,6 +50,8 @@ enum Command {
     Train(train::Arguments),
     Eval(eval::Arguments),
     Predict(predict::Arguments),
+    Figure(figure::Arguments),
+    Report(report::Arguments),
     Describe(describe::Arguments),
     Inspect(inspect::Arguments),
     Verify(verify::Arguments),
@@ -78,6 +83,8 @@ fn run(command: Command) -> Result<()> {
         Command::Train(arguments) => train::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
+        Command::Figure(arguments) => figure::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
         Command::Describe(arguments) => describe::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),

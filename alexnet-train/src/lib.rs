@@ -4,6 +4,7 @@
 // What a run is asked to do, its files and its events
 mod checkpoint;
 mod choices;
+mod environment;
 mod error;
 mod event;
 mod header;
@@ -14,6 +15,7 @@ mod ranges;
 mod rates;
 mod recipe;
 mod run;
+mod run_log;
 mod schedule;
 
 // From a dataset to the network's input on the devices
@@ -27,8 +29,11 @@ mod prefetch;
 mod classify;
 mod evaluate;
 mod finite;
+mod kernels;
+mod neighbours;
 mod optimizer;
 mod pending;
+mod records;
 mod train;
 
 // How fast and how right a device is
@@ -48,6 +53,7 @@ pub use bench::report::{BenchDetails, BenchOptions, BenchReport};
 pub use checkpoint::Checkpoint;
 pub use choices::{ConvolutionChoice, MeasuredWay};
 pub use classify::classify;
+pub use environment::Environment;
 pub use error::Error;
 pub use evaluate::{
     Evaluation, check_classes, check_preprocessing, evaluate, probabilities, ranking,
@@ -55,11 +61,15 @@ pub use evaluate::{
 pub use event::Event;
 pub use input::InputStage;
 pub use job::{Job, Task};
+pub use kernels::Kernels;
+pub use neighbours::{NearestSearch, Neighbour};
 pub use optimizer::Optimizer;
 pub use progress::Progress;
 pub use rates::step_rates;
 pub use recipe::{AugmentationRecipe, ColorRecipe, InputRecipe, LayerRates, Mean, Rates, Recipe};
+pub use records::predict_records;
 pub use run::{RunConfig, RunFolder};
+pub use run_log::{LoggedEnd, LoggedEpoch, LoggedStart, LoggedStep, RunLog};
 pub use schedule::{Change, Moment, Plateau, Schedule, Verdict};
 pub use selftest::comparisons::SelftestRow;
 pub use selftest::{SelftestOptions, selftest};
