@@ -31,6 +31,8 @@ const ROW: f64 = 19.0;
 const SAMPLE: f64 = 22.0;
 /// The space between entries of the legend.
 const SPACE: f64 = 18.0;
+/// The least width of the labels of the vertical axis, so that charts below each other are even.
+const LABELS: f64 = 26.0;
 /// The space below the plot, for the labels of its axis.
 const BELOW: f64 = 40.0;
 
@@ -41,10 +43,15 @@ impl Chart {
         drawing.text([left, top + TITLE], &self.title, TITLE, Ink::Text, Anchor::Start);
         let legend = self.draw_legend(drawing, [left, top + TITLE + 8.0], width);
         let [xs, ys] = [0, 1].map(|axis| self.range(axis));
-        let (x_ticks, y_ticks) = (ticks(xs, 8, self.whole_numbers()), ticks(ys, 5, false));
+        let (x_ticks, mut y_ticks) = (ticks(xs, 8, self.whole_numbers()), ticks(ys, 5, false));
+        if let [.., before, last] = y_ticks[..]
+            && last < ys[1]
+        {
+            y_ticks.push(last + (last - before)); // the highest point is below the highest line
+        }
         let y_end = y_ticks.last().map_or(ys[1], |last| last.max(ys[1]));
         let labels: Vec<String> = y_ticks.iter().map(|y| label(*y, &y_ticks)).collect();
-        let widest = labels.iter().map(|text| font::width(text, SMALL)).fold(0.0, f64::max);
+        let widest = labels.iter().map(|text| font::width(text, SMALL)).fold(LABELS, f64::max);
         let plot = Area {
             x: left + widest + 8.0,
             y: legend + 12.0,

@@ -31,7 +31,7 @@ const GAP: f64 = 20.0;
 const TITLE: f64 = 14.0;
 const SMALL: f64 = 12.0;
 /// The height of a bar with its name.
-const BAR: f64 = 20.0;
+const BAR: f64 = 24.0;
 
 impl Guessed {
     /// A record of a dataset with the network's probabilities for it.
@@ -102,8 +102,8 @@ fn cell(drawing: &mut Drawing, image: &Guessed, [left, top]: [f64; 2]) {
         let name = font::fit(name, SMALL, space);
         drawing.text([left, y + 12.0], &name, SMALL, Ink::Text, Anchor::Start);
         drawing.text([left + CELL, y + 12.0], &per_cent, SMALL, Ink::Faint, Anchor::End);
-        drawing.rect(left, y + 15.0, CELL, 3.0, Ink::Grid);
-        drawing.rect(left, y + 15.0, CELL * probability.clamp(0.0, 1.0), 3.0, ink);
+        drawing.rect(left, y + 17.0, CELL, 3.0, Ink::Grid);
+        drawing.rect(left, y + 17.0, CELL * probability.clamp(0.0, 1.0), 3.0, ink);
     }
 }
 
