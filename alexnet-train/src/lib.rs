@@ -28,6 +28,7 @@ mod prefetch;
 // Training, and using what was trained
 mod classify;
 mod evaluate;
+mod features;
 mod finite;
 mod kernels;
 mod neighbours;
@@ -59,6 +60,7 @@ pub use evaluate::{
     Evaluation, check_classes, check_preprocessing, evaluate, probabilities, ranking,
 };
 pub use event::Event;
+pub use features::{Maps, activation_maps, last_hidden_layer, record_features, split_features};
 pub use input::InputStage;
 pub use job::{Job, Task};
 pub use kernels::Kernels;

@@ -41,7 +41,7 @@ pub fn predict_records(
 }
 
 /// The network's input `(B, 3, h, w)` on each device: the centre crops of records.
-fn centre_crops(
+pub(crate) fn centre_crops(
     network: &Network,
     inputs: &[InputStage],
     split: &Split,

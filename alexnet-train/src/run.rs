@@ -110,8 +110,9 @@ impl RunFolder {
         let lock = Lock::exclusive(&self.0.join(".run.lock"))?;
         let busy = |holder| Error::RunBusy { run: self.0.clone(), holder };
         let lock = RunLock(lock.map_err(busy)?);
-        let files = [self.config_path(), self.checkpoint(), self.weights(), self.report()];
-        files.iter().try_for_each(|path| remove_unfinished(path))?;
+        let results = [self.weights(), self.report(), self.page()];
+        let files = [self.config_path(), self.checkpoint()].into_iter().chain(results);
+        files.into_iter().try_for_each(|path| remove_unfinished(&path))?;
         Ok(lock)
     }
 

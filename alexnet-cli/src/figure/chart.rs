@@ -43,7 +43,7 @@ impl Chart {
         drawing.text([left, top + TITLE], &self.title, TITLE, Ink::Text, Anchor::Start);
         let legend = self.draw_legend(drawing, [left, top + TITLE + 8.0], width);
         let [xs, ys] = [0, 1].map(|axis| self.range(axis));
-        let (x_ticks, mut y_ticks) = (ticks(xs, 8, self.whole_numbers()), ticks(ys, 5, false));
+        let (x_ticks, mut y_ticks) = (ticks(xs, 8, self.counts()), ticks(ys, 5, false));
         if let [.., before, last] = y_ticks[..]
             && last < ys[1]
         {
@@ -120,8 +120,8 @@ impl Chart {
         }
     }
 
-    /// Whether the horizontal axis counts.
-    fn whole_numbers(&self) -> bool {
+    /// Whether the horizontal axis has whole numbers only.
+    pub(crate) fn counts(&self) -> bool {
         self.curves.iter().flat_map(|c| finite(&c.points)).all(|[x, _]| x.fract() == 0.0)
     }
 }

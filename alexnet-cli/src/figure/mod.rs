@@ -1,10 +1,12 @@
 //! `alexnet figure`: the paper's figures, of any run.
 
+mod activations;
 pub(crate) mod chart;
 pub(crate) mod checkpoint;
 pub(crate) mod curves;
 pub(crate) mod guesses;
 pub(crate) mod kernels;
+mod neighbours;
 mod output;
 mod predictions;
 
@@ -22,6 +24,8 @@ enum Figure {
     Kernels(kernels::Arguments),
     Curves(curves::Arguments),
     Predictions(predictions::Arguments),
+    Neighbours(neighbours::Arguments),
+    Activations(activations::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -29,5 +33,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Figure::Kernels(arguments) => kernels::run(arguments),
         Figure::Curves(arguments) => curves::run(arguments),
         Figure::Predictions(arguments) => predictions::run(arguments),
+        Figure::Neighbours(arguments) => neighbours::run(arguments),
+        Figure::Activations(arguments) => activations::run(arguments),
     }
 }

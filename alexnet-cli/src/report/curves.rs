@@ -14,6 +14,8 @@ use crate::figure::curves::{RunCurves, charts};
 #[derive(Serialize)]
 pub(crate) struct PageChart {
     title: String,
+    /// Whether the horizontal axis has whole numbers only.
+    counts: bool,
     /// For wide and for narrow screens.
     wide: String,
     narrow: String,
@@ -71,13 +73,14 @@ fn page_chart(chart: Chart) -> PageChart {
         svg(&drawing, Place::Page, width)
     };
     let (wide, narrow) = (drawn(WIDE), drawn(NARROW));
+    let counts = chart.counts();
     let data = chart.curves.into_iter().map(|curve| {
         let Curve { name, points, ink, dashed } = curve;
         let points = points.iter().filter(|[x, y]| x.is_finite() && y.is_finite());
         let (x, y) = points.map(|[x, y]| (rounded(*x), rounded(*y))).unzip();
         CurveData { name, ink: ink.variable(), dashed, x, y }
     });
-    PageChart { data: data.collect(), title: chart.title, wide, narrow }
+    PageChart { data: data.collect(), title: chart.title, counts, wide, narrow }
 }
 
 /// A number with as many digits as anyone reads, so that the page stays small.

@@ -1,9 +1,10 @@
 // Puts a chart that zooms and answers the mouse in the place of each drawn one.
 (() => {
+  const whole = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000];
   const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
   function chart(figure) {
-    const { title, curves } = JSON.parse(figure.querySelector("script").textContent);
+    const { title, counts, curves } = JSON.parse(figure.querySelector("script").textContent);
     const drawn = [...figure.querySelectorAll(".drawn")];
     const data = uPlot.join(curves.map((curve) => [curve.x, curve.y]));
     const value = (self, y) => (y == null ? "–" : y.toPrecision(4));
@@ -31,7 +32,7 @@
         cursor: { y: false, focus: { prox: 30 } },
         focus: { alpha: 0.4 },
         scales: { x: { time: false }, y: { range: (self, low, high) => [Math.min(0, low), high * 1.05 || 1] } },
-        axes: [{ ...axis, grid: { show: false } }, { ...axis, size: 48 }],
+        axes: [{ ...axis, grid: { show: false }, incrs: counts ? whole : undefined }, { ...axis, size: 48 }],
         series: [{ label: "epoch", value: (self, x) => (x == null ? "–" : +x.toFixed(2)) }, ...series],
       };
       plot?.destroy();
