@@ -20,24 +20,24 @@ pub(crate) struct Arguments {
 
 /// A network in numbers.
 #[derive(Serialize)]
-struct Table {
-    layers: Vec<Row>,
-    parameters: u64,
-    macs: u64,
+pub(crate) struct Table {
+    pub(crate) layers: Vec<Row>,
+    pub(crate) parameters: u64,
+    pub(crate) macs: u64,
 }
 
 /// One layer of the file in numbers.
 #[derive(Serialize)]
-struct Row {
-    name: String,
-    kind: &'static str,
-    output: Vec<usize>,
-    parameters: u64,
-    macs: u64,
+pub(crate) struct Row {
+    pub(crate) name: String,
+    pub(crate) kind: &'static str,
+    pub(crate) output: Vec<usize>,
+    pub(crate) parameters: u64,
+    pub(crate) macs: u64,
 }
 
 impl Table {
-    fn new(layers: &[FusedLayer]) -> Self {
+    pub(crate) fn new(layers: &[FusedLayer]) -> Self {
         let rows = layers.iter().flat_map(|layer| {
             let row = |name: &String, kind, output: Shape, parameters, macs| {
                 let (name, output) = (name.clone(), output.dims());

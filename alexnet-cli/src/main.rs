@@ -6,7 +6,9 @@ mod csv;
 mod demo;
 mod describe;
 mod device;
+mod drawing;
 mod eval;
+mod figure;
 mod file;
 mod inspect;
 mod message;
@@ -16,6 +18,7 @@ mod predict;
 mod prepare_data;
 mod preset;
 mod progress;
+mod report;
 mod selftest;
 mod train;
 mod verify;
@@ -48,6 +51,8 @@ enum Command {
     Train(train::Arguments),
     Eval(eval::Arguments),
     Predict(predict::Arguments),
+    Figure(figure::Arguments),
+    Report(report::Arguments),
     Describe(describe::Arguments),
     Inspect(inspect::Arguments),
     Verify(verify::Arguments),
@@ -83,6 +88,8 @@ fn run(command: Command) -> Result<()> {
         Command::Train(arguments) => train::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
+        Command::Figure(arguments) => figure::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
         Command::Describe(arguments) => describe::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),

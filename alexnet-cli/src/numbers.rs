@@ -11,6 +11,8 @@ pub(crate) const THREADS: RangeInclusive<u64> = 1..=1024;
 pub(crate) const BATCH: RangeInclusive<u64> = 1..=65_536;
 /// Passes over a training set, or steps of a measurement.
 pub(crate) const REPETITIONS: RangeInclusive<u64> = 1..=1_000_000;
+/// Pixels of the width of a picture.
+pub(crate) const PIXELS: RangeInclusive<u64> = 64..=16_384;
 
 /// For `value_parser`: a whole number of that range.
 pub(crate) fn within<T>(range: RangeInclusive<u64>) -> RangedU64ValueParser<T>

@@ -69,7 +69,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// The pixels of an image, decoded and resized as the training images were.
-fn read(image: &Path, decoder: &mut Decoder) -> Result<Pixels> {
+pub(crate) fn read(image: &Path, decoder: &mut Decoder) -> Result<Pixels> {
     let bytes = file::read(image, LARGEST)?;
     decoder.decode(&bytes).with_context(|| format!("{}", image.display()))
 }

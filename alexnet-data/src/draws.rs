@@ -20,6 +20,8 @@ pub(crate) enum Purpose {
     Storage = 3,
     /// The pictures of the demo dataset.
     Demo = 4,
+    /// Records to look at.
+    Sample = 5,
 }
 
 /// The generator for one position.
@@ -50,4 +52,22 @@ pub(crate) fn shuffle<T>(rng: &mut ChaCha8Rng, items: &mut [T]) {
     for i in (1..items.len()).rev() {
         items.swap(i, below(rng, i as u64 + 1) as usize);
     }
+}
+
+/// Draws `count` different numbers below `below`, or all where there are fewer, as `seed` says. With
+/// a larger count the same seed gives the same numbers first.
+///
+/// ```
+/// let three = alexnet_data::sample(1_000, 3, 7);
+/// assert_eq!(alexnet_data::sample(1_000, 5, 7)[..3], three);
+/// assert_eq!(alexnet_data::sample(2, 5, 7).len(), 2);
+/// ```
+pub fn sample(below: usize, count: usize, seed: u64) -> Vec<usize> {
+    let mut rng = draws(seed, 0, Purpose::Sample, 0);
+    let mut all: Vec<usize> = (0..below).collect();
+    for i in 0..count.min(below) {
+        all.swap(i, i + self::below(&mut rng, (below - i) as u64) as usize);
+    }
+    all.truncate(count);
+    all
 }

@@ -5,9 +5,7 @@ use crate::dataset::Split;
 use crate::decode::pixels::Pixels;
 use crate::error::{Error, Result};
 use crate::manifest::Manifest;
-use image::ExtendedColorType::Rgb8;
-use image::ImageEncoder;
-use image::codecs::png::PngEncoder;
+use crate::picture_file::encode_png;
 use std::io::Write;
 use std::path::Path;
 
@@ -51,9 +49,6 @@ pub fn mean_picture(manifest: &Manifest) -> Pixels {
 /// # Errors
 /// [`Error::Io`] with the path; those of [`write_atomic`].
 pub fn write_png(path: &Path, image: &Pixels) -> Result<()> {
-    let mut bytes = Vec::new();
-    PngEncoder::new(&mut bytes)
-        .write_image(&image.data, image.width as u32, image.height as u32, Rgb8)
-        .map_err(|e| Error::io("encode", path)(std::io::Error::other(e)))?;
+    let bytes = encode_png(image).map_err(Error::io("encode", path))?;
     write_atomic(path, |file| file.write_all(&bytes))
 }

@@ -177,6 +177,14 @@ pub enum Error {
     /// Weights with which the network's outputs are not finite.
     #[error("the network's outputs are not finite: its weights have diverged; take others")]
     Outputs,
+    /// A network whose kernels cannot be looked at.
+    #[error("network `{network}` has no kernels to look at: {reason}")]
+    NoKernels {
+        /// The network.
+        network: String,
+        /// Why.
+        reason: String,
+    },
     /// A GPU with too little free memory.
     #[error(
         "{device}: a step with a batch of {batch} needs about {:.1} GB, {:.1} GB are free{}",

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::choices::ConvolutionChoice;
+use crate::environment::Environment;
 use crate::error::Error;
 use crate::evaluate::score::Evaluation;
 use crate::path_json;
@@ -43,6 +44,8 @@ pub enum Event {
         model: String,
         /// The precision: `f32`, `tf32`, `bf16`.
         precision: String,
+        /// The program and the machine.
+        environment: Environment,
     },
     /// The network was split over several devices.
     Split {
@@ -84,6 +87,8 @@ pub enum Event {
         validation: Option<Evaluation>,
         /// Seconds since this process began the epoch, with validation.
         seconds: f64,
+        /// The seconds of these for the validation.
+        validation_seconds: f64,
     },
     /// The validation error stalled, and all rates were lowered.
     Drop {

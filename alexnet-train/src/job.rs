@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::memory;
 use crate::progress::Progress;
 use crate::recipe::Recipe;
-use crate::run::{RunConfig, RunFolder, RunLock};
+use crate::run::{RunConfig, RunFolder, RunLock, data_checksum};
 
 /// A training job.
 #[derive(Debug, Clone)]
@@ -158,15 +158,4 @@ impl Job {
         }
         memory::check(&towers, recipe.batch, &self.devices)
     }
-}
-
-/// The CRC-32 of a dataset's manifest, which holds the checksums of the dataset's files.
-///
-/// # Errors
-///
-/// [`Error::Io`], for a manifest that cannot be written as JSON.
-pub fn data_checksum(data: &Dataset) -> Result<String, Error> {
-    let manifest = serde_json::to_vec(data.manifest());
-    let manifest = manifest.map_err(|e| Error::io(data.dir())(e.into()))?;
-    Ok(format!("crc32:{:08x}", crc32fast::hash(&manifest)))
 }

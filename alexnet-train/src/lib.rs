@@ -4,6 +4,7 @@
 // What a run is asked to do, its files and its events
 mod checkpoint;
 mod choices;
+mod environment;
 mod error;
 mod event;
 mod header;
@@ -14,6 +15,7 @@ mod ranges;
 mod rates;
 mod recipe;
 mod run;
+mod run_log;
 mod schedule;
 
 // From a dataset to the network's input on the devices
@@ -26,9 +28,13 @@ mod prefetch;
 // Training, and using what was trained
 mod classify;
 mod evaluate;
+mod features;
 mod finite;
+mod kernels;
+mod neighbours;
 mod optimizer;
 mod pending;
+mod records;
 mod train;
 
 // How fast and how right a device is
@@ -48,6 +54,7 @@ pub use bench::report::{BenchDetails, BenchOptions, BenchReport};
 pub use checkpoint::Checkpoint;
 pub use choices::{ConvolutionChoice, MeasuredWay};
 pub use classify::classify;
+pub use environment::Environment;
 pub use error::Error;
 pub use evaluate::check::{check_classes, check_preprocessing};
 pub use evaluate::confusions::{Confusion, Confusions};
@@ -59,13 +66,18 @@ pub use evaluate::saved_header::{ProbabilitiesInfo, SavedMember};
 pub use evaluate::score::{Evaluation, ImageScore, Tops, Totals};
 pub use evaluate::{evaluate, evaluate_ensemble};
 pub use event::Event;
+pub use features::{Maps, activation_maps, last_hidden_layer, record_features, split_features};
 pub use input::InputStage;
-pub use job::{Job, Task, data_checksum};
+pub use job::{Job, Task};
+pub use kernels::Kernels;
+pub use neighbours::{NearestSearch, Neighbour};
 pub use optimizer::Optimizer;
 pub use progress::Progress;
 pub use rates::step_rates;
 pub use recipe::{AugmentationRecipe, ColorRecipe, InputRecipe, LayerRates, Mean, Rates, Recipe};
-pub use run::{RunConfig, RunFolder};
+pub use records::predict_records;
+pub use run::{RunConfig, RunFolder, data_checksum};
+pub use run_log::{LoggedEnd, LoggedEpoch, LoggedStart, LoggedStep, RunLog};
 pub use schedule::{Change, Moment, Plateau, Schedule, Verdict};
 pub use selftest::comparisons::SelftestRow;
 pub use selftest::{SelftestOptions, selftest};

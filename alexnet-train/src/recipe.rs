@@ -171,6 +171,19 @@ impl Recipe {
         Ok(recipe)
     }
 
+    /// The recipe as TOML, which [`from_toml`](Self::from_toml) reads back to the same.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Recipe`] for numbers that TOML cannot hold.
+    pub fn to_toml(&self) -> Result<String, Error> {
+        let fail = |e: toml::ser::Error| Error::Recipe {
+            origin: self.name.clone(),
+            message: e.to_string(),
+        };
+        toml::to_string(self).map_err(fail)
+    }
+
     /// Refuses names of layers that `network` does not have.
     ///
     /// # Errors

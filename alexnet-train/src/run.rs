@@ -84,6 +84,11 @@ impl RunFolder {
         self.0.join("log.jsonl")
     }
 
+    /// The page for people that `alexnet report` writes.
+    pub fn page(&self) -> PathBuf {
+        self.0.join("report.html")
+    }
+
     /// The error rates at the end.
     pub fn report(&self) -> PathBuf {
         self.0.join("report.json")
@@ -105,8 +110,9 @@ impl RunFolder {
         let lock = Lock::exclusive(&self.0.join(".run.lock"))?;
         let busy = |holder| Error::RunBusy { run: self.0.clone(), holder };
         let lock = RunLock(lock.map_err(busy)?);
-        let files = [self.config_path(), self.checkpoint(), self.weights(), self.report()];
-        files.iter().try_for_each(|path| remove_unfinished(path))?;
+        let results = [self.weights(), self.report(), self.page()];
+        let files = [self.config_path(), self.checkpoint()].into_iter().chain(results);
+        files.into_iter().try_for_each(|path| remove_unfinished(&path))?;
         Ok(lock)
     }
 
@@ -129,6 +135,32 @@ impl RunFolder {
         serde_json::from_str(&text)
             .map_err(|e| Error::Checkpoint { path, reason: format!("not what a run writes: {e}") })
     }
+
+    /// Opens the dataset that the run was trained on.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`config`](Self::config); [`Error::Data`] where there is no dataset any more;
+    /// [`Error::OtherDataset`] where another one has come to its place.
+    pub fn dataset(&self) -> Result<Dataset, Error> {
+        let config = self.config()?;
+        let data = Dataset::open(&config.data)?;
+        if config.data_checksum == data_checksum(&data)? {
+            return Ok(data);
+        }
+        Err(Error::OtherDataset { run: self.0.clone(), data: config.data })
+    }
+}
+
+/// The CRC-32 of a dataset's manifest, which holds the checksums of the dataset's files.
+///
+/// # Errors
+///
+/// [`Error::Io`], for a manifest that cannot be written as JSON.
+pub fn data_checksum(data: &Dataset) -> Result<String, Error> {
+    let manifest = serde_json::to_vec(data.manifest());
+    let manifest = manifest.map_err(|e| Error::io(data.dir())(e.into()))?;
+    Ok(format!("crc32:{:08x}", crc32fast::hash(&manifest)))
 }
 
 /// The right to write into a run's folder, which one process has at a time. It ends with this

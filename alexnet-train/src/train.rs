@@ -11,6 +11,7 @@ use crate::checkpoint::CheckpointWriter;
 use crate::choices;
 use crate::device_batches::DeviceBatches;
 use crate::devices::{candle_devices, names};
+use crate::environment::Environment;
 use crate::error::Error;
 use crate::evaluate::check::class_names;
 use crate::evaluate::evaluate;
@@ -91,6 +92,7 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluati
         device: names(devices),
         model: compute.model(),
         precision: compute.options().precision.to_string(),
+        environment: Environment::here(job.loader_threads),
     })?;
     if devices.len() > 1 {
         let crossings = network.gathering_layers().into_iter().map(str::to_owned).collect();
@@ -166,8 +168,10 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluati
                 }
             }
 
+            let validation_began = Instant::now();
             let score = validation.map(|split| validate(split, Views::One, last, &mut events));
             let score = score.transpose()?;
+            let validation_seconds = validation_began.elapsed().as_secs_f64();
             let verdict = score.map_or(Verdict::Continue, |score: Evaluation| {
                 at.plateau.observe(&recipe.schedule, score.top1_error)
             });
@@ -177,6 +181,7 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluati
                 rate,
                 validation: score,
                 seconds: epoch_began.elapsed().as_secs_f64(),
+                validation_seconds,
             };
             at = Progress { epoch: at.epoch + 1, plateau: at.plateau, ..Progress::START };
             let lowered = Event::Drop { epoch: at.epoch, factor: at.plateau.factor };

@@ -16,9 +16,10 @@ use serde_json::json;
 use self::screen::Screen;
 use crate::device::DeviceArguments;
 use crate::eval::error_rates;
+use crate::message::one_line;
 use crate::numbers::{REPETITIONS, THREADS, within};
-use crate::output::{json_path, tell};
-use crate::{demo, file, preset};
+use crate::output::{complain, json_path, tell};
+use crate::{demo, file, preset, report};
 
 /// The minutes of a year, the longest time between checkpoints.
 const YEAR: u64 = 365 * 24 * 60;
@@ -132,19 +133,25 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let job = arguments.job(data, run.clone(), task, devices);
     let mut screen = Screen::new(arguments.json);
     let scores = alexnet_train::train(&job, &mut |event| screen.show(event))?;
+    let (weights, page) = (run.weights(), run.page());
+    if let Err(error) = report::write(&[run.path().to_owned()], &page, &job.devices) {
+        // The run is done, and `alexnet report` can write its page later.
+        complain(&format!("warning: no page about this run: {}", one_line(&error)));
+    }
     if arguments.json {
-        let (run, weights) = (json_path(run.path()), run.weights());
-        let weights = json_path(&weights);
-        tell(&json!({"run": run, "weights": weights, "validation": scores}).to_string());
+        let [run, weights, page] = [run.path(), &weights, &page].map(json_path);
+        let line = json!({"run": run, "weights": weights, "page": page, "validation": scores});
+        tell(&line.to_string());
         return Ok(());
     }
     for score in &scores {
         let views = if score.views == 1 { "centre view" } else { "ten views" };
         tell(&format!("validation, {views}: {}", error_rates(score)));
     }
-    tell(&format!("weights  {}", run.weights().display()));
+    tell(&format!("weights  {}", weights.display()));
     tell(&format!("log      {}", run.log().display()));
     tell(&format!("report   {}", run.report().display()));
+    tell(&format!("page     {}", page.display()));
     Ok(())
 }
 

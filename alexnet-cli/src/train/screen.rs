@@ -81,7 +81,7 @@ impl Screen {
                     self.epochs
                 ));
             }
-            Event::Epoch { epoch, train_loss, rate, validation, seconds } => {
+            Event::Epoch { epoch, train_loss, rate, validation, seconds, .. } => {
                 let done = ((epoch + 1) * self.epoch_images) as u64 - self.first;
                 let left = (self.epochs - epoch - 1) * self.epoch_images;
                 let elapsed = self.began.elapsed().as_secs_f64();

@@ -9,7 +9,7 @@ use alexnet_data::{Dataset, Split, write_atomic};
 
 use super::saved_header::{ProbabilitiesInfo, crc32_text, header, length, read};
 use crate::error::Error;
-use crate::job::data_checksum;
+use crate::run::data_checksum;
 
 const DAMAGED: &str = "its content is damaged; save the probabilities again";
 

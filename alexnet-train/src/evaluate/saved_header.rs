@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::header::{METADATA, UNSEALED, check_seal, seal};
-use crate::job::data_checksum;
+use crate::run::data_checksum;
 
 const FORMAT: &str = "alexnet-probabilities 1";
 const LABELS: &str = "labels";
