@@ -16,9 +16,11 @@ mod staging;
 pub use ops::conv2d::config::{Conv2dConfig, Padding};
 pub use ops::conv2d::{Conv2d, conv2d};
 pub use ops::linear::{Linear, linear};
+pub use ops::local2d::{Local2d, Local2dConfig};
 
 // Layers without weights.
 pub use ops::activation::function::Activation;
+pub use ops::avg_pool::AvgPool2d;
 pub use ops::dropout::{Dropout, DropoutMode, DropoutScale};
 pub use ops::dropout::{key::DropoutKey, slice::DropoutSlice};
 pub use ops::lrn_pool::{LrnPool, rest::Rest};
@@ -29,7 +31,7 @@ pub use ops::response_norm::{lrn::Lrn, map_norm::MapNorm};
 pub use ops::fusion::{Epilogue, InputGrad, LayerGrads};
 
 // The two ends of a network, the layout of its images on a GPU, and the update.
-pub use ops::cross_entropy::{cross_entropy, cross_entropy_with_grad};
+pub use ops::cross_entropy::{cross_entropy, cross_entropy_with_grad, cross_entropy_with_guesses};
 pub use ops::input::{Input, window::Window, window::Windows};
 pub use ops::sgd::rule::Sgd;
 pub use ops::space_to_depth::SpaceToDepth;
@@ -64,8 +66,9 @@ pub use random::philox::{philox4x32, uniform};
 pub mod reference {
     pub use crate::array::Array;
     pub use crate::ops::{
-        activation::reference::*, conv2d::reference::*, cross_entropy::reference::*,
-        dropout::reference::*, input::reference::*, linear::reference::*, lrn_pool::reference::*,
+        activation::reference::*, avg_pool::reference::*, conv2d::reference::*,
+        cross_entropy::reference::*, dropout::reference::*, input::reference::*,
+        linear::reference::*, local2d::reference::*, lrn_pool::reference::*,
         max_pool::reference::*, response_norm::reference::*, sgd::reference::*,
         space_to_depth::reference::*,
     };
@@ -77,9 +80,10 @@ pub mod reference {
 pub mod launch {
     pub use crate::cuda::launch::*;
     pub use crate::ops::{
-        activation::launch::*, bias::launch::*, conv2d::launch::*, cross_entropy::launch::*,
-        dropout::launch::*, input::launch::*, lrn_pool::launch::*, max_pool::launch::*,
-        regroup::launch::*, response_norm::launch::*, sgd::launch::*, space_to_depth::launch::*,
+        activation::launch::*, avg_pool::launch::*, bias::launch::*, conv2d::launch::*,
+        cross_entropy::launch::*, dropout::launch::*, input::launch::*, local2d::launch::*,
+        lrn_pool::launch::*, max_pool::launch::*, regroup::launch::*, response_norm::launch::*,
+        sgd::launch::*, space_to_depth::launch::*,
     };
 }
 

@@ -4,7 +4,7 @@
 mod common;
 
 use alexnet_kernels::reference::{self, Array};
-use alexnet_kernels::{cross_entropy, cross_entropy_with_grad};
+use alexnet_kernels::{cross_entropy, cross_entropy_with_grad, cross_entropy_with_guesses};
 use candle_core::{DType, Device, Result, Tensor};
 use common::{TOLERANCE, assert_close, assert_same_on_all_thread_counts, cases, check, refusal};
 use proptest::prelude::*;
@@ -13,6 +13,7 @@ fn matches(device: &Device, batch: usize, classes: usize, spread: f64) -> Result
     let logits = Array::random(&[batch, classes], 1).map(|z| f64::from((z * spread) as f32));
     let labels: Vec<u32> = (0..batch).map(|b| (b * 7 % classes) as u32).collect();
     let (losses, gradient) = &reference::softmax_cross_entropy(&logits, &labels);
+    let right = reference::right_guesses(&logits, &labels);
     let mean = losses.values.iter().sum::<f64>() / batch as f64;
     let labels = Tensor::new(&labels[..], device)?;
     check(
@@ -22,8 +23,9 @@ fn matches(device: &Device, batch: usize, classes: usize, spread: f64) -> Result
         |dy| vec![gradient.map(|dz| dz * dy.values[0])],
         |inputs| cross_entropy(&inputs[0], &labels),
         |inputs, _, dy| {
-            let (rows, dz) = cross_entropy_with_grad(&inputs[0], &labels)?;
-            assert_close("losses", &rows, losses, TOLERANCE)?;
+            let (results, dz) = cross_entropy_with_guesses(&inputs[0], &labels)?;
+            assert_close("losses", &results.get(0)?, losses, TOLERANCE)?;
+            assert_close("right", &results.get(1)?, &right, 0.0)?;
             Ok(vec![dz.broadcast_mul(dy)?])
         },
     )
@@ -53,8 +55,8 @@ proptest! {
 fn extreme_logits_stay_finite() -> Result<()> {
     let logits = Tensor::new(&[[1e4f32, -1e4], [-1e4, -1e4]], &Device::Cpu)?;
     let labels = Tensor::new(&[1u32, 0], &Device::Cpu)?;
-    let (losses, dz) = cross_entropy_with_grad(&logits, &labels)?;
-    assert_eq!(losses.to_vec1::<f32>()?, [2e4, std::f32::consts::LN_2]);
+    let (results, dz) = cross_entropy_with_guesses(&logits, &labels)?;
+    assert_eq!(results.to_vec2::<f32>()?, [[2e4, std::f32::consts::LN_2], [0.0, 0.5]]);
     assert_eq!(dz.to_vec2::<f32>()?, [[0.5, -0.5], [-0.25, 0.25]]);
     Ok(())
 }

@@ -4,8 +4,9 @@ mod common;
 
 use alexnet_kernels::reference::Array;
 use alexnet_kernels::{
-    Activation, Conv2d, Conv2dConfig, Dropout, DropoutKey, DropoutMode, DropoutScale, Epilogue,
-    InputGrad, Linear, Lrn, LrnPool, MapNorm, MaxPool2d, Padding, Pooled,
+    Activation, AvgPool2d, Conv2d, Conv2dConfig, Dropout, DropoutKey, DropoutMode, DropoutScale,
+    Epilogue, InputGrad, Linear, Local2d, Local2dConfig, Lrn, LrnPool, MapNorm, MaxPool2d, Padding,
+    Pooled,
 };
 use candle_core::{Device, Module, Result, Tensor, Var};
 use common::{assert_memory_order, cases, flat};
@@ -99,6 +100,26 @@ fn dense_layer_between_relus() -> Result<()> {
     assert_same_autograd(&inputs, fused, parts)?;
     let (x, layer, dy) = (&inputs[0], layer(&inputs)?, random(&[5, 7], 4)?);
     through_relu(x, |input| Ok(layer.backward(x, &dy, input)?.input))
+}
+
+#[test]
+fn local_layer_between_relus() -> Result<()> {
+    let config = Local2dConfig { kernel: 3, stride: 1, padding: 1 };
+    let inputs = [rectified(&[5, 4, 3, 2])?, random(&[18, 36], 2)?, random(&[18], 3)?];
+    let layer = |t: &[Tensor]| Local2d::new(t[1].clone(), t[2].clone(), config);
+    let fused = |t: &[Tensor]| layer(t)?.forward_fused(&t[0], Epilogue::Relu);
+    let parts = |t: &[Tensor]| Activation::Relu.forward(&layer(t)?.forward(&t[0])?);
+    assert_same("output", &fused(&inputs)?, &parts(&inputs)?)?;
+    assert_same_autograd(&inputs, fused, parts)?;
+    let (x, layer, dy) = (&inputs[0], layer(&inputs)?, random(&[5, 3, 3, 2], 4)?);
+    through_relu(x, |input| Ok(layer.backward(x, &dy, input)?.input))
+}
+
+#[test]
+fn relu_then_average_pooling() -> Result<()> {
+    let pool = AvgPool2d::new(3, 2).ceil(true);
+    let (x, dy) = (rectified(&[2, 6, 6, 5])?, random(&[2, 6, 3, 2], 2)?);
+    through_relu(&x, |input| pool.backward(&x, &dy, input))
 }
 
 #[test]

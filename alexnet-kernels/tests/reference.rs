@@ -3,7 +3,9 @@
 //! hand, and by `golden.rs`, which holds the same operations against PyTorch.
 
 use alexnet_kernels::reference::{self, Array};
-use alexnet_kernels::{Conv2dConfig, DropoutKey, Lrn, MapNorm, MaxPool2d, Padding};
+use alexnet_kernels::{
+    AvgPool2d, Conv2dConfig, DropoutKey, Local2dConfig, Lrn, MapNorm, MaxPool2d, Padding,
+};
 
 /// `got` is the gradient of Σ dy·f(x) with respect to `x`.
 #[track_caller]
@@ -41,6 +43,15 @@ fn gradients_are_those_of_the_values() {
     check("linear dw", &|w| reference::linear(&rows, w, &bias), &dense, &dy, &dw);
     check("linear db", &|bias| reference::linear(&rows, &dense, bias), &bias, &dy, &db);
 
+    let config = Local2dConfig { kernel: 3, stride: 2, padding: 1 };
+    let size = config.output_size((6, 5)).unwrap(); // 3 by 3
+    let (w, bias) = (Array::random(&[18, 36], 11), Array::random(&[18], 12));
+    let dy = Array::random(&[2, 2, size.0, size.1], 13);
+    let [dx, dw, db] = reference::local_gradients(&config, &x, &w, &dy);
+    check("local dx", &|x| reference::local(&config, [x, &w, &bias], size), &x, &dy, &dx);
+    check("local dw", &|w| reference::local(&config, [&x, w, &bias], size), &w, &dy, &dw);
+    check("local db", &|bias| reference::local(&config, [&x, &w, bias], size), &bias, &dy, &db);
+
     let dy = Array::random(&x.dims, 9);
     check("relu", &reference::relu, &x, &dy, &reference::relu_gradient(&reference::relu(&x), &dy));
     let key = DropoutKey { seed: 1, step: 2, layer: 3 };
@@ -57,6 +68,9 @@ fn gradients_are_those_of_the_values() {
     let dy = Array::random(&[2, 4, size.0, size.1], 10);
     let got = reference::max_pool_gradient(&pool, &x, &dy);
     check("max-pool", &|x| reference::max_pool(&pool, x, size), &x, &dy, &got);
+    let pool = AvgPool2d::new(3, 2).ceil(true);
+    let got = reference::avg_pool_gradient(&pool, &x, &dy);
+    check("avg-pool", &|x| reference::avg_pool(&pool, x, size), &x, &dy, &got);
     let mean = |z: &Array| {
         let losses = reference::softmax_cross_entropy(z, &[1, 0, 4]).0;
         Array { dims: vec![1], values: vec![losses.values.iter().sum::<f64>() / 3.0] }

@@ -188,7 +188,8 @@ fn image_blocks(layer: &FusedLayer, machine: Machine) -> Option<SpaceToDepth> {
 
 /// Scratch of a layer, forward and backward. On a GPU: a convolution's input with its padding
 /// around it, where the sides differ and it is not in blocks, and what norms have no kernels for.
-/// On the CPU: what is between an LRN and the pooling that is fused into it.
+/// On the CPU: what is between an LRN and the pooling that is fused into it, and the results of a
+/// local layer as they are before they are moved to their images.
 fn scratch(layer: &FusedLayer, batch: usize, machine: Machine) -> [u64; 2] {
     let of = |elements: usize, bytes: usize| (elements * batch * bytes) as u64;
     let (Shape::Map(c, h, w), bytes) = (layer.input, machine.bytes()) else { return [0; 2] };
@@ -199,6 +200,9 @@ fn scratch(layer: &FusedLayer, batch: usize, machine: Machine) -> [u64; 2] {
             if (top != bottom || left != right) && image_blocks(layer, machine).is_none() =>
         {
             [of((h + top + bottom) * (w + left + right) * c, bytes); 2]
+        }
+        (LayerKind::Local { .. }, Machine::Cpu) => {
+            [of(layer.output.elem_count(), bytes), of(c * h * w, bytes)]
         }
         (LayerKind::Lrn { .. }, machine) => {
             let op = layer.lrn().zip(layer.max_pool()).map(|(lrn, pool)| LrnPool { lrn, pool });

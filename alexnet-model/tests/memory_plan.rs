@@ -18,8 +18,9 @@ fn bytes<'a>(tensors: impl Iterator<Item = &'a Tensor>) -> u64 {
 #[test]
 fn the_plan_saves_what_the_tape_holds() -> Result<()> {
     const BATCH: usize = 3;
-    for spec in [Sizes::TOY.spec(), NetworkSpec::preset("demo").unwrap()] {
-        for devices in [1, 2] {
+    let demo = NetworkSpec::preset("demo").unwrap();
+    for spec in [Sizes::TOY.spec(), Sizes::TOY.spec_with_local(), demo] {
+        for devices in [1, spec.towers] {
             let network = Network::new(&spec, 1, &Device::Cpu)?;
             let network = network.to_devices(&vec![Device::Cpu; devices], DType::F32)?;
             let [c, h, w] = spec.input;

@@ -39,6 +39,15 @@ fn so_it_does_with_tanh() -> Result<()> {
     agrees_with_candle(&spec)
 }
 
+#[test]
+fn so_it_does_with_local_layers_and_averages() -> Result<()> {
+    let spec = Sizes::TOY.spec_with_local();
+    let layers = spec.fused_layers().unwrap();
+    let names: Vec<String> = layers.iter().map(|layer| layer.full_name()).collect();
+    assert_eq!(names[4..8], ["drop2", "conv3+relu3", "conv4+relu4", "pool4"]);
+    agrees_with_candle(&spec)
+}
+
 fn agrees_with_candle(spec: &NetworkSpec) -> Result<()> {
     let mode = Mode::Train { seed: 5, step: 9 };
     let mut network = Network::new(spec, 3, &Device::Cpu)?;
@@ -105,6 +114,44 @@ fn tensors_go_out_and_come_back() -> Result<()> {
     let images = wave(&[2, 3, 13, 11], 0.7)?;
     let run = |n: &Network| n.forward(&images, Mode::Test)?.to_vec2::<f32>();
     assert_eq!(run(&network)?, run(&again)?);
+    Ok(())
+}
+
+/// On disk a local layer's rows are the outputs and its columns the windows, both in channel, row,
+/// column order: the columns are what PyTorch's `unfold` gives.
+#[test]
+fn local_layers_have_pytorchs_order() -> Result<()> {
+    let toml = r#"name = "local"
+        input = [2, 3, 2]
+        layers = [
+            { name = "l", kind = "local", filters = 2, kernel = 3, pad = 1, init = "fan-in" },
+            { name = "fc", kind = "linear", outputs = 12, init = "fan-in" },
+        ]"#;
+    let spec = NetworkSpec::from_toml("local", toml).unwrap();
+    let first = Network::new(&spec, 1, &Device::Cpu)?.tensors()?;
+    assert_eq!([first["l.weight"].dims(), first["l.bias"].dims()], [&[12, 18][..], &[12]]);
+    let identity = Tensor::eye(12, DType::F32, &Device::Cpu)?;
+    let values = HashMap::from([
+        ("l.weight".to_owned(), wave(&[12, 18], 0.37)?),
+        ("l.bias".to_owned(), wave(&[12], 1.3)?),
+        ("fc.weight".to_owned(), identity), // the logits are the flattened map
+        ("fc.bias".to_owned(), Tensor::zeros(12, DType::F32, &Device::Cpu)?),
+    ]);
+    let network = Network::from_tensors(&spec, &values)?;
+    for (name, want) in &values {
+        let got = &network.tensors()?[name];
+        assert_eq!(got.flatten_all()?.to_vec1::<f32>()?, want.flatten_all()?.to_vec1::<f32>()?);
+    }
+    let images = wave(&[1, 2, 3, 2], 0.7)?;
+    let padded = images.pad_with_zeros(2, 1, 1)?.pad_with_zeros(3, 1, 1)?;
+    let mut want = Vec::new();
+    for (o, h, w) in (0..12).map(|row| (row, row / 2 % 3, row % 2)) {
+        let window = padded.narrow(2, h, 3)?.narrow(3, w, 3)?.flatten_all()?;
+        let sum = (window * values["l.weight"].get(o)?)?.sum_all()?.to_scalar::<f32>()?;
+        want.push(sum + values["l.bias"].get(o)?.to_scalar::<f32>()?);
+    }
+    let want = Tensor::from_vec(want, (1, 12), &Device::Cpu)?;
+    assert!(close(&network.forward(&images, Mode::Test)?, &want)?);
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! The presets against the published totals.
 
-use alexnet_model::{FusedLayer, NetworkSpec};
+use alexnet_model::{FusedLayer, Init, LayerKind, NetworkSpec, Rule};
 
 fn layers(name: &str) -> Vec<FusedLayer> {
     NetworkSpec::preset(name).unwrap().fused_layers().unwrap()
@@ -18,6 +18,11 @@ fn totals_are_the_published_ones() {
         ("sixth-conv", 61_555_304), // 256 x 256 x 3 x 3 weights and 256 biases more
         ("caffe", 60_965_224),
         ("torchvision", 61_100_840),
+        ("cifar-18pct", 89_578),
+        ("cifar-13pct", 1_116_490),
+        ("cifar-11pct", 2_112_970),
+        ("figure-1-relu", 89_578),
+        ("figure-1-tanh", 89_578),
     ] {
         assert_eq!(sum(name, FusedLayer::parameter_count), parameters, "{name}");
     }
@@ -46,6 +51,44 @@ fn original_layer_by_layer() {
         let got = (l.output.dims(), l.parameter_count(), l.multiply_adds());
         assert_eq!(got, (output, parameters, multiply_adds), "{name}");
     }
+}
+
+/// The maps of the authors' CIFAR-10 networks, and what a local layer counts.
+#[test]
+fn cifar_networks_layer_by_layer() {
+    for (network, name, output, parameters, multiply_adds) in [
+        ("cifar-18pct", "pool1+relu1", vec![32, 16, 16], 0, 0),
+        ("cifar-18pct", "pool2", vec![32, 8, 8], 0, 0),
+        ("cifar-18pct", "pool3", vec![64, 4, 4], 0, 0),
+        ("cifar-18pct", "fc10", vec![10], 10_250, 10_240),
+        ("cifar-13pct", "conv1+relu1", vec![64, 24, 24], 4_864, 2_764_800),
+        ("cifar-13pct", "local3+relu3", vec![32, 6, 6], 664_704, 663_552),
+        ("cifar-13pct", "local4+relu4", vec![32, 6, 6], 332_928, 331_776),
+        ("cifar-11pct", "lrn1", vec![64, 12, 12], 0, 0),
+        ("cifar-11pct", "lrn2+pool2", vec![64, 6, 6], 0, 0),
+        ("cifar-11pct", "local3+relu3", vec![64, 6, 6], 1_329_408, 1_327_104),
+    ] {
+        let layers = layers(network);
+        let l = layers.iter().find(|layer| layer.full_name() == name).unwrap();
+        let got = (l.output.dims(), l.parameter_count(), l.multiply_adds());
+        assert_eq!(got, (output, parameters, multiply_adds), "{network} {name}");
+    }
+}
+
+/// The two networks of Figure 1 are one but for the activation and the first weights.
+#[test]
+fn the_pair_of_figure_1_differs_in_the_activation() {
+    let bare = |name| {
+        let layers = NetworkSpec::preset(name).unwrap().layers.into_iter().map(|layer| layer.kind);
+        let bare = layers.map(|mut kind| {
+            if let LayerKind::Conv { init, .. } | LayerKind::Linear { init, .. } = &mut kind {
+                *init = Init::Rule(Rule::FanIn);
+            }
+            if kind == LayerKind::Tanh { LayerKind::Relu } else { kind }
+        });
+        bare.collect::<Vec<_>>()
+    };
+    assert_eq!(bare("figure-1-relu"), bare("figure-1-tanh"));
 }
 
 /// Without overlap, other paddings give the same maps to conv3 and fc6.
@@ -104,9 +147,12 @@ fn a_size_has_its_preset() {
     for part in ["27 px", "28 px", "32 px: cifar", "256 px: original, paper", "--size"] {
         assert!(error.contains(part), "no `{part}` in: {error}");
     }
-    // Every preset says what it is made for, and its crops fit.
+    // The crops of every preset fit into what it is made for. Those that are trained only where
+    // they are named do not say what that is.
     for name in NetworkSpec::presets() {
         let NetworkSpec { input: [_, h, w], stored, .. } = NetworkSpec::preset(name).unwrap();
-        assert!(stored.is_some_and(|stored| h <= stored && w <= stored), "{name}");
+        let named = name.starts_with("cifar-") || name.starts_with("figure-1-");
+        assert_eq!(stored.is_none(), named, "{name}");
+        assert!(stored.is_none_or(|stored| h <= stored && w <= stored), "{name}");
     }
 }

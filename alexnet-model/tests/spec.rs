@@ -22,10 +22,19 @@ fn pool(more: &str) -> String {
     format!(r#"{{ name = "p", kind = "max-pool", {more} }}"#)
 }
 
+fn local(more: &str) -> String {
+    format!(r#"{{ name = "local1", kind = "local", filters = 2, init = "fan-in", {more} }}"#)
+}
+
+fn average(more: &str) -> String {
+    format!(r#"{{ name = "a", kind = "avg-pool", {more} }}"#)
+}
+
 #[test]
 fn unknown_presets_get_the_nearest_one() {
     let known = "original, paper, one-tower, no-overlap, no-lrn, sixth-conv, caffe, torchvision, \
-                 small, demo, cifar";
+                 small, demo, cifar, cifar-18pct, cifar-13pct, cifar-11pct, figure-1-relu, \
+                 figure-1-tanh";
     let message = |name| NetworkSpec::preset(name).unwrap_err().to_string();
     assert_eq!(
         message("orignal"),
@@ -61,18 +70,25 @@ fn unknown_keys_get_the_nearest_one() {
 
 #[test]
 fn what_is_left_out_has_the_papers_value() {
-    let spec = read(
-        &[conv("filters = 2"), lrn("n = 5"), pool("kernel = 3, stride = 2"), FC.into()].join(", "),
-    )
-    .unwrap();
+    let layers = [
+        conv("filters = 2"),
+        lrn("n = 5"),
+        local("kernel = 3"),
+        pool("kernel = 3, stride = 1"),
+        average("kernel = 2, stride = 1"),
+        FC.into(),
+    ];
+    let spec = read(&layers.join(", ")).unwrap();
     assert_eq!((spec.towers, spec.classes()), (1, Some(2)));
     assert_eq!(spec.clone().with_classes(7).classes(), Some(7));
     let kinds: Vec<LayerKind> = spec.layers.iter().map(|layer| layer.kind).collect();
     assert!(matches!(kinds[0], LayerKind::Conv { stride: 1, pad: [0, 0, 0, 0], groups: 1, .. }));
     assert!(matches!(kinds[1], LayerKind::Lrn { towers: 1, alpha_over_n: true, .. }));
-    assert!(matches!(kinds[2], LayerKind::MaxPool { ceil: false, .. }));
+    assert!(matches!(kinds[2], LayerKind::Local { stride: 1, pad: 0, .. }));
+    assert!(matches!(kinds[3], LayerKind::MaxPool { ceil: false, .. }));
+    assert!(matches!(kinds[4], LayerKind::AvgPool { ceil: false, .. }));
     let words: Vec<&str> = kinds.iter().map(LayerKind::word).collect();
-    assert_eq!(words, ["conv", "lrn", "max-pool", "linear"]);
+    assert_eq!(words, ["conv", "lrn", "local", "max-pool", "avg-pool", "linear"]);
 }
 
 /// The largest sizes are read, and one more is refused.
@@ -108,6 +124,13 @@ fn layers_that_cannot_be_are_refused() {
         (format!("{FC}, {}", pool("kernel = 3, stride = 2")), "p", "`max-pool` needs a map"),
         (pool("kernel = 0, stride = 1"), "p", "kernel 0 and stride 1 must be at least 1"),
         (pool("kernel = 9, stride = 1"), "p", "the kernel, 9 pixels, is larger than the map, 8"),
+        (average("kernel = 9, stride = 1"), "a", "avg-pool: the kernel, 9 pixels, is larger"),
+        (local("kernel = 3, pad = 3"), "local1", "padding 3 smaller than the kernel"),
+        (local("kernel = 3, stride = 0"), "local1", "stride 0"),
+        (local("kernel = 9"), "local1", "larger than the padded map"),
+        (local("kernel = 99999999"), "local1", "2 filters of 99999999 px"),
+        (format!("{FC}, {}", local("kernel = 3")), "local1", "`local` needs a map"),
+        (format!("{FC}, {}", average("kernel = 3, stride = 2")), "a", "`avg-pool` needs a map"),
         (lrn("n = 4"), "l", "the window must be odd, got n = 4"),
         (lrn("n = 5, towers = 2"), "l", "2 towers do not divide 3 channels"),
         (lrn("n = 5, towers = 0"), "l", "0 towers do not divide 3 channels"),

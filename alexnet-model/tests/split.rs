@@ -166,6 +166,9 @@ fn what_does_not_divide_is_refused_by_name() {
         "conv3",
         "7 channels",
     );
+    let spec = NetworkSpec { towers: 2, ..Sizes::TOY.spec_with_local() };
+    let error = spec.fused_layers_on(2).unwrap_err().to_string();
+    assert!(error.contains("`conv3`: the weights of a local layer do not divide"), "{error}");
     let sixth = r#"filters = 6, kernel = 3, pad = [1, 1, 1, 1], groups = 2"#;
     let toml = Sizes::TOY.toml();
     assert!(toml.contains(sixth), "{toml}");

@@ -81,6 +81,9 @@ pub enum Event {
         epoch: usize,
         /// The mean loss of its images, each before its update.
         train_loss: f64,
+        /// Its images whose most probable class was wrong before their update, as they were varied
+        /// for it, per cent. Classes that tie share an image.
+        train_error: f64,
         /// The learning rate of the last layer's weights.
         rate: f32,
         /// The error rates on the validation images, if there are any, with the centre view.

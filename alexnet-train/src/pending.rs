@@ -24,8 +24,8 @@ pub(crate) struct PendingLosses {
 pub(crate) struct PendingStep {
     /// Its number in the epoch.
     pub(crate) step: usize,
-    /// Its losses, `(B)`.
-    pub(crate) losses: Tensor,
+    /// Its losses, and how right each guess was, `(2, B)`.
+    pub(crate) results: Tensor,
     /// Its learning rate.
     pub(crate) rate: f32,
     /// The seconds it waited for its images.
@@ -57,18 +57,23 @@ impl PendingLosses {
         at: &mut Progress,
         emit: &mut dyn FnMut(Event) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let read = |step: PendingStep| Ok((step.losses.to_vec1()?, step));
+        let read = |step: PendingStep| {
+            let both = step.results.flatten_all()?.to_vec1()?;
+            Ok((both, step))
+        };
         let steps: Vec<(Vec<f32>, PendingStep)> =
             self.steps.drain(..).map(read).collect::<Result<_, Error>>()?;
         let seconds = self.since.elapsed().as_secs_f64() / steps.len() as f64;
         self.since = Instant::now();
-        for (losses, PendingStep { step, rate, waited, .. }) in steps {
+        for (both, PendingStep { step, rate, waited, .. }) in steps {
+            let (losses, right) = both.split_at(both.len() / 2);
             let (epoch, images) = (at.epoch, losses.len());
             let loss = losses.iter().sum::<f32>() / images as f32;
             if !loss.is_finite() {
                 return Err(diverged("the loss", loss, (epoch, step)));
             }
             at.loss += losses.iter().map(|l| f64::from(*l)).sum::<f64>();
+            at.right += right.iter().map(|r| f64::from(*r)).sum::<f64>();
             at.images += images;
             emit(Event::Step { epoch, step, loss, rate, images, seconds, waited })?;
         }

@@ -14,6 +14,9 @@ pub struct Progress {
     pub step: usize,
     /// Sum of the losses of its images so far.
     pub loss: f64,
+    /// How many of its images were guessed right so far; files of before had no such number.
+    #[serde(default)]
+    pub right: f64,
     /// The number of its images so far.
     pub images: usize,
     /// What the validation errors so far mean for the rates.
@@ -23,5 +26,5 @@ pub struct Progress {
 impl Progress {
     /// The beginning of a run.
     pub(crate) const START: Self =
-        Self { epoch: 0, step: 0, loss: 0.0, images: 0, plateau: Plateau::START };
+        Self { epoch: 0, step: 0, loss: 0.0, right: 0.0, images: 0, plateau: Plateau::START };
 }

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use alexnet_data::ResizedCrop;
 
-use crate::recipe::{Mean, Rates, Recipe};
+use crate::recipe::{Mean, OwnRates, Rates, Recipe};
 use crate::schedule::Schedule;
 
 /// The most images in a batch, and the most epochs: far above all that is ever asked for, and far
@@ -24,7 +24,11 @@ impl Recipe {
         for (name, layer) in layers {
             let of = [("weights", layer.weights), ("biases", layer.biases)];
             for (kind, own) in of {
-                own.map_or(Ok(()), |own| rates(&format!("layers.{name}.{kind}"), &own))?;
+                let OwnRates { rate, decay } = own.unwrap_or_default();
+                for (what, own) in [("rate", rate), ("decay", decay)] {
+                    let key = format!("layers.{name}.{kind}.{what}");
+                    own.map_or(Ok(()), |own| not_negative(&key, own))?;
+                }
             }
         }
         for (channel, scale) in self.input.scale.iter().enumerate() {

@@ -24,8 +24,11 @@ impl Recipe {
         let is_weight = role == Role::Weight;
         let own = self.layers.get(layer);
         let own = own.and_then(|own| if is_weight { own.weights } else { own.biases });
-        let mut rates = own.unwrap_or(if is_weight { self.weights } else { self.biases });
-        let mut has_own = own.is_some();
+        let own = own.unwrap_or_default();
+        let all = if is_weight { self.weights } else { self.biases };
+        let mut rates =
+            Rates { rate: own.rate.unwrap_or(all.rate), decay: own.decay.unwrap_or(all.decay) };
+        let mut has_own = own.rate.is_some();
         for change in self.schedule.changes_until(at) {
             let rate = if is_weight { change.weights } else { change.biases };
             let applies = change.layer.as_ref().map_or(!has_own, |name| name == layer);

@@ -54,14 +54,28 @@ pub struct Rates {
     pub decay: f32,
 }
 
-/// A layer's own rates. For what is left out the recipe's rates hold.
+/// A layer's own rates. For what is left out the recipe's hold.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LayerRates {
     /// Those of its weights.
-    pub weights: Option<Rates>,
+    pub weights: Option<OwnRates>,
     /// Those of its biases.
-    pub biases: Option<Rates>,
+    pub biases: Option<OwnRates>,
+}
+
+/// A layer's own rate, decay, or both, of a kind of parameter. With a rate of its own it goes its
+/// own way: changes of the schedule for all layers leave its rate as it is. With a decay of its own
+/// it follows them.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnRates {
+    /// Learning rate, if not the recipe's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<f32>,
+    /// Weight decay, if not the recipe's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decay: Option<f32>,
 }
 
 /// How pixels of 0–255 become the network's input: `(pixel − mean + colour shift) · scale`.

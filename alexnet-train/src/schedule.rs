@@ -50,7 +50,7 @@ pub struct Change {
     /// The first update for which it is in force, from 0 over the whole run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<usize>,
-    /// The layer it is for; `None` for all layers that have no rates of their own.
+    /// The layer it is for; `None` for all layers that have no rate of their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layer: Option<String>,
     /// The new rate of weights.

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use alexnet_data::{Batch, Dataset, Plan, Split, Views};
-use alexnet_kernels::{PoolGuard, cross_entropy_with_grad};
+use alexnet_kernels::{PoolGuard, cross_entropy_with_guesses};
 use alexnet_model::{Mode, Network};
 use candle_core::{DType, Device, Tensor};
 
@@ -137,8 +137,9 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluati
                 rate = headline_rate(&rates, &network);
                 let mode = Mode::Train { seed: *seed, step: moment.step as u64 };
                 let tape = network.forward_tape(&images[..], mode)?; // its logits are (B, classes)
-                // (B), and the gradient of their mean with respect to the logits, (B, classes)
-                let (losses, gradient) = cross_entropy_with_grad(tape.logits(), &batch[0].labels)?;
+                // Losses and what is right, (2, B), and the gradient of the mean loss, (B, classes)
+                let (results, gradient) =
+                    cross_entropy_with_guesses(tape.logits(), &batch[0].labels)?;
                 network.backward(tape, gradient, &mut |parameter, gradient| {
                     optimizer.update(parameter, gradient, &rates)
                 })?;
@@ -150,7 +151,7 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluati
                 let outputs = save_now.then(|| network.forward(&images[..], Mode::Test));
                 drop(images);
                 batches.release(batch)?; // the next batch is sent while a GPU works on this step
-                if pending.add(PendingStep { step: last.1, losses, rate, waited }) || save_now {
+                if pending.add(PendingStep { step: last.1, results, rate, waited }) || save_now {
                     for choice in choices::since(compute, choices) {
                         choices += 1;
                         events.emit(Event::Convolution(choice))?;
@@ -178,6 +179,7 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluati
             let ended = Event::Epoch {
                 epoch: at.epoch,
                 train_loss: at.loss / at.images as f64,
+                train_error: 100.0 * (1.0 - at.right / at.images as f64),
                 rate,
                 validation: score,
                 seconds: epoch_began.elapsed().as_secs_f64(),

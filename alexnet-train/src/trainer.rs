@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use alexnet_kernels::{ComputeDevice, Sgd, channels_last, cross_entropy_with_grad, normals};
+use alexnet_kernels::{ComputeDevice, Sgd, channels_last, cross_entropy_with_guesses, normals};
 use alexnet_model::{Mode, Network, NetworkSpec, Role};
 use candle_core::{DType, Device, Result, Tensor};
 
@@ -39,14 +39,15 @@ impl Trainer {
         Ok(Self { network, optimizer, rates, images, labels, devices: devices.to_vec() })
     }
 
-    /// The training loop's step with a batch that is on the devices. Gives the losses `(B)`.
+    /// The training loop's step with a batch that is on the devices. Gives the losses and what
+    /// is right, `(2, B)`.
     pub(crate) fn step(&self, images: &[Tensor], labels: &Tensor, mode: Mode) -> Result<Tensor> {
         let tape = self.network.forward_tape(images, mode)?;
-        let (losses, gradient) = cross_entropy_with_grad(tape.logits(), labels)?;
+        let (results, gradient) = cross_entropy_with_guesses(tape.logits(), labels)?;
         self.network.backward(tape, gradient, &mut |parameter, gradient| {
             self.optimizer.update(parameter, gradient, &self.rates)
         })?;
-        Ok(losses)
+        Ok(results)
     }
 }
 

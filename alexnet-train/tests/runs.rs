@@ -143,8 +143,15 @@ fn the_loss_falls_and_the_log_says_so() {
         let (got, want) = (number(epoch, "train_loss"), sum / 80.0);
         assert!((got - want).abs() < 1e-6 * want, "{epoch}: its steps have a loss of {want}");
     }
-    let losses: Vec<f64> = of("epoch").iter().map(|l| l["train_loss"].as_f64().unwrap()).collect();
+    let epochs = |key: &str| -> Vec<f64> {
+        of("epoch").iter().map(|event| event[key].as_f64().unwrap()).collect()
+    };
+    let (losses, errors) = (epochs("train_loss"), epochs("train_error"));
     assert!(losses[5] < losses[0] && losses[0] < 4.0, "{losses:?}");
+    // Of 80 images, and the network begins by guessing among ten classes.
+    let share = |error: &f64| (error * 0.8 - (error * 0.8).round()).abs() < 1e-9;
+    assert!(errors.iter().all(share), "{errors:?}");
+    assert!(errors[5] < errors[0] && errors[0] > 50.0 && errors[0] <= 100.0, "{errors:?}");
     let report: serde_json::Value =
         serde_json::from_str(&fs::read_to_string(job.run.report()).unwrap()).unwrap();
     assert_eq!(report[1]["top1_error"].as_f64(), Some(scores[1].top1_error));

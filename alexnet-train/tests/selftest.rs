@@ -20,11 +20,13 @@ fn rows(spoil: &[&str]) -> Vec<SelftestRow> {
 }
 
 /// Every operation of the crate that computes something.
-const OPERATIONS: [&str; 14] = [
+const OPERATIONS: [&str; 16] = [
+    "avg-pool",
     "conv2d",
     "dropout",
     "input",
     "linear",
+    "local2d",
     "lrn",
     "lrn-pool",
     "map-norm",

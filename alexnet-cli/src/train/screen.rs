@@ -81,7 +81,7 @@ impl Screen {
                     self.epochs
                 ));
             }
-            Event::Epoch { epoch, train_loss, rate, validation, seconds, .. } => {
+            Event::Epoch { epoch, train_loss, train_error, rate, validation, seconds, .. } => {
                 let done = ((epoch + 1) * self.epoch_images) as u64 - self.first;
                 let left = (self.epochs - epoch - 1) * self.epoch_images;
                 let elapsed = self.began.elapsed().as_secs_f64();
@@ -91,8 +91,8 @@ impl Screen {
                 let error = validation.as_ref().map_or_else(none, error_rates);
                 let speed = self.epoch_images as f64 / seconds;
                 self.line(&format!(
-                    "epoch {:>3}/{}  loss {train_loss:.4}  {error}  rate {rate:.0e}  \
-                     {speed:.0} images/s  {eta:#} left",
+                    "epoch {:>3}/{}  loss {train_loss:.4}  train {train_error:.1} %  {error}  \
+                     rate {rate:.0e}  {speed:.0} images/s  {eta:#} left",
                     epoch + 1,
                     self.epochs
                 ));

@@ -84,32 +84,34 @@ fn input() -> Result<()> {
 fn cross_entropy() -> Result<()> {
     for_each_way(8, |storage, shifted, random| {
         let (batch, classes) = (random.size(1, 5), random.pick(&[1, 2, 7, 255, 256, 257, 1000]));
-        let z: Vec<f32> = random.floats(batch * classes).iter().map(|x| x * 8.0).collect();
+        let mut z: Vec<f32> = random.floats(batch * classes).iter().map(|x| x * 8.0).collect();
+        // In the last row all classes tie.
+        z[(batch - 1) * classes..].fill(-1.0);
         let labels: Vec<u32> = (0..batch).map(|_| random.size(0, classes - 1) as u32).collect();
         let (losses, gradient) =
             reference::softmax_cross_entropy(&plain(&z, &[batch, classes]), &labels);
+        let right = reference::right_guesses(&plain(&z, &[batch, classes]), &labels);
         let mean = [(losses.values.iter().sum::<f64>() / batch as f64) as f32];
         let losses = exact(&losses);
+        let results = [losses.clone(), exact(&right)].concat();
 
         let (z, words) = (Memory::of(&z, storage, shifted), Memory::words(&labels, shifted));
-        let mut got = Memory::uninit(Storage::F32, batch, shifted);
+        let mut got = Memory::uninit(Storage::F32, 2 * batch, shifted);
         let mut dz = Memory::uninit(storage, batch * classes, shifted);
         let mut got_mean = Memory::uninit(Storage::F32, 1, shifted);
         let spans = [z.span(), words.span(), got.span()];
-        let launches = [
-            launch::softmax(storage, spans, Some(dz.span()), (batch, classes))?,
-            launch::mean_loss([got.span(), got_mean.span()], batch)?,
-        ];
-        run(&launches, &mut [&mut got, &mut dz, &mut got_mean]);
-        assert_close("losses", &got, &losses, 1e-5);
-        assert_close("mean", &got_mean, &mean, 1e-5);
+        let launches = [launch::softmax(storage, spans, Some(dz.span()), (batch, classes))?];
+        run(&launches, &mut [&mut got, &mut dz]);
+        assert_close("losses and what is right", &got, &results, 1e-5);
         assert_close("dz", &dz, &exact(&gradient), tolerance(storage));
 
         let mut alone = Memory::uninit(Storage::F32, batch, shifted);
         let spans = [z.span(), words.span(), alone.span()];
         let launch = launch::softmax(storage, spans, None, (batch, classes))?;
-        run(&[launch], &mut [&mut alone]);
+        let mean_loss = launch::mean_loss([alone.span(), got_mean.span()], batch)?;
+        run(&[launch, mean_loss], &mut [&mut alone, &mut got_mean]);
         assert_close("losses alone", &alone, &losses, 1e-5);
+        assert_close("mean", &got_mean, &mean, 1e-5);
 
         // A label that is no class: NaN in its row, nothing else disturbed.
         let mut wrong = labels.clone();
@@ -119,12 +121,9 @@ fn cross_entropy() -> Result<()> {
         let launch = launch::softmax(storage, spans, Some(dz.span()), (batch, classes))?;
         run(&[launch], &mut [&mut got, &mut dz]);
         assert!(got.floats()[0].is_nan() && dz.floats()[..classes].iter().all(|x| x.is_nan()));
-        assert_close(
-            "other losses",
-            &Memory::of(&got.floats()[1..], Storage::F32, false),
-            &losses[1..],
-            1e-5,
-        );
+        let others = &got.floats()[1..batch];
+        let others = Memory::of(others, Storage::F32, false);
+        assert_close("other losses", &others, &losses[1..], 1e-5);
         Ok(())
     })
 }

@@ -10,11 +10,13 @@
 #![allow(unreachable_pub)] // a test is a crate of its own
 #![allow(clippy::print_stdout)] // a test that is skipped says so
 
+mod avg_pool;
 mod bias_sgd;
 mod blocks_groups;
 mod elementwise;
 mod input_loss;
 mod kernels;
+mod local2d;
 mod lrn_pool;
 mod max_pool;
 mod memory;

@@ -12,6 +12,7 @@
 
 use alexnet_kernels::{InputGrad, Lrn, MaxPool2d, Towers};
 
+use super::parameter::Pixels;
 use crate::spec::LayerKind;
 use crate::spec::shapes::{Shape, Share};
 
@@ -55,10 +56,10 @@ pub struct FusedLayer {
     pub input: Shape,
     /// One image's activations that it computes.
     pub output: Shape,
-    /// Its outputs, and its rows of weights and biases, among those of the whole network's layer.
+    /// Its output channels among those of the whole network's layer.
     pub share: Share,
-    /// Shape of its weights in PyTorch's layout: `(O, I/groups, kH, kW)` or `(O, I)`; its bias is
-    /// `(O)`.
+    /// Shape of its weights in PyTorch's layout: `(O, I/groups, kH, kW)` or `(O, I)`, of a local
+    /// layer `(O·H'·W', I·kH·kW)`; its bias has a number for each row.
     pub weight: Option<Vec<usize>>,
     /// Where its weight is among the tower's parameters; its bias is the next one.
     pub first_parameter: Option<usize>,
@@ -129,13 +130,34 @@ impl FusedLayer {
         Some(Lrn { n, alpha, beta, k, towers, alpha_over_n })
     }
 
+    /// Of how many pixels a row and a column of its matrix of weights are elements; a bias has the
+    /// rows' number.
+    pub(super) fn pixels(&self) -> Pixels {
+        let of = |shape| match shape {
+            Shape::Map(_, h, w) => h * w,
+            Shape::Vector(_) => 1,
+        };
+        match self.kind {
+            LayerKind::Local { kernel, .. } => {
+                Pixels { rows: of(self.output), columns: kernel * kernel }
+            }
+            LayerKind::Linear { .. } => Pixels { rows: 1, columns: of(self.input) },
+            _ => Pixels { rows: 1, columns: 1 },
+        }
+    }
+
+    /// Its rows of weights and biases among those of the whole network's layer.
+    pub(super) fn rows(&self) -> Share {
+        let (Share { first, count, whole }, each) = (self.share, self.pixels().rows);
+        Share { first: first * each, count: count * each, whole: whole * each }
+    }
+
     /// How many weights and biases it has.
     pub fn parameter_count(&self) -> u64 {
         self.weight.as_ref().map_or(0, |w| (w.iter().product::<usize>() + w[0]) as u64)
     }
 
-    /// Multiply-adds of one image's forward pass; as is usual, only convolutions and dense layers
-    /// count.
+    /// Multiply-adds of one image's forward pass; as is usual, only layers with weights count.
     pub fn multiply_adds(&self) -> u64 {
         let per_output = self.weight.as_ref().map_or(0, |w| w[1..].iter().product::<usize>());
         (self.output.elem_count() * per_output) as u64
@@ -169,9 +191,11 @@ impl FusedLayer {
         match self.kind {
             LayerKind::Lrn { .. } if self.pool.is_some() => Saves::InputAndArgmax,
             LayerKind::Conv { .. }
+            | LayerKind::Local { .. }
             | LayerKind::Linear { .. }
             | LayerKind::Lrn { .. }
-            | LayerKind::MapNorm { .. } => Saves::Input,
+            | LayerKind::MapNorm { .. }
+            | LayerKind::AvgPool { .. } => Saves::Input,
             LayerKind::MaxPool { .. } => Saves::Argmax,
             _ => Saves::Output, // dropout and activations
         }

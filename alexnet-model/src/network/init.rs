@@ -7,14 +7,17 @@ use super::fused_layer::FusedLayer;
 use super::parameter::names;
 use crate::spec::{Init, LayerKind, Rule};
 
-/// The first values of a layer's weight, of shape `shape`, and bias, in PyTorch's layout.
+/// The first values of a layer's weight, of shape `shape`, and bias, in the layout of a file.
 pub(super) fn initial(
     layer: &FusedLayer,
     shape: &[usize],
     seed: u64,
     device: &Device,
 ) -> Result<[Tensor; 2]> {
-    let (LayerKind::Conv { init, .. } | LayerKind::Linear { init, .. }) = layer.kind else {
+    let (LayerKind::Conv { init, .. }
+    | LayerKind::Local { init, .. }
+    | LayerKind::Linear { init, .. }) = layer.kind
+    else {
         bail!("layer `{}` has no parameters", layer.name)
     };
     let (n, outputs) = (shape.iter().product(), shape[0]);

@@ -1,8 +1,9 @@
 //! A layer's forward and backward pass: every call of an operation is in this file.
 
 use alexnet_kernels::{
-    Activation, Conv2d, Dropout, DropoutKey, DropoutMode, DropoutScale, DropoutSlice, Epilogue,
-    InputGrad, Linear, LrnPool, MapNorm, Rest, SpaceToDepth, Towers,
+    Activation, AvgPool2d, Conv2d, Dropout, DropoutKey, DropoutMode, DropoutScale, DropoutSlice,
+    Epilogue, InputGrad, Linear, Local2d, Local2dConfig, LrnPool, MapNorm, Rest, SpaceToDepth,
+    Towers,
 };
 use candle_core::{Module, Result, Tensor, bail};
 
@@ -40,8 +41,14 @@ impl FusedLayer {
             LayerKind::Conv { .. } => {
                 self.conv2d(parameters)?.forward_fused(x, epilogue) // (B, O, H', W')
             }
+            LayerKind::Local { .. } => {
+                self.local2d(parameters)?.forward_fused(x, epilogue) // (B, O, H', W')
+            }
             LayerKind::Linear { .. } => {
                 self.linear(parameters)?.forward_fused(&flatten(x)?, epilogue) // (B, O)
+            }
+            LayerKind::AvgPool { kernel, stride, ceil } => {
+                AvgPool2d::new(kernel, stride).ceil(ceil).forward(x) // (B, C, H', W')
             }
             LayerKind::MapNorm { n, alpha, beta, k } => MapNorm { n, alpha, beta, k }.forward(x),
             LayerKind::Dropout { keep, scale } => {
@@ -132,7 +139,7 @@ impl FusedLayer {
         Ok(LayerGradients { input: dx, parameters: Vec::new() })
     }
 
-    /// [`backward`](Self::backward) of a layer that neither normalizes channels nor pools.
+    /// [`backward`](Self::backward) of a layer that neither normalizes channels nor pools maxima.
     fn backward_of_others(
         &self,
         parameters: &[Parameter],
@@ -154,6 +161,10 @@ impl FusedLayer {
                 let g = conv.backward(saved, dy, self.input_grad)?;
                 return Ok(self.with_weights(g.input, [g.weight, g.bias]));
             }
+            LayerKind::Local { .. } => {
+                let g = self.local2d(parameters)?.backward(saved, dy, self.input_grad)?;
+                return Ok(self.with_weights(g.input, [g.weight, g.bias]));
+            }
             LayerKind::Linear { .. } => {
                 let (linear, x) = (self.linear(parameters)?, saved);
                 let g = linear.backward(&flatten(x)?, dy, self.input_grad)?;
@@ -162,6 +173,10 @@ impl FusedLayer {
             }
             LayerKind::MapNorm { n, alpha, beta, k } => {
                 MapNorm { n, alpha, beta, k }.backward(saved, dy, self.input_grad)?
+            }
+            LayerKind::AvgPool { kernel, stride, ceil } => {
+                let pool = AvgPool2d::new(kernel, stride).ceil(ceil);
+                pool.backward(saved, dy, self.input_grad)?
             }
             LayerKind::Dropout { keep, scale } => {
                 let (dropout, mode) = (self.dropout(keep, scale), self.dropout_mode(mode));
@@ -230,6 +245,15 @@ impl FusedLayer {
             Towers { output_apart: true, count, .. } => conv.output_apart(count),
             _ => conv,
         })
+    }
+
+    fn local2d(&self, parameters: &[Parameter]) -> Result<Local2d> {
+        let LayerKind::Local { kernel, stride, pad, .. } = self.kind else {
+            bail!("layer `{}` is no local layer", self.name)
+        };
+        let [weight, bias] = self.weights(parameters)?;
+        let config = Local2dConfig { kernel, stride, padding: pad };
+        Local2d::new(weight.clone(), bias.clone(), config)
     }
 
     fn linear(&self, parameters: &[Parameter]) -> Result<Linear> {

@@ -94,7 +94,7 @@ impl Network {
     ) -> Result<Self> {
         let tower = Tower::new(spec.fused_layers().map_err(Error::wrap)?, |layer, shape| {
             let [weight, bias] = values(layer, shape)?;
-            Ok([to_memory(&weight, layer.input)?, to_memory(&bias, layer.input)?])
+            Ok([to_memory(&weight, layer.pixels())?, to_memory(&bias, layer.pixels())?])
         })?;
         Ok(Self { spec: spec.clone(), towers: vec![tower], route: Interconnect::Same })
     }
@@ -116,7 +116,7 @@ impl Network {
         let tower = |(layers, device): (Vec<FusedLayer>, &Device)| {
             Tower::new(layers, |layer, _| {
                 let rows =
-                    |place: usize| whole.parameters[place].rows(layer.share, device, weights);
+                    |place: usize| whole.parameters[place].rows(layer.rows(), device, weights);
                 let first = layer.first_parameter.unwrap_or_default();
                 Ok([rows(first)?, rows(first + 1)?])
             })

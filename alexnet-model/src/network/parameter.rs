@@ -1,20 +1,23 @@
 //! The parameters of a network: names, and layouts in memory and on disk.
 //!
 //! On disk a weight is PyTorch's: `(O, I/groups, kH, kW)` for a convolution, `(O, I)` for a dense
-//! layer, where a map that enters a dense layer is flattened in channel, row, column order. In
-//! memory channels come last, as in activations: a convolution's weights are logically `(O,
-//! I/groups, kH, kW)` over memory `(O, kH, kW, I/groups)`, and a dense layer's inputs are in row,
-//! column, channel order.
+//! layer, where a map that enters a dense layer is flattened in channel, row, column order. PyTorch
+//! has no local layer. Its weights are `(O·H'·W', I·kH·kW)` and its bias `(O·H'·W')`: a row for each
+//! element of the flattened output, a column for each of the flattened window.
+//!
+//! In memory channels come last, as in activations: a convolution's weights are logically `(O,
+//! I/groups, kH, kW)` over memory `(O, kH, kW, I/groups)`, and what is a flattened map is in row,
+//! column, channel order: a dense layer's columns, and a local layer's rows and columns.
 
 use alexnet_kernels::channels_last;
 use candle_core::{DType, Device, Result, Tensor, bail};
 
-use crate::spec::shapes::{Shape, Share};
+use crate::spec::shapes::Share;
 
 /// What a parameter is; its learning rate and weight decay depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Weights of a convolution or a dense layer.
+    /// Weights of a convolution, a local layer or a dense layer.
     Weight,
     /// Biases.
     Bias,
@@ -33,8 +36,16 @@ pub struct Parameter {
     pub tensor: Tensor,
     /// Its rows among those of the whole network's parameter.
     pub share: Share,
-    /// What the layer reads: the order of a dense layer's columns depends on it.
-    pub(super) input: Shape,
+    /// The order of its rows and columns depends on it.
+    pub(super) pixels: Pixels,
+}
+
+/// Of how many pixels, each with all its channels, the rows of a matrix of weights are the
+/// elements, and of how many the columns; 1 where these are no flattened map. A bias has rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Pixels {
+    pub(super) rows: usize,
+    pub(super) columns: usize,
 }
 
 /// The names of a layer's weight and bias.
@@ -42,14 +53,16 @@ pub(super) fn names(layer: &str) -> [String; 2] {
     [format!("{layer}.weight"), format!("{layer}.bias")]
 }
 
-/// Weights or biases from PyTorch's layout to the layout in memory, for a layer that reads `input`.
-pub(super) fn to_memory(disk: &Tensor, input: Shape) -> Result<Tensor> {
-    match (disk.rank(), input) {
-        (4, _) => channels_last(disk), // (O, I, kH, kW), memory (O, kH, kW, I)
-        (2, Shape::Map(c, h, w)) => {
-            let o = disk.dim(0)?;
-            disk.reshape((o, c, h, w))?.permute((0, 2, 3, 1))?.reshape((o, h * w * c))
+/// Weights or biases from the layout on disk to the layout in memory.
+pub(super) fn to_memory(disk: &Tensor, pixels: Pixels) -> Result<Tensor> {
+    let Pixels { rows, columns } = pixels;
+    match *disk.dims() {
+        [_, _, _, _] => channels_last(disk), // (O, I, kH, kW), memory (O, kH, kW, I)
+        [n, m] => {
+            let apart = disk.reshape((n / rows, rows, m / columns, columns))?;
+            apart.permute((1, 0, 3, 2))?.reshape((n, m))
         }
+        [n] => disk.reshape((n / rows, rows))?.t()?.reshape(n),
         _ => disk.contiguous(),
     }
 }
@@ -61,11 +74,13 @@ impl Parameter {
     ///
     /// Values of another size; no memory.
     pub fn disk_layout(&self, values: &Tensor) -> Result<Tensor> {
-        match (values.rank(), self.input) {
-            (2, Shape::Map(c, h, w)) => {
-                let o = values.dim(0)?;
-                values.reshape((o, h, w, c))?.permute((0, 3, 1, 2))?.reshape((o, c * h * w))
+        let Pixels { rows, columns } = self.pixels;
+        match *values.dims() {
+            [n, m] => {
+                let apart = values.reshape((rows, n / rows, columns, m / columns))?;
+                apart.permute((1, 0, 3, 2))?.reshape((n, m))
             }
+            [n] => values.reshape((rows, n / rows))?.t()?.reshape(n),
             _ => values.contiguous(),
         }
     }
@@ -84,7 +99,7 @@ impl Parameter {
         }
         // Only these rows are to go to the device.
         let rows = disk.narrow(0, self.share.first, self.share.count)?.force_contiguous()?;
-        to_memory(&rows, self.input)?.to_device(self.tensor.device())
+        to_memory(&rows, self.pixels)?.to_device(self.tensor.device())
     }
 
     /// Of a whole network's parameter the rows `share` on `device`. Weights, which matmuls read,

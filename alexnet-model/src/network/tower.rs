@@ -26,14 +26,14 @@ impl Tower {
             let Some(shape) = &layer.weight else { continue };
             let values = names(&layer.name).into_iter().zip(values(layer, shape)?);
             for ((name, tensor), role) in values.zip([Role::Weight, Role::Bias]) {
-                let (share, input) = (layer.share, layer.input);
+                let (share, pixels) = (layer.rows(), layer.pixels());
                 parameters.push(Parameter {
                     name,
                     layer: layer.name.clone(),
                     role,
                     tensor,
                     share,
-                    input,
+                    pixels,
                 });
             }
         }

@@ -69,6 +69,21 @@ pub enum LayerKind {
         /// Where its parameters start.
         init: Init,
     },
+    /// Convolution with bias whose weights are not shared: every place has filters of its own.
+    Local {
+        /// Output channels.
+        filters: usize,
+        /// Height and width of a filter, in pixels.
+        kernel: usize,
+        /// Step between windows, in pixels.
+        #[serde(default = "one")]
+        stride: usize,
+        /// Zero padding of every side, in pixels.
+        #[serde(default)]
+        pad: usize,
+        /// Where its parameters start.
+        init: Init,
+    },
     /// Dense layer with bias over everything that comes in.
     Linear {
         /// Outputs.
@@ -111,6 +126,16 @@ pub enum LayerKind {
     },
     /// Max pooling; windows overlap where `kernel > stride`.
     MaxPool {
+        /// Height and width of a window, in pixels.
+        kernel: usize,
+        /// Step between windows, in pixels.
+        stride: usize,
+        /// Whether a last window may hang over the edge.
+        #[serde(default)]
+        ceil: bool,
+    },
+    /// Average pooling; a window over the edge is divided by the pixels that it has.
+    AvgPool {
         /// Height and width of a window, in pixels.
         kernel: usize,
         /// Step between windows, in pixels.
@@ -166,12 +191,14 @@ impl LayerKind {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Conv { .. } => "conv",
+            Self::Local { .. } => "local",
             Self::Linear { .. } => "linear",
             Self::Relu => "relu",
             Self::Tanh => "tanh",
             Self::Lrn { .. } => "lrn",
             Self::MapNorm { .. } => "map-norm",
             Self::MaxPool { .. } => "max-pool",
+            Self::AvgPool { .. } => "avg-pool",
             Self::Dropout { .. } => "dropout",
         }
     }

@@ -6,7 +6,7 @@ use super::NetworkSpec;
 use super::error::SpecError;
 use super::suggest::nearest;
 
-const PRESETS: [(&str, &str); 11] = [
+const PRESETS: [(&str, &str); 16] = [
     ("original", include_str!("../../presets/original.toml")),
     ("paper", include_str!("../../presets/paper.toml")),
     ("one-tower", include_str!("../../presets/one-tower.toml")),
@@ -18,6 +18,11 @@ const PRESETS: [(&str, &str); 11] = [
     ("small", include_str!("../../presets/small.toml")),
     ("demo", include_str!("../../presets/demo.toml")),
     ("cifar", include_str!("../../presets/cifar.toml")),
+    ("cifar-18pct", include_str!("../../presets/cifar-18pct.toml")),
+    ("cifar-13pct", include_str!("../../presets/cifar-13pct.toml")),
+    ("cifar-11pct", include_str!("../../presets/cifar-11pct.toml")),
+    ("figure-1-relu", include_str!("../../presets/figure-1-relu.toml")),
+    ("figure-1-tanh", include_str!("../../presets/figure-1-tanh.toml")),
 ];
 
 impl NetworkSpec {

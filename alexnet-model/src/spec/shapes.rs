@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use alexnet_kernels::{Conv2dConfig, MaxPool2d, Padding};
+use alexnet_kernels::{AvgPool2d, Conv2dConfig, Local2dConfig, MaxPool2d, Padding};
 
 use super::error::SpecError;
 use super::{LayerKind, LayerSpec, NetworkSpec};
@@ -67,7 +67,7 @@ pub(crate) struct ShapedLayer {
     pub(crate) kind: LayerKind,
     pub(crate) input: Shape,
     pub(crate) output: Shape,
-    /// Shape of its weights in PyTorch's layout, if it has any.
+    /// Shape of its weights as they are on disk, if it has any (`network/parameter.rs`).
     pub(crate) weight: Option<Vec<usize>>,
     pub(crate) share: Share,
 }
@@ -149,9 +149,11 @@ fn infer(kind: LayerKind, input: Shape) -> Result<(Shape, Option<Vec<usize>>), S
         }
         (
             LayerKind::Conv { .. }
+            | LayerKind::Local { .. }
             | LayerKind::Lrn { .. }
             | LayerKind::MapNorm { .. }
-            | LayerKind::MaxPool { .. },
+            | LayerKind::MaxPool { .. }
+            | LayerKind::AvgPool { .. },
             Shape::Vector(_),
         ) => Err(format!("`{}` needs a map, but a dense layer came before it", kind.word())),
         (LayerKind::Conv { filters, kernel, stride, pad, groups, .. }, Shape::Map(c, h, w)) => {
@@ -168,8 +170,22 @@ fn infer(kind: LayerKind, input: Shape) -> Result<(Shape, Option<Vec<usize>>), S
             let weight = vec![filters, c / groups, kernel, kernel]; // (O, I/groups, kH, kW)
             Ok((Shape::Map(filters, h, w), Some(weight)))
         }
+        (LayerKind::Local { filters, kernel, stride, pad, .. }, Shape::Map(c, h, w)) => {
+            if filters.max(kernel) > LARGEST {
+                return Err(format!("{filters} filters of {kernel} px"));
+            }
+            let config = Local2dConfig { kernel, stride, padding: pad };
+            let (h, w) = config.output_size((h, w)).map_err(|e| e.to_string())?;
+            let weight = vec![filters * h * w, c * kernel * kernel]; // (O·H'·W', I·k·k)
+            Ok((Shape::Map(filters, h, w), Some(weight)))
+        }
         (LayerKind::MaxPool { kernel, stride, ceil }, Shape::Map(c, h, w)) => {
             let size = MaxPool2d::new(kernel, stride).ceil(ceil).output_size((h, w));
+            let (h, w) = size.map_err(|e| e.to_string())?;
+            Ok((Shape::Map(c, h, w), None))
+        }
+        (LayerKind::AvgPool { kernel, stride, ceil }, Shape::Map(c, h, w)) => {
+            let size = AvgPool2d::new(kernel, stride).ceil(ceil).output_size((h, w));
             let (h, w) = size.map_err(|e| e.to_string())?;
             Ok((Shape::Map(c, h, w), None))
         }

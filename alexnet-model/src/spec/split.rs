@@ -76,6 +76,9 @@ fn divided(mut kind: LayerKind, count: usize, towers: usize) -> Result<(LayerKin
                 n => return Err(format!("its {n} groups lie in several towers")),
             }
         }
+        LayerKind::Local { .. } => {
+            return Err("the weights of a local layer do not divide among towers".to_owned());
+        }
         LayerKind::Linear { outputs, .. } => (*outputs, reads) = (count, Reads::Whole),
         LayerKind::Lrn { towers: blocks, .. } if blocks.is_multiple_of(towers) => *blocks /= towers,
         LayerKind::Lrn { towers: blocks, .. } => {

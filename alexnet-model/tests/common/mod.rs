@@ -1,7 +1,9 @@
 //! The network of the tests: small, with every kind of layer, and constants strong enough that a
 //! wrong term shows.
+// Each test binary is a crate and uses its part.
+#![allow(dead_code)]
 
-use alexnet_model::NetworkSpec;
+use alexnet_model::{Init, LayerKind, NetworkSpec};
 
 /// Sizes of a network that has every kind of layer, in every place where it can stand.
 #[derive(Debug, Clone)]
@@ -62,6 +64,29 @@ impl Sizes {
         });
         let layers = layers.join(", ");
         format!("name = \"toy\"\ninput = {image:?}\ntowers = {t}\nlayers = [{layers}]")
+    }
+
+    /// The network on one device, with a local layer in the place of conv3 and average pooling,
+    /// after a ReLU, in that of pool4. Neither is for networks that are split.
+    pub(crate) fn spec_with_local(&self) -> NetworkSpec {
+        let mut spec = NetworkSpec { towers: 1, ..self.spec() };
+        for layer in &mut spec.layers {
+            layer.kind = match (layer.name.as_str(), layer.kind) {
+                ("conv3", LayerKind::Conv { filters, kernel, .. }) => {
+                    let init = Init::Normal { std: 0.3, bias: 0.1 };
+                    LayerKind::Local { filters, kernel, stride: 1, pad: 1, init }
+                }
+                (_, LayerKind::MaxPool { kernel: 2, stride, ceil }) => {
+                    LayerKind::AvgPool { kernel: 2, stride, ceil }
+                }
+                (_, kind) => kind,
+            };
+        }
+        let pool = spec.layers.iter().position(|layer| layer.name == "pool4");
+        if let Some(pool) = pool {
+            spec.layers.swap(pool, pool + 1);
+        }
+        spec
     }
 
     pub(crate) fn spec(&self) -> NetworkSpec {

@@ -1,8 +1,10 @@
-//! Operations on feature maps: convolution, both norms, max-pooling, and LRN with it in one.
+//! Operations on feature maps: convolution, local layers, both norms, both poolings, and LRN with
+//! max-pooling in one.
 
 use alexnet_kernels::reference::{self, Array};
 use alexnet_kernels::{
-    Conv2d, Conv2dConfig, Epilogue, InputGrad, Lrn, LrnPool, MapNorm, MaxPool2d, Padding,
+    AvgPool2d, Conv2d, Conv2dConfig, Epilogue, InputGrad, Local2d, Local2dConfig, Lrn, LrnPool,
+    MapNorm, MaxPool2d, Padding,
 };
 use candle_core::{Module, Result};
 
@@ -21,6 +23,14 @@ pub(super) fn compare(test: &mut Comparisons<'_>) {
         (config(2, odd, 1), [1, 5, 9, 8], (7, 3)),
     ] {
         test.attempt("conv2d", |test| conv2d(test, config, dims, filters));
+    }
+
+    // A local layer of the CIFAR-10 networks on smaller maps, and one of sizes that no tile divides.
+    for (config, dims, filters) in [
+        (Local2dConfig { kernel: 3, stride: 1, padding: 1 }, [5, 32, 3, 4], 64),
+        (Local2dConfig { kernel: 2, stride: 2, padding: 1 }, [70, 3, 3, 2], 5),
+    ] {
+        test.attempt("local2d", |test| local2d(test, config, dims, filters));
     }
 
     let norm = Lrn::ALEXNET.towers(2);
@@ -46,6 +56,12 @@ pub(super) fn compare(test: &mut Comparisons<'_>) {
         (MaxPool2d::new(17, 3).ceil(true), [1, 3, 19, 22]),
     ] {
         test.attempt("max-pool", |test| max_pool(test, pool, dims));
+    }
+
+    for (pool, dims) in
+        [(AvgPool2d::new(3, 2).ceil(true), [2, 32, 16, 16]), (AvgPool2d::new(2, 3), [3, 7, 8, 10])]
+    {
+        test.attempt("avg-pool", |test| avg_pool(test, pool, dims));
     }
 
     // Strong enough for values not to be so near to each other that rounding decides which is the
@@ -89,6 +105,36 @@ fn conv2d(
     Ok(())
 }
 
+fn local2d(
+    test: &mut Comparisons<'_>,
+    config: Local2dConfig,
+    x: [usize; 4],
+    filters: usize,
+) -> Result<()> {
+    let (size, precision) = (config.output_size((x[2], x[3]))?, test.precision());
+    let (batch, channels) = (x[0], x[1]);
+    let (outputs, window) = (size.0 * size.1 * filters, config.kernel * config.kernel * channels);
+    let (x, x_exact) = test.activations(&reference::relu(&Array::random(&x, 51)))?;
+    let (w, w_exact) = test.random(&[outputs, window], 52)?;
+    let (bias, bias_exact) = test.f32(&Array::random(&[outputs], 53))?;
+    let y = reference::local(&config, [&x_exact, &w_exact, &bias_exact], size);
+    let bound = bounds::matmul(precision, window, 1);
+    let layer = Local2d::new(w, bias, config)?;
+    test.compare("local2d", "y", layer.forward(&x), &y, bound);
+    let with_relu = layer.forward_fused(&x, Epilogue::Relu);
+    test.compare("local2d", "relu(y)", with_relu, &reference::relu(&y), bound);
+
+    let (dy, dy_exact) = test.random(&y.dims, 54)?;
+    let [dx, dw, db] = reference::local_gradients(&config, &x_exact, &w_exact, &dy_exact);
+    let bound = bounds::matmul(precision, filters * config.kernel * config.kernel, 1);
+    let backward = |input| Ok(layer.backward(&x, &dy, input)?.input);
+    test.compare_input_grads("local2d", &x_exact, &dx, bound, backward);
+    let (dw_bound, db_bound) = (bounds::matmul(precision, batch, 1), bounds::in_f32(batch));
+    let grads = layer.backward(&x, &dy, InputGrad::Skip).map(|grads| [grads.weight, grads.bias]);
+    test.compare_all("local2d", grads, [("dw", &dw, dw_bound), ("db", &db, db_bound)]);
+    Ok(())
+}
+
 fn lrn(test: &mut Comparisons<'_>, op: Lrn, dims: [usize; 4]) -> Result<()> {
     let bound = bounds::formula(test.precision());
     let ((x, x_exact), (dy, dy_exact)) = (test.random(&dims, 5)?, test.random(&dims, 6)?);
@@ -128,6 +174,18 @@ fn max_pool(test: &mut Comparisons<'_>, op: MaxPool2d, dims: [usize; 4]) -> Resu
     let masked = reference::max_pool_gradient(&op, &x_exact, &masked_dy);
     let got = op.backward(&pooled.argmax, &dy, map);
     test.compare("max-pool", "dx through relu", got, &masked, bound);
+    Ok(())
+}
+
+fn avg_pool(test: &mut Comparisons<'_>, op: AvgPool2d, dims: [usize; 4]) -> Result<()> {
+    let (size, bound) = (op.output_size((dims[2], dims[3]))?, bounds::formula(test.precision()));
+    let (x, x_exact) = test.random(&dims, 55)?;
+    let y = reference::avg_pool(&op, &x_exact, size);
+    test.compare("avg-pool", "y", op.forward(&x), &y, bound);
+    let (dy, dy_exact) = test.random(&y.dims, 56)?;
+    let dx = reference::avg_pool_gradient(&op, &x_exact, &dy_exact);
+    let backward = |input| op.backward(&x, &dy, input);
+    test.compare_input_grads("avg-pool", &x_exact, &dx, bound, backward);
     Ok(())
 }
 

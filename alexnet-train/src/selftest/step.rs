@@ -101,7 +101,7 @@ type State = [Vec<f64>; 2];
 /// The losses of one step as the training loop makes it, and the parameters after it.
 fn stepped(network: &Network, devices: &[ComputeDevice]) -> Result<(Vec<f64>, Vec<State>)> {
     let trainer = Trainer::new(network, |_| RULE, BATCH, devices)?;
-    let losses = trainer.step(&trainer.images, &trainer.labels, MODE)?;
+    let losses = trainer.step(&trainer.images, &trainer.labels, MODE)?.get(0)?;
     let [values, velocities] = trainer.optimizer.values(&trainer.network)?;
     let states = network
         .parameters()

@@ -16,23 +16,24 @@ fn blocks(kernel: String, blocks: usize, spans: &[Span]) -> Result<Launch> {
 }
 
 /// Logits `(batch, classes)` and labels `(batch)` u32 to the loss of each row, f32, and, if asked
-/// for, the gradient of the mean loss, stored as the logits are.
+/// for, the gradient of the mean loss, stored as the logits are; then `results` are `(2, batch)`,
+/// the losses and how right each guess is, else the losses alone.
 ///
 /// A label of `classes` or more makes its loss and its row of the gradient NaN.
 pub fn softmax(
     storage: Storage,
-    [logits, labels, losses]: [Span; 3],
+    [logits, labels, results]: [Span; 3],
     gradient: Option<Span>,
     (batch, classes): (usize, usize),
 ) -> Result<Launch> {
     logits.check("softmax: the logits", batch * classes)?;
     labels.check("softmax: the labels", batch)?;
-    losses.check("softmax: the losses", batch)?;
+    results.check("softmax: the losses", if gradient.is_some() { 2 * batch } else { batch })?;
     if let Some(gradient) = gradient {
         gradient.check("softmax: the gradient", batch * classes)?;
     }
     // Without a gradient the kernel does not touch the fourth buffer.
-    let spans = [logits, labels, losses, gradient.unwrap_or(Span { address: 0, length: 0 })];
+    let spans = [logits, labels, results, gradient.unwrap_or(Span { address: 0, length: 0 })];
     let launch = blocks(format!("softmax_{}", storage.name()), batch, &spans)?;
     Ok(launch.sizes(&[batch, classes])?.words(&[u32::from(gradient.is_some())]))
 }

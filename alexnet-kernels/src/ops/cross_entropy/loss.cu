@@ -23,27 +23,32 @@ template <class V, class F> __device__ V reduce(V mine, V *shared, F f) {
 struct Largest { __device__ float operator()(float a, float b) const { return b > a ? b : a; } };
 template <class V> struct Sum { __device__ V operator()(V a, V b) const { return a + b; } };
 
-// `write`: whether the gradient of the mean loss is wanted. A label of `classes` or more makes loss
+// `write`: whether the gradient of the mean loss is wanted, and after the losses how right each
+// guess is: 1 over the number of largest logits where that of the label is one of them. A label of `classes` or more makes loss
 // and gradient NaN, because checking it on the host would mean waiting for the GPU.
 template <class T>
-__device__ void softmax(In<T> logits, In<u32> labels, Out<float> losses, Out<T> gradient, u32 batch,
-                        u32 classes, u32 write) {
+__device__ void softmax(In<T> logits, In<u32> labels, Out<float> results, Out<T> gradient,
+                        u32 batch, u32 classes, u32 write) {
   __shared__ float shared[THREADS];
   const u64 row = (u64)blockIdx.x * classes;
   const u32 label = fetch<1, u32>(labels, blockIdx.x).values[0];
-  float largest = -INFINITY, sum = 0.0f;
+  float largest = -INFINITY, sum = 0.0f, ties = 0.0f;
   for (u32 j = threadIdx.x; j < classes; j += THREADS) {
     const float z = element<T>(logits, row + j);
     largest = z > largest ? z : largest;
   }
   largest = reduce(largest, shared, Largest());
-  for (u32 j = threadIdx.x; j < classes; j += THREADS)
-    sum += expf(element<T>(logits, row + j) - largest);
+  for (u32 j = threadIdx.x; j < classes; j += THREADS) {
+    const float z = element<T>(logits, row + j);
+    sum += expf(z - largest), ties += z == largest ? 1.0f : 0.0f;
+  }
   sum = reduce(sum, shared, Sum<float>());
+  if (write) ties = reduce(ties, shared, Sum<float>());
   const bool known = label < classes;
   if (threadIdx.x == 0) {
-    const float loss = known ? logf(sum) - (element<T>(logits, row + label) - largest) : NAN;
-    store_element<float>(losses, blockIdx.x, loss);
+    const float z = known ? element<T>(logits, row + label) : NAN;
+    store_element<float>(results, blockIdx.x, logf(sum) - (z - largest));
+    if (write) store_element<float>(results, batch + blockIdx.x, z == largest ? 1.0f / ties : 0.0f);
   }
   if (!write) return;
   const float each = known ? 1.0f / (sum * (float)batch) : NAN, one = 1.0f / (float)batch;
@@ -64,9 +69,9 @@ __device__ inline void mean(In<float> losses, Out<float> result, u32 batch) {
 
 #define SOFTMAX(T)                                                                                 \
   KERNEL_COOPERATIVE(softmax_##T,                                                                  \
-                     (In<T> logits, In<u32> labels, Out<float> losses, Out<T> gradient, u32 batch, \
-                      u32 classes, u32 write),                                                     \
-                     softmax<T>(logits, labels, losses, gradient, batch, classes, write))
+                     (In<T> logits, In<u32> labels, Out<float> results, Out<T> gradient,           \
+                      u32 batch, u32 classes, u32 write),                                          \
+                     softmax<T>(logits, labels, results, gradient, batch, classes, write))
 
 SOFTMAX(float)
 SOFTMAX(bf16)

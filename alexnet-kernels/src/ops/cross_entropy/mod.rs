@@ -1,13 +1,17 @@
-//! Softmax and multinomial logistic loss, with their gradient, as one operation.
+//! Softmax and multinomial logistic loss, with their gradient and whether the guess is right, as one
+//! operation.
 //!
 //! ```text
 //! loss[b] = ln Σ exp(z[b,j] − m) − (z[b,label] − m)                m = max z[b,j], 0 ≤ j < K
 //! mean = Σ loss[b] / B
 //! dz[b,j] = (exp(z[b,j] − m) / Σ exp(z[b,i] − m) − [j = label]) / B
+//! right[b] = [z[b,label] = m] / |{j : z[b,j] = m}|
 //! ```
 //!
-//! Shapes: logits `z` and `dz` are `(B, K)` f32, labels `(B)` u32, losses `(B)`, the mean a scalar.
-//! Units: losses are in nats.
+//! Shapes: logits `z` and `dz` are `(B, K)` f32, labels `(B)` u32, losses and `right` are the rows
+//! of `(2, B)`, the mean a scalar.
+//! Units: losses are in nats; `right` is 1 where the label is the most probable class, its share
+//! where several classes tie for that, else 0.
 //! Errors: other ranks or dtypes, no elements, a label of K or more.
 //! On a GPU the labels are not checked, since that would wait for the GPU: a label of K or more
 //! makes its loss and its row of `dz` NaN.
@@ -66,6 +70,28 @@ pub fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
 ///
 /// Those of [`cross_entropy`].
 pub fn cross_entropy_with_grad(logits: &Tensor, labels: &Tensor) -> Result<(Tensor, Tensor)> {
+    let (results, gradient) = cross_entropy_with_guesses(logits, labels)?;
+    Ok((results.get(0)?, gradient))
+}
+
+/// [`cross_entropy_with_grad`] that says in the same pass how right the guesses are. Its first
+/// result is `(2, B)`: the losses, and for each row 1 where its label is the most probable class,
+/// 1/n where it is one of n, else 0.
+///
+/// ```
+/// use alexnet_kernels::cross_entropy_with_guesses;
+/// use candle_core::{Device, Tensor};
+///
+/// let logits = Tensor::new(&[[0f32, 0.0], [0.0, 3f32.ln()]], &Device::Cpu)?;
+/// let (results, _) = cross_entropy_with_guesses(&logits, &Tensor::new(&[0u32, 1], &Device::Cpu)?)?;
+/// assert_eq!(results.get(1)?.to_vec1::<f32>()?, [0.5, 1.0]);
+/// # Ok::<(), candle_core::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// Those of [`cross_entropy`].
+pub fn cross_entropy_with_guesses(logits: &Tensor, labels: &Tensor) -> Result<(Tensor, Tensor)> {
     check(logits, labels)?;
     LossAndGrad.run_two([&logits.contiguous()?, &labels.contiguous()?])
 }
@@ -91,10 +117,24 @@ fn checked_values<'a>(
     Ok((k, logits, labels))
 }
 
+/// The largest logit of a row.
+#[inline(always)]
+fn largest(logits: &[f32]) -> f32 {
+    logits.iter().fold(f32::NEG_INFINITY, |max, &z| if z > max { z } else { max })
+}
+
+/// How right the guess of a row is.
+#[inline(always)]
+fn right(logits: &[f32], label: u32) -> f32 {
+    let max = largest(logits);
+    let ties: u32 = logits.iter().map(|&z| u32::from(z == max)).sum();
+    if logits[label as usize] == max { 1.0 / ties as f32 } else { 0.0 }
+}
+
 /// The loss of one row and the sum of `exp(z − m)`, whose terms `exps` gets.
 #[inline(always)]
 fn row_loss(logits: &[f32], label: u32, exps: &mut [f32]) -> (f32, f64) {
-    let max = logits.iter().fold(f32::NEG_INFINITY, |max, &z| if z > max { z } else { max });
+    let max = largest(logits);
     let mut sum = 0.0;
     for (exp, z) in exps.iter_mut().zip(logits) {
         *exp = (z - max).exp();
@@ -136,7 +176,7 @@ impl Op<2> for Mean {
     }
 }
 
-/// `(logits, labels) → losses (B)` and the gradient `(B, K)`.
+/// `(logits, labels) → losses and what is right (2, B)`, and the gradient `(B, K)`.
 struct LossAndGrad;
 
 impl Op<2> for LossAndGrad {
@@ -147,10 +187,13 @@ impl Op<2> for LossAndGrad {
         let batch = labels.len();
         // SAFETY: the loop below writes each row, `row_loss` all of it.
         let mut gradient = unsafe { uninit::<f32>(logits.len())? };
-        let losses = produce(batch, |losses| {
+        let results = produce((2, batch), |results| {
+            let results = results.split_at_mut(batch);
+            let results = results.0.par_iter_mut().zip(results.1);
             let rows = gradient.par_chunks_exact_mut(k).zip(logits.par_chunks_exact(k));
-            rows.zip(losses).zip(labels).for_each(|(((dz, logits), loss), &label)| {
+            rows.zip(results).zip(labels).for_each(|(((dz, logits), (loss, is_right)), &label)| {
                 vectorized!({
+                    *is_right = right(logits, label);
                     let (row, sum) = row_loss(logits, label, dz);
                     let scale = (1.0 / (sum * batch as f64)) as f32;
                     dz.iter_mut().for_each(|dz| *dz *= scale);
@@ -160,7 +203,7 @@ impl Op<2> for LossAndGrad {
             });
             Ok(())
         })?;
-        Ok(losses.and((CpuStorage::F32(gradient), Shape::from((batch, k)))))
+        Ok(results.and((CpuStorage::F32(gradient), Shape::from((batch, k)))))
     }
 
     #[cfg(feature = "cuda")]

@@ -18,3 +18,15 @@ pub fn softmax_cross_entropy(logits: &Array, labels: &[u32]) -> (Array, Array) {
     }
     (losses, gradient)
 }
+
+/// How right each guess is: 1 where the logit of the label is the largest, 1/n where n are, else 0.
+pub fn right_guesses(logits: &Array, labels: &[u32]) -> Array {
+    let k = logits.dims[1];
+    let right = |(z, label): (&[f64], &u32)| {
+        let above = z.iter().any(|other| *other > z[*label as usize]);
+        let ties = z.iter().filter(|other| **other == z[*label as usize]).count();
+        if above { 0.0 } else { 1.0 / ties as f64 }
+    };
+    let values = logits.values.chunks_exact(k).zip(labels).map(right).collect();
+    Array { dims: vec![labels.len()], values }
+}

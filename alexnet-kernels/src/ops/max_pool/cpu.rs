@@ -6,6 +6,7 @@ use super::launch::PoolSize;
 use crate::cpu::simd::vectorized;
 use crate::ops::activation::function::relu;
 use crate::ops::fusion::Epilogue;
+use crate::ops::pooling::windows_over;
 
 /// Channels whose maxima are found together: an AVX-512 vector.
 const BLOCK: usize = 16;
@@ -109,10 +110,7 @@ impl PoolSize {
     #[inline(always)]
     fn image_gradient<A: Argmax>(&self, argmax: &[A], dy: &[f32], dx: &mut [f32]) {
         let PoolSize { kernel, stride, input: (h, w), output, channels: c, .. } = *self;
-        // The windows that contain a pixel, along one dimension.
-        let windows = |at: usize, out: usize| {
-            (at + 1).saturating_sub(kernel).div_ceil(stride)..(at / stride + 1).min(out)
-        };
+        let windows = |at: usize, count: usize| windows_over(at, (kernel, stride), count);
         let mut pixels = dx.chunks_exact_mut(c);
         for row in 0..h {
             for column in 0..w {

@@ -37,6 +37,7 @@ use crate::layout::{nchw, nhwc};
 use crate::op::{self, Apply, Op, produce};
 use crate::ops::activation::through;
 use crate::ops::fusion::{Epilogue, InputGrad};
+use crate::ops::pooling::Windows;
 
 /// Max-pooling; window and stride are the same in both directions.
 ///
@@ -82,22 +83,9 @@ impl MaxPool2d {
     /// # Errors
     ///
     /// Kernel or stride 0, kernel larger than the map.
-    pub fn output_size(&self, (height, width): (usize, usize)) -> Result<(usize, usize)> {
-        Ok((self.output_length(height)?, self.output_length(width)?))
-    }
-
-    fn output_length(&self, input: usize) -> Result<usize> {
+    pub fn output_size(&self, input: (usize, usize)) -> Result<(usize, usize)> {
         let Self { kernel, stride, ceil, .. } = *self;
-        if kernel == 0 || stride == 0 {
-            bail!("max-pool: kernel {kernel} and stride {stride} must be at least 1")
-        }
-        if kernel > input {
-            bail!("max-pool: the kernel, {kernel} pixels, is larger than the map, {input}")
-        }
-        let steps = input - kernel;
-        let last = if ceil { steps.div_ceil(stride) } else { steps / stride };
-        // With stride > kernel the last window may begin outside the map.
-        Ok(if last * stride < input { last + 1 } else { last })
+        Windows { kernel, stride, ceil }.count("max-pool", input)
     }
 
     /// `x` `(B, C, H, W)` to `y` `(B, C, H', W')` with its epilogue; candle can differentiate it.
