@@ -1,7 +1,9 @@
 //! The program `alexnet`: arguments in, progress and tables out. All work is in the library crates.
 #![forbid(unsafe_code)]
 
+mod ablate;
 mod bench;
+mod comparison;
 mod csv;
 mod demo;
 mod describe;
@@ -19,6 +21,7 @@ mod prepare_data;
 mod preset;
 mod progress;
 mod report;
+mod reproduce;
 mod selftest;
 mod train;
 mod verify;
@@ -56,6 +59,8 @@ enum Command {
     Describe(describe::Arguments),
     Inspect(inspect::Arguments),
     Verify(verify::Arguments),
+    Reproduce(reproduce::Arguments),
+    Ablate(ablate::Arguments),
     Bench(bench::Arguments),
     Selftest(selftest::Arguments),
 }
@@ -93,6 +98,8 @@ fn run(command: Command) -> Result<()> {
         Command::Describe(arguments) => describe::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
+        Command::Reproduce(arguments) => reproduce::run(&arguments),
+        Command::Ablate(arguments) => ablate::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Selftest(arguments) => selftest::run(&arguments),
     }

@@ -53,6 +53,8 @@ pub enum Offsets {
     /// 0 ≤ offset < H − h: 32 × 32 positions, which with mirroring are the 2048 of the paper. Where
     /// H = h, the offset is 0.
     Exclusive,
+    /// (H − h) / 2 alone, as in testing.
+    Centre,
 }
 
 /// Parts of random size and proportion, which are resized to the crop by bilinear interpolation, as
@@ -151,7 +153,13 @@ impl Offsets {
         match self {
             Self::Inclusive => room + 1,
             Self::Exclusive => room.max(1),
+            Self::Centre => 1,
         }
+    }
+
+    /// The smallest of them.
+    pub(crate) fn first(self, stored: usize, crop: usize) -> usize {
+        if self == Self::Centre { (stored - crop) / 2 } else { 0 }
     }
 }
 

@@ -157,8 +157,9 @@ impl Plan {
         // Three draws in this order even without `flip`, so that it does not change the offsets.
         let cut_out = |rng: &mut _| {
             [0, 1].map(|axis| {
-                let count = augmentation.offsets.count(stored[axis], augmentation.crop[axis]);
-                below(rng, count) as usize
+                let (stored, crop) = (stored[axis], augmentation.crop[axis]);
+                let offsets = augmentation.offsets;
+                offsets.first(stored, crop) + below(rng, offsets.count(stored, crop)) as usize
             })
         };
         let ([top, left], resized_from) = match &augmentation.resized {

@@ -54,12 +54,15 @@ proptest! {
         epoch in 0usize..1000,
         shared_by in 1usize..6,
         crop in prop::array::uniform2(1usize..=8),
-        exclusive: bool,
+        offsets in prop::sample::select(vec![
+            Offsets::Inclusive,
+            Offsets::Exclusive,
+            Offsets::Centre,
+        ]),
         stored: bool,
         flip: bool,
     ) {
         let (split, stats) = train();
-        let offsets = if exclusive { Offsets::Exclusive } else { Offsets::Inclusive };
         let color = Some(ColorNoise { sigma: 0.1, scale: ColorScale::StandardDeviation });
         let augmentation = Augmentation { crop, offsets, resized: None, flip, shared_by, color };
         let order = if stored { Order::Stored } else { Order::Shuffled };
@@ -82,12 +85,15 @@ proptest! {
         }
         records.sort();
         prop_assert_eq!(records, (0..split.len()).collect::<Vec<_>>());
-        let end = |stored: usize, crop: usize| {
-            if exclusive { (stored - crop).max(1) } else { stored - crop + 1 }
+        let allowed = |stored: usize, crop: usize| match offsets {
+            Offsets::Inclusive => 0..stored - crop + 1,
+            Offsets::Exclusive => 0..(stored - crop).max(1),
+            Offsets::Centre => (stored - crop) / 2..(stored - crop) / 2 + 1,
         };
         for chunk in views.chunks(shared_by) {
             for v in chunk {
-                prop_assert!(v.top < end(8, crop[0]) && v.left < end(8, crop[1]));
+                prop_assert!(allowed(8, crop[0]).contains(&v.top));
+                prop_assert!(allowed(8, crop[1]).contains(&v.left));
                 prop_assert!(flip || !v.flip);
                 prop_assert_eq!(View { record: 0, ..*v }, View { record: 0, ..chunk[0] });
             }

@@ -14,6 +14,7 @@ pub use network::pass::Images;
 pub use network::tape::{Tape, TowerTape};
 pub use network::tower::Tower;
 pub use spec::error::SpecError;
+pub use spec::patch::{NetworkPatch, Removal};
 pub use spec::shapes::{Shape, Share};
 pub use spec::suggest::{explain, nearest};
 pub use spec::{Init, LayerKind, LayerSpec, NetworkSpec, Rule, Scale};

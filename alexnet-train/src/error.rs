@@ -138,6 +138,18 @@ pub enum Error {
         .0.display()
     )]
     NoRun(PathBuf),
+    /// This folder holds a run of another experiment.
+    #[error(
+        "{} holds a run of another network, recipe or dataset than this experiment's: name another \
+         folder with --output", .0.display()
+    )]
+    OtherExperiment(PathBuf),
+    /// A factor of an ablation that there is not, or that the base does not have.
+    #[error("{0}")]
+    Factor(String),
+    /// Threads that the system does not give.
+    #[error("threads to compute with: {0}")]
+    Threads(String),
     /// A dataset that is not the one the run started with.
     #[error(
         "run {} was trained on another dataset than {}; resume it with the one it began with",

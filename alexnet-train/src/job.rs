@@ -66,17 +66,8 @@ impl Job {
     /// folder behind.
     pub(crate) fn set_up(&self, data: &Dataset) -> Result<SetUp, Error> {
         match &self.task {
-            Task::Start { recipe, network, seed, statistics } => {
-                let config = RunConfig {
-                    // Absolute, so that the run can be resumed from another folder.
-                    data: std::path::absolute(&self.data).map_err(Error::io(&self.data))?,
-                    data_checksum: data_checksum(data)?,
-                    seed: *seed,
-                    statistics: statistics.clone(),
-                    recipe: recipe.as_ref().clone(),
-                    network: network.as_ref().clone().with_classes(data.manifest().classes.len()),
-                };
-                self.check(&config, &config.recipe.name, data)?;
+            Task::Start { .. } => {
+                let config = self.config(data)?;
                 let lock = self.run.create(&config)?;
                 Ok(SetUp { config, resumed: None, lock })
             }
@@ -88,6 +79,24 @@ impl Job {
                 Ok(SetUp { config, resumed, lock })
             }
         }
+    }
+
+    /// What the run is to do, checked; nothing is written.
+    pub(crate) fn config(&self, data: &Dataset) -> Result<RunConfig, Error> {
+        let config = match &self.task {
+            Task::Resume { .. } => self.run.config()?,
+            Task::Start { recipe, network, seed, statistics } => RunConfig {
+                // Absolute, so that the run can be resumed from another folder.
+                data: std::path::absolute(&self.data).map_err(Error::io(&self.data))?,
+                data_checksum: data_checksum(data)?,
+                seed: *seed,
+                statistics: statistics.clone(),
+                recipe: recipe.as_ref().clone(),
+                network: network.as_ref().clone().with_classes(data.manifest().classes.len()),
+            },
+        };
+        self.check(&config, &config.recipe.name, data)?;
+        Ok(config)
     }
 
     fn resume(

@@ -37,6 +37,9 @@ mod pending;
 mod records;
 mod train;
 
+// Several runs, compared
+mod experiment;
+
 // How fast and how right a device is
 mod bench;
 mod selftest;
@@ -66,6 +69,12 @@ pub use evaluate::saved_header::{ProbabilitiesInfo, SavedMember};
 pub use evaluate::score::{Evaluation, ImageScore, Tops, Totals};
 pub use evaluate::{evaluate, evaluate_ensemble};
 pub use event::Event;
+pub use experiment::arm::Arm;
+pub use experiment::bootstrap::{Difference, RESAMPLINGS, paired_bootstrap};
+pub use experiment::factor::{ArmPatch, Changes, Factor};
+pub use experiment::outcome::{ArmOutcome, Measure, Outcome};
+pub use experiment::recipe_patch::RecipePatch;
+pub use experiment::{ArmProgress, Experiment, ExperimentEvent, PlannedRun, RunState};
 pub use features::{Maps, activation_maps, last_hidden_layer, record_features, split_features};
 pub use input::InputStage;
 pub use job::{Job, Task};

@@ -198,6 +198,29 @@ impl Recipe {
         toml::to_string(self).map_err(fail)
     }
 
+    /// The same recipe over `epochs` epochs, with each change at the same share of the run. The
+    /// changes of a recipe of 90 epochs come at a tenth of theirs where there are 9.
+    ///
+    /// ```
+    /// use alexnet_train::{Moment, Recipe};
+    ///
+    /// let recipe = Recipe::preset("original", &[])?.scaled_to(9);
+    /// let rate = |epoch| recipe.rates(Moment { epoch, step: 0 }, "conv2", alexnet_model::Role::Weight).rate;
+    /// assert_eq!([rate(2), rate(3), rate(5), rate(8)], [0.01, 1e-3, 1e-4, 1e-5]);
+    /// # Ok::<(), alexnet_train::Error>(())
+    /// ```
+    #[must_use]
+    pub fn scaled_to(mut self, epochs: usize) -> Self {
+        let share = epochs as f64 / self.epochs as f64;
+        if let Schedule::Fixed { changes } = &mut self.schedule {
+            for place in changes.iter_mut().flat_map(|c| [&mut c.epoch, &mut c.step]).flatten() {
+                *place = (*place as f64 * share).round() as usize;
+            }
+        }
+        self.epochs = epochs;
+        self
+    }
+
     /// Refuses names of layers that `network` does not have.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use alexnet_model::{Mode, Network};
 use candle_core::Tensor;
 
 use crate::error::Error;
-use crate::evaluate::probabilities;
+use crate::evaluate::probabilities::probabilities;
 use crate::input::InputStage;
 
 /// Records in a forward pass.

@@ -67,6 +67,11 @@ impl RunFolder {
         self.0.join("run.json")
     }
 
+    /// Whether a run was begun here.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.config_path().exists()
+    }
+
     /// The latest state of the run. The file is whole or absent.
     pub fn checkpoint(&self) -> PathBuf {
         self.0.join("checkpoint.safetensors")

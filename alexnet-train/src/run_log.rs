@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::environment::Environment;
 use crate::error::Error;
-use crate::evaluate::Evaluation;
+use crate::evaluate::score::Evaluation;
 use crate::run::RunFolder;
 
 /// The lines of a run's log that count, in their order.

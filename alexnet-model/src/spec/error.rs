@@ -50,6 +50,14 @@ pub enum SpecError {
         /// The devices.
         devices: usize,
     },
+    /// A patch that cannot be made to a network.
+    #[error("network `{network}`: {reason}")]
+    Patch {
+        /// The network.
+        network: String,
+        /// Why not.
+        reason: String,
+    },
     /// A layer that cannot be.
     #[error("network `{network}`, layer `{layer}`: {reason}")]
     Layer {

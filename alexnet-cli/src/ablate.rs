@@ -1,0 +1,80 @@
+//! `alexnet ablate`: what each idea of the paper is worth, as a table.
+
+use std::path::PathBuf;
+
+use alexnet_data::Views;
+use alexnet_train::{Arm, Factor};
+use anyhow::Result;
+
+use crate::comparison::Comparison;
+use crate::comparison::arguments::RunsArguments;
+use crate::numbers::within;
+use crate::output::tell;
+use crate::{preset, weights};
+
+/// Train a network without each of its ideas, with several seeds, and compare
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    #[arg(
+        long, default_value = "demo",
+        help = format!("What the ideas are taken out of: {}", preset::names())
+    )]
+    base: String,
+    #[arg(long, value_delimiter = ',', help = ideas())]
+    vary: Vec<String>,
+    /// Train each with so many seeds
+    #[arg(long, default_value_t = 3, value_parser = within::<u64>(1..=1000))]
+    seeds: u64,
+    /// Folder of all runs and of the table; with what is there already it goes on [default:
+    /// runs/ablate-BASE]
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// The split on which the networks are compared
+    #[arg(long, default_value = "val")]
+    split: String,
+    #[arg(long, default_value = "10", value_parser = weights::views, help = weights::VIEWS)]
+    views: Views,
+    #[command(flatten)]
+    runs: RunsArguments,
+}
+
+fn ideas() -> String {
+    let names = Factor::presets().collect::<Vec<_>>().join(",");
+    format!("What is taken out, each alone: {names} [default: all that the base has]")
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let Arguments { base, vary, seeds, output, split, views, runs } = arguments;
+    let recipe = runs.scaled(preset::recipe(base, None, &runs.set)?, None);
+    let arms = arms(Arm::base(preset::network(base, None)?, recipe), vary, &|line| runs.print(line))?;
+    let folder = output.clone().unwrap_or_else(|| PathBuf::from(format!("runs/ablate-{base}")));
+    let experiment = runs.experiment(folder, arms, *seeds, (split, *views))?;
+    let title = format!("`{base}` without each of its ideas");
+    let comparison = Comparison::new(experiment, "ablation", &title)?;
+    if runs.dry_run {
+        return comparison.tell_plan();
+    }
+    let (outcome, files) = comparison.run(runs.json)?;
+    if runs.json {
+        tell(&serde_json::to_string(&outcome)?);
+    } else {
+        Comparison::table(&outcome).iter().for_each(|line| tell(line));
+        files.iter().for_each(|file| tell(&format!("written  {}", file.display())));
+    }
+    Ok(())
+}
+
+/// The base, and the arms of each factor.
+pub(crate) fn arms(base: Arm, vary: &[String], print: &dyn Fn(&str)) -> Result<Vec<Arm>> {
+    let mut arms = vec![base];
+    for name in vary {
+        arms.extend(Factor::preset(name.trim())?.arms_of(&arms[0])?);
+    }
+    for name in Factor::presets().filter(|_| vary.is_empty()) {
+        match Factor::preset(name)?.arms_of(&arms[0]) {
+            Ok(more) => arms.extend(more),
+            Err(error) => print(&format!("left out: {error}")),
+        }
+    }
+    Ok(arms)
+}
