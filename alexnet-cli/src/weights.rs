@@ -1,10 +1,10 @@
 //! `--checkpoint`, `--views` and `--device`: which weights to use, and how.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use alexnet_data::Views;
-use alexnet_train::Checkpoint;
-use anyhow::Result;
+use alexnet_train::{Checkpoint, RunFolder};
+use anyhow::{Result, bail};
 
 use crate::device::DeviceArguments;
 use crate::file;
@@ -27,6 +27,24 @@ impl WeightsArguments {
     pub(crate) fn load(&self) -> Result<Checkpoint> {
         file::check_regular(&self.checkpoint)?;
         Ok(Checkpoint::load(&self.checkpoint)?)
+    }
+}
+
+/// The file of weights that an argument names: itself or, of the folder of a run, its final weights
+/// or else its checkpoint.
+pub(crate) fn file(path: &Path) -> Result<PathBuf> {
+    if !path.is_dir() {
+        file::check_regular(path)?;
+        return Ok(path.to_owned());
+    }
+    let run = RunFolder::new(path);
+    match [run.weights(), run.checkpoint()].into_iter().find(|file| file.exists()) {
+        Some(file) => Ok(file),
+        None => bail!(
+            "{} is a folder without final.safetensors or checkpoint.safetensors: expected a run \
+             that has trained, or such a file",
+            path.display()
+        ),
     }
 }
 

@@ -122,6 +122,6 @@ fn an_unknown_layer_is_refused_with_the_nearest() -> Result<()> {
     let error = network.activations(&images, "conv22").unwrap_err().to_string();
     assert!(error.contains("has no layer `conv22`, did you mean `conv2`?"), "{error}");
     let error = network.activations(&images, "?").unwrap_err().to_string();
-    assert!(error.contains("its layers: conv1, lrn1"), "{error}");
+    assert!(error.contains("its layers are conv1, lrn1"), "{error}");
     Ok(())
 }

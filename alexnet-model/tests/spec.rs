@@ -24,8 +24,8 @@ fn pool(more: &str) -> String {
 
 #[test]
 fn unknown_presets_get_the_nearest_one() {
-    let known = "original, paper, one-tower, no-overlap, no-lrn, sixth-conv, caffe, torchvision, \
-                 small, demo, cifar";
+    let known = "original, paper, one-tower, no-overlap, no-lrn, sixth-conv, fall-2011, caffe, \
+                 torchvision, small, demo, cifar";
     let message = |name| NetworkSpec::preset(name).unwrap_err().to_string();
     assert_eq!(
         message("orignal"),

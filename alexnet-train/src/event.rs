@@ -10,6 +10,7 @@ use crate::choices::ConvolutionChoice;
 use crate::error::Error;
 use crate::evaluate::Evaluation;
 use crate::path_json;
+use crate::pretrained::PretrainedLayers;
 
 /// Something that happened in a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -43,6 +44,9 @@ pub enum Event {
         model: String,
         /// The precision: `f32`, `tf32`, `bf16`.
         precision: String,
+        /// The layers that were not drawn but taken from a checkpoint.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pretrained: Option<Box<PretrainedLayers>>,
     },
     /// The network was split over several devices.
     Split {

@@ -10,6 +10,7 @@ use alexnet_model::NetworkSpec;
 use crate::checkpoint::Checkpoint;
 use crate::error::Error;
 use crate::memory;
+use crate::pretrained::Pretrained;
 use crate::progress::Progress;
 use crate::recipe::Recipe;
 use crate::run::{RunConfig, RunFolder, RunLock};
@@ -44,6 +45,8 @@ pub enum Task {
         seed: u64,
         /// Statistics in the place of the dataset's.
         statistics: Option<Box<GivenStatistics>>,
+        /// A checkpoint with whose layers it begins; without it all layers are drawn.
+        pretrained: Option<Pretrained>,
     },
     /// Resume the run that is there.
     Resume {
@@ -66,17 +69,24 @@ impl Job {
     /// folder behind.
     pub(crate) fn set_up(&self, data: &Dataset) -> Result<SetUp, Error> {
         match &self.task {
-            Task::Start { recipe, network, seed, statistics } => {
-                let config = RunConfig {
+            Task::Start { recipe, network, seed, statistics, pretrained } => {
+                let mut config = RunConfig {
                     // Absolute, so that the run can be resumed from another folder.
                     data: std::path::absolute(&self.data).map_err(Error::io(&self.data))?,
                     data_checksum: data_checksum(data)?,
                     seed: *seed,
                     statistics: statistics.clone(),
+                    pretrained: None,
                     recipe: recipe.as_ref().clone(),
                     network: network.as_ref().clone().with_classes(data.manifest().classes.len()),
                 };
                 self.check(&config, &config.recipe.name, data)?;
+                if let Some(pretrained) = pretrained {
+                    let RunConfig { network, recipe, .. } = &config;
+                    let preprocessing = data.manifest().preprocessing();
+                    let layers = pretrained.plan(network, recipe, &preprocessing)?;
+                    config.pretrained = Some(Box::new(layers));
+                }
                 let lock = self.run.create(&config)?;
                 Ok(SetUp { config, resumed: None, lock })
             }
@@ -161,7 +171,11 @@ impl Job {
 }
 
 /// The CRC-32 of a dataset's manifest, which holds the checksums of the dataset's files.
-fn data_checksum(data: &Dataset) -> Result<String, Error> {
+///
+/// # Errors
+///
+/// [`Error::Io`] for a manifest that JSON cannot hold.
+pub fn data_checksum(data: &Dataset) -> Result<String, Error> {
     let manifest = serde_json::to_vec(data.manifest());
     let manifest = manifest.map_err(|e| Error::io(data.dir())(e.into()))?;
     Ok(format!("crc32:{:08x}", crc32fast::hash(&manifest)))

@@ -6,9 +6,11 @@ mod checkpoint;
 mod choices;
 mod error;
 mod event;
+mod freeze;
 mod header;
 mod job;
 mod path_json;
+mod pretrained;
 mod progress;
 mod ranges;
 mod rates;
@@ -26,6 +28,7 @@ mod prefetch;
 // Training, and using what was trained
 mod classify;
 mod evaluate;
+mod features;
 mod finite;
 mod optimizer;
 mod pending;
@@ -53,9 +56,12 @@ pub use evaluate::{
     Evaluation, check_classes, check_preprocessing, evaluate, probabilities, ranking,
 };
 pub use event::Event;
+pub use features::file::FeatureFile;
+pub use features::{FeatureImages, features};
 pub use input::InputStage;
-pub use job::{Job, Task};
+pub use job::{Job, Task, data_checksum};
 pub use optimizer::Optimizer;
+pub use pretrained::{Pretrained, PretrainedLayers};
 pub use progress::Progress;
 pub use rates::step_rates;
 pub use recipe::{AugmentationRecipe, ColorRecipe, InputRecipe, LayerRates, Mean, Rates, Recipe};

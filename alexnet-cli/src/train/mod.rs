@@ -1,5 +1,6 @@
 //! `alexnet train`: from a dataset, or from nothing, to final weights and error rates.
 
+mod fine_tuning;
 mod processor;
 mod screen;
 
@@ -12,6 +13,7 @@ use alexnet_train::{Job, Recipe, RunFolder, Task};
 use anyhow::{Context, Result};
 use serde_json::json;
 
+use self::fine_tuning::FineTuningArguments;
 use self::screen::Screen;
 use crate::device::DeviceArguments;
 use crate::eval::error_rates;
@@ -35,7 +37,9 @@ pub(crate) struct Arguments {
     /// Go on with the run in --run from its checkpoint
     #[arg(
         long, requires = "run",
-        conflicts_with_all = ["preset", "network", "recipe", "set", "seed", "statistics"]
+        conflicts_with_all = [
+            "preset", "network", "recipe", "set", "seed", "statistics", "init", "freeze"
+        ]
     )]
     resume: bool,
     #[arg(
@@ -56,6 +60,8 @@ pub(crate) struct Arguments {
     /// docs/preparing-imagenet.md
     #[arg(long, value_name = "FILE")]
     statistics: Option<PathBuf>,
+    #[command(flatten)]
+    fine_tuning: FineTuningArguments,
     /// Passes over the training images [default: the recipe's]
     #[arg(long, value_parser = within::<usize>(REPETITIONS))]
     epochs: Option<usize>,
@@ -123,6 +129,7 @@ fn task(arguments: &Arguments, print: &dyn Fn(&str)) -> Result<(Task, RunFolder)
     }
     let (network, mut recipe) = network_and_recipe(arguments, print)?;
     recipe.epochs = arguments.epochs.unwrap_or(recipe.epochs);
+    let pretrained = arguments.fine_tuning.apply(&network, &mut recipe)?;
     let run = arguments.run.clone();
     let run = run.unwrap_or_else(|| free_folder(Path::new("runs"), &recipe.name));
     let (recipe, network) = (Box::new(recipe), Box::new(network));
@@ -131,7 +138,8 @@ fn task(arguments: &Arguments, print: &dyn Fn(&str)) -> Result<(Task, RunFolder)
         Ok(Box::new(GivenStatistics::from_json(path, &file::read(path, 512 << 20)?)?))
     };
     let statistics = arguments.statistics.as_ref().map(given).transpose()?;
-    Ok((Task::Start { recipe, network, seed: arguments.seed, statistics }, RunFolder::new(&run)))
+    let seed = arguments.seed;
+    Ok((Task::Start { recipe, network, seed, statistics, pretrained }, RunFolder::new(&run)))
 }
 
 /// The network and its recipe, each by its file, by the preset, or by the size of the images.

@@ -50,6 +50,16 @@ pub enum SpecError {
         /// The devices.
         devices: usize,
     },
+    /// Layers that a network does not have.
+    #[error("network `{network}`, layers `{selection}`: {reason}")]
+    Selection {
+        /// The network.
+        network: String,
+        /// What was asked for.
+        selection: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A layer that cannot be.
     #[error("network `{network}`, layer `{layer}`: {reason}")]
     Layer {

@@ -1,6 +1,7 @@
 //! A network as data: a list of layers with their constants, read from TOML.
 
 pub(crate) mod error;
+mod named_layers;
 mod presets;
 pub(crate) mod shapes;
 pub(crate) mod split;
