@@ -10,6 +10,7 @@ mod describe;
 mod device;
 mod drawing;
 mod eval;
+mod features;
 mod figure;
 mod file;
 mod inspect;
@@ -56,6 +57,7 @@ enum Command {
     Predict(predict::Arguments),
     Figure(figure::Arguments),
     Report(report::Arguments),
+    Features(features::Arguments),
     Describe(describe::Arguments),
     Inspect(inspect::Arguments),
     Verify(verify::Arguments),
@@ -95,6 +97,7 @@ fn run(command: Command) -> Result<()> {
         Command::Predict(arguments) => predict::run(&arguments),
         Command::Figure(arguments) => figure::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Features(arguments) => features::run(&arguments),
         Command::Describe(arguments) => describe::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),

@@ -38,6 +38,7 @@ impl WeightsArguments {
 /// or else its checkpoint.
 pub(crate) fn file(path: &Path) -> Result<PathBuf> {
     if !path.is_dir() {
+        check_regular(path)?;
         return Ok(path.to_owned());
     }
     let run = RunFolder::new(path);

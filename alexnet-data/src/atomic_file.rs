@@ -70,15 +70,20 @@ fn prefix(path: &Path) -> String {
     format!(".{}.", path.file_name().unwrap_or_default().to_string_lossy())
 }
 
-/// An unfinished file: it vanishes when it is dropped, and becomes `path` when it is committed.
+/// An unfinished file, written bit by bit: it vanishes when it is dropped, and becomes `path` when
+/// it is committed. Only a regular file is replaced.
 #[derive(Debug)]
-pub(crate) struct AtomicFile {
+pub struct AtomicFile {
     file: NamedTempFile,
     path: PathBuf,
 }
 
 impl AtomicFile {
-    pub(crate) fn create(path: &Path) -> Result<Self> {
+    /// Begins the file `path` under another name in the same folder.
+    ///
+    /// # Errors
+    /// [`Error::Io`] with the path.
+    pub fn create(path: &Path) -> Result<Self> {
         check_replaceable(path)?;
         let (prefix, mut builder) = (prefix(path), Builder::new());
         builder.prefix(&prefix).suffix(SUFFIX);
@@ -94,7 +99,10 @@ impl AtomicFile {
     }
 
     /// Writes bytes at the current position.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`Error::Io`] with the path.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.file.write_all(bytes).map_err(|e| Error::io("write", &self.path)(e))
     }
 
@@ -103,7 +111,11 @@ impl AtomicFile {
         self.file.rewind().map_err(|e| Error::io("write", &self.path)(e))
     }
 
-    pub(crate) fn commit(self) -> Result<()> {
+    /// Syncs the file to disk and renames it to its path.
+    ///
+    /// # Errors
+    /// [`Error::Io`] with the path.
+    pub fn commit(self) -> Result<()> {
         let Self { file, path } = self;
         file.as_file().sync_all().map_err(Error::io("write", &path))?;
         check_replaceable(&path)?; // it may have come while the file was written

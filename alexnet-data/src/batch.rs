@@ -104,19 +104,33 @@ impl Batch {
     /// # Errors
     /// [`Error::Crop`] for a view that does not lie inside the image.
     pub fn fill_image(&mut self, image: &Pixels, crop: [usize; 2], views: &[View]) -> Result<()> {
+        self.fill_images(std::slice::from_ref(image), crop, views)
+    }
+
+    /// The same with the crops of several images, those of one after those of another.
+    ///
+    /// # Errors
+    /// [`Error::Crop`] for a view that does not lie inside an image.
+    pub fn fill_images(
+        &mut self,
+        images: &[Pixels],
+        crop: [usize; 2],
+        views: &[View],
+    ) -> Result<()> {
         let size = crop[0].saturating_mul(crop[1]).saturating_mul(3);
         [self.height, self.width] = crop;
-        for view in views {
+        let crops = || images.iter().flat_map(|image| views.iter().map(move |view| (image, *view)));
+        for (image, view) in crops() {
             let part = view.resized_from.unwrap_or(crop);
             check_crop([image.height, image.width], part, view.top, view.left)?;
         }
-        self.pixels.resize(views.len() * size, 0);
-        for (out, view) in self.pixels.chunks_exact_mut(size.max(1)).zip(views) {
-            self.scratch.part.copy(&image.data, [image.height, image.width], crop, *view, out)?;
+        self.views = crops().map(|(_, view)| view).collect();
+        self.labels = vec![0; self.views.len()];
+        self.color_shift = vec![[0.0; 3]; self.views.len()];
+        self.pixels.resize(self.views.len() * size, 0);
+        for (out, (image, view)) in self.pixels.chunks_exact_mut(size.max(1)).zip(crops()) {
+            self.scratch.part.copy(&image.data, [image.height, image.width], crop, view, out)?;
         }
-        self.labels = vec![0; views.len()];
-        self.color_shift = vec![[0.0; 3]; views.len()];
-        self.views = views.to_vec();
         Ok(())
     }
 

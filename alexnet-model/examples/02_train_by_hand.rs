@@ -5,7 +5,7 @@
 #![allow(clippy::print_stdout)] // this program talks to people
 
 use alexnet_kernels::{cross_entropy_with_grad, normals};
-use alexnet_model::{Mode, Network, NetworkSpec};
+use alexnet_model::{FrozenLayers, Mode, Network, NetworkSpec};
 use candle_core::{Device, Result, Tensor};
 
 const BATCH: usize = 8;
@@ -24,7 +24,8 @@ pub fn main() -> Result<()> {
     let mut means = Vec::new();
     for step in 0..STEPS {
         // The forward pass, which keeps on a tape what the backward pass needs.
-        let tape = network.forward_tape(&images, Mode::Train { seed: 1, step })?;
+        let tape =
+            network.forward_tape(&images, Mode::Train { seed: 1, step }, FrozenLayers::NONE)?;
         // The loss of each image (8), and the gradient of their mean with respect to the logits
         // (8, 10).
         let (losses, gradient) = cross_entropy_with_grad(tape.logits(), &labels)?;

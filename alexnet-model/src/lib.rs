@@ -7,6 +7,7 @@ mod spec;
 
 pub use memory_plan::StepMemory;
 pub use network::Network;
+pub use network::frozen::FrozenLayers;
 pub use network::fused_layer::{FusedLayer, FusedPool, Mode};
 pub use network::layer_pass::LayerGradients;
 pub use network::parameter::{Parameter, Role};

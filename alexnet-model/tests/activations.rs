@@ -4,8 +4,8 @@
 mod common;
 
 use alexnet_kernels::{
-    Activation, Conv2d, Conv2dConfig, Dropout, DropoutMode, DropoutScale, Linear, Lrn, MapNorm,
-    MaxPool2d, Padding, normals,
+    Activation, AvgPool2d, Conv2d, Conv2dConfig, Dropout, DropoutMode, DropoutScale, Linear,
+    Local2d, Local2dConfig, Lrn, MapNorm, MaxPool2d, Padding, normals,
 };
 use alexnet_model::{LayerKind, LayerSpec, Mode, Network, NetworkSpec, Scale};
 use candle_core::{D, DType, Device, Module, Result, Tensor};
@@ -25,6 +25,13 @@ fn operation(network: &Network, layer: &LayerSpec, x: &Tensor) -> Result<Tensor>
             let padding = Padding { top, bottom, left, right };
             let config = Conv2dConfig { stride, padding, groups };
             Conv2d::new(tensors[&weight].clone(), tensors[&bias].clone(), config)?.forward(x)
+        }
+        LayerKind::Local { kernel, stride, pad, .. } => {
+            let config = Local2dConfig { kernel, stride, padding: pad };
+            Local2d::new(tensors[&weight].clone(), tensors[&bias].clone(), config)?.forward(x)
+        }
+        LayerKind::AvgPool { kernel, stride, ceil } => {
+            AvgPool2d::new(kernel, stride).ceil(ceil).forward(x)
         }
         LayerKind::Linear { .. } => Linear::new(tensors[&weight].clone(), tensors[&bias].clone())?
             .forward(&x.flatten_from(1)?),
@@ -60,7 +67,7 @@ fn every_layer_gives_what_the_operations_give_one_by_one() -> Result<()> {
     for layer in tanh.layers.iter_mut().filter(|layer| layer.kind == LayerKind::Relu) {
         layer.kind = LayerKind::Tanh;
     }
-    let presets = ["demo", "cifar"].map(|name| NetworkSpec::preset(name).unwrap());
+    let presets = ["demo", "cifar", "cifar-18pct", "cifar-13pct"].map(|name| NetworkSpec::preset(name).unwrap());
     for spec in [Sizes::TOY.spec(), tanh].into_iter().chain(presets) {
         let network = Network::new(&spec, 3, &Device::Cpu)?;
         let images = images(&spec, 3)?;
@@ -122,6 +129,6 @@ fn an_unknown_layer_is_refused_with_the_nearest() -> Result<()> {
     let error = network.activations(&images, "conv22").unwrap_err().to_string();
     assert!(error.contains("has no layer `conv22`, did you mean `conv2`?"), "{error}");
     let error = network.activations(&images, "?").unwrap_err().to_string();
-    assert!(error.contains("its layers: conv1, lrn1"), "{error}");
+    assert!(error.contains("its layers are conv1, lrn1"), "{error}");
     Ok(())
 }

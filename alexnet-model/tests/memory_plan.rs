@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::HashSet;
 
-use alexnet_model::{LayerKind, Mode, Network, NetworkSpec, StepMemory};
+use alexnet_model::{FrozenLayers, LayerKind, Mode, Network, NetworkSpec, StepMemory};
 use candle_core::{DType, Device, Result, Tensor};
 use common::Sizes;
 
@@ -25,7 +25,8 @@ fn the_plan_saves_what_the_tape_holds() -> Result<()> {
             let network = network.to_devices(&vec![Device::Cpu; devices], DType::F32)?;
             let [c, h, w] = spec.input;
             let images = Tensor::zeros((BATCH, c, h, w), DType::F32, &Device::Cpu)?;
-            let tape = network.forward_tape(&images, Mode::Train { seed: 1, step: 0 })?;
+            let mode = Mode::Train { seed: 1, step: 0 };
+            let tape = network.forward_tape(&images, mode, FrozenLayers::NONE)?;
             for (tower, saved) in network.towers().iter().zip(tape.towers()) {
                 // A tower's own logits are its share; on one device they are the tape's.
                 let logits = BATCH * tower.layers().last().unwrap().output.elem_count() * 4;

@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::HashMap;
 
-use alexnet_model::{LayerKind, Mode, Network, NetworkSpec};
+use alexnet_model::{FrozenLayers, LayerKind, Mode, Network, NetworkSpec};
 use candle_core::{D, DType, Device, Result, Tensor, Var};
 use candle_nn::{Optimizer, SGD, VarBuilder, VarMap};
 use common::Sizes;
@@ -55,7 +55,7 @@ fn agrees_with_candle(spec: &NetworkSpec) -> Result<()> {
     let weights = wave(&[3, 5], 1.9)?; // the loss is Σ logits · weights
 
     let mut computed = HashMap::new();
-    let tape = network.forward_tape(&images, mode)?;
+    let tape = network.forward_tape(&images, mode, FrozenLayers::NONE)?;
     let logits = tape.logits().clone();
     network.backward(tape, weights.clone(), &mut |index, gradient| {
         computed.insert(index, gradient.clone());

@@ -16,6 +16,8 @@ fn totals_are_the_published_ones() {
         ("no-overlap", 60_965_224),
         ("no-lrn", 60_965_224),
         ("sixth-conv", 61_555_304), // 256 x 256 x 3 x 3 weights and 256 biases more
+        // With 4,096 x 2,048 weights and 2,048 x 21,843, and biases, in the place of fc8's.
+        ("fall-2011", 61_555_304 - 4_097_000 + 8_390_656 + 44_756_307),
         ("caffe", 60_965_224),
         ("torchvision", 61_100_840),
         ("cifar-18pct", 89_578),

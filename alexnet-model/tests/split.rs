@@ -6,7 +6,7 @@ mod common;
 use std::collections::HashMap;
 
 use alexnet_kernels::normals;
-use alexnet_model::{FusedLayer, Mode, Network, NetworkSpec, SpecError};
+use alexnet_model::{FrozenLayers, FusedLayer, Mode, Network, NetworkSpec, SpecError};
 use candle_core::{D, DType, Device, Result, Tensor};
 use common::Sizes;
 use proptest::prelude::*;
@@ -47,7 +47,7 @@ const ROUNDING: f32 = 2e-5;
 
 /// Logits, and the gradients of Σ logits · weights with respect to every parameter, by name.
 fn pass(network: &Network, images: &Tensor, mode: Mode) -> Result<HashMap<String, Tensor>> {
-    let tape = network.forward_tape(images, mode)?;
+    let tape = network.forward_tape(images, mode, FrozenLayers::NONE)?;
     let logits = tape.logits().copy()?;
     let mut gradients: Vec<Option<Tensor>> = network.parameters().map(|_| None).collect();
     network.backward(tape, random(logits.dims(), 2)?, &mut |index, gradient| {

@@ -24,7 +24,7 @@ pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
     let job = Job {
         data,
         run: RunFolder::new(&temporary.path().join("run")),
-        task: Task::Start { recipe, network, seed: 1, statistics: None },
+        task: Task::Start { recipe, network, seed: 1, statistics: None, pretrained: None },
         loader_threads: 1,
         checkpoint_every: Duration::from_secs(600),
         devices: vec![ComputeDevice::cpu()],

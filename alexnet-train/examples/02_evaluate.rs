@@ -67,7 +67,7 @@ fn trained(folder: &Path) -> Result<(PathBuf, PathBuf)> {
     let job = Job {
         data: data.clone(),
         run: RunFolder::new(&folder.join("run")),
-        task: Task::Start { recipe, network, seed: 1, statistics: None },
+        task: Task::Start { recipe, network, seed: 1, statistics: None, pretrained: None },
         loader_threads: 1,
         checkpoint_every: Duration::from_secs(600),
         devices: vec![ComputeDevice::cpu()],

@@ -45,6 +45,8 @@ pub struct Checkpoint {
     pub classes: Vec<String>,
     /// How the files of its training images became pixels.
     pub preprocessing: Preprocessing,
+    /// The checksum of the file's header, which has that of every tensor.
+    pub checksum: String,
     tensors: HashMap<String, Tensor>,
     /// Where the run stood; `None` for final weights.
     pub progress: Option<Progress>,
@@ -81,8 +83,8 @@ impl Checkpoint {
             }
             tensors.insert(name.to_owned(), view.load(&Device::Cpu)?);
         }
-        let Header { network, recipe, classes, preprocessing, progress, .. } = header;
-        Ok(Self { network, recipe, classes, preprocessing, tensors, progress })
+        let Header { checksum, network, recipe, classes, preprocessing, progress, .. } = header;
+        Ok(Self { network, recipe, classes, preprocessing, checksum, tensors, progress })
     }
 
     /// The network with its weights in f32, in the host's memory.
@@ -104,6 +106,11 @@ impl Checkpoint {
     pub fn network_on(&self, devices: &[ComputeDevice]) -> Result<Network, Error> {
         self.network.fused_layers_on(devices.len())?; // the clearer error
         Ok(self.network()?.to_devices(&candle_devices(devices), devices[0].activations())?)
+    }
+
+    /// The weight and the bias of a layer, in PyTorch's layout.
+    pub(crate) fn parameters(&self, layer: &str) -> [Option<&Tensor>; 2] {
+        ["weight", "bias"].map(|part| self.tensors.get(&format!("{layer}.{part}")))
     }
 
     /// The velocities, by parameter name.

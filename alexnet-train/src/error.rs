@@ -216,6 +216,17 @@ pub enum Error {
         /// The largest batch that fits; 0 if none does.
         fits: usize,
     },
+    /// A file of features whose name says no format.
+    #[error("{}: expected a name that ends in .safetensors or .npy", .0.display())]
+    FeatureFile(PathBuf),
+    /// An image file that cannot be decoded.
+    #[error("{}: {source}", path.display())]
+    Image {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: alexnet_data::DecodeError,
+    },
     /// An error of opening a device.
     #[error(transparent)]
     Device(#[from] alexnet_kernels::DeviceError),

@@ -11,6 +11,7 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::evaluate::score::Evaluation;
 use crate::path_json;
+use crate::pretrained::PretrainedLayers;
 
 /// Something that happened in a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -46,6 +47,9 @@ pub enum Event {
         precision: String,
         /// The program and the machine.
         environment: Environment,
+        /// The layers that were not drawn but taken from a checkpoint.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pretrained: Option<Box<PretrainedLayers>>,
     },
     /// The network was split over several devices.
     Split {

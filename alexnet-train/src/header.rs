@@ -29,7 +29,7 @@ const NO_DIGITS: &str = "00000000";
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Header {
-    checksum: String, // first, so that it has its place
+    pub(crate) checksum: String, // first, so that it has its place
     format: String,
     pub(crate) network: NetworkSpec,
     pub(crate) recipe: Recipe,

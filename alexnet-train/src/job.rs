@@ -10,6 +10,7 @@ use alexnet_model::NetworkSpec;
 use crate::checkpoint::Checkpoint;
 use crate::error::Error;
 use crate::memory;
+use crate::pretrained::Pretrained;
 use crate::progress::Progress;
 use crate::recipe::Recipe;
 use crate::run::{RunConfig, RunFolder, RunLock, data_checksum};
@@ -44,6 +45,8 @@ pub enum Task {
         seed: u64,
         /// Statistics in the place of the dataset's.
         statistics: Option<Box<GivenStatistics>>,
+        /// A checkpoint with whose layers it begins; without it all layers are drawn.
+        pretrained: Option<Pretrained>,
     },
     /// Resume the run that is there.
     Resume {
@@ -83,19 +86,29 @@ impl Job {
 
     /// What the run is to do, checked; nothing is written.
     pub(crate) fn config(&self, data: &Dataset) -> Result<RunConfig, Error> {
-        let config = match &self.task {
-            Task::Resume { .. } => self.run.config()?,
-            Task::Start { recipe, network, seed, statistics } => RunConfig {
-                // Absolute, so that the run can be resumed from another folder.
-                data: std::path::absolute(&self.data).map_err(Error::io(&self.data))?,
-                data_checksum: data_checksum(data)?,
-                seed: *seed,
-                statistics: statistics.clone(),
-                recipe: recipe.as_ref().clone(),
-                network: network.as_ref().clone().with_classes(data.manifest().classes.len()),
-            },
+        let (mut config, pretrained) = match &self.task {
+            Task::Resume { .. } => (self.run.config()?, None),
+            Task::Start { recipe, network, seed, statistics, pretrained } => {
+                let classes = data.manifest().classes.len();
+                let config = RunConfig {
+                    // Absolute, so that the run can be resumed from another folder.
+                    data: std::path::absolute(&self.data).map_err(Error::io(&self.data))?,
+                    data_checksum: data_checksum(data)?,
+                    seed: *seed,
+                    statistics: statistics.clone(),
+                    pretrained: None,
+                    recipe: recipe.as_ref().clone(),
+                    network: network.as_ref().clone().with_classes(classes),
+                };
+                (config, pretrained.as_ref())
+            }
         };
         self.check(&config, &config.recipe.name, data)?;
+        if let Some(pretrained) = pretrained {
+            let RunConfig { network, recipe, .. } = &config;
+            let layers = pretrained.plan(network, recipe, &data.manifest().preprocessing())?;
+            config.pretrained = Some(Box::new(layers));
+        }
         Ok(config)
     }
 

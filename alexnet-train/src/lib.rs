@@ -7,9 +7,11 @@ mod choices;
 mod environment;
 mod error;
 mod event;
+mod freeze;
 mod header;
 mod job;
 mod path_json;
+mod pretrained;
 mod progress;
 mod ranges;
 mod rates;
@@ -26,6 +28,7 @@ mod memory;
 mod prefetch;
 
 // Training, and using what was trained
+mod activation_maps;
 mod classify;
 mod evaluate;
 mod features;
@@ -50,6 +53,7 @@ pub use alexnet_kernels::{
     ComputeDevice, DeviceError, DeviceName, DeviceNames, DeviceOptions, PoolAllocator, Precision,
     gemm_library_runs,
 };
+pub use activation_maps::{Maps, activation_maps};
 pub use bench::bench;
 pub use bench::layers::LayerTimes;
 pub use bench::phases::BenchPhase;
@@ -75,12 +79,14 @@ pub use experiment::factor::{ArmPatch, Changes, Factor};
 pub use experiment::outcome::{ArmOutcome, Measure, Outcome};
 pub use experiment::recipe_patch::RecipePatch;
 pub use experiment::{ArmProgress, Experiment, ExperimentEvent, PlannedRun, RunState};
-pub use features::{Maps, activation_maps, last_hidden_layer, record_features, split_features};
+pub use features::file::FeatureFile;
+pub use features::{FeatureImages, feature_rows, features};
 pub use input::InputStage;
 pub use job::{Job, Task};
 pub use kernels::Kernels;
 pub use neighbours::{NearestSearch, Neighbour};
 pub use optimizer::Optimizer;
+pub use pretrained::{Pretrained, PretrainedLayers};
 pub use progress::Progress;
 pub use rates::step_rates;
 pub use recipe::{AugmentationRecipe, ColorRecipe, InputRecipe, LayerRates, Mean};

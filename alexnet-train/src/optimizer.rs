@@ -55,7 +55,8 @@ impl Optimizer {
     }
 
     /// Updates parameter `index`, whose rule is `rates[index]`, by the mean gradient of a batch,
-    /// which has the parameter's shape and layout.
+    /// which has the parameter's shape and layout. A parameter whose rate is 0 stays as it is, and so
+    /// does its velocity: like the authors' code, this neither decays it nor lets it coast.
     ///
     /// # Errors
     ///
@@ -64,6 +65,9 @@ impl Optimizer {
         let (Some(state), Some(rule)) = (self.states.get(index), rates.get(index)) else {
             bail!("there is no parameter {index} with a rate")
         };
+        if rule.rate == 0.0 {
+            return Ok(());
+        }
         match &self.copies[index] {
             Some(copy) => rule.update_with_copy(state, &memory_order(gradient)?, copy),
             None => rule.update(state, &memory_order(gradient)?),

@@ -1,7 +1,7 @@
 //! The learning rate and decay of each parameter in a step.
 
 use alexnet_kernels::Sgd;
-use alexnet_model::{Network, Parameter, Role};
+use alexnet_model::{FrozenLayers, Network, Parameter, Role};
 
 use crate::recipe::{Rates, Recipe};
 use crate::schedule::{Moment, Plateau};
@@ -48,6 +48,12 @@ pub fn step_rates(recipe: &Recipe, plateau: &Plateau, at: Moment, network: &Netw
         Sgd { rate: rates.rate * plateau.factor, momentum: recipe.momentum, decay: rates.decay }
     };
     network.parameters().map(rule).collect()
+}
+
+/// The layers that are frozen in a step with these rates: all before the first layer of which
+/// weights or biases are updated. A parameter whose rate is 0 is not updated.
+pub(crate) fn frozen_layers(rates: &[Sgd], network: &Network) -> FrozenLayers {
+    network.frozen_layers(|index| rates.get(index).is_some_and(|rule| rule.rate > 0.0))
 }
 
 /// The rate of the last layer's weights, which people mean by "the learning rate".

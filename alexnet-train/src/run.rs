@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::path_json;
+use crate::pretrained::PretrainedLayers;
 use crate::recipe::Recipe;
 
 /// What a run was asked to do: `run.json`.
@@ -27,6 +28,9 @@ pub struct RunConfig {
     /// Statistics in the place of the dataset's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub statistics: Option<Box<GivenStatistics>>,
+    /// The layers that were not drawn but taken from a checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pretrained: Option<Box<PretrainedLayers>>,
     /// The network, with as many outputs as the dataset has classes.
     pub network: NetworkSpec,
 }

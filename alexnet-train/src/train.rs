@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use alexnet_data::{Batch, Dataset, Plan, Split, Views};
 use alexnet_kernels::{PoolGuard, cross_entropy_with_guesses};
-use alexnet_model::{Mode, Network};
+use alexnet_model::Mode;
 use candle_core::{DType, Device, Tensor};
 
 use crate::checkpoint::CheckpointWriter;
@@ -25,7 +25,7 @@ use crate::optimizer::Optimizer;
 use crate::pending::{PendingLosses, PendingStep};
 use crate::prefetch::prefetch;
 use crate::progress::Progress;
-use crate::rates::{headline_rate, step_rates};
+use crate::rates::{frozen_layers, headline_rate, step_rates};
 use crate::run::{RunConfig, write_json};
 use crate::schedule::{Moment, Verdict};
 
@@ -44,10 +44,7 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluati
     let RunConfig { seed, recipe, .. } = &config;
     let (first, velocities, mut at) = match resumed {
         Some(c) => (c.network()?, c.velocities(), c.progress.unwrap_or(Progress::START)),
-        None => {
-            let network = Network::new(&config.network, *seed, &Device::Cpu)?;
-            (network, Default::default(), Progress::START)
-        }
+        None => (config.first_network()?, Default::default(), Progress::START),
     };
     let (devices, compute) = (&job.devices, &job.devices[0]); // `set_up` refuses an empty list
     let mut network = first.to_devices(&candle_devices(devices), DType::F32)?;
@@ -93,6 +90,7 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluati
         model: compute.model(),
         precision: compute.options().precision.to_string(),
         environment: Environment::here(job.loader_threads),
+        pretrained: config.pretrained.clone(),
     })?;
     if devices.len() > 1 {
         let crossings = network.gathering_layers().into_iter().map(str::to_owned).collect();
@@ -136,7 +134,9 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluati
                 let rates = step_rates(recipe, &at.plateau, moment, &network);
                 rate = headline_rate(&rates, &network);
                 let mode = Mode::Train { seed: *seed, step: moment.step as u64 };
-                let tape = network.forward_tape(&images[..], mode)?; // its logits are (B, classes)
+                let frozen = frozen_layers(&rates, &network);
+                // Its logits are (B, classes).
+                let tape = network.forward_tape(&images[..], mode, frozen)?;
                 // Losses and what is right, (2, B), and the gradient of the mean loss, (B, classes)
                 let (results, gradient) =
                     cross_entropy_with_guesses(tape.logits(), &batch[0].labels)?;

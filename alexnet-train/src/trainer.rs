@@ -8,6 +8,7 @@ use candle_core::{DType, Device, Result, Tensor};
 
 use crate::devices::candle_devices;
 use crate::optimizer::Optimizer;
+use crate::rates::frozen_layers;
 
 /// All that a training step needs.
 pub(crate) struct Trainer {
@@ -42,7 +43,8 @@ impl Trainer {
     /// The training loop's step with a batch that is on the devices. Gives the losses and what
     /// is right, `(2, B)`.
     pub(crate) fn step(&self, images: &[Tensor], labels: &Tensor, mode: Mode) -> Result<Tensor> {
-        let tape = self.network.forward_tape(images, mode)?;
+        let frozen = frozen_layers(&self.rates, &self.network);
+        let tape = self.network.forward_tape(images, mode, frozen)?;
         let (results, gradient) = cross_entropy_with_guesses(tape.logits(), labels)?;
         self.network.backward(tape, gradient, &mut |parameter, gradient| {
             self.optimizer.update(parameter, gradient, &self.rates)

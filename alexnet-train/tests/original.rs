@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 use alexnet_data::Batch;
 use alexnet_kernels::{Lrn, Sgd, cross_entropy_with_grad};
-use alexnet_model::{LayerKind, Mode, Network, NetworkSpec, Role, Tower};
+use alexnet_model::{FrozenLayers, LayerKind, Mode, Network, NetworkSpec, Role, Tower};
 use alexnet_train::{ComputeDevice, InputRecipe, InputStage, Mean, Optimizer};
 use candle_core::{DType, Device, Module, Result, Tensor};
 use serde_json::Value;
@@ -148,7 +148,8 @@ fn twenty_updates_are_pytorchs() -> Result<()> {
     for (s, want) in golden["losses"].as_array().unwrap().iter().enumerate() {
         let batch = batch(s);
         let labels = Tensor::from_slice(&batch.labels, batch.labels.len(), &Device::Cpu)?;
-        let tape = network.forward_tape(&input.run(&batch, 1.0)?, Mode::Test)?;
+        let tape =
+            network.forward_tape(&input.run(&batch, 1.0)?, Mode::Test, FrozenLayers::NONE)?;
         if s == 0 {
             let outputs = golden["first_step_output_rms"].as_object().unwrap();
             let ours = outputs_by_layer(&network.towers()[0], &input.run(&batch, 1.0)?)?;

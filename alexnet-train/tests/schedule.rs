@@ -49,7 +49,10 @@ fn the_authors_other_runs() {
         ("one-tower", 96, 0.0, 1e-5, 2e-3, 0.02),
         ("no-overlap", 90, 0.0, 1e-5, 0.0, 0.02),
         ("no-lrn", 97, 0.0, 1e-5, 0.0, 0.02),
-        ("sixth-conv", 54, 0.0, 1e-5, 0.0, 2e-3),
+        ("sixth-conv", 60, 1e-4, 1e-4, 0.02, 0.02),
+        ("fine-tune-2012", 54, 0.0, 1e-5, 0.0, 0.02),
+        ("fall-2009", 7, 1e-3, 1e-3, 0.02, 0.02),
+        ("fall-2011", 9, 1e-3, 1e-3, 0.02, 0.02),
     ] {
         let recipe = Recipe::preset(name, &[]).unwrap();
         assert_eq!(recipe.epochs, epochs, "{name}");
@@ -67,7 +70,31 @@ fn steps_change_rates() {
     let recipe = Recipe::preset("caffe", &[]).unwrap();
     let rate = |step| recipe.rates(Moment { epoch: step / 5005, step }, "fc8", Role::Weight).rate;
     assert_eq!([rate(99_999), rate(100_000), rate(449_999)], [1e-2, 1e-3, 1e-6]);
-    let recipe = Recipe::preset("sixth-conv", &[]).unwrap();
+    let recipe = Recipe::preset("fine-tune-2012", &[]).unwrap();
     let rate = |step| recipe.rates(Moment { epoch: 0, step }, "fc8", Role::Weight).rate;
     assert_eq!([rate(2_399), rate(2_400)], [1e-3, 1e-2]);
+}
+
+/// In the pre-training what was trained before has a tenth of the rate of what is new, and in the
+/// last stage conv1 is frozen from epoch 7 on.
+#[test]
+fn the_pre_training_trains_what_is_new_faster() {
+    let rate = |name: &str, epoch, layer: &str, role| {
+        Recipe::preset(name, &[]).unwrap().rates(start(epoch), layer, role).rate
+    };
+    let weights = |name: &str, epoch| {
+        ["conv1", "conv5", "conv6", "fc6", "fc8"]
+            .map(|layer| rate(name, epoch, layer, Role::Weight))
+    };
+    assert_eq!(weights("fall-2009", 0), [1e-3, 1e-3, 1e-2, 1e-2, 1e-2]);
+    assert_eq!(weights("fall-2009", 2), [1e-3; 5]);
+    assert_eq!(weights("fall-2011", 5), [1e-3, 1e-3, 1e-3, 1e-2, 1e-2]);
+    assert_eq!(weights("fall-2011", 6), [1e-3; 5]);
+    assert_eq!(weights("fine-tune-2012", 0), [1e-4, 1e-3, 1e-3, 1e-3, 1e-3]);
+    assert_eq!(weights("fine-tune-2012", 7), [0.0, 1e-3, 1e-3, 1e-3, 1e-2]);
+    assert_eq!(rate("fine-tune-2012", 7, "conv1", Role::Bias), 0.0);
+    for name in ["fall-2009", "fall-2011"] {
+        let biases = ["conv5", "conv6", "fc8"].map(|layer| rate(name, 0, layer, Role::Bias));
+        assert_eq!(biases, [0.02, 2e-3, 0.02], "{name}");
+    }
 }

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use alexnet_data::{Dataset, Pixels, Split, sample};
-use alexnet_train::{NearestSearch, last_hidden_layer, record_features, split_features};
+use alexnet_train::{FeatureImages, NearestSearch, feature_rows, features};
 use anyhow::{Context, Result, ensure};
 
 use super::checkpoint::{CheckpointArguments, Loaded};
@@ -73,15 +73,20 @@ fn rows(arguments: &Arguments, loaded: &Loaded, data: &Dataset) -> Result<Vec<Ro
     let Loaded { network, inputs, checkpoint, .. } = loaded;
     let (train, val) = (data.split("train")?, data.split("val")?);
     ensure!(!val.is_empty(), "{} has no validation images", arguments.data.display());
-    let layer = arguments.layer.as_deref().or_else(|| last_hidden_layer(&checkpoint.network));
+    let layer = arguments.layer.as_deref().or_else(|| checkpoint.network.last_hidden());
     let layer = layer.context("the network has no hidden layer; name one with --layer")?;
     let queries = sample(val.len(), arguments.queries, arguments.seed);
-    let features = record_features(network, inputs, val, layer, &queries)?;
-    let mut search = NearestSearch::new(features, arguments.columns);
+    let (mut wanted, asked) = (Vec::new(), FeatureImages::Records(val, &queries));
+    features(network, asked, inputs, layer, 1, &mut |outputs| {
+        wanted.extend(feature_rows(outputs)?);
+        Ok(())
+    })?;
+    let mut search = NearestSearch::new(wanted, arguments.columns);
     with_bar("features", |report| {
         let (mut done, all) = (0, train.len() as u64);
-        let threads = arguments.loader_threads;
-        split_features(network, inputs, train, layer, threads, &mut |block| {
+        let (images, threads) = (FeatureImages::Split(train), arguments.loader_threads);
+        features(network, images, inputs, layer, threads, &mut |outputs| {
+            let block = feature_rows(outputs)?;
             search.add(&block);
             done += block.len() as u64;
             report(done, all);

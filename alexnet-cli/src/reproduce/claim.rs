@@ -160,7 +160,7 @@ impl Trial {
             let about = recipe.about.clone();
             let recipe = runs.scaled(recipe, self.epochs);
             let network = preset::network(name, None)?;
-            Ok(Arm { name: name.clone(), about, published: String::new(), network, recipe })
+            Ok(Arm { name: name.clone(), about, ..Arm::base(network, recipe) })
         };
         let mut arms = self.presets.iter().map(of_preset).collect::<Result<Vec<_>>>()?;
         if let Some(name) = &self.base {

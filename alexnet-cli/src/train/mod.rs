@@ -1,5 +1,6 @@
 //! `alexnet train`: from a dataset, or from nothing, to final weights and error rates.
 
+mod fine_tuning;
 mod processor;
 mod screen;
 mod seeds;
@@ -13,6 +14,7 @@ use alexnet_train::{ComputeDevice, Job, Recipe, RunFolder, Task};
 use anyhow::{Context, Result};
 use serde_json::json;
 
+use self::fine_tuning::FineTuningArguments;
 use self::screen::Screen;
 use crate::device::DeviceArguments;
 use crate::eval::error_rates;
@@ -55,6 +57,8 @@ pub(crate) struct Arguments {
     /// docs/preparing-imagenet.md
     #[arg(long, value_name = "FILE")]
     statistics: Option<PathBuf>,
+    #[command(flatten)]
+    fine_tuning: FineTuningArguments,
     /// Passes over the training images [default: the recipe's]
     #[arg(long, value_parser = within::<usize>(REPETITIONS))]
     epochs: Option<usize>,
@@ -89,6 +93,8 @@ impl Arguments {
             ("--set", !self.set.is_empty()),
             ("--seed", self.seed.is_some()),
             ("--statistics", self.statistics.is_some()),
+            ("--init", self.fine_tuning.init.is_some()),
+            ("--freeze", self.fine_tuning.freeze.is_some()),
         ];
         match given.iter().find(|(_, given)| *given && self.resume && self.seeds.is_none()) {
             None => Ok(()),
@@ -168,6 +174,7 @@ fn task(arguments: &Arguments, print: &dyn Fn(&str)) -> Result<(Task, RunFolder)
 fn start(arguments: &Arguments, print: &dyn Fn(&str)) -> Result<(Task, PathBuf)> {
     let (network, mut recipe) = network_and_recipe(arguments, print)?;
     recipe.epochs = arguments.epochs.unwrap_or(recipe.epochs);
+    let pretrained = arguments.fine_tuning.apply(&network, &mut recipe)?;
     let run = arguments.run.clone();
     let run = run.unwrap_or_else(|| free_folder(Path::new("runs"), &recipe.name));
     let (recipe, network) = (Box::new(recipe), Box::new(network));
@@ -176,7 +183,8 @@ fn start(arguments: &Arguments, print: &dyn Fn(&str)) -> Result<(Task, PathBuf)>
         Ok(Box::new(GivenStatistics::from_json(path, &file::read(path, 512 << 20)?)?))
     };
     let statistics = arguments.statistics.as_ref().map(given).transpose()?;
-    Ok((Task::Start { recipe, network, seed: arguments.seed.unwrap_or(1), statistics }, run))
+    let seed = arguments.seed.unwrap_or(1);
+    Ok((Task::Start { recipe, network, seed, statistics, pretrained }, run))
 }
 
 /// The network and its recipe, each by its file, by the preset, or by the size of the images.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use alexnet_train::Event;
 use indicatif::{HumanDuration, ProgressBar};
 
+use super::fine_tuning::lines;
 use crate::describe::grouped;
 use crate::eval::error_rates;
 use crate::output::tell;
@@ -48,6 +49,8 @@ impl Screen {
                 device,
                 model,
                 precision,
+                pretrained,
+                step,
                 ..
             } => {
                 (self.epochs, self.epoch_images) = (*epochs, *images);
@@ -63,6 +66,9 @@ impl Screen {
                 ));
                 if !device.starts_with("cpu") {
                     self.line(&format!("{device}: {model}, {precision}"));
+                }
+                if let Some(began) = pretrained.as_ref().filter(|_| (*epoch, *step) == (0, 0)) {
+                    lines(began).iter().for_each(|line| self.line(line));
                 }
             }
             Event::Split { devices, crossings, route } => {

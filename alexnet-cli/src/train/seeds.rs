@@ -120,7 +120,7 @@ fn with_seed(task: &Task, number: u64) -> Task {
 /// How far the run in a folder is, which has to be the one that `task` would start, but for its
 /// number of epochs.
 fn state(run: &RunFolder, task: &Task, data: &Dataset) -> Result<State> {
-    let Task::Start { recipe, network, seed, statistics, .. } = task else {
+    let Task::Start { recipe, network, seed, statistics, pretrained } = task else {
         return Ok(State::Missing);
     };
     if !run.path().join("run.json").exists() {
@@ -136,6 +136,7 @@ fn state(run: &RunFolder, task: &Task, data: &Dataset) -> Result<State> {
         ("seed", *seed != config.seed),
         ("dataset", data_checksum(data)? != config.data_checksum),
         ("statistics", *statistics != config.statistics),
+        ("--init", pretrained.is_some() != config.pretrained.is_some()),
     ];
     if let Some((what, _)) = differs.iter().find(|(_, differs)| *differs) {
         let name = run.path().display();

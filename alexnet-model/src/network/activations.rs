@@ -1,13 +1,12 @@
 //! What a layer of the network's file computes, whichever layers it is fused with when it runs.
 
 use alexnet_kernels::Interconnect;
-use candle_core::{Error, Result, Tensor, bail};
+use candle_core::{Error, Result, Tensor};
 
 use super::Network;
 use super::fused_layer::Mode;
 use super::pass::Images;
 use super::tower::Tower;
-use crate::spec::suggest::nearest;
 
 impl Network {
     /// The outputs of the layer named `layer` in the network's file for images as
@@ -36,20 +35,14 @@ impl Network {
     /// The same network without the layers after `layer`, so that nothing is fused into it that is
     /// not asked for. The parameters are shared; those of the layers left out are not read.
     fn up_to(&self, layer: &str) -> Result<Self> {
-        let names = || self.spec.layers.iter().map(|layer| layer.name.as_str());
-        let Some(index) = names().position(|name| name == layer) else {
-            let hint = nearest(layer, names()).map(|near| format!(", did you mean `{near}`?"));
-            let hint = hint.unwrap_or_else(|| format!("; its layers: {}", join(names())));
-            bail!("network `{}` has no layer `{layer}`{hint}", self.spec.name)
-        };
+        let index = self
+            .spec
+            .place(layer)
+            .map_err(|reason| Error::msg(format!("network `{}`: {reason}", self.spec.name)))?;
         let layers =
             self.spec.first_layers_on(self.towers.len(), index + 1).map_err(Error::wrap)?;
         let towers = self.towers.iter().zip(layers);
         let towers = towers.map(|(tower, layers)| Tower::with_parameters(layers, tower)).collect();
         Ok(Self { spec: self.spec.clone(), towers, route: Interconnect::Same })
     }
-}
-
-fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    names.collect::<Vec<_>>().join(", ")
 }

@@ -2,6 +2,7 @@
 
 mod activations;
 mod collective;
+pub(crate) mod frozen;
 mod fuse;
 pub(crate) mod fused_layer;
 mod init;

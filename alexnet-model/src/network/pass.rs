@@ -10,6 +10,7 @@ use candle_core::{Module, Result, Tensor, bail};
 
 use super::Network;
 use super::collective::{Place, all_gather, gather, reduce_scatter, scatter, send};
+use super::frozen::FrozenLayers;
 use super::fused_layer::{FusedLayer, Mode};
 use super::tape::{Tape, TowerTape};
 use super::tower::Tower;
@@ -58,12 +59,18 @@ impl Network {
         gather(&xs) // (B, classes)
     }
 
-    /// The same as [`forward`](Self::forward), keeping what [`backward`](Self::backward) needs.
+    /// The same as [`forward`](Self::forward), keeping what [`backward`](Self::backward) needs: of
+    /// `frozen` layers nothing.
     ///
     /// # Errors
     ///
     /// As [`forward`](Self::forward).
-    pub fn forward_tape<'a>(&self, images: impl Into<Images<'a>>, mode: Mode) -> Result<Tape> {
+    pub fn forward_tape<'a>(
+        &self,
+        images: impl Into<Images<'a>>,
+        mode: Mode,
+        frozen: FrozenLayers,
+    ) -> Result<Tape> {
         let mut xs = self.inputs(images.into())?; // (B, C, H, W) on each device
         let mut tapes: Vec<TowerTape> = vec![Vec::with_capacity(self.depth()); self.towers.len()];
         for number in 0..self.depth() {
@@ -71,20 +78,24 @@ impl Network {
                 xs = all_gather(&xs)?;
             }
             for ((tower, x), tape) in self.towers.iter().zip(&mut xs).zip(&mut tapes) {
-                let layer = &tower.layers[number];
-                let (y, saved) = layer.forward_tape(&tower.parameters, x, mode)?;
+                let layer = frozen.layer(&tower.layers[number], number);
+                let (y, saved) = match frozen.has(number) {
+                    true => (layer.forward(&tower.parameters, x, mode)?, Vec::new()),
+                    false => layer.forward_tape(&tower.parameters, x, mode)?,
+                };
                 *x = y;
                 tape.push(saved);
             }
         }
-        Ok(Tape { towers: tapes, logits: gather(&xs)?, mode })
+        Ok(Tape { towers: tapes, logits: gather(&xs)?, mode, frozen })
     }
 
     /// Runs the layers backwards from `gradient`, that of the loss with respect to the logits
     /// `(B, classes)`, and gives `update` the gradient with respect to each parameter as soon as
     /// nothing needs the parameter's old values any more: its index in
     /// [`parameters`](Self::parameters), and a gradient laid out in memory as the parameter is.
-    /// Activations are dropped on the way. The gradient with respect to the images is not computed.
+    /// Activations are dropped on the way. The gradient with respect to the images is not computed,
+    /// and where the first layers are frozen none with respect to what they compute or hold.
     ///
     /// # Errors
     ///
@@ -95,7 +106,7 @@ impl Network {
         gradient: Tensor,
         update: &mut dyn FnMut(usize, &Tensor) -> Result<()>,
     ) -> Result<()> {
-        let Tape { towers: mut tapes, mode, .. } = tape;
+        let Tape { towers: mut tapes, mode, frozen, .. } = tape;
         let fits = |tape: &TowerTape| tape.len() == self.depth();
         if tapes.len() != self.towers.len() || !tapes.iter().all(fits) {
             bail!("the tape is not of this network")
@@ -103,11 +114,11 @@ impl Network {
         let each = self.towers[0].parameters.len();
         let last = self.depth() - 1;
         let mut dys = scatter(gradient, &self.places(last))?; // (B, its classes) on each device
-        for number in (0..=last).rev() {
-            let mut dxs = Vec::new(); // none of the first layer
+        for number in (frozen.0..=last).rev() {
+            let mut dxs = Vec::new(); // none of the first layer that is trained
             let towers = self.towers.iter().zip(&mut tapes).zip(dys).enumerate();
             for (place, ((tower, tape), dy)) in towers {
-                let layer = &tower.layers[number];
+                let layer = frozen.layer(&tower.layers[number], number);
                 let saved = tape.pop().unwrap_or_default();
                 let gradients = layer.backward(&tower.parameters, &saved, &dy, mode)?;
                 for (index, gradient) in &gradients.parameters {
@@ -115,7 +126,7 @@ impl Network {
                 }
                 dxs.extend(gradients.input);
             }
-            if self.all_gathers(number) {
+            if self.all_gathers(number) && number > frozen.0 {
                 dxs = reduce_scatter(dxs, &self.places(number - 1))?;
             }
             dys = dxs;
@@ -124,7 +135,7 @@ impl Network {
     }
 
     /// How many layers each tower runs, at least one.
-    fn depth(&self) -> usize {
+    pub(super) fn depth(&self) -> usize {
         self.towers[0].layers.len()
     }
 

@@ -2,6 +2,7 @@
 
 use candle_core::Tensor;
 
+use super::frozen::FrozenLayers;
 use super::fused_layer::Mode;
 
 /// What a forward pass leaves for the backward pass, and the logits.
@@ -11,9 +12,11 @@ pub struct Tape {
     pub(super) towers: Vec<TowerTape>,
     pub(super) logits: Tensor,
     pub(super) mode: Mode,
+    pub(super) frozen: FrozenLayers,
 }
 
-/// What the forward pass of one tower leaves: the tensors that each layer saved.
+/// What the forward pass of one tower leaves: the tensors that each layer saved, none where
+/// it is frozen.
 pub type TowerTape = Vec<Vec<Tensor>>;
 
 impl Tape {

@@ -58,6 +58,16 @@ pub enum SpecError {
         /// Why not.
         reason: String,
     },
+    /// Layers that a network does not have.
+    #[error("network `{network}`, layers `{selection}`: {reason}")]
+    Selection {
+        /// The network.
+        network: String,
+        /// What was asked for.
+        selection: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A layer that cannot be.
     #[error("network `{network}`, layer `{layer}`: {reason}")]
     Layer {

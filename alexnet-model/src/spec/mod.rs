@@ -1,6 +1,7 @@
 //! A network as data: a list of layers with their constants, read from TOML.
 
 pub(crate) mod error;
+mod named_layers;
 pub(crate) mod patch;
 mod presets;
 pub(crate) mod shapes;
@@ -202,6 +203,11 @@ impl LayerKind {
             Self::AvgPool { .. } => "avg-pool",
             Self::Dropout { .. } => "dropout",
         }
+    }
+
+    /// Whether it has weights and biases.
+    pub fn has_parameters(&self) -> bool {
+        matches!(self, Self::Conv { .. } | Self::Local { .. } | Self::Linear { .. })
     }
 
     /// The function of each element alone that it is; `None` when it is another layer.

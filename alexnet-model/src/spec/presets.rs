@@ -6,13 +6,14 @@ use super::NetworkSpec;
 use super::error::SpecError;
 use super::suggest::nearest;
 
-const PRESETS: [(&str, &str); 16] = [
+const PRESETS: [(&str, &str); 17] = [
     ("original", include_str!("../../presets/original.toml")),
     ("paper", include_str!("../../presets/paper.toml")),
     ("one-tower", include_str!("../../presets/one-tower.toml")),
     ("no-overlap", include_str!("../../presets/no-overlap.toml")),
     ("no-lrn", include_str!("../../presets/no-lrn.toml")),
     ("sixth-conv", include_str!("../../presets/sixth-conv.toml")),
+    ("fall-2011", include_str!("../../presets/fall-2011.toml")),
     ("caffe", include_str!("../../presets/caffe.toml")),
     ("torchvision", include_str!("../../presets/torchvision.toml")),
     ("small", include_str!("../../presets/small.toml")),

@@ -1,16 +1,15 @@
 //! One of the networks and recipes that an experiment compares.
 
 use alexnet_model::{NetworkPatch, NetworkSpec};
-use serde::{Deserialize, Serialize};
 
 use super::recipe_patch::RecipePatch;
 use crate::error::Error;
+use crate::pretrained::Pretrained;
 use crate::recipe::Recipe;
 use crate::schedule::Schedule;
 
 /// One of the networks and recipes that an experiment compares. It is trained once for each seed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Arm {
     /// Its name, which is that of its folder too.
     pub name: String,
@@ -22,13 +21,16 @@ pub struct Arm {
     pub network: NetworkSpec,
     /// The recipe.
     pub recipe: Recipe,
+    /// A checkpoint with whose layers it begins.
+    pub pretrained: Option<Pretrained>,
 }
 
 impl Arm {
     /// What all others are compared with.
     pub fn base(network: NetworkSpec, recipe: Recipe) -> Self {
         let about = format!("network `{}` by recipe `{}`", network.name, recipe.name);
-        Self { name: "base".to_owned(), about, published: String::new(), network, recipe }
+        let (name, published) = ("base".to_owned(), String::new());
+        Self { name, about, published, network, recipe, pretrained: None }
     }
 
     /// This arm with changes.
@@ -48,7 +50,7 @@ impl Arm {
         let mut recipe = recipe.apply(&self.recipe)?;
         forget_layers(&mut recipe, &network);
         let (name, about) = (name.to_owned(), about.to_owned());
-        Ok(Self { name, about, published: String::new(), network, recipe })
+        Ok(Self { name, about, published: String::new(), network, recipe, pretrained: None })
     }
 }
 

@@ -12,7 +12,7 @@ use crate::evaluate::ensemble::Ensemble;
 use crate::evaluate::pass::Member;
 use crate::event::Event;
 use crate::job::{Job, Task};
-use crate::run::RunFolder;
+use crate::run::{RunConfig, RunFolder};
 use crate::train::train;
 
 /// An arm with a seed.
@@ -28,13 +28,14 @@ impl ArmRun<'_> {
     }
 
     fn job(&self, state: RunState) -> Job {
-        let Arm { network, recipe, .. } = self.arm;
+        let Arm { network, recipe, pretrained, .. } = self.arm;
         let task = match state {
             RunState::New => Task::Start {
                 recipe: Box::new(recipe.clone()),
                 network: Box::new(network.clone()),
                 seed: self.seed,
                 statistics: None,
+                pretrained: pretrained.clone(),
             },
             RunState::Begun | RunState::Trained => Task::Resume { epochs: None },
         };
@@ -55,9 +56,8 @@ impl ArmRun<'_> {
         let mut state = RunState::New;
         if run.is_begun() {
             let found = run.config()?;
-            let same = (&found.network, &found.recipe, found.seed, &found.data_checksum)
-                == (&config.network, &config.recipe, config.seed, &config.data_checksum);
-            if !same {
+            let asked = RunConfig { data: found.data.clone(), ..config.clone() };
+            if found != asked {
                 return Err(Error::OtherExperiment(run.path().to_owned()));
             }
             state = if run.weights().exists() { RunState::Trained } else { RunState::Begun };

@@ -32,7 +32,13 @@ pub(crate) fn job(data: &Path, run: &Path, recipe: Recipe) -> Job {
     Job {
         data: data.to_owned(),
         run: RunFolder::new(run),
-        task: Task::Start { recipe: Box::new(recipe), network, seed: 3, statistics: None },
+        task: Task::Start {
+            recipe: Box::new(recipe),
+            network,
+            seed: 3,
+            statistics: None,
+            pretrained: None,
+        },
         loader_threads: 1,
         checkpoint_every: Duration::from_secs(3600),
         devices: vec![ComputeDevice::cpu()],
