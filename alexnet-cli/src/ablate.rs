@@ -1,8 +1,9 @@
 //! `alexnet ablate`: what each idea of the paper is worth, as a table.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use alexnet_data::Views;
+use alexnet_model::NetworkSpec;
 use alexnet_train::{Arm, Factor};
 use anyhow::Result;
 
@@ -17,9 +18,12 @@ use crate::{preset, weights};
 pub(crate) struct Arguments {
     #[arg(
         long, default_value = "demo",
-        help = format!("What the ideas are taken out of: {}", preset::names())
+        help = format!("What the ideas are taken out of: the file of a recipe, or {}", preset::names())
     )]
     base: String,
+    /// A network of your own in the place of the recipe's, in the form of the presets
+    #[arg(long, value_name = "FILE")]
+    network: Option<PathBuf>,
     #[arg(long, value_delimiter = ',', help = ideas())]
     vary: Vec<String>,
     /// Train each with so many seeds
@@ -44,12 +48,18 @@ fn ideas() -> String {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let Arguments { base, vary, seeds, output, split, views, runs } = arguments;
-    let recipe = runs.scaled(preset::recipe(base, None, &runs.set)?, None);
-    let arms = arms(Arm::base(preset::network(base, None)?, recipe), vary, &|line| runs.print(line))?;
-    let folder = output.clone().unwrap_or_else(|| PathBuf::from(format!("runs/ablate-{base}")));
+    let Arguments { base, network, vary, seeds, output, split, views, runs } = arguments;
+    let file = Some(Path::new(base)).filter(|file| file.extension().is_some_and(|e| e == "toml"));
+    let recipe = runs.scaled(preset::recipe(base, file, &runs.set)?, None);
+    let name = recipe.name.clone();
+    let network = match network {
+        Some(file) => preset::network("", Some(file))?,
+        None => NetworkSpec::preset(&recipe.network)?,
+    };
+    let arms = arms(Arm::base(network, recipe), vary, &|line| runs.print(line))?;
+    let folder = output.clone().unwrap_or_else(|| PathBuf::from(format!("runs/ablate-{name}")));
     let experiment = runs.experiment(folder, arms, *seeds, (split, *views))?;
-    let title = format!("`{base}` without each of its ideas");
+    let title = format!("`{name}` without each of its ideas");
     let comparison = Comparison::new(experiment, "ablation", &title)?;
     if runs.dry_run {
         return comparison.tell_plan();
