@@ -73,7 +73,8 @@ pub struct ProbabilitiesWriter<'a> {
 }
 
 impl ProbabilitiesWriter<'_> {
-    /// Writes the probabilities of the next B images, `(B, classes)`, rounded to f32.
+    /// Writes the probabilities of the next B images, `(B, classes)`, rounded to f32: seven digits,
+    /// and fewer of those below 1e-38.
     ///
     /// # Errors
     ///
