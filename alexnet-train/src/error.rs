@@ -100,20 +100,20 @@ pub enum Error {
     },
     /// Saved probabilities of other images or classes than those they are to be combined with.
     #[error(
-        "{}: its {what} is `{got}`, but `{expected}` in {}: combine probabilities of the same split \
-         of the same dataset", path.display(), other.display()
+        "{}: its {what} is `{got}`, but `{expected}` in {}: combine probabilities of the same \
+         split of the same dataset", path.display(), other.display()
     )]
     OtherImages {
         /// The file.
         path: PathBuf,
         /// What differs, as `split`.
-        what: String,
+        what: Box<str>,
         /// What it is in the file.
-        got: String,
+        got: Box<str>,
         /// The other file, or the dataset.
         other: PathBuf,
         /// What it is there.
-        expected: String,
+        expected: Box<str>,
     },
     /// Another process is at work in the folder of this run.
     #[error(

@@ -21,9 +21,9 @@ fn network(data: &Dataset, side: usize, seed: u64) -> (Network, [InputStage; 1])
 name = "small"
 input = [3, {side}, {side}]
 layers = [
-  {{ name = "conv1", kind = "conv", filters = 8, kernel = 5, stride = 3, init = {{std=0.01, bias=0}} }},
+  {{ name = "conv1", kind = "conv", filters = 8, kernel = 5, init = {{std=0.01, bias=0}} }},
   {{ name = "relu1", kind = "relu" }},
-  {{ name = "fc2", kind = "linear", outputs = 10, init = {{ std = 0.1, bias = 0.0 }} }},
+  {{ name = "fc2", kind = "linear", outputs = 10, init = {{ std = 0.003, bias = 0.0 }} }},
 ]
 "#
     );

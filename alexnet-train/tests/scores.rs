@@ -1,4 +1,4 @@
-//! What an image counts for, held against a slow reference; and sums over classes and pairs of them.
+//! What an image counts for, held against a slow reference; sums over classes and over pairs.
 
 use alexnet_train::{Confusions, ImageScore, Tops, Totals};
 use proptest::prelude::*;

@@ -66,8 +66,8 @@ pub(crate) struct Arguments {
     #[arg(long)]
     seed: Option<u64>,
     /// Make N runs, with this seed and the ones after it, one after another, each as if alone, in
-    /// the folders seed-1, seed-2, … of --run; then evaluate all together. With --resume, those that
-    /// are finished are kept, and an unfinished one goes on
+    /// the folders seed-1, seed-2, … of --run; then evaluate all together. With --resume, those
+    /// that are finished are kept, and an unfinished one goes on
     #[arg(long, value_name = "N", value_parser = within::<u64>(1..=1000))]
     seeds: Option<u64>,
     /// Threads that make batches; the result does not depend on it

@@ -18,8 +18,8 @@ use self::score::{Evaluation, Tops, Totals};
 use crate::error::Error;
 use crate::input::InputStage;
 
-/// Evaluates each member of an ensemble, networks before files, and all of them together, on `split`
-/// with these views of each image. `progress` is called with the number of images so far.
+/// Evaluates each member of an ensemble, networks before files, and all of them together, on
+/// `split` with these views of each image. `progress` is called with the number of images so far.
 ///
 /// # Errors
 ///

@@ -73,7 +73,8 @@ pub struct ProbabilitiesWriter<'a> {
 }
 
 impl ProbabilitiesWriter<'_> {
-    /// Writes the probabilities of the next B images, `(B, classes)`, rounded to f32.
+    /// Writes the probabilities of the next B images, `(B, classes)`, rounded to f32: seven digits,
+    /// and fewer of those below 1e-38.
     ///
     /// # Errors
     ///
@@ -163,7 +164,7 @@ impl SavedProbabilities {
     pub fn check_split(&self, data: &Dataset, split: &Split) -> Result<(), Error> {
         let checksum = data_checksum(data)?;
         let differs = |what: &str, got: &str, expected: &str| {
-            let (what, got, expected) = (what.to_owned(), got.to_owned(), expected.to_owned());
+            let (what, got, expected) = (what.into(), got.into(), expected.into());
             let (path, other) = (self.path.clone(), data.dir().to_owned());
             Err(Error::OtherImages { path, what, got, other, expected })
         };
@@ -185,6 +186,7 @@ impl SavedProbabilities {
     pub fn check_same(&self, other: &Self) -> Result<(), Error> {
         let Some((what, got, expected)) = self.difference(other) else { return Ok(()) };
         let (path, other) = (self.path.clone(), other.path.clone());
+        let (what, got, expected) = (what.into(), got.into(), expected.into());
         Err(Error::OtherImages { path, what, got, other, expected })
     }
 

@@ -1,9 +1,9 @@
 //! The header of a file of probabilities, and what it says of them.
 //!
 //! The file is in the safetensors format, with the tensors `labels`, `(images)` in u32, and
-//! `probabilities`, `(images, classes)` in f32, in this order. Its metadata is one entry, `alexnet`,
-//! again a JSON object as text. As in a checkpoint, its first field is the CRC-32 of the header;
-//! `data_crc32` is that of all other bytes.
+//! `probabilities`, `(images, classes)` in f32, in this order. Its metadata is one entry,
+//! `alexnet`, again a JSON object as text. As in a checkpoint, its first field is the CRC-32 of the
+//! header; `data_crc32` is that of all other bytes.
 
 use std::collections::HashMap;
 
