@@ -8,8 +8,7 @@ use std::sync::Mutex;
 
 use alexnet_data::Dataset;
 use alexnet_train::{
-    Checkpoint, ComputeDevice, NearestSearch, last_hidden_layer, record_features, split_features,
-    train,
+    Checkpoint, ComputeDevice, FeatureImages, NearestSearch, feature_rows, features, train,
 };
 use common::{dataset, job, recipe};
 use peak_alloc::PeakAlloc;
@@ -85,29 +84,34 @@ fn neighbours_of_a_dataset() {
     let checkpoint = Checkpoint::load(&path).unwrap();
     let network = checkpoint.network().unwrap();
     let inputs = [checkpoint.input(&path, &ComputeDevice::cpu()).unwrap()];
-    let layer = last_hidden_layer(network.spec()).unwrap();
+    let layer = network.spec().last_hidden().unwrap();
     let (training, validation) = (data.split("train").unwrap(), data.split("val").unwrap());
-    let features = |split, records: &[usize]| {
-        record_features(&network, &inputs, split, layer, records).unwrap()
-    };
-    let queries = features(validation, &[3, 0, 17]);
-    let all = features(training, &(0..training.len()).collect::<Vec<_>>());
-    for threads in [1, 3] {
-        let mut search = NearestSearch::new(queries.clone(), 4);
+    // The rows of the images, and how many came in each block.
+    let rows = |images: FeatureImages<'_>, threads, each: &mut dyn FnMut(&[Vec<f32>])| {
         let mut blocks = Vec::new();
-        split_features(&network, &inputs, training, layer, threads, &mut |rows| {
+        features(&network, images, &inputs, layer, threads, &mut |outputs| {
+            let rows = feature_rows(outputs)?;
+            each(&rows);
             blocks.push(rows.len());
-            search.add(&rows);
             Ok(())
         })
         .unwrap();
-        assert_eq!(blocks, [128, 128, 44]);
+        blocks
+    };
+    let all = |images| {
+        let mut all = Vec::new();
+        rows(images, 1, &mut |rows| all.extend_from_slice(rows));
+        all
+    };
+    let queries = all(FeatureImages::Records(validation, &[3, 0, 17]));
+    let vectors = all(FeatureImages::Split(training));
+    for threads in [1, 3] {
+        let mut search = NearestSearch::new(queries.clone(), 4);
+        let images = FeatureImages::Split(training);
+        assert_eq!(rows(images, threads, &mut |rows| search.add(rows)), [128, 128, 44]);
         for (query, found) in queries.iter().zip(search.nearest()) {
-            let expected = brute_force(query, &all, 4);
-            for (found, (index, distance)) in found.iter().zip(expected) {
-                assert_eq!(found.index, index);
-                assert!((found.distance - distance).abs() < 1e-3, "{found:?} {distance}");
-            }
+            let found: Vec<_> = found.iter().map(|n| (n.index, n.distance)).collect();
+            assert_eq!(found, brute_force(query, &vectors, 4));
         }
     }
 }
