@@ -18,4 +18,5 @@ pub use spec::error::SpecError;
 pub use spec::patch::{NetworkPatch, Removal};
 pub use spec::shapes::{Shape, Share};
 pub use spec::suggest::{explain, nearest};
+pub use spec::toml_text::to_toml;
 pub use spec::{Init, LayerKind, LayerSpec, NetworkSpec, Rule, Scale};

@@ -46,7 +46,7 @@ pub enum Event {
         /// The precision: `f32`, `tf32`, `bf16`.
         precision: String,
         /// The program and the machine.
-        environment: Environment,
+        environment: Box<Environment>,
         /// The layers that were not drawn but taken from a checkpoint.
         #[serde(skip_serializing_if = "Option::is_none")]
         pretrained: Option<Box<PretrainedLayers>>,

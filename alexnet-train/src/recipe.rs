@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use alexnet_data::{Augmentation, ColorNoise, ColorScale, Offsets, Order, ResizedCrop};
-use alexnet_model::{NetworkSpec, SpecError, explain, nearest};
+use alexnet_model::{NetworkSpec, SpecError, explain, nearest, to_toml};
 use include_dir::{Dir, File, include_dir};
 use serde::{Deserialize, Serialize};
 
@@ -191,11 +191,7 @@ impl Recipe {
     ///
     /// [`Error::Recipe`] for numbers that TOML cannot hold.
     pub fn to_toml(&self) -> Result<String, Error> {
-        let fail = |e: toml::ser::Error| Error::Recipe {
-            origin: self.name.clone(),
-            message: e.to_string(),
-        };
-        toml::to_string(self).map_err(fail)
+        to_toml(self).map_err(|message| Error::Recipe { origin: self.name.clone(), message })
     }
 
     /// The same recipe over `epochs` epochs, with each change at the same share of the run. The

@@ -89,7 +89,7 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluati
         device: names(devices),
         model: compute.model(),
         precision: compute.options().precision.to_string(),
-        environment: Environment::here(job.loader_threads),
+        environment: Box::new(Environment::here(job.loader_threads)),
         pretrained: config.pretrained.clone(),
     })?;
     if devices.len() > 1 {

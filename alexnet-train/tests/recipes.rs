@@ -135,3 +135,16 @@ fn numbers_have_ranges() {
         change(key, value).unwrap();
     }
 }
+
+/// Every recipe is written as it is read, with numbers of as few digits as in its file.
+#[test]
+fn recipes_are_written_as_they_are_read() {
+    for name in Recipe::presets() {
+        let recipe = Recipe::preset(name, &[]).unwrap();
+        let text = recipe.to_toml().unwrap();
+        assert_eq!(Recipe::from_toml(name, &text, &[]).unwrap(), recipe, "{name}");
+        let longest = text.split([' ', ',', '\n']).filter(|w| w.parse::<f64>().is_ok());
+        let longest = longest.map(str::len).max().unwrap();
+        assert!(longest < 14, "{name}: {text}");
+    }
+}

@@ -36,7 +36,7 @@ impl Ink {
             Self::Text => [31, 35, 40],
             Self::Faint => [89, 99, 110],
             Self::Grid => [225, 228, 232],
-            Self::Right => [207, 62, 62],
+            Self::Right => [26, 138, 92],
             Self::Guess => [112, 146, 190],
             Self::Curve(n) => CURVES[n % CURVES.len()],
         }

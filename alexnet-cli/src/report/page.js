@@ -29,6 +29,7 @@
       const options = {
         ...size(),
         title,
+        legend: { markers: { dash: (self, index) => (curves[index - 1]?.dashed ? "dashed" : "solid") } },
         cursor: { y: false, focus: { prox: 30 } },
         focus: { alpha: 0.4 },
         scales: { x: { time: false }, y: { range: (self, low, high) => [Math.min(0, low), high * 1.05 || 1] } },

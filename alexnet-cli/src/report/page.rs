@@ -151,7 +151,7 @@ fn tiles(run: &RunReport) -> Vec<Tile> {
     let tiles = [
         tile(ten.map(|s| tables::per_cent(s.top1_error)), "top-1 error, ten views"),
         tile(ten.map(|s| tables::per_cent(s.top5_error)), "top-5 error, ten views"),
-        tile(run.speed().map(|speed| format!("{speed:.0}")), "images/s in training"),
+        tile(run.speed().map(|speed| grouped(speed.round() as u64)), "images/s in training"),
         tile(Some(run.log.epochs.len().to_string()), "epochs"),
     ];
     tiles.into_iter().flatten().collect()

@@ -73,7 +73,7 @@ pub(crate) fn timings(runs: &[RunReport]) -> Table {
     table(
         runs,
         &[
-            ("images/s, median of the steps", |run| Some(format!("{:.0}", run.speed()?))),
+            ("images/s, median of the steps", |run| Some(grouped(run.speed()?.round() as u64))),
             ("share of waiting for the loader", |run| {
                 let steps = &run.log.steps;
                 let seconds: f64 = steps.iter().map(|s| s.seconds).sum();

@@ -140,12 +140,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut screen = Screen::new(arguments.json);
     let scores = alexnet_train::train(&job, &mut |event| screen.show(event))?;
     let (weights, page) = (run.weights(), run.page());
-    if let Err(error) = report::write(&[run.path().to_owned()], &page, &job.devices) {
+    let written = report::write(&[run.path().to_owned()], &page, &job.devices);
+    if let Err(error) = &written {
         // The run is done, and `alexnet report` can write its page later.
-        complain(&format!("warning: no page about this run: {}", one_line(&error)));
+        complain(&format!("warning: no page about this run: {}", one_line(error)));
     }
+    let page = written.ok().map(|()| page);
     if arguments.json {
-        let [run, weights, page] = [run.path(), &weights, &page].map(json_path);
+        let page = page.as_deref().map(json_path);
+        let [run, weights] = [run.path(), &weights].map(json_path);
         let line = json!({"run": run, "weights": weights, "page": page, "validation": scores});
         tell(&line.to_string());
         return Ok(());
@@ -157,7 +160,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     tell(&format!("weights  {}", weights.display()));
     tell(&format!("log      {}", run.log().display()));
     tell(&format!("report   {}", run.report().display()));
-    tell(&format!("page     {}", page.display()));
+    if let Some(page) = page {
+        tell(&format!("page     {}", page.display()));
+    }
     Ok(())
 }
 

@@ -17,7 +17,8 @@ type Checked = Result<(), String>;
 
 pub(crate) struct Commands {
     pub(crate) repository: Repository,
-    /// What `alexnet COMMAND --help` prints, by command; `alexnet --help` by the empty name.
+    /// What `alexnet COMMAND --help` prints, by command, also by `figure kernels`; `alexnet --help`
+    /// by the empty name.
     help: BTreeMap<String, String>,
     /// The sources of xtask.
     xtask: String,
@@ -26,20 +27,19 @@ pub(crate) struct Commands {
 impl Commands {
     pub(crate) fn new(repository: Repository) -> Self {
         let all = help(&["--help"]);
-        let lines = all.lines().skip_while(|line| *line != "Commands:").skip(1);
-        let lines = lines.take_while(|line| !line.is_empty());
-        // Descriptions that are too long go on in lines that are indented further.
-        let names = lines.filter(|line| !line.starts_with("   "));
-        let names = names.filter_map(|line| line.split_whitespace().next());
-        let mut help: BTreeMap<String, String> = names
-            .filter(|name| *name != "help")
-            .map(|name| (name.to_owned(), help(&[name, "--help"])))
-            .collect();
-        help.insert(String::new(), all);
+        let mut texts = BTreeMap::new();
+        for name in commands(&all) {
+            let text = help(&[&name, "--help"]);
+            for inner in commands(&text) {
+                texts.insert(format!("{name} {inner}"), help(&[&name, &inner, "--help"]));
+            }
+            texts.insert(name, text);
+        }
+        texts.insert(String::new(), all);
         let sources =
             repository.paths().filter(|p| p.starts_with("xtask/src/") && p.ends_with(".rs"));
         let xtask = sources.map(|path| repository.read(path)).collect();
-        Self { repository, help, xtask }
+        Self { repository, help: texts, xtask }
     }
 
     /// Checks a code span or a line of a code block.
@@ -70,7 +70,10 @@ impl Commands {
         if name.starts_with(|c: char| c.is_ascii_uppercase()) {
             return Ok(()); // `alexnet COMMAND`
         }
-        let help = self.help.get(name).ok_or(format!("no such command: `alexnet {name}`"))?;
+        // `alexnet figure kernels` is a command of a command.
+        let inner = arguments.get(1).map(|inner| format!("{name} {inner}"));
+        let name = inner.filter(|inner| self.help.contains_key(inner)).unwrap_or(name.to_owned());
+        let help = self.help.get(&name).ok_or(format!("no such command: `alexnet {name}`"))?;
         for flag in flags(arguments) {
             let found = help.split([' ', '\n', ',']).any(|word| word == flag);
             exists(found, &format!("`alexnet {name} {flag}`"))?;
@@ -155,11 +158,24 @@ impl Commands {
     fn lonely_flag(&self, flag: &str) -> Checked {
         let scripts = self.repository.ending_with("*.py").map(String::as_str);
         let found = FLAGS_OF_CARGO.contains(&flag)
-            || self.help.keys().any(|name| self.alexnet(&[name, flag]).is_ok())
+            || self.help.keys().any(|name| {
+                let words: Vec<&str> = name.split(' ').chain([flag]).collect();
+                self.alexnet(&words).is_ok()
+            })
             || self.xtask(&[flag]).is_ok()
             || scripts.into_iter().any(|path| self.script(&[path, flag]).is_ok());
         exists(found, &format!("`{flag}` of any program"))
     }
+}
+
+/// The names of the commands that a help lists.
+fn commands(help: &str) -> Vec<String> {
+    let lines = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let lines = lines.take_while(|line| !line.is_empty());
+    // Descriptions that are too long go on in lines that are indented further.
+    let names = lines.filter(|line| !line.starts_with("   "));
+    let names = names.filter_map(|line| line.split_whitespace().next());
+    names.filter(|name| *name != "help").map(str::to_owned).collect()
 }
 
 fn help(arguments: &[&str]) -> String {

@@ -7,12 +7,14 @@ mod presets;
 pub(crate) mod shapes;
 pub(crate) mod split;
 pub(crate) mod suggest;
+pub(crate) mod toml_text;
 
 use alexnet_kernels::Activation;
 use serde::{Deserialize, Serialize};
 
 use self::error::SpecError;
 use self::suggest::explain;
+use self::toml_text::to_toml;
 
 /// A network: what goes in and the layers, first to last.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -254,8 +256,7 @@ impl NetworkSpec {
     ///
     /// [`SpecError::Syntax`] for numbers TOML cannot hold.
     pub fn to_toml(&self) -> Result<String, SpecError> {
-        toml::to_string(self)
-            .map_err(|e| SpecError::Syntax { origin: self.name.clone(), message: e.to_string() })
+        to_toml(self).map_err(|message| SpecError::Syntax { origin: self.name.clone(), message })
     }
 
     /// The number of classes the last layer tells apart; `None` when it is not dense.
