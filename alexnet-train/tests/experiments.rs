@@ -1,6 +1,7 @@
 //! Experiments: what is compared is what was trained, finished runs are kept, stopped ones go on,
 //! and neither the number of jobs nor that of threads changes a bit.
 
+#[allow(dead_code)] // an experiment makes its own jobs
 mod common;
 
 use std::path::Path;
