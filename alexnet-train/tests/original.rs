@@ -8,6 +8,9 @@
 
 #![allow(clippy::print_stdout)] // the difference it measured, for whoever asks with --nocapture
 
+#[path = "golden/twin.rs"]
+mod twin;
+
 use std::collections::HashMap;
 
 use alexnet_data::Batch;
@@ -16,28 +19,10 @@ use alexnet_model::{FrozenLayers, LayerKind, Mode, Network, NetworkSpec, Role, T
 use alexnet_train::{ComputeDevice, InputRecipe, InputStage, Mean, Optimizer};
 use candle_core::{DType, Device, Module, Result, Tensor};
 use serde_json::Value;
+use twin::{assert_close, mix, rms, weights};
 
 const GOLDEN: &str = include_str!("golden/original_losses.json");
 const SIDE: usize = 224;
-
-/// Scatters the bits of an integer.
-fn mix(mut x: u32) -> u32 {
-    x ^= x >> 16;
-    x = x.wrapping_mul(0x7feb_352d);
-    x ^= x >> 15;
-    x = x.wrapping_mul(0x846c_a68b);
-    x ^ x >> 16
-}
-
-/// `n` values of parameter number `p`, uniform with standard deviation `std`, in PyTorch's order.
-fn weights(p: u32, n: usize, std: f64) -> Vec<f32> {
-    let scale = (2.0 * 3f64.sqrt() * std) as f32;
-    let value = |i: u32| {
-        let bits = mix(i.wrapping_mul(16).wrapping_add(p + 1)) >> 8;
-        (bits as f32 * 2f32.powi(-24) - 0.5) * scale
-    };
-    (0..n as u32).map(value).collect()
-}
 
 /// The images and labels of step `s`: noise over a checkerboard that tells the class.
 fn batch(s: usize) -> Batch {
@@ -106,21 +91,6 @@ fn inputs_are_the_twins() {
     let got = weights(0, 96 * 3 * 11 * 11, 0.01);
     let got = [got[0], got[1], got[2], got[got.len() - 1]].map(f64::from);
     assert_eq!(got.to_vec(), want);
-}
-
-/// Root mean square.
-fn rms(t: &Tensor) -> Result<f64> {
-    let n = t.elem_count() as f64;
-    let values = t.flatten_all()?.to_vec1::<f32>()?;
-    Ok((values.into_iter().map(|x| f64::from(x).powi(2)).sum::<f64>() / n).sqrt())
-}
-
-#[track_caller]
-fn assert_close(what: &str, got: f64, want: &Value, tolerance: f64) -> f64 {
-    let want = want.as_f64().unwrap();
-    let apart = (got / want - 1.0).abs();
-    assert!(apart <= tolerance, "{what}: {got}, PyTorch {want}: {apart:.1e} apart");
-    apart
 }
 
 /// Compares the layers' outputs, the gradients, the losses and how far each parameter moves. The

@@ -64,6 +64,37 @@ fn the_authors_other_runs() {
     }
 }
 
+/// A layer with a decay of its own follows the changes for all layers; one with a rate does not.
+#[test]
+fn a_decay_of_its_own_leaves_a_layer_in_the_schedule() {
+    let last = |name: &str, changes: &[(&str, &str)], layer: &str| {
+        let recipe = Recipe::preset(name, changes).unwrap();
+        let rates = recipe.rates(start(recipe.epochs - 1), layer, Role::Weight);
+        (rates.rate, rates.decay)
+    };
+    for (name, epochs, decays) in [
+        ("cifar-18pct", 140, [0.004, 0.004, 1.0]),
+        ("cifar-13pct", 160, [0.0, 0.0, 0.004]),
+        ("cifar-11pct", 520, [0.0, 0.0, 0.01]),
+    ] {
+        let recipe = Recipe::preset(name, &[]).unwrap();
+        assert_eq!((recipe.epochs, recipe.batch, recipe.weights.rate), (epochs, 128, 1e-3));
+        for (layer, decay) in ["conv1", "conv2", "fc10"].iter().zip(decays) {
+            assert_eq!(last(name, &[], layer), (1e-5, decay), "{name}, {layer}");
+        }
+    }
+    assert_eq!(last("cifar-11pct", &[], "local3"), (1e-5, 0.004));
+    let own = [("layers.fc10.weights.rate", "0.5")];
+    assert_eq!(last("cifar-18pct", &own, "fc10"), (0.5, 1.0));
+    let only_rate = [("layers.conv3.weights.rate", "0.5")];
+    assert_eq!(last("cifar-18pct", &only_rate, "conv3"), (0.5, 0.004));
+    let biases = |name: &str| {
+        let recipe = Recipe::preset(name, &[]).unwrap();
+        recipe.rates(start(recipe.epochs - 1), "fc10", Role::Bias)
+    };
+    assert_eq!((biases("cifar-18pct").rate, biases("cifar-13pct").rate), (2e-5, 2e-3));
+}
+
 /// Caffe's rates change after 100,000 steps, which is within an epoch.
 #[test]
 fn steps_change_rates() {
