@@ -8,7 +8,7 @@ mod twin;
 use std::collections::HashMap;
 
 use alexnet_kernels::{Sgd, channels_last, cross_entropy_with_grad};
-use alexnet_model::{Mode, Network, NetworkSpec, Role};
+use alexnet_model::{FrozenLayers, Mode, Network, NetworkSpec, Role};
 use alexnet_train::Optimizer;
 use candle_core::{DType, Device, Result, Tensor};
 use serde_json::Value;
@@ -61,7 +61,7 @@ fn twelve_updates_are_pytorchs() -> Result<()> {
         let images = weights(100 + turn, 6 * 3 * 12 * 10, 1.0);
         let images = channels_last(&Tensor::from_vec(images, (6, 3, 12, 10), &Device::Cpu)?)?;
         let labels: Vec<u32> = (0..6).map(|image| (3 * image + turn) % 5).collect();
-        let tape = network.forward_tape(&images, Mode::Test)?;
+        let tape = network.forward_tape(&images, Mode::Test, FrozenLayers::NONE)?;
         let labels = Tensor::from_vec(labels, 6, &Device::Cpu)?;
         let (losses, gradient) = cross_entropy_with_grad(tape.logits(), &labels)?;
         network.backward(tape, gradient, &mut |index, gradient| {
