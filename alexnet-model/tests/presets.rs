@@ -77,6 +77,18 @@ fn cifar_networks_layer_by_layer() {
     }
 }
 
+/// The file's layers that have weights are those that have parameters when they run.
+#[test]
+fn layers_with_weights_have_parameters() {
+    for name in NetworkSpec::presets() {
+        let spec = NetworkSpec::preset(name).unwrap();
+        let of_file = spec.layers.iter().filter(|layer| layer.has_weights());
+        let running = layers(name);
+        let running = running.iter().filter(|layer| layer.parameter_count() > 0);
+        assert!(of_file.map(|l| &l.name).eq(running.map(|l| &l.name)), "{name}");
+    }
+}
+
 /// The two networks of Figure 1 are one but for the activation and the first weights.
 #[test]
 fn the_pair_of_figure_1_differs_in_the_activation() {

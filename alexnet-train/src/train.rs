@@ -179,7 +179,7 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluati
             let ended = Event::Epoch {
                 epoch: at.epoch,
                 train_loss: at.loss / at.images as f64,
-                train_error: 100.0 * (1.0 - at.right / at.images as f64),
+                train_error: 100.0 * (at.images as f64 - at.right) / at.images as f64,
                 rate,
                 validation: score,
                 seconds: epoch_began.elapsed().as_secs_f64(),

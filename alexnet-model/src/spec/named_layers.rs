@@ -98,6 +98,7 @@ impl NetworkSpec {
 impl LayerSpec {
     /// Whether it has weights and biases.
     pub fn has_weights(&self) -> bool {
-        matches!(self.kind, LayerKind::Conv { .. } | LayerKind::Linear { .. })
+        use LayerKind::{Conv, Linear, Local};
+        matches!(self.kind, Conv { .. } | Local { .. } | Linear { .. })
     }
 }

@@ -113,7 +113,7 @@ __device__ void multiply(A a, B b, u32 rows, u32 columns, u32 terms, Put put) {
 #pragma unroll
     for (u32 j = 0; j < MINE; ++j) sums[i][j] = 0.0f;
   for (u32 first = 0; first < terms; first += DEEP) {
-#pragma unroll
+#pragma unroll 1 // the addresses of four elements at once take too many registers
     for (u32 i = t; i < DEEP * SIDE; i += THREADS) {
       // Threads that are neighbours read what lies side by side in memory.
       const u32 term_a = A::ROWS_ARE_NEIGHBOURS ? i / SIDE : i % DEEP;
