@@ -54,8 +54,8 @@ pub(crate) fn shuffle<T>(rng: &mut ChaCha8Rng, items: &mut [T]) {
     }
 }
 
-/// Draws `count` different numbers below `below`, or all where there are fewer, as `seed` says. With
-/// a larger count the same seed gives the same numbers first.
+/// Draws `count` different numbers below `below`, or all where there are fewer, as `seed` says.
+/// With a larger count the same seed gives the same numbers first.
 ///
 /// ```
 /// let three = alexnet_data::sample(1_000, 3, 7);

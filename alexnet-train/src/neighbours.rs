@@ -13,8 +13,8 @@ pub struct Neighbour {
 
 /// A search for the vectors that are nearest to each of some queries.
 ///
-/// Vectors are added in blocks and not kept, so the memory is that of the queries and of the nearest
-/// found so far. Sums are in f64 and in one order, and of equally distant vectors the first added
+/// Vectors are added in blocks and not kept, so the memory is that of the queries and of the
+/// nearest found so far. Sums are in f64 and in one order, and of equally distant vectors the first added
 /// is the nearer, so the result depends neither on the blocks nor on the number of threads.
 ///
 /// ```
@@ -43,8 +43,8 @@ impl NearestSearch {
         Self { queries, best, most, added: 0 }
     }
 
-    /// Adds the next vectors. A vector of another length than a query counts as if the shorter one
-    /// ended in zeros that are not looked at.
+    /// Adds the next vectors. Of two vectors of different lengths only the beginning is compared
+    /// that both have.
     pub fn add(&mut self, vectors: &[Vec<f32>]) {
         let Self { queries, best, most, added } = self;
         queries.par_iter().zip(best).for_each(|(query, best)| {

@@ -2,8 +2,8 @@
 //!
 //! A run that was killed may have logged steps after its last checkpoint, and then makes them
 //! again. Its next `start` line says from which epoch and step on it goes on, and from there on
-//! earlier lines no longer count. A line that was cut off when the process ended is left out, and so
-//! is an event that this version does not know.
+//! earlier lines no longer count. A line that was cut off when the process ended is left out, and
+//! so is an event that this version does not know.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};

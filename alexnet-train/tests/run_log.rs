@@ -4,23 +4,32 @@ mod common;
 
 use alexnet_train::{Job, RunFolder, RunLog, Task, train};
 use common::{dataset, job, recipe};
+use serde_json::json;
 
 fn step(epoch: u32, step: u32, loss: f32) -> String {
-    format!(
-        r#"{{"event":"step","epoch":{epoch},"step":{step},"loss":{loss},"rate":0.01,"images":8,"seconds":0.5,"waited":0.1}}"#
-    )
+    json!({
+        "event": "step", "epoch": epoch, "step": step, "loss": loss, "rate": 0.01, "images": 8,
+        "seconds": 0.5, "waited": 0.1
+    })
+    .to_string()
 }
 
+/// As the first versions of the program wrote it.
 fn start(epoch: usize, step: usize) -> String {
-    format!(
-        r#"{{"event":"start","network":"n","recipe":"r","seed":1,"parameters":5,"classes":2,"images":16,"epochs":3,"steps_per_epoch":2,"epoch":{epoch},"step":{step},"device":"cpu","model":"cpu","precision":"f32"}}"#
-    )
+    json!({
+        "event": "start", "network": "n", "recipe": "r", "seed": 1, "parameters": 5, "classes": 2,
+        "images": 16, "epochs": 3, "steps_per_epoch": 2, "epoch": epoch, "step": step,
+        "device": "cpu", "model": "cpu", "precision": "f32"
+    })
+    .to_string()
 }
 
 fn epoch(epoch: usize, train_loss: f64) -> String {
-    format!(
-        r#"{{"event":"epoch","epoch":{epoch},"train_loss":{train_loss},"rate":0.01,"validation":null,"seconds":1.5}}"#
-    )
+    json!({
+        "event": "epoch", "epoch": epoch, "train_loss": train_loss, "rate": 0.01,
+        "validation": null, "seconds": 1.5
+    })
+    .to_string()
 }
 
 fn parse(lines: &[String]) -> RunLog {

@@ -1,8 +1,8 @@
 //! The page in a real browser: narrow and wide, light and dark, with scripts and without.
 //!
-//! The browser is Chromium, from `ALEXNET_CHROMIUM` or the path. Where there is none, these tests are
-//! skipped with a line. With `ALEXNET_SCREENSHOTS=FOLDER` the pictures are kept for people to look
-//! at.
+//! The browser is Chromium, from `ALEXNET_CHROMIUM` or the path. Where there is none, these tests
+//! are skipped with a line. With `ALEXNET_SCREENSHOTS=FOLDER` the pictures are kept for people to
+//! look at.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! `alexnet figure` and `alexnet report`: what they draw, where it goes, and what a browser makes of
-//! it.
+//! `alexnet figure` and `alexnet report`: what they draw, where it goes, and what a browser makes
+//! of it.
 #![cfg(unix)] // the name of a class has letters that other systems refuse
 #![allow(clippy::print_stdout)] // a test that is skipped says so
 
@@ -21,7 +21,7 @@ name = "towers"
 input = [3, 16, 16]
 towers = 2
 layers = [
-  { name = "conv1", kind = "conv", filters = 40, kernel = 5, stride = 2, init = {std=0.01, bias=0} },
+  { name = "conv1", kind = "conv", filters = 40, kernel = 5, stride = 2, init = {std=0.1, bias=0} },
   { name = "lrn1", kind = "lrn", n = 5, alpha = 1e-4, beta = 0.75, k = 2.0, towers = 2 },
   { name = "pool1", kind = "max-pool", kernel = 3, stride = 2 },
   { name = "relu1", kind = "relu" },
@@ -35,8 +35,8 @@ layers = [
 /// The name of a class that a page must not take for a tag, and of an image file.
 const HOSTILE: &str = "<b>&\"'";
 
-/// A folder with the dataset `data` of 20 × 20 pixels, its `images`, and the complete runs `run` and
-/// `other`. The tests of this program share it and change nothing of it.
+/// A folder with the dataset `data` of 20 × 20 pixels, its `images`, and the complete runs `run`
+/// and `other`. The tests of this program share it and change nothing of it.
 struct World {
     folder: tempfile::TempDir,
 }

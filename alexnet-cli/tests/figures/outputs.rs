@@ -60,7 +60,7 @@ fn a_network_without_kernels_is_told_so() {
     let network = r#"
         name = "flat"
         input = [3, 16, 16]
-        layers = [{ name = "fc1", kind = "linear", outputs = 10, init = { std = 0.1, bias = 0 } }]"#;
+        layers = [{ name = "fc1", kind = "linear", outputs = 10, init = {std=0.1, bias=0} }]"#;
     fs::write(world().path("flat.toml"), network).unwrap();
     let train = "train --data data --preset demo --network flat.toml --epochs 1 --run flat";
     world().ok(&format!("{train} --set layers={{}}"));
