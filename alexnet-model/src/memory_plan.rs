@@ -1,4 +1,5 @@
-//! How much memory a training step needs, worked out from the list of layers that runs.
+//! How much memory a training step needs, worked out from the list of layers that runs. All layers
+//! are planned as trained: a step with frozen layers needs less.
 //!
 //! Each layer says which tensors it makes and until when they are needed; the plan adds up those
 //! that are there at the same moment. A pass takes two moments a layer, since a layer of a split

@@ -7,6 +7,7 @@
 
 mod faults;
 mod gpu_scripts;
+mod layers;
 #[path = "../../../alexnet-kernels/tests/emulator/libraries.rs"]
 mod libraries;
 mod runs;

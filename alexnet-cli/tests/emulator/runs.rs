@@ -10,7 +10,7 @@ use crate::{
     BATCH, FOLDER, SHORT, Settings, WIDE, alexnet, counts_in, events, losses, succeed, train,
 };
 
-const DEVICES: [&str; 3] = ["cuda:0", "cuda:0,cuda:0", "cuda:0,cuda:1"];
+pub(crate) const DEVICES: [&str; 3] = ["cuda:0", "cuda:0,cuda:0", "cuda:0,cuda:1"];
 
 /// The losses of the run `cpu`, which every other is held against.
 static ON_THE_CPU: LazyLock<Vec<f64>> = LazyLock::new(|| {
