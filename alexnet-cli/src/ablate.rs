@@ -46,7 +46,8 @@ fn ideas() -> String {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { base, vary, seeds, output, split, views, runs } = arguments;
     let recipe = runs.scaled(preset::recipe(base, None, &runs.set)?, None);
-    let arms = arms(Arm::base(preset::network(base, None)?, recipe), vary, &|line| runs.print(line))?;
+    let arms =
+        arms(Arm::base(preset::network(base, None)?, recipe), vary, &|line| runs.print(line))?;
     let folder = output.clone().unwrap_or_else(|| PathBuf::from(format!("runs/ablate-{base}")));
     let experiment = runs.experiment(folder, arms, *seeds, (split, *views))?;
     let title = format!("`{base}` without each of its ideas");

@@ -67,7 +67,8 @@ fn every_layer_gives_what_the_operations_give_one_by_one() -> Result<()> {
     for layer in tanh.layers.iter_mut().filter(|layer| layer.kind == LayerKind::Relu) {
         layer.kind = LayerKind::Tanh;
     }
-    let presets = ["demo", "cifar", "cifar-18pct", "cifar-13pct"].map(|name| NetworkSpec::preset(name).unwrap());
+    let presets = ["demo", "cifar", "cifar-18pct", "cifar-13pct"]
+        .map(|name| NetworkSpec::preset(name).unwrap());
     for spec in [Sizes::TOY.spec(), tanh].into_iter().chain(presets) {
         let network = Network::new(&spec, 3, &Device::Cpu)?;
         let images = images(&spec, 3)?;

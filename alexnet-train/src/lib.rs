@@ -48,12 +48,12 @@ mod bench;
 mod selftest;
 mod trainer;
 
+pub use activation_maps::{Maps, activation_maps};
 /// Devices and the pooling allocator, re-exported for programs.
 pub use alexnet_kernels::{
     ComputeDevice, DeviceError, DeviceName, DeviceNames, DeviceOptions, PoolAllocator, Precision,
     gemm_library_runs,
 };
-pub use activation_maps::{Maps, activation_maps};
 pub use bench::bench;
 pub use bench::layers::LayerTimes;
 pub use bench::phases::BenchPhase;

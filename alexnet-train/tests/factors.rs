@@ -38,9 +38,24 @@ fn every_factor_can_be_varied_in_original_and_in_its_small_versions() {
             }
         }
         let expected = [
-            "base", "centre-crops", "no-color", "no-conv2", "no-conv3", "no-conv4", "no-conv5",
-            "no-decay", "no-dropout", "no-fc6", "no-fc7", "no-flips", "no-lrn", "no-norm2",
-            "no-overlap", "one-tower", "tanh", "tanh-slow",
+            "base",
+            "centre-crops",
+            "no-color",
+            "no-conv2",
+            "no-conv3",
+            "no-conv4",
+            "no-conv5",
+            "no-decay",
+            "no-dropout",
+            "no-fc6",
+            "no-fc7",
+            "no-flips",
+            "no-lrn",
+            "no-norm2",
+            "no-overlap",
+            "one-tower",
+            "tanh",
+            "tanh-slow",
         ];
         names.retain(|name| !name.starts_with("biases"));
         names.sort();

@@ -59,7 +59,9 @@ pub(super) fn csv(outcome: &Outcome) -> String {
             let more = measure.difference;
             fields.push(number(Some(measure.mean()).filter(|mean| mean.is_finite())));
             fields.push(number(measure.deviation()));
-            fields.extend([more.map(|d| d.mean), more.map(|d| d.low), more.map(|d| d.high)].map(number));
+            fields.extend(
+                [more.map(|d| d.mean), more.map(|d| d.low), more.map(|d| d.high)].map(number),
+            );
             fields.extend((0..seeds).map(|seed| number(measure.errors.get(seed).copied())));
         }
         csv::row(&mut table, fields);

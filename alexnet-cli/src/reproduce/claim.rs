@@ -14,8 +14,21 @@ static CLAIMS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/claims");
 
 /// The claims in the order of the paper.
 const NAMES: [&str; 15] = [
-    "table-1", "table-2", "relu", "towers", "lrn", "cifar-lrn", "overlap", "crops", "color",
-    "dropout", "decay", "bias", "figures", "pre-training", "depth",
+    "table-1",
+    "table-2",
+    "relu",
+    "towers",
+    "lrn",
+    "cifar-lrn",
+    "overlap",
+    "crops",
+    "color",
+    "dropout",
+    "decay",
+    "bias",
+    "figures",
+    "pre-training",
+    "depth",
 ];
 
 /// Something that the paper claims, and how it is tried.
@@ -136,7 +149,8 @@ impl Claim {
 
     /// The scales at which it can be tried.
     pub(super) fn scales(&self) -> impl Iterator<Item = Scale> {
-        let all = [(Scale::Demo, &self.demo), (Scale::Small, &self.small), (Scale::Full, &self.full)];
+        let all =
+            [(Scale::Demo, &self.demo), (Scale::Small, &self.small), (Scale::Full, &self.full)];
         all.into_iter().filter(|(_, trial)| trial.is_some()).map(|(scale, _)| scale)
     }
 }

@@ -67,7 +67,10 @@ impl Found {
     /// The table for the terminal.
     fn lines(&self) -> Vec<String> {
         let row = |name: &str, score: &Evaluation| {
-            format!("top-1 error {:6.2} %  top-5 error {:6.2} %  {name}", score.top1_error, score.top5_error)
+            format!(
+                "top-1 error {:6.2} %  top-5 error {:6.2} %  {name}",
+                score.top1_error, score.top5_error
+            )
         };
         let mut lines: Vec<String> =
             self.members.iter().map(|(name, score)| row(name, score)).collect();

@@ -130,7 +130,10 @@ impl Found {
                 Some(mean) => format!("{mean:.1}"),
                 None => "not reached".to_owned(),
             };
-            format!("{:<28} {:<5} {epochs:>11} epochs to {GOAL} % training error", arm.name, arm.activation)
+            format!(
+                "{:<28} {:<5} {epochs:>11} epochs to {GOAL} % training error",
+                arm.name, arm.activation
+            )
         };
         let mut lines: Vec<String> = self.arms.iter().map(row).collect();
         lines.push(match self.tanh_over_relu {

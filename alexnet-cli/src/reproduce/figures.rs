@@ -25,7 +25,10 @@ pub(super) fn run(attempt: &Attempt<'_>) -> Result<()> {
     let experiment = runs.experiment(folder.clone(), trial.arms(runs)?, 1, test)?;
     let comparison = Comparison::new(experiment, claim.name, &attempt.title())?;
     let experiment = &comparison.experiment;
-    let (arm, seed) = experiment.arms.first().zip(experiment.seeds.first())
+    let (arm, seed) = experiment
+        .arms
+        .first()
+        .zip(experiment.seeds.first())
         .context("the claim names no network")?;
     let run = experiment.run_folder(arm, *seed);
     let commands = commands(run.path(), &experiment.data, folder);

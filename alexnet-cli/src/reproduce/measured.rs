@@ -32,7 +32,7 @@ struct File {
 
 /// All results, the newest last.
 pub(super) fn all() -> Result<Vec<Measured>> {
-    let file: File =
-        toml::from_str(include_str!("../../claims/measured.toml")).context("claims/measured.toml")?;
+    let file: File = toml::from_str(include_str!("../../claims/measured.toml"))
+        .context("claims/measured.toml")?;
     Ok(file.measured)
 }

@@ -41,13 +41,13 @@ impl NetworkSpec {
             if first > last {
                 return Err(wrong(format!("`{part}` ends before it begins")));
             }
-            if !self.layers[first..=last].iter().any(LayerSpec::has_weights) {
+            if !self.layers[first..=last].iter().any(has_weights) {
                 return Err(wrong(format!("`{part}` has no weights")));
             }
             selected[first..=last].fill(true);
         }
         let layers = self.layers.iter().zip(selected);
-        let layers = layers.filter(|(layer, selected)| *selected && layer.has_weights());
+        let layers = layers.filter(|(layer, selected)| *selected && has_weights(layer));
         Ok(layers.map(|(layer, _)| layer.name.as_str()).collect())
     }
 
@@ -95,9 +95,6 @@ impl NetworkSpec {
     }
 }
 
-impl LayerSpec {
-    /// Whether it has weights and biases.
-    pub fn has_weights(&self) -> bool {
-        matches!(self.kind, LayerKind::Conv { .. } | LayerKind::Linear { .. })
-    }
+fn has_weights(layer: &LayerSpec) -> bool {
+    layer.kind.has_parameters()
 }

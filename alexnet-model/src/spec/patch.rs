@@ -66,9 +66,11 @@ impl NetworkSpec {
             let fail = |reason| SpecError::Patch { network: self.name.clone(), reason };
             let changed = patch.apply(&spec).map_err(fail)?;
             let changed: Self =
-                Value::Table(changed).try_into().map_err(|e: toml::de::Error| SpecError::Syntax {
-                    origin: self.name.clone(),
-                    message: super::explain(&e.to_string()),
+                Value::Table(changed).try_into().map_err(|e: toml::de::Error| {
+                    SpecError::Syntax {
+                        origin: self.name.clone(),
+                        message: super::explain(&e.to_string()),
+                    }
                 })?;
             if changed == spec {
                 return Err(fail(format!("{patch} changes nothing of it")));

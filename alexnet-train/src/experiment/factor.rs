@@ -115,10 +115,9 @@ impl Factor {
             }
         }
         match reason {
-            Some(reason) if arms.is_empty() => Err(Error::Factor(format!(
-                "`{}` cannot be varied: {reason}",
-                self.name
-            ))),
+            Some(reason) if arms.is_empty() => {
+                Err(Error::Factor(format!("`{}` cannot be varied: {reason}", self.name)))
+            }
             _ => Ok(arms),
         }
     }
