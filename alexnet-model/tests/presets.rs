@@ -82,7 +82,7 @@ fn cifar_networks_layer_by_layer() {
 fn layers_with_weights_have_parameters() {
     for name in NetworkSpec::presets() {
         let spec = NetworkSpec::preset(name).unwrap();
-        let of_file = spec.layers.iter().filter(|layer| layer.has_weights());
+        let of_file = spec.layers.iter().filter(|layer| layer.kind.has_parameters());
         let running = layers(name);
         let running = running.iter().filter(|layer| layer.parameter_count() > 0);
         assert!(of_file.map(|l| &l.name).eq(running.map(|l| &l.name)), "{name}");

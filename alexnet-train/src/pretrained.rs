@@ -11,7 +11,6 @@ use crate::checkpoint::Checkpoint;
 use crate::error::Error;
 use crate::path_json;
 use crate::recipe::Recipe;
-use crate::run::RunConfig;
 
 /// A checkpoint with whose layers a run is to begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,15 +112,14 @@ fn differences(
     scale.into_iter().chain(prepared).collect()
 }
 
-impl RunConfig {
-    /// The network as the run begins: drawn, or in part that of a checkpoint.
-    pub(crate) fn first_network(&self) -> Result<Network, Error> {
-        let drawn = Network::new(&self.network, self.seed, &Device::Cpu)?;
-        match &self.pretrained {
-            None => Ok(drawn),
-            Some(pretrained) => pretrained.put_into(&drawn),
-        }
-    }
+/// The network as a run begins: drawn from `seed`, in part perhaps that of a checkpoint.
+pub(crate) fn first_network(
+    network: &NetworkSpec,
+    seed: u64,
+    pretrained: Option<&PretrainedLayers>,
+) -> Result<Network, Error> {
+    let drawn = Network::new(network, seed, &Device::Cpu)?;
+    pretrained.map_or(Ok(drawn.clone()), |pretrained| pretrained.put_into(&drawn))
 }
 
 impl PretrainedLayers {

@@ -24,6 +24,7 @@ use crate::memory;
 use crate::optimizer::Optimizer;
 use crate::pending::{PendingLosses, PendingStep};
 use crate::prefetch::prefetch;
+use crate::pretrained::first_network;
 use crate::progress::Progress;
 use crate::rates::{frozen_layers, headline_rate, step_rates};
 use crate::run::{RunConfig, write_json};
@@ -44,7 +45,10 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluati
     let RunConfig { seed, recipe, .. } = &config;
     let (first, velocities, mut at) = match resumed {
         Some(c) => (c.network()?, c.velocities(), c.progress.unwrap_or(Progress::START)),
-        None => (config.first_network()?, Default::default(), Progress::START),
+        None => {
+            let network = first_network(&config.network, *seed, config.pretrained.as_deref())?;
+            (network, Default::default(), Progress::START)
+        }
     };
     let (devices, compute) = (&job.devices, &job.devices[0]); // `set_up` refuses an empty list
     let mut network = first.to_devices(&candle_devices(devices), DType::F32)?;

@@ -21,7 +21,8 @@ impl World {
     /// With images of `size` pixels.
     fn new(size: usize) -> Self {
         let world = Self { folder: tempfile::tempdir().unwrap() };
-        let demo = DemoOptions { image_size: size, train_per_class: 3, val_per_class: 2, seed: 7 };
+        let demo =
+            DemoOptions { image_size: size.max(32), train_per_class: 3, val_per_class: 2, seed: 7 };
         draw_demo(&world.path("images"), &demo, &|_| ()).unwrap();
         let options = PrepareOptions::new(Source::Folder, world.path("images"), world.path("data"));
         prepare(&PrepareOptions { size, ..options }, &|_| ()).unwrap();

@@ -80,7 +80,7 @@ impl Commands {
         }
         match value(arguments, "--preset") {
             Some(preset) if preset.starts_with(|c: char| c.is_ascii_lowercase()) => {
-                self.repository.path(&format!("alexnet-model/presets/{preset}.toml"), false)
+                self.repository.path(&format!("alexnet-train/recipes/{preset}.toml"), false)
             }
             _ => Ok(()),
         }

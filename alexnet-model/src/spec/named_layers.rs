@@ -3,7 +3,7 @@
 use super::error::SpecError;
 use super::shapes::Shape;
 use super::suggest::nearest;
-use super::{LayerKind, LayerSpec, NetworkSpec};
+use super::{LayerKind, NetworkSpec};
 
 impl NetworkSpec {
     /// The names of the layers with weights that `selection` names, in the order of the file:
@@ -41,13 +41,13 @@ impl NetworkSpec {
             if first > last {
                 return Err(wrong(format!("`{part}` ends before it begins")));
             }
-            if !self.layers[first..=last].iter().any(LayerSpec::has_weights) {
+            if !self.layers[first..=last].iter().any(|layer| layer.kind.has_parameters()) {
                 return Err(wrong(format!("`{part}` has no weights")));
             }
             selected[first..=last].fill(true);
         }
         let layers = self.layers.iter().zip(selected);
-        let layers = layers.filter(|(layer, selected)| *selected && layer.has_weights());
+        let layers = layers.filter(|(layer, selected)| *selected && layer.kind.has_parameters());
         Ok(layers.map(|(layer, _)| layer.name.as_str()).collect())
     }
 
@@ -92,13 +92,5 @@ impl NetworkSpec {
                 format!("it has no layer `{name}`; its layers are {names}")
             }
         })
-    }
-}
-
-impl LayerSpec {
-    /// Whether it has weights and biases.
-    pub fn has_weights(&self) -> bool {
-        use LayerKind::{Conv, Linear, Local};
-        matches!(self.kind, Conv { .. } | Local { .. } | Linear { .. })
     }
 }
