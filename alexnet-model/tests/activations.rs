@@ -28,7 +28,9 @@ fn operation(network: &Network, layer: &LayerSpec, x: &Tensor) -> Result<Tensor>
         }
         LayerKind::Local { kernel, stride, pad, .. } => {
             let config = Local2dConfig { kernel, stride, padding: pad };
-            Local2d::new(tensors[&weight].clone(), tensors[&bias].clone(), config)?.forward(x)
+            // The operation has its weights in the order of memory.
+            let of = |name| network.parameters().find(|p| p.name == name).unwrap().tensor.clone();
+            Local2d::new(of(weight), of(bias), config)?.forward(x)
         }
         LayerKind::AvgPool { kernel, stride, ceil } => {
             AvgPool2d::new(kernel, stride).ceil(ceil).forward(x)

@@ -112,8 +112,8 @@ fn recipes_are_changed_where_they_have_what_changes() {
     }
     assert_eq!(arms("color", &small)[0].recipe.augmentation.color, None);
     assert!(!arms("crops", &small)[0].recipe.augmentation.flip);
-    // The recipe of `original` names conv1; without the layer that it names it is still one.
-    let of_layer = base("original").changed(
+    // The recipe of `one-tower` names conv1; without the layer that it names it is still one.
+    let of_layer = base("one-tower").changed(
         "no-conv1",
         "",
         &[alexnet_model::NetworkPatch {
