@@ -28,9 +28,10 @@ fn operation(network: &Network, layer: &LayerSpec, x: &Tensor) -> Result<Tensor>
         }
         LayerKind::Local { kernel, stride, pad, .. } => {
             let config = Local2dConfig { kernel, stride, padding: pad };
-            // The operation has its weights in the order of memory.
-            let of = |name| network.parameters().find(|p| p.name == name).unwrap().tensor.clone();
-            Local2d::new(of(weight), of(bias), config)?.forward(x)
+            // Of its layouts, the operation's own is that of memory.
+            let mut own = network.parameters().filter(|p| p.layer == layer.name).map(|p| &p.tensor);
+            let [weight, bias] = [own.next().unwrap(), own.next().unwrap()];
+            Local2d::new(weight.clone(), bias.clone(), config)?.forward(x)
         }
         LayerKind::AvgPool { kernel, stride, ceil } => {
             AvgPool2d::new(kernel, stride).ceil(ceil).forward(x)

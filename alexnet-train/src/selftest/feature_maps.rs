@@ -25,7 +25,7 @@ pub(super) fn compare(test: &mut Comparisons<'_>) {
         test.attempt("conv2d", |test| conv2d(test, config, dims, filters));
     }
 
-    // A local layer of the CIFAR-10 networks on smaller maps, and one of sizes that no tile divides.
+    // A local layer of the CIFAR-10 networks on smaller maps, and one that no tile divides.
     for (config, dims, filters) in [
         (Local2dConfig { kernel: 3, stride: 1, padding: 1 }, [5, 32, 3, 4], 64),
         (Local2dConfig { kernel: 2, stride: 2, padding: 1 }, [70, 3, 3, 2], 5),
