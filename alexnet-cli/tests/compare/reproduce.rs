@@ -78,7 +78,7 @@ fn every_claim_can_be_tried_at_every_scale() {
 #[test]
 fn what_is_missing_is_said() {
     let world = World::new(20);
-    world.fails("reproduce lnr", &["did you mean `lrn`?"]);
+    world.fails("reproduce overlapp", &["did you mean `overlap`?"]);
     world.fails("reproduce lrn --scale small", &["needs --data DIR", "photographs of 64 px"]);
     world.fails("reproduce cifar-lrn", &["--scale demo", "only at small and full"]);
     world.fails("reproduce pre-training --scale small --data data", &["--pretrained RUN"]);

@@ -47,7 +47,7 @@ pub fn paired_bootstrap(base: &[Vec<f64>], arm: &[Vec<f64>]) -> Difference {
         return Difference { mean: f64::NAN, low: f64::NAN, high: f64::NAN };
     }
     let mut draws = (0u64..).flat_map(|n| philox4x32([0, 0], [n as u32, (n >> 32) as u32, 0, 0]));
-    let mut below = |n: usize| (u64::from(draws.next().unwrap_or(0)) * n as u64 >> 32) as usize;
+    let mut below = |n: usize| ((u64::from(draws.next().unwrap_or(0)) * n as u64) >> 32) as usize;
     let mut times = vec![0u32; seeds];
     let mut means: Vec<f64> = (0..RESAMPLINGS)
         .map(|_| {
