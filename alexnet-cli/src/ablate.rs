@@ -18,7 +18,7 @@ use crate::{preset, weights};
 pub(crate) struct Arguments {
     #[arg(
         long, default_value = "demo",
-        help = format!("What the ideas are taken out of: the file of a recipe, or {}", preset::names())
+        help = format!("What the ideas are taken out of: a recipe's file, or {}", preset::names())
     )]
     base: String,
     /// A network of your own in the place of the recipe's, in the form of the presets

@@ -173,7 +173,7 @@ impl Offsets {
 /// let views = alexnet_data::test_views([256, 256], [224, 224], alexnet_data::Views::Ten)?;
 /// assert_eq!((views[4].top, views[4].left, views[4].flip), (16, 16, false)); // the centre
 /// assert_eq!(views.iter().filter(|v| v.flip).count(), 5);
-/// // Of crops as large as the image, ten views are the image and its mirror image, five times each.
+/// // Of crops as large as the image, ten views are it and its mirror image, five times each.
 /// let whole = alexnet_data::test_views([32, 32], [32, 32], alexnet_data::Views::Ten)?;
 /// assert!(whole.iter().all(|v| (v.top, v.left) == (0, 0)));
 /// # Ok::<(), alexnet_data::Error>(())

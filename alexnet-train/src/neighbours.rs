@@ -14,8 +14,8 @@ pub struct Neighbour {
 /// A search for the vectors that are nearest to each of some queries.
 ///
 /// Vectors are added in blocks and not kept, so the memory is that of the queries and of the
-/// nearest found so far. Sums are in f64 and in one order, and of equally distant vectors the first added
-/// is the nearer, so the result depends neither on the blocks nor on the number of threads.
+/// nearest found so far. Sums are in f64 and in one order, and of equally distant vectors the first
+/// added is the nearer, so the result depends neither on the blocks nor on the number of threads.
 ///
 /// ```
 /// use alexnet_train::NearestSearch;

@@ -55,8 +55,8 @@ impl Optimizer {
     }
 
     /// Updates parameter `index`, whose rule is `rates[index]`, by the mean gradient of a batch,
-    /// which has the parameter's shape and layout. A parameter whose rate is 0 stays as it is, and so
-    /// does its velocity: like the authors' code, this neither decays it nor lets it coast.
+    /// which has the parameter's shape and layout. A parameter whose rate is 0 stays as it is, and
+    /// so does its velocity: like the authors' code, this neither decays it nor lets it coast.
     ///
     /// # Errors
     ///

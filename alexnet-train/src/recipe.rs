@@ -198,10 +198,12 @@ impl Recipe {
     /// changes of a recipe of 90 epochs come at a tenth of theirs where there are 9.
     ///
     /// ```
+    /// use alexnet_model::Role;
     /// use alexnet_train::{Moment, Recipe};
     ///
     /// let recipe = Recipe::preset("original", &[])?.scaled_to(9);
-    /// let rate = |epoch| recipe.rates(Moment { epoch, step: 0 }, "conv2", alexnet_model::Role::Weight).rate;
+    /// let at = |epoch| recipe.rates(Moment { epoch, step: 0 }, "conv2", Role::Weight);
+    /// let rate = |epoch| at(epoch).rate;
     /// assert_eq!([rate(2), rate(3), rate(5), rate(8)], [0.01, 1e-3, 1e-4, 1e-5]);
     /// # Ok::<(), alexnet_train::Error>(())
     /// ```

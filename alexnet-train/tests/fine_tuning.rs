@@ -184,8 +184,8 @@ fn another_range_of_pixels_is_said() {
     assert!(difference.contains("[1.0, 1.0, 1.0]") && difference.contains("[0.5, 0.5, 0.5]"));
 }
 
-/// Where a rate becomes 0 the layer stops at once, though layers before it are trained: its velocity
-/// does not carry it on.
+/// Where a rate becomes 0 the layer stops at once, though layers before it are trained: its
+/// velocity does not carry it on.
 #[test]
 fn a_layer_whose_rate_becomes_0_stops_at_once() {
     let folder = tempfile::tempdir().unwrap();

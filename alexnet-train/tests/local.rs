@@ -18,15 +18,15 @@ const NETWORK: &str = r#"
 name = "local"
 input = [3, 12, 10]
 layers = [
-  { name = "conv1", kind = "conv", filters = 8, kernel = 5, pad = [2, 2, 2, 2], init = "fan-in" },
-  { name = "relu1", kind = "relu" },
-  { name = "pool1", kind = "avg-pool", kernel = 3, stride = 2, ceil = true },
-  { name = "local2", kind = "local", filters = 6, kernel = 3, pad = 1, init = "fan-in" },
-  { name = "relu2", kind = "relu" },
-  { name = "pool2", kind = "avg-pool", kernel = 2, stride = 1 },
-  { name = "local3", kind = "local", filters = 4, kernel = 2, stride = 2, pad = 1, init = "fan-in" },
-  { name = "relu3", kind = "relu" },
-  { name = "fc4", kind = "linear", outputs = 5, init = "fan-in" },
+{ name = "conv1", kind = "conv", filters = 8, kernel = 5, pad = [2, 2, 2, 2], init = "fan-in" },
+{ name = "relu1", kind = "relu" },
+{ name = "pool1", kind = "avg-pool", kernel = 3, stride = 2, ceil = true },
+{ name = "local2", kind = "local", filters = 6, kernel = 3, pad = 1, init = "fan-in" },
+{ name = "relu2", kind = "relu" },
+{ name = "pool2", kind = "avg-pool", kernel = 2, stride = 1 },
+{ name = "local3", kind = "local", filters = 4, kernel = 2, stride = 2, pad = 1, init = "fan-in" },
+{ name = "relu3", kind = "relu" },
+{ name = "fc4", kind = "linear", outputs = 5, init = "fan-in" },
 ]"#;
 
 /// The network with the twin's weights.

@@ -61,7 +61,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let word = scale.word();
         ensure!(
             runs.has_data() || *scale == Scale::Demo,
-            "`{name}` at --scale {word} needs --data DIR: {data}, prepared by `alexnet prepare-data`"
+            "`{name}` at --scale {word} needs --data DIR: {data}, made by `alexnet prepare-data`"
         );
     }
     let default = || PathBuf::from(format!("runs/reproduce/{name}-{}", scale.word()));

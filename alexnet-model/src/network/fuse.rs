@@ -58,8 +58,8 @@ impl NetworkSpec {
         Ok(towers.into_iter().map(|layers| self.fuse(first(layers))).collect())
     }
 
-    /// One device's `layers`, from the first of the file on, each ReLU and each max-pooling fused into
-    /// the previous layer where that takes it.
+    /// One device's `layers`, from the first of the file on, each ReLU and each max-pooling fused
+    /// into the previous layer where that takes it.
     fn fuse(&self, layers: impl Iterator<Item = ShapedLayer>) -> Vec<FusedLayer> {
         let mut fused: Vec<FusedLayer> = Vec::new();
         for (index, (spec, layer)) in self.layers.iter().zip(layers).enumerate() {

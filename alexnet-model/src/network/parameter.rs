@@ -2,8 +2,8 @@
 //!
 //! On disk a weight is PyTorch's: `(O, I/groups, kH, kW)` for a convolution, `(O, I)` for a dense
 //! layer, where a map that enters a dense layer is flattened in channel, row, column order. PyTorch
-//! has no local layer. Its weights are `(O·H'·W', I·kH·kW)` and its bias `(O·H'·W')`: a row for each
-//! element of the flattened output, a column for each of the flattened window.
+//! has no local layer. Its weights are `(O·H'·W', I·kH·kW)` and its bias `(O·H'·W')`: a row for
+//! each element of the flattened output, a column for each of the flattened window.
 //!
 //! In memory channels come last, as in activations: a convolution's weights are logically `(O,
 //! I/groups, kH, kW)` over memory `(O, kH, kW, I/groups)`, and what is a flattened map is in row,

@@ -7,8 +7,8 @@ use crate::cuda::gpu::Gpu;
 use crate::cuda::launch::Storage;
 use crate::op;
 
-/// Logits (B, K) and labels (B) to the losses and what is right, (2, B) f32, and the gradient of the
-/// mean loss (B, K), stored as the logits are.
+/// Logits (B, K) and labels (B) to the losses and what is right, (2, B) f32, and the gradient of
+/// the mean loss (B, K), stored as the logits are.
 pub(super) fn loss_and_grad([logits, labels]: op::CudaInputs<'_, 2>) -> Result<op::CudaOutputs> {
     let (sizes, gpu) = (logits.shape().dims2()?, Gpu::of(logits.storage));
     let (labels, shape) = (gpu.read_as(DType::U32, &labels)?, logits.shape());

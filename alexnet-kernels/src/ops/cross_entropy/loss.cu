@@ -24,8 +24,9 @@ struct Largest { __device__ float operator()(float a, float b) const { return b 
 template <class V> struct Sum { __device__ V operator()(V a, V b) const { return a + b; } };
 
 // `write`: whether the gradient of the mean loss is wanted, and after the losses how right each
-// guess is: 1 over the number of largest logits where that of the label is one of them. A label of `classes` or more makes loss
-// and gradient NaN, because checking it on the host would mean waiting for the GPU.
+// guess is: 1 over the number of largest logits where that of the label is one of them. A label of
+// `classes` or more makes loss and gradient NaN, because checking it on the host would mean waiting
+// for the GPU.
 template <class T>
 __device__ void softmax(In<T> logits, In<u32> labels, Out<float> results, Out<T> gradient,
                         u32 batch, u32 classes, u32 write) {

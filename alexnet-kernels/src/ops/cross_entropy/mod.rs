@@ -1,5 +1,5 @@
-//! Softmax and multinomial logistic loss, with their gradient and whether the guess is right, as one
-//! operation.
+//! Softmax and multinomial logistic loss, with their gradient and whether the guess is right, as
+//! one operation.
 //!
 //! ```text
 //! loss[b] = ln Σ exp(z[b,j] − m) − (z[b,label] − m)                m = max z[b,j], 0 ≤ j < K
@@ -83,7 +83,8 @@ pub fn cross_entropy_with_grad(logits: &Tensor, labels: &Tensor) -> Result<(Tens
 /// use candle_core::{Device, Tensor};
 ///
 /// let logits = Tensor::new(&[[0f32, 0.0], [0.0, 3f32.ln()]], &Device::Cpu)?;
-/// let (results, _) = cross_entropy_with_guesses(&logits, &Tensor::new(&[0u32, 1], &Device::Cpu)?)?;
+/// let labels = Tensor::new(&[0u32, 1], &Device::Cpu)?;
+/// let (results, _) = cross_entropy_with_guesses(&logits, &labels)?;
 /// assert_eq!(results.get(1)?.to_vec1::<f32>()?, [0.5, 1.0]);
 /// # Ok::<(), candle_core::Error>(())
 /// ```

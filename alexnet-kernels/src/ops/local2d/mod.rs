@@ -77,7 +77,7 @@ impl Local2dConfig {
 /// use alexnet_kernels::{Local2d, Local2dConfig};
 /// use candle_core::{Device, Module, Tensor};
 ///
-/// let weight = Tensor::new(&[[1f32, 1.0], [10.0, 0.0]], &Device::Cpu)?; // two places, two channels
+/// let weight = Tensor::new(&[[1f32, 1.0], [10.0, 0.0]], &Device::Cpu)?; // two places
 /// let bias = Tensor::new(&[0f32, 0.5], &Device::Cpu)?;
 /// let layer = Local2d::new(weight, bias, Local2dConfig { kernel: 1, stride: 1, padding: 0 })?;
 /// let x = Tensor::new(&[[1f32, 2.0], [3.0, 4.0]], &Device::Cpu)?.reshape((1, 2, 1, 2))?;
