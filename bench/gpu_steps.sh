@@ -1,7 +1,8 @@
 # What bench/gpu.sh and bench/gpu_more.sh share: their arguments, the libraries, steps with limits, the record.
 
 # begin NAME SECONDS SCRIPT ARGUMENTS…: reads the arguments and prepares the folder of results. All steps together take
-# at most SECONDS, and what they took goes to the file NAME.tsv there.
+# at most SECONDS, and what they took goes to the file NAME.tsv there. PATIENCE in the environment multiplies all limits,
+# where a GPU is emulated.
 begin() {
   local script=$3
   case ${4:-} in
@@ -14,7 +15,7 @@ begin() {
   if [ -n "${WITHOUT-norm2}" ]; then without=(--without "${WITHOUT-norm2}"); else without=(); fi
   loaders=${LOADERS:-$((($(nproc) + 1) / 2))} peer_device=${PEER_DEVICE:-$device} peer_steps=${PEER_STEPS:-30}
   mkdir -p "$results" && results=$(realpath "$results")
-  table=$results/$1.tsv ends=$(($(date +%s) + $2)) failed=()
+  table=$results/$1.tsv patience=${PATIENCE:-1} ends=$(($(date +%s) + $2 * ${PATIENCE:-1})) failed=()
   shift 3
   printf '# bench/%s %s\n' "$(basename "$script")" "$*" >"$table"
   find_libraries
@@ -54,7 +55,7 @@ step() {
     note "$name" "$limit" 0 "$1 is not here" "$@"
     return
   fi
-  left=$((ends - $(date +%s) - 1)) most=$limit
+  left=$((ends - $(date +%s) - 1)) most=$((limit * patience))
   [ "$most" -le "$left" ] || most=$left
   if [ "$most" -lt 1 ]; then
     echo "== $name: no time left"

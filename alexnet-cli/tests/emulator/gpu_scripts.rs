@@ -59,6 +59,7 @@ fn record(script: &Path, folder: &Path) -> String {
         ("LOADERS", "1"),
         ("PEER_DEVICE", "cpu"),
         ("COMMIT", "0123abc"),
+        ("PATIENCE", "20"), // the limits are those of a GPU
         ("ALEXNET_EMULATOR_MEMORY", "2000000000"),
         ("ALEXNET_EMULATOR_LARGEST_MATMUL", "1000000000"),
     ];
