@@ -10,7 +10,6 @@ use anyhow::Result;
 use crate::comparison::Comparison;
 use crate::comparison::arguments::RunsArguments;
 use crate::numbers::within;
-use crate::output::tell;
 use crate::{preset, weights};
 
 /// Train a network without each of its ideas, with several seeds, and compare
@@ -62,16 +61,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let title = format!("`{name}` without each of its ideas");
     let comparison = Comparison::new(experiment, "ablation", &title)?;
     if runs.dry_run {
-        return comparison.tell_plan();
+        return comparison.tell_plan(runs.json);
     }
-    let (outcome, files) = comparison.run(runs.json)?;
-    if runs.json {
-        tell(&serde_json::to_string(&outcome)?);
-    } else {
-        Comparison::table(&outcome).iter().for_each(|line| tell(line));
-        files.iter().for_each(|file| tell(&format!("written  {}", file.display())));
-    }
-    Ok(())
+    comparison.run_and_print(runs.json)
 }
 
 /// The base, and the arms of each factor.

@@ -39,7 +39,8 @@ pub(crate) struct RunsArguments {
     /// Check every run and say what it would do, and train nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Print one JSON object at the end and nothing else on standard output
+    /// Print one JSON object for each table, or for the plan of --dry-run, and nothing else on
+    /// standard output
     #[arg(long)]
     pub(crate) json: bool,
 }

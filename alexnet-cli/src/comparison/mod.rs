@@ -13,6 +13,7 @@ use alexnet_train::{Arm, Experiment, Outcome, RunState};
 use anyhow::Result;
 use indicatif::HumanCount;
 use serde::Serialize;
+use serde_json::json;
 
 use self::screen::Screen;
 use crate::drawing::svg::{Place, svg};
@@ -61,8 +62,12 @@ impl Comparison {
     }
 
     /// Checks every run, says what each would do, and writes nothing.
-    pub(crate) fn tell_plan(&self) -> Result<()> {
+    pub(crate) fn tell_plan(&self, as_json: bool) -> Result<()> {
         let plan = self.experiment.check()?;
+        if as_json {
+            tell(&json!({ "runs": plan }).to_string());
+            return Ok(());
+        }
         for run in &plan {
             let state = match run.state {
                 RunState::New => "to be trained",
@@ -108,9 +113,17 @@ impl Comparison {
         Ok((outcome, files.into()))
     }
 
-    /// The lines of the table for the terminal.
-    pub(crate) fn table(outcome: &Outcome) -> Vec<String> {
-        table::lines(outcome)
+    /// Trains, compares, writes the results and prints them: a table and the files, or one JSON
+    /// object.
+    pub(crate) fn run_and_print(&self, as_json: bool) -> Result<()> {
+        let (outcome, files) = self.run(as_json)?;
+        if as_json {
+            tell(&serde_json::to_string(&outcome)?);
+            return Ok(());
+        }
+        table::lines(&outcome).iter().for_each(|line| tell(line));
+        files.iter().for_each(|file| tell(&format!("written  {}", file.display())));
+        Ok(())
     }
 
     fn file(&self, ending: &str) -> PathBuf {

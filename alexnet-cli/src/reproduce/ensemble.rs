@@ -30,7 +30,7 @@ pub(super) fn run(attempt: &Attempt<'_>) -> Result<()> {
     let experiment = runs.experiment(folder.clone(), trial.arms(runs)?, *seeds, test)?;
     let comparison = Comparison::new(experiment, claim.name, &attempt.title())?;
     if runs.dry_run {
-        return comparison.tell_plan();
+        return comparison.tell_plan(runs.json);
     }
     let file = folder.join(format!("{}-ensemble.json", claim.name));
     check_replaceable(&file)?;

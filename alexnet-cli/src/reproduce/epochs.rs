@@ -52,7 +52,7 @@ pub(super) fn run(attempt: &Attempt<'_>) -> Result<()> {
     let experiment = runs.experiment(folder.clone(), trial.arms(runs)?, *seeds, test)?;
     let comparison = Comparison::new(experiment, claim.name, &attempt.title())?;
     if runs.dry_run {
-        return comparison.tell_plan();
+        return comparison.tell_plan(runs.json);
     }
     let files = ["json", "svg"].map(|e| folder.join(format!("{}-epochs.{e}", claim.name)));
     files.iter().try_for_each(|file| check_replaceable(file))?;

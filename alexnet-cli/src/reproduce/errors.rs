@@ -4,7 +4,6 @@ use anyhow::Result;
 
 use super::Attempt;
 use crate::comparison::Comparison;
-use crate::output::tell;
 
 pub(super) fn run(attempt: &Attempt<'_>) -> Result<()> {
     let Attempt { trial, runs, claim, folder, seeds, .. } = attempt;
@@ -19,16 +18,10 @@ pub(super) fn run(attempt: &Attempt<'_>) -> Result<()> {
         };
         let comparison = Comparison::new(experiment, &name, &title)?;
         if runs.dry_run {
-            return comparison.tell_plan();
+            return comparison.tell_plan(runs.json);
         }
-        let (outcome, files) = comparison.run(runs.json)?;
-        if runs.json {
-            tell(&serde_json::to_string(&outcome)?);
-            continue;
-        }
-        tell(&title);
-        Comparison::table(&outcome).iter().for_each(|line| tell(line));
-        files.iter().for_each(|file| tell(&format!("written  {}", file.display())));
+        runs.print(&title);
+        comparison.run_and_print(runs.json)?;
     }
     Ok(())
 }

@@ -33,7 +33,7 @@ pub(super) fn run(attempt: &Attempt<'_>) -> Result<()> {
     let run = experiment.run_folder(arm, *seed);
     let commands = commands(run.path(), &experiment.data, folder);
     if runs.dry_run {
-        comparison.tell_plan()?;
+        comparison.tell_plan(runs.json)?;
         commands.iter().for_each(|words| runs.print(&words.join(" ")));
         return Ok(());
     }

@@ -8,7 +8,6 @@ use anyhow::{Context, Result};
 
 use super::Attempt;
 use crate::comparison::Comparison;
-use crate::output::tell;
 use crate::weights;
 
 pub(super) fn run(attempt: &Attempt<'_>) -> Result<()> {
@@ -29,16 +28,9 @@ pub(super) fn run(attempt: &Attempt<'_>) -> Result<()> {
     let experiment = runs.experiment(folder.clone(), arms, *seeds, (&trial.split, views))?;
     let comparison = Comparison::new(experiment, claim.name, &attempt.title())?;
     if runs.dry_run {
-        return comparison.tell_plan();
+        return comparison.tell_plan(runs.json);
     }
-    let (outcome, files) = comparison.run(runs.json)?;
-    if runs.json {
-        tell(&serde_json::to_string(&outcome)?);
-    } else {
-        Comparison::table(&outcome).iter().for_each(|line| tell(line));
-        files.iter().for_each(|file| tell(&format!("written  {}", file.display())));
-    }
-    Ok(())
+    comparison.run_and_print(runs.json)
 }
 
 /// The same with all layers of the checkpoint that have the same shape, but for the last layer,

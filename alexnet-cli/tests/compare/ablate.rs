@@ -12,6 +12,13 @@ fn a_table_a_plot_and_the_recipe_of_each_arm() {
     assert!(dry.contains("8 runs,") && dry.contains("to be trained"), "{dry}");
     assert!(!world.path("out").exists(), "a dry run writes nothing");
 
+    let plan = world.ok(&format!("{ABLATE} --dry-run --json"));
+    let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+    assert_eq!(
+        (plan["runs"][7]["arm"].as_str(), plan["runs"][7]["seed"].as_u64()),
+        (Some("no-flips"), Some(2))
+    );
+
     let said = world.ok(ABLATE);
     for words in ["centre-crops seed 2 trained in", "no-decay", "written  out/ablation.md"] {
         assert!(said.contains(words), "{said}");

@@ -15,12 +15,14 @@ use std::sync::{Mutex, PoisonError};
 
 use alexnet_data::{Dataset, Views};
 use alexnet_kernels::ComputeDevice;
+use serde::Serialize;
 
 use self::arm::Arm;
 use self::outcome::Outcome;
 use self::run::ArmRun;
 use crate::error::Error;
 use crate::event::Event;
+use crate::path_json;
 use crate::run::RunFolder;
 
 /// Several networks and recipes, each trained with several seeds on one dataset, and compared on
@@ -136,7 +138,8 @@ impl Experiment {
             })
         })?;
         let scores = results.into_inner().unwrap_or_else(PoisonError::into_inner).1;
-        Ok(Outcome::new(&self.arms, &self.seeds, &scores))
+        let classes = data.manifest().classes.len();
+        Ok(Outcome::new(&self.arms, &self.seeds, classes, &scores))
     }
 
     /// The folder of the run of `arm` with `seed`.
@@ -157,13 +160,14 @@ impl Experiment {
 }
 
 /// A run that an experiment would make.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PlannedRun {
     /// The arm's name.
     pub arm: String,
     /// The seed.
     pub seed: u64,
     /// The folder.
+    #[serde(serialize_with = "path_json::serialize")]
     pub folder: PathBuf,
     /// What of it is there.
     pub state: RunState,
@@ -176,7 +180,8 @@ pub struct PlannedRun {
 }
 
 /// What of a run is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum RunState {
     /// Nothing.
     New,

@@ -23,7 +23,7 @@ pub struct ArmOutcome {
     pub about: String,
     /// What the paper says that the difference is worth; empty for the base.
     pub published: String,
-    /// Weights and biases, with as many outputs as the preset has.
+    /// Weights and biases, with as many outputs as the dataset has classes.
     pub parameters: u64,
     /// The seeds whose runs did not diverge.
     pub seeds: Vec<u64>,
@@ -61,10 +61,16 @@ impl Measure {
 impl Outcome {
     /// Of the scores of all runs, those of all arms with the first seed first; `None` for a run
     /// that diverged.
-    pub(super) fn new(arms: &[Arm], seeds: &[u64], scores: &[Option<RunScores>]) -> Self {
+    pub(super) fn new(
+        arms: &[Arm],
+        seeds: &[u64],
+        classes: usize,
+        scores: &[Option<RunScores>],
+    ) -> Self {
         let of = |arm: usize| scores.iter().skip(arm).step_by(arms.len()).map(Option::as_ref);
         let outcome = |(index, arm): (usize, &Arm)| {
-            let layers = arm.network.fused_layers().unwrap_or_default();
+            let network = arm.network.clone().with_classes(classes);
+            let layers = network.fused_layers().unwrap_or_default(); // each was trained
             let complete = seeds.iter().zip(of(index)).filter(|(_, scores)| scores.is_some());
             let measure = |top: usize| Measure {
                 errors: of(index).flatten().map(|scores| percent(&scores.wrong[top])).collect(),
