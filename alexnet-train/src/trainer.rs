@@ -7,8 +7,8 @@ use alexnet_model::{Mode, Network, NetworkSpec, Role};
 use candle_core::{DType, Device, Result, Tensor};
 
 use crate::devices::candle_devices;
-use crate::optimizer::Optimizer;
-use crate::rates::frozen_layers;
+use crate::recipe::rates::frozen_layers;
+use crate::train::optimizer::Optimizer;
 
 /// All that a training step needs.
 pub(crate) struct Trainer {

@@ -10,11 +10,11 @@ use tempfile::TempDir;
 
 use super::mode;
 use super::timing::{median, timings, together};
-use crate::device_batches::DeviceBatches;
 use crate::error::Error;
 use crate::input::InputStage;
-use crate::prefetch::prefetch;
 use crate::recipe::{InputRecipe, Mean};
+use crate::train::device_batches::DeviceBatches;
+use crate::train::prefetch::prefetch;
 use crate::trainer::Trainer;
 
 /// The side of the stored images, as ImageNet is stored.

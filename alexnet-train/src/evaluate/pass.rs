@@ -10,11 +10,11 @@ use alexnet_kernels::PoolGuard;
 use alexnet_model::{Mode, Network};
 
 use super::probabilities::add_softmax;
-use crate::device_batches::DeviceBatches;
 use crate::devices::read_together;
 use crate::error::Error;
 use crate::input::InputStage;
-use crate::prefetch::prefetch;
+use crate::train::device_batches::DeviceBatches;
+use crate::train::prefetch::prefetch;
 
 /// Images in a forward pass.
 pub(super) const BATCH: usize = 128;

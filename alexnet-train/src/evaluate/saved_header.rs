@@ -12,8 +12,8 @@ use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::header::{METADATA, UNSEALED, check_seal, seal};
 use crate::error::Error;
-use crate::header::{METADATA, UNSEALED, check_seal, seal};
 use crate::run::data_checksum;
 
 const FORMAT: &str = "alexnet-probabilities 1";

@@ -4,9 +4,9 @@ use alexnet_model::{NetworkPatch, NetworkSpec};
 
 use super::recipe_patch::RecipePatch;
 use crate::error::Error;
-use crate::pretrained::Pretrained;
 use crate::recipe::Recipe;
-use crate::schedule::Schedule;
+use crate::recipe::schedule::Schedule;
+use crate::train::pretrained::Pretrained;
 
 /// One of the networks and recipes that an experiment compares. It is trained once for each seed.
 #[derive(Debug, Clone, PartialEq)]

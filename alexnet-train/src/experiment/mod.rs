@@ -21,7 +21,7 @@ use self::arm::Arm;
 use self::outcome::Outcome;
 use self::run::ArmRun;
 use crate::error::Error;
-use crate::event::Event;
+use crate::log::event::Event;
 use crate::path_json;
 use crate::run::RunFolder;
 

@@ -10,9 +10,9 @@ use crate::checkpoint::Checkpoint;
 use crate::error::Error;
 use crate::evaluate::ensemble::Ensemble;
 use crate::evaluate::pass::Member;
-use crate::event::Event;
-use crate::job::{Job, Task};
+use crate::log::event::Event;
 use crate::run::{RunConfig, RunFolder};
+use crate::train::job::{Job, Task};
 use crate::train::train;
 
 /// An arm with a seed.

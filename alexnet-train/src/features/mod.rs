@@ -11,10 +11,10 @@ use alexnet_kernels::PoolGuard;
 use alexnet_model::Network;
 use candle_core::{DType, Device, Tensor};
 
-use crate::device_batches::DeviceBatches;
 use crate::error::Error;
 use crate::input::InputStage;
-use crate::prefetch::prefetch;
+use crate::train::device_batches::DeviceBatches;
+use crate::train::prefetch::prefetch;
 
 /// Images in a forward pass.
 const BATCH: usize = 128;

@@ -8,12 +8,12 @@ use alexnet_kernels::ComputeDevice;
 use alexnet_model::NetworkSpec;
 
 use crate::checkpoint::Checkpoint;
+use crate::checkpoint::progress::Progress;
 use crate::error::Error;
 use crate::memory;
-use crate::pretrained::Pretrained;
-use crate::progress::Progress;
 use crate::recipe::Recipe;
 use crate::run::{RunConfig, RunFolder, RunLock, data_checksum};
+use crate::train::pretrained::Pretrained;
 
 /// A training job.
 #[derive(Debug, Clone)]

@@ -10,6 +10,9 @@
 //! same bytes. The file is written under another name, synced and renamed, so that it is whole or
 //! absent.
 
+pub(crate) mod header;
+pub(crate) mod progress;
+
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::panic::resume_unwind;
@@ -22,14 +25,14 @@ use candle_core::safetensors::Load;
 use candle_core::{DType, Device, Tensor};
 use safetensors::{SafeTensors, View};
 
+use crate::checkpoint::header::{Header, METADATA, seal};
+use crate::checkpoint::progress::Progress;
 use crate::devices::candle_devices;
 use crate::error::Error;
-use crate::finite::{LastStep, diverged, not_finite};
-use crate::header::{Header, METADATA, seal};
 use crate::input::InputStage;
-use crate::optimizer::Optimizer;
-use crate::progress::Progress;
 use crate::recipe::Recipe;
+use crate::train::finite::{LastStep, diverged, not_finite};
+use crate::train::optimizer::Optimizer;
 
 const MEAN_IMAGE: &str = "input.mean_image";
 const VELOCITY: &str = "velocity.";

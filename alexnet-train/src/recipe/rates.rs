@@ -3,8 +3,8 @@
 use alexnet_kernels::Sgd;
 use alexnet_model::{FrozenLayers, Network, Parameter, Role};
 
+use crate::recipe::schedule::{Moment, Plateau};
 use crate::recipe::{Rates, Recipe};
-use crate::schedule::{Moment, Plateau};
 
 impl Recipe {
     /// Rate and decay of a layer's weights or biases, before a plateau lowers the rate.

@@ -4,8 +4,8 @@ use std::fmt::Display;
 
 use alexnet_data::ResizedCrop;
 
+use crate::recipe::schedule::Schedule;
 use crate::recipe::{Mean, OwnRates, Rates, Recipe};
-use crate::schedule::Schedule;
 
 /// The most images in a batch, and the most epochs: far above all that is ever asked for, and far
 /// below what overflows a product of them.

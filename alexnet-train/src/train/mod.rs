@@ -1,5 +1,13 @@
 //! The training loop.
 
+pub(crate) mod device_batches;
+pub(crate) mod finite;
+pub(crate) mod job;
+pub(crate) mod optimizer;
+pub(crate) mod pending;
+pub(crate) mod prefetch;
+pub(crate) mod pretrained;
+
 use std::time::Instant;
 
 use alexnet_data::{Batch, Dataset, Plan, Split, Views};
@@ -8,27 +16,27 @@ use alexnet_model::Mode;
 use candle_core::{DType, Device, Tensor};
 
 use crate::checkpoint::CheckpointWriter;
+use crate::checkpoint::progress::Progress;
 use crate::choices;
-use crate::device_batches::DeviceBatches;
 use crate::devices::{candle_devices, names};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::evaluate::check::class_names;
 use crate::evaluate::evaluate;
 use crate::evaluate::score::Evaluation;
-use crate::event::{Event, EventSink};
-use crate::finite::{check_outputs, diverged};
 use crate::input::InputStage;
-use crate::job::{Job, SetUp};
+use crate::log::event::{Event, EventSink};
 use crate::memory;
-use crate::optimizer::Optimizer;
-use crate::pending::{PendingLosses, PendingStep};
-use crate::prefetch::prefetch;
-use crate::pretrained::first_network;
-use crate::progress::Progress;
-use crate::rates::{frozen_layers, headline_rate, step_rates};
+use crate::recipe::rates::{frozen_layers, headline_rate, step_rates};
+use crate::recipe::schedule::{Moment, Verdict};
 use crate::run::{RunConfig, write_json};
-use crate::schedule::{Moment, Verdict};
+use crate::train::device_batches::DeviceBatches;
+use crate::train::finite::{check_outputs, diverged};
+use crate::train::job::{Job, SetUp};
+use crate::train::optimizer::Optimizer;
+use crate::train::pending::{PendingLosses, PendingStep};
+use crate::train::prefetch::prefetch;
+use crate::train::pretrained::first_network;
 
 /// Trains: starts or resumes a run and completes it, with final weights and error rates. `on_event`
 /// is called with every event.

@@ -1,7 +1,7 @@
 //! Layers that a recipe does not train.
 
+use crate::recipe::schedule::Schedule;
 use crate::recipe::{LayerRates, OwnRates, Recipe};
-use crate::schedule::Schedule;
 
 impl Recipe {
     /// Freezes layers: the rates of their weights and biases are 0 for the whole run.

@@ -1,5 +1,10 @@
 //! A recipe: every number of a run that is not in the network.
 
+pub(crate) mod freeze;
+pub(crate) mod ranges;
+pub(crate) mod rates;
+pub(crate) mod schedule;
+
 use std::collections::BTreeMap;
 
 use alexnet_data::{Augmentation, ColorNoise, ColorScale, Offsets, Order, ResizedCrop};
@@ -8,7 +13,7 @@ use include_dir::{Dir, File, include_dir};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::schedule::{Moment, Schedule};
+use crate::recipe::schedule::{Moment, Schedule};
 
 /// Every number of a run that is not in the network. There are no defaults: a recipe names each.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::path_json;
-use crate::pretrained::PretrainedLayers;
 use crate::recipe::Recipe;
+use crate::train::pretrained::PretrainedLayers;
 
 /// What a run was asked to do: `run.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -13,7 +13,7 @@ use alexnet_model::NetworkSpec;
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
-use crate::progress::Progress;
+use crate::checkpoint::progress::Progress;
 use crate::recipe::Recipe;
 
 /// The name of our entry in the metadata.

@@ -11,7 +11,7 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::evaluate::score::Evaluation;
 use crate::path_json;
-use crate::pretrained::PretrainedLayers;
+use crate::train::pretrained::PretrainedLayers;
 
 /// Something that happened in a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]

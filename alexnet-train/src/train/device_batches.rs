@@ -7,7 +7,7 @@ use candle_core::{Result as TensorResult, Tensor};
 
 use crate::error::Error;
 use crate::input::InputStage;
-use crate::prefetch::LoadedBatches;
+use crate::train::prefetch::LoadedBatches;
 
 /// The batches of a loader, one after another, each as a whole on every device.
 #[derive(Debug)]

@@ -4,11 +4,11 @@ use std::time::Instant;
 
 use candle_core::Tensor;
 
+use crate::checkpoint::progress::Progress;
 use crate::devices::read_together;
 use crate::error::Error;
-use crate::event::Event;
-use crate::finite::diverged;
-use crate::progress::Progress;
+use crate::log::event::Event;
+use crate::train::finite::diverged;
 
 /// The losses of steps that were started and not read yet.
 #[derive(Debug)]
