@@ -111,7 +111,18 @@ impl Screen {
                     "validation error stalled: all rates are now {factor:.0e} of the recipe's"
                 ));
             }
-            Event::Convolution(_) => {} // the log has them
+            Event::Warning { message, .. } => self.line(&format!("warning: {message}")),
+            Event::Change { key, from, to } => self.line(&format!("{key}: {to}, before {from}")),
+            Event::Rollback { reason, epoch, step, factor } => {
+                self.line(&format!("{reason}"));
+                self.line(&format!(
+                    "back to epoch {}, step {}: all rates are now {factor:.0e} of the recipe's",
+                    epoch + 1,
+                    step + 1
+                ));
+            }
+            Event::Stop { reason, .. } => self.line(&format!("stopped by {reason}")),
+            Event::Convolution(_) | Event::Checkpoint { .. } | Event::Norms { .. } => {} // logged
             Event::Evaluated { .. } => self.bar.tick(),
             Event::End { .. } => self.bar.finish_and_clear(),
         }

@@ -3,8 +3,9 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::choices::ConvolutionChoice;
 use crate::environment::Environment;
@@ -110,6 +111,67 @@ pub enum Event {
         /// The number of images so far.
         images: usize,
     },
+    /// A checkpoint is on the disk. The loop went on while it was written.
+    Checkpoint {
+        /// The epoch of the next step, from 0.
+        epoch: usize,
+        /// The next step within it, from 0.
+        step: usize,
+        /// The size of the file.
+        bytes: u64,
+        /// The seconds until it was on the disk.
+        seconds: f64,
+        /// The seconds for which the loop waited: for the network's outputs, which have to be
+        /// finite, and for the copy of weights and velocities.
+        waited: f64,
+    },
+    /// How large the values of each layer are.
+    Norms {
+        /// The epoch, from 0.
+        epoch: usize,
+        /// The step within it, from 0.
+        step: usize,
+        /// The layers that have weights, in the network's order.
+        layers: Vec<LayerNorms>,
+    },
+    /// Something is not as it should be, and the run goes on.
+    Warning {
+        /// The epoch, from 0.
+        epoch: usize,
+        /// The step within it, from 0.
+        step: usize,
+        /// What, in one line.
+        message: String,
+    },
+    /// Someone changed a number of the recipe with which the run was resumed.
+    Change {
+        /// The number's key, as in `weights.rate`.
+        key: String,
+        /// What it was.
+        from: String,
+        /// What it is from now on.
+        to: String,
+    },
+    /// Training diverged and goes on from the last good checkpoint with lower rates.
+    Rollback {
+        /// What was not as it should be, and where.
+        reason: String,
+        /// The epoch from which it goes on, from 0.
+        epoch: usize,
+        /// The step of that epoch at which it goes on.
+        step: usize,
+        /// The factor of all rates from now on.
+        factor: f32,
+    },
+    /// The run was asked to stop, and did. It can be resumed.
+    Stop {
+        /// Who asked: a signal or the time limit.
+        reason: String,
+        /// The epoch of the next step, from 0.
+        epoch: usize,
+        /// The next step within it, from 0.
+        step: usize,
+    },
     /// The run is complete.
     End {
         /// The final weights.
@@ -120,6 +182,32 @@ pub enum Event {
         /// Seconds since this process started or resumed the run.
         seconds: f64,
     },
+}
+
+/// The Euclidean norms of what belongs to a layer's weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LayerNorms {
+    /// The layer.
+    pub layer: String,
+    /// That of its weights, after the update.
+    pub weight: f32,
+    /// That of the mean gradient of the batch.
+    pub gradient: f32,
+    /// That of the update.
+    pub update: f32,
+}
+
+/// A line of the log: an event, and when it was written.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    event: &'a Event,
+    time: f64,
+}
+
+/// Seconds since the beginning of 1970, by the machine's clock, which someone may set.
+fn unix_time() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }
 
 /// A callback and an open log.
@@ -144,7 +232,8 @@ impl<'a> EventSink<'a> {
 
     /// Appends a line to the log, in one write, and calls the callback.
     pub(crate) fn emit(&mut self, event: Event) -> Result<(), Error> {
-        let mut line = serde_json::to_vec(&event).map_err(|e| Error::io(&self.path)(e.into()))?;
+        let line = Line { event: &event, time: unix_time() };
+        let mut line = serde_json::to_vec(&line).map_err(|e| Error::io(&self.path)(e.into()))?;
         line.push(b'\n');
         self.log.write_all(&line).map_err(Error::io(&self.path))?;
         (self.on_event)(&event); // last, because it may end the process

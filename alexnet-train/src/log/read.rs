@@ -14,6 +14,7 @@ use serde::Deserialize;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::evaluate::score::Evaluation;
+use crate::log::event::LayerNorms;
 use crate::run::RunFolder;
 
 /// The lines of a run's log that count, in their order.
@@ -37,6 +38,14 @@ pub struct RunLog {
     pub steps: Vec<LoggedStep>,
     /// The epochs that ended.
     pub epochs: Vec<LoggedEpoch>,
+    /// The checkpoints that were written.
+    pub checkpoints: Vec<LoggedCheckpoint>,
+    /// The norms of the layers, at the steps at which they were measured.
+    pub norms: Vec<LoggedNorms>,
+    /// What a person wants to know of: warnings, changes, rollbacks, drops of the rates, stops.
+    pub notes: Vec<LoggedNote>,
+    /// When the last line was written, in seconds since 1970; older logs do not say.
+    pub last_time: Option<f64>,
     /// The end, where the run is complete.
     pub end: Option<LoggedEnd>,
     /// The number of lines that could not be read.
@@ -108,6 +117,41 @@ pub struct LoggedEpoch {
     pub validation_seconds: Option<f64>,
 }
 
+/// A checkpoint that was written.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+pub struct LoggedCheckpoint {
+    /// The epoch of the next step, from 0.
+    pub epoch: usize,
+    /// The next step within it, from 0.
+    pub step: usize,
+    /// The size of the file.
+    pub bytes: u64,
+    /// The seconds until it was on the disk.
+    pub seconds: f64,
+    /// The seconds for which the loop waited.
+    pub waited: f64,
+}
+
+/// How large the values of each layer were at a step.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct LoggedNorms {
+    /// The epoch, from 0.
+    pub epoch: usize,
+    /// The step within it, from 0.
+    pub step: usize,
+    /// The layers that have weights, in the network's order.
+    pub layers: Vec<LayerNorms>,
+}
+
+/// What a person would want to know of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoggedNote {
+    /// When it was written, in seconds since 1970.
+    pub time: f64,
+    /// What happened, in one line.
+    pub text: String,
+}
+
 /// The end of the run.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct LoggedEnd {
@@ -117,12 +161,40 @@ pub struct LoggedEnd {
     pub seconds: f64,
 }
 
+/// When a line was written.
+#[derive(Deserialize)]
+struct Written {
+    #[serde(default)]
+    time: Option<f64>,
+}
+
 #[derive(Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 enum Line {
     Start(Box<LoggedStart>),
     Step(LoggedStep),
     Epoch(LoggedEpoch),
+    Checkpoint(LoggedCheckpoint),
+    Norms(LoggedNorms),
+    Warning {
+        message: String,
+    },
+    Change {
+        key: String,
+        from: String,
+        to: String,
+    },
+    Drop {
+        epoch: usize,
+        factor: f32,
+    },
+    Rollback {
+        reason: String,
+        factor: f32,
+    },
+    Stop {
+        reason: String,
+    },
     End(LoggedEnd),
     #[serde(other)]
     Other,
@@ -162,17 +234,39 @@ impl RunLog {
     }
 
     fn add(&mut self, line: &[u8]) {
+        let written = serde_json::from_slice(line).ok().and_then(|Written { time }| time);
+        self.last_time = written.or(self.last_time);
+        let mut note = |text| {
+            let time = written.unwrap_or_default();
+            self.notes.push(LoggedNote { time, text });
+        };
         match serde_json::from_slice(line) {
             Ok(Line::Start(start)) => {
                 let LoggedStart { epoch, step, .. } = *start;
                 let before = |s: &LoggedStep| (s.epoch as usize, s.step as usize) < (epoch, step);
                 self.steps.retain(before);
                 self.epochs.retain(|e| e.epoch < epoch);
+                self.checkpoints.retain(|c| (c.epoch, c.step) <= (epoch, step));
+                self.norms.retain(|n| (n.epoch, n.step) < (epoch, step));
                 self.end = None;
                 self.starts.push(*start);
             }
             Ok(Line::Step(step)) => self.steps.push(step),
             Ok(Line::Epoch(epoch)) => self.epochs.push(epoch),
+            Ok(Line::Checkpoint(checkpoint)) => self.checkpoints.push(checkpoint),
+            Ok(Line::Norms(norms)) => self.norms.push(norms),
+            Ok(Line::Warning { message }) => note(message),
+            Ok(Line::Change { key, from, to }) => note(format!("{key}: {to}, before {from}")),
+            Ok(Line::Drop { epoch, factor }) => {
+                note(format!(
+                    "validation error stalled: rates × {factor:.0e} from epoch {}",
+                    epoch + 1
+                ));
+            }
+            Ok(Line::Rollback { reason, factor }) => {
+                note(format!("{reason}; rates × {factor:.0e}"))
+            }
+            Ok(Line::Stop { reason }) => note(format!("stopped by {reason}")),
             Ok(Line::End(end)) => self.end = Some(end),
             Ok(Line::Other) => {}
             Err(_) => self.unread += 1,
