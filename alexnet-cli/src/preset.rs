@@ -37,13 +37,18 @@ pub(crate) fn network(preset: &str, file: Option<&Path>) -> Result<NetworkSpec> 
     }
 }
 
-/// The recipe of a preset, or of a file, with the changes of `--set KEY=VALUE`.
-pub(crate) fn recipe(preset: &str, file: Option<&Path>, set: &[String]) -> Result<Recipe> {
+/// The changes of `--set KEY=VALUE`.
+pub(crate) fn changes(set: &[String]) -> Result<Vec<(&str, &str)>> {
     let changes = set.iter().map(|change| match change.split_once('=') {
         Some((key, value)) => Ok((key.trim(), value.trim())),
         None => bail!("--set `{change}`: expected KEY=VALUE, for example --set weights.rate=0.005"),
     });
-    let changes = changes.collect::<Result<Vec<_>>>()?;
+    changes.collect()
+}
+
+/// The recipe of a preset, or of a file, with the changes of `--set KEY=VALUE`.
+pub(crate) fn recipe(preset: &str, file: Option<&Path>, set: &[String]) -> Result<Recipe> {
+    let changes = changes(set)?;
     match file {
         None => Ok(Recipe::preset(preset, &changes)?),
         Some(path) => Ok(Recipe::from_toml(&path.display().to_string(), &read(path)?, &changes)?),

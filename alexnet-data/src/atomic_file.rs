@@ -62,6 +62,54 @@ pub fn remove_unfinished(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Removes what killed processes have left of unfinished writes of any file in the folder `dir`. No
+/// other process may be writing there.
+///
+/// # Errors
+/// As [`remove_unfinished`].
+pub fn remove_all_unfinished(dir: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(dir).map_err(Error::io("list", dir))? {
+        let found = entry.map_err(Error::io("list", dir))?.path();
+        let name = found.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with('.') && name.ends_with(SUFFIX) {
+            std::fs::remove_file(&found).map_err(Error::io("remove", &found))?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives the file `from` the name `to` too, which replaces an older file at once, so that there is
+/// always one of both. Where the file system has no hard links, it is a copy.
+///
+/// Other processes may read `to`, but no other may be writing it.
+///
+/// # Errors
+/// [`Error::Io`] with the path, and for a path where something lies that is no regular file.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// let (from, to) = (dir.path().join("new"), dir.path().join("latest"));
+/// std::fs::write(&from, "2")?;
+/// std::fs::write(&to, "1")?;
+/// alexnet_data::link_atomic(&from, &to)?;
+/// std::fs::remove_file(&from)?;
+/// assert_eq!(std::fs::read(&to)?, b"2");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn link_atomic(from: &Path, to: &Path) -> Result<()> {
+    check_replaceable(to)?;
+    let link = folder(to).join(format!("{}link{SUFFIX}", prefix(to)));
+    let _ = std::fs::remove_file(&link); // what a killed process has left
+    if std::fs::hard_link(from, &link).is_err() {
+        return write_atomic(to, |file| std::io::copy(&mut File::open(from)?, file)).map(|_| ());
+    }
+    let renamed = std::fs::rename(&link, to);
+    // It is still there after an error, and where both names were one file already.
+    let _ = std::fs::remove_file(&link);
+    renamed.map_err(Error::io("write", to))?;
+    sync_folder(folder(to))
+}
+
 /// How the names of unfinished files end.
 const SUFFIX: &str = ".partial";
 

@@ -42,7 +42,10 @@ mod plan;
 #[doc(hidden)]
 pub mod fuzz;
 
-pub use atomic_file::{AtomicFile, check_replaceable, remove_unfinished, write_atomic};
+pub use atomic_file::{
+    AtomicFile, check_replaceable, link_atomic, remove_all_unfinished, remove_unfinished,
+    write_atomic,
+};
 pub use augment::{
     Augmentation, ColorNoise, ColorScale, Offsets, ResizedCrop, View, Views, test_views,
 };

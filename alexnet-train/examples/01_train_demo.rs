@@ -4,8 +4,6 @@
 
 #![allow(clippy::print_stdout)] // this program talks to people
 
-use std::time::Duration;
-
 use alexnet_data::{DemoOptions, PrepareOptions, Source, draw_demo, prepare};
 use alexnet_model::NetworkSpec;
 use alexnet_train::{ComputeDevice, Job, Recipe, RunFolder, Task, train};
@@ -21,16 +19,12 @@ pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let recipe = Box::new(Recipe::preset("demo", &[("batch", "8"), ("epochs", "1")])?);
     let network = Box::new(NetworkSpec::preset("demo")?);
-    let job = Job {
-        data,
-        run: RunFolder::new(&temporary.path().join("run")),
-        task: Task::Start { recipe, network, seed: 1, statistics: None, pretrained: None },
-        loader_threads: 1,
-        checkpoint_every: Duration::from_secs(600),
-        devices: vec![ComputeDevice::cpu()],
-    };
-    let scores = train(&job, &mut |event| println!("{event:?}"))?;
+    let task = Task::Start { recipe, network, seed: 1, statistics: None, pretrained: None };
+    let run = RunFolder::new(&temporary.path().join("run"));
+    let job = Job::new(&data, run, task, vec![ComputeDevice::cpu()]);
+    let ended = train(&job, &mut |event| println!("{event:?}"))?;
 
+    let scores = ended.scores().unwrap_or_default();
     assert_eq!((scores[1].images, scores[1].views), (20, 10));
     println!("{:.0} % of the test images are wrong", scores[1].top1_error);
     Ok(())

@@ -6,7 +6,6 @@
 #![allow(clippy::print_stdout)] // this program talks to people
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use alexnet_data::{
     Dataset, DemoOptions, Pixels, PrepareOptions, Source, Views, draw_demo, prepare,
@@ -64,14 +63,9 @@ fn trained(folder: &Path) -> Result<(PathBuf, PathBuf)> {
     prepare(&PrepareOptions { size: 72, ..options }, &|_| ())?;
     let recipe = Box::new(Recipe::preset("demo", &[("batch", "8"), ("epochs", "1")])?);
     let network = Box::new(NetworkSpec::preset("demo")?);
-    let job = Job {
-        data: data.clone(),
-        run: RunFolder::new(&folder.join("run")),
-        task: Task::Start { recipe, network, seed: 1, statistics: None, pretrained: None },
-        loader_threads: 1,
-        checkpoint_every: Duration::from_secs(600),
-        devices: vec![ComputeDevice::cpu()],
-    };
+    let task = Task::Start { recipe, network, seed: 1, statistics: None, pretrained: None };
+    let run = RunFolder::new(&folder.join("run"));
+    let job = Job::new(&data, run, task, vec![ComputeDevice::cpu()]);
     train(&job, &mut |_| ())?;
     Ok((job.run.weights(), data))
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use alexnet_data::Holder;
 use thiserror::Error;
 
+use crate::recipe::changed_value::ChangedValue;
+
 /// An error. Its message is one line that says what is wrong and what to do.
 #[derive(Debug, Error)]
 pub enum Error {
@@ -138,6 +140,31 @@ pub enum Error {
         .0.display()
     )]
     NoRun(PathBuf),
+    /// A run that was to be resumed with other numbers than it has.
+    #[error(
+        "{} has other numbers than were asked for ({}): leave them out to resume it as it is, or \
+         add --change to go on with the new ones",
+        run.display(),
+        listed(changes)
+    )]
+    OtherNumbers {
+        /// The folder.
+        run: PathBuf,
+        /// From those that it has to those that were asked for.
+        changes: Vec<ChangedValue>,
+    },
+    /// A run that was to be resumed is another one.
+    #[error(
+        "{} began with another {what}: leave that out to resume it, or name another folder with \
+         --run",
+        run.display()
+    )]
+    OtherRun {
+        /// The folder.
+        run: PathBuf,
+        /// In what it differs.
+        what: &'static str,
+    },
     /// This folder holds a run of another experiment.
     #[error(
         "{} holds a run of another network, recipe or dataset than this experiment's: name another \
@@ -171,21 +198,28 @@ pub enum Error {
     },
     /// A loss, an output, a weight or a velocity that is not finite.
     #[error(
-        "{what} is {value} at epoch {}, step {}: training has diverged and was not saved; start \
-         again with a lower rate (--set weights.rate=…)",
+        "{what} is {value} at epoch {}, step {}{}: training has diverged and was not saved; start \
+         again with a lower rate (--set weights.rate=…), or let it go back by itself \
+         (--on-divergence rollback)",
         epoch + 1,
-        step + 1
+        step + 1,
+        layer.as_ref().map(|layer| format!(", first in layer {layer}")).unwrap_or_default()
     )]
     Diverged {
         /// What is not finite.
         what: String,
         /// What it is instead.
         value: f32,
+        /// The layer in which it began, where that is known.
+        layer: Option<String>,
         /// The epoch, from 0; the message counts from 1.
         epoch: usize,
         /// The step within it, from 0; the message counts from 1.
         step: usize,
     },
+    /// The run was asked to stop before what was asked for was done.
+    #[error("stopped")]
+    Stopped,
     /// Weights with which the network's outputs are not finite.
     #[error("the network's outputs are not finite: its weights have diverged; take others")]
     Outputs,
@@ -233,6 +267,15 @@ pub enum Error {
     /// A loader thread that ended without an error.
     #[error("a loader thread stopped early; this is a fault of this program")]
     LoaderGone,
+}
+
+/// The first of some changed_values, and how many more there are.
+fn listed(changes: &[ChangedValue]) -> String {
+    let first = changes.iter().take(3).map(ChangedValue::to_string).collect::<Vec<_>>().join("; ");
+    match changes.len().saturating_sub(3) {
+        0 => first,
+        more => format!("{first}; and {more} more"),
+    }
 }
 
 fn advice(fits: usize) -> String {

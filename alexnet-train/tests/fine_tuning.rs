@@ -124,19 +124,20 @@ fn a_fine_tuned_run_keeps_frozen_layers_and_is_the_same_when_resumed() {
     let want = fs::read(whole.run.weights()).unwrap();
     let cut = start("cut", "1");
     run(&cut);
-    let cut = Job { task: Task::Resume { epochs: Some(2) }, ..cut };
+    let cut = Job { task: Task::resume(Some(2)), ..cut };
     run(&cut);
     assert!(fs::read(cut.run.weights()).unwrap() == want);
 
     let begun = folder.path().join("begun");
     fs::create_dir(&begun).unwrap();
     fs::copy(folder.path().join("whole/run.json"), begun.join("run.json")).unwrap();
-    let begun = Job { task: Task::Resume { epochs: None }, ..job(&data, &begun, recipe(&[])) };
+    let begun = Job { task: Task::resume(None), ..job(&data, &begun, recipe(&[])) };
     run(&begun);
     assert!(fs::read(begun.run.weights()).unwrap() == want);
 
     // Without a checkpoint of its own it needs the one it began with, as it was.
     fs::remove_file(begun.run.checkpoint()).unwrap();
+    fs::remove_dir_all(begun.run.checkpoints()).unwrap();
     fs::copy(whole.run.weights(), &weights).unwrap();
     let error = train(&begun, &mut |_| ()).unwrap_err().to_string();
     assert!(error.contains("the run was begun with crc32:"), "{error}");

@@ -49,7 +49,8 @@ fn thousands_of_classes_are_prepared_trained_on_and_evaluated() {
     if let Task::Start { network: old, .. } = &mut job.task {
         **old = NetworkSpec::from_toml("colours", network).unwrap();
     }
-    let scores = train(&job, &mut |_| ()).unwrap();
+    let ended = train(&job, &mut |_| ()).unwrap();
+    let scores = ended.scores().unwrap();
     assert_eq!((scores[0].images, scores[0].views), (20, 1));
     // So many classes are not learned in an epoch, but the loss is near that of guessing.
     let guessing = (CLASSES as f64).ln();

@@ -140,7 +140,7 @@ fn twenty_updates_are_pytorchs() -> Result<()> {
         let loss = f64::from(losses.mean_all()?.to_scalar::<f32>()?);
         worst = worst.max(assert_close(&format!("loss of step {s}"), loss, want, 1e-4));
     }
-    let [values, _] = optimizer.values(&network)?;
+    let [values, _] = optimizer.snapshot(&network)?.values()?;
     for (name, after) in values {
         let moved = rms(&(&after - &before[&name])?)?;
         assert_close(

@@ -8,10 +8,10 @@ use std::path::Path;
 
 use alexnet_data::Lock;
 use alexnet_train::{Error, Event, Job, Task, train};
-use common::{dataset, job, recipe};
+use common::{dataset, job, recipe, train_until};
 
 fn resume(data: &Path, run: &Path, epochs: usize) -> Job {
-    Job { task: Task::Resume { epochs: Some(epochs) }, ..job(data, run, recipe(&[])) }
+    Job { task: Task::resume(Some(epochs)), ..job(data, run, recipe(&[])) }
 }
 
 /// What is in a folder, sorted.
@@ -22,8 +22,14 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-const COMPLETE: [&str; 5] =
-    ["checkpoint.safetensors", "final.safetensors", "log.jsonl", "report.json", "run.json"];
+const COMPLETE: [&str; 6] = [
+    "checkpoint.safetensors",
+    "checkpoints",
+    "final.safetensors",
+    "log.jsonl",
+    "report.json",
+    "run.json",
+];
 
 #[test]
 fn a_folder_has_one_writer() {
@@ -69,7 +75,7 @@ fn leftovers_are_removed() {
     let run = folder.path().join("run");
     let leave = || {
         fs::create_dir_all(&run).unwrap();
-        for name in COMPLETE.iter().filter(|name| **name != "log.jsonl") {
+        for name in COMPLETE.iter().filter(|name| !["log.jsonl", "checkpoints"].contains(name)) {
             fs::write(run.join(format!(".{name}.aB3xyz.partial")), b"half").unwrap();
         }
         fs::write(run.join(".run.lock"), "process 1 on host long-gone").unwrap();
@@ -112,7 +118,7 @@ fn an_edited_run_is_checked() {
         let mut edited = good.clone();
         *edited.pointer_mut(pointer).unwrap() = value;
         fs::write(&path, edited.to_string()).unwrap();
-        let resumed = Job { task: Task::Resume { epochs: None }, ..job(&data, &run, recipe(&[])) };
+        let resumed = Job { task: Task::resume(None), ..job(&data, &run, recipe(&[])) };
         let error = train(&resumed, &mut |_| panic!("it began")).unwrap_err().to_string();
         assert!(!error.contains('\n'), "{error}");
         words.iter().for_each(|word| assert!(error.contains(word), "no `{word}` in: {error}"));
@@ -137,22 +143,16 @@ fn an_edited_run_is_checked() {
 fn a_step_beyond_its_epoch_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let data = dataset(folder.path(), 4, 1);
-    let (run, cut) = (folder.path().join("run"), folder.path().join("cut"));
-    fs::create_dir(&cut).unwrap();
-    let start = job(&data, &run, recipe(&[("epochs", "1")]));
-    let start = Job { checkpoint_every: std::time::Duration::ZERO, ..start };
-    train(&start, &mut |event| {
-        if let Event::Step { step: 2, .. } = event {
-            for file in ["run.json", "checkpoint.safetensors"] {
-                fs::copy(run.join(file), cut.join(file)).unwrap();
-            }
-        }
-    })
-    .unwrap();
+    let cut = folder.path().join("cut");
+    train_until(job(&data, &cut, recipe(&[("epochs", "1")])), (0, 1));
     let text = fs::read_to_string(cut.join("run.json")).unwrap();
     fs::write(cut.join("run.json"), text.replace("\"batch\": 16", "\"batch\": 32")).unwrap();
-    let error = train(&resume(&data, &cut, 1), &mut |_| ()).unwrap_err().to_string();
-    assert!(error.contains("batch = 32, but 2 steps of an epoch are done"), "{error}");
+    let resumed = resume(&data, &cut, 1);
+    let error = train(&resumed, &mut |_| ()).unwrap_err().to_string();
+    assert!(error.contains("(batch: 16, not 32)") && error.contains("add --change"), "{error}");
+    fs::write(cut.join("run.json"), text.replace("\"batch\": 16", "\"batch\": 40")).unwrap();
+    let error = train(&resumed, &mut |_| ()).unwrap_err().to_string();
+    assert!(error.contains("batch = 40, but 2 steps of an epoch are done"), "{error}");
 }
 
 /// Dataset and run may have any name that the system allows.

@@ -80,9 +80,11 @@ fn the_log_of_a_run_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let data = dataset(folder.path(), 4, 2);
     let run = folder.path().join("run");
-    let scores = train(&job(&data, &run, recipe(&[])), &mut |_| ()).unwrap();
-    let more = Job { task: Task::Resume { epochs: Some(3) }, ..job(&data, &run, recipe(&[])) };
-    let again = train(&more, &mut |_| ()).unwrap();
+    let ended = train(&job(&data, &run, recipe(&[])), &mut |_| ()).unwrap();
+    let scores = ended.scores().unwrap();
+    let more = Job { task: Task::resume(Some(3)), ..job(&data, &run, recipe(&[])) };
+    let ended = train(&more, &mut |_| ()).unwrap();
+    let again = ended.scores().unwrap();
     let log = RunLog::read(&RunFolder::new(&run)).unwrap();
     assert_eq!((log.starts.len(), log.epochs.len(), log.steps.len()), (2, 3, 3 * 3));
     assert_eq!((log.unread, log.starts[1].epoch, log.starts[1].steps_per_epoch), (0, 2, 3));

@@ -34,7 +34,7 @@ fn a_stall_lowers_the_rates_and_the_last_one_ends_the_run() {
     assert_eq!(plateau.factor, 0.1);
     let recipe = Recipe::preset("demo", &[]).unwrap();
     let network = Network::new(&NetworkSpec::preset("demo").unwrap(), 1, &Device::Cpu).unwrap();
-    let rules = |plateau| step_rates(&recipe, plateau, start(0), &network);
+    let rules = |plateau: &Plateau| step_rates(&recipe, plateau.factor, start(0), &network);
     for (lowered, full) in rules(&plateau).into_iter().zip(rules(&Plateau::START)) {
         assert_eq!(lowered, Sgd { rate: full.rate * 0.1, ..full });
         assert!(full.rate > 0.0 && full.momentum == recipe.momentum);

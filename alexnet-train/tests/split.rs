@@ -5,11 +5,10 @@ mod common;
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use alexnet_train::{Checkpoint, ComputeDevice, Event, Job, Task, train};
 use candle_core::Tensor;
-use common::{dataset, job, recipe};
+use common::{dataset, job, recipe, train_until};
 
 fn on(devices: usize, job: Job) -> Job {
     Job { devices: vec![ComputeDevice::cpu(); devices], ..job }
@@ -102,20 +101,12 @@ fn runs_are_resumed_across_placements() {
     let folder = tempfile::tempdir().unwrap();
     let data = dataset(folder.path(), 7, 2);
     let path = |name: &str| folder.path().join(name);
-    let every_step = |job| Job { checkpoint_every: Duration::ZERO, ..job };
     for (first, then) in [(1, 2), (2, 1), (2, 2)] {
         let names = [format!("whole-{first}-{then}"), format!("cut-{first}-{then}")];
-        let whole = every_step(on(first, job(&data, &path(&names[0]), recipe(&[]))));
+        let whole = on(first, job(&data, &path(&names[0]), recipe(&[])));
+        train(&whole, &mut |_| ()).unwrap();
         let cut = path(&names[1]);
-        fs::create_dir(&cut).unwrap();
-        train(&whole, &mut |event| {
-            if let Event::Step { epoch: 1, step: 2, .. } = event {
-                for file in ["run.json", "checkpoint.safetensors"] {
-                    fs::copy(whole.run.path().join(file), cut.join(file)).unwrap();
-                }
-            }
-        })
-        .unwrap();
+        train_until(on(first, job(&data, &cut, recipe(&[]))), (1, 1));
         let resumed = on(then, resume(&data, &cut));
         train(&resumed, &mut |_| ()).unwrap();
         assert_alike(&whole, &resumed);
@@ -127,7 +118,7 @@ fn runs_are_resumed_across_placements() {
 }
 
 fn resume(data: &Path, run: &Path) -> Job {
-    Job { task: Task::Resume { epochs: None }, ..job(data, run, recipe(&[])) }
+    Job { task: Task::resume(None), ..job(data, run, recipe(&[])) }
 }
 
 #[test]

@@ -2,29 +2,28 @@
 
 mod fine_tuning;
 mod processor;
+mod resume;
 mod screen;
 mod seeds;
+mod unattended;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use alexnet_data::{Dataset, GivenStatistics, check_replaceable};
 use alexnet_model::NetworkSpec;
-use alexnet_train::{ComputeDevice, Job, Recipe, RunFolder, Task};
+use alexnet_train::{ComputeDevice, Ended, Job, Recipe, RunFolder, Stop, Task};
 use anyhow::{Context, Result};
 use serde_json::json;
 
 use self::fine_tuning::FineTuningArguments;
 use self::screen::Screen;
+use self::unattended::UnattendedArguments;
 use crate::device::DeviceArguments;
 use crate::eval::error_rates;
 use crate::message::one_line;
 use crate::numbers::{REPETITIONS, THREADS, within};
 use crate::output::{complain, json_path, tell};
 use crate::{demo, file, preset, report};
-
-/// The minutes of a year, the longest time between checkpoints.
-const YEAR: u64 = 365 * 24 * 60;
 
 /// Train a network; without --data, on a demo dataset drawn on the spot
 #[derive(Debug, clap::Args)]
@@ -36,9 +35,13 @@ pub(crate) struct Arguments {
     /// Folder of the run: log, checkpoint, final weights [default: the first free runs/PRESET-N]
     #[arg(long)]
     run: Option<PathBuf>,
-    /// Go on with the run in --run from its checkpoint; with --seeds, give the whole command again
+    /// Go on with the run in --run from its newest checkpoint: the same run, whatever ended it. What
+    /// else is given has to be what it began with
     #[arg(long, requires = "run")]
     resume: bool,
+    /// With --resume: go on with other numbers of the recipe, those of --set, --preset or --recipe
+    #[arg(long, requires = "resume")]
+    change: bool,
     #[arg(
         long,
         help = preset::names() + " [default: by the size of the images; demo without --data]"
@@ -73,9 +76,8 @@ pub(crate) struct Arguments {
     /// Threads that make batches; the result does not depend on it
     #[arg(long, default_value_t = 1, value_parser = within::<usize>(THREADS))]
     loader_threads: usize,
-    /// Minutes a run may go without a checkpoint; one is written after every epoch anyhow
-    #[arg(long, default_value_t = 10, value_parser = within::<u64>(0..=YEAR))]
-    checkpoint_minutes: u64,
+    #[command(flatten)]
+    unattended: UnattendedArguments,
     #[command(flatten)]
     device: DeviceArguments,
     /// Print one JSON object at the end and nothing else on standard output
@@ -84,41 +86,20 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    /// Refuses to resume one run otherwise than it began.
-    fn check_resume(&self) -> Result<(), clap::Error> {
-        let given = [
-            ("--preset", self.preset.is_some()),
-            ("--network", self.network.is_some()),
-            ("--recipe", self.recipe.is_some()),
-            ("--set", !self.set.is_empty()),
-            ("--seed", self.seed.is_some()),
-            ("--statistics", self.statistics.is_some()),
-            ("--init", self.fine_tuning.init.is_some()),
-            ("--freeze", self.fine_tuning.freeze.is_some()),
-        ];
-        match given.iter().find(|(_, given)| *given && self.resume && self.seeds.is_none()) {
-            None => Ok(()),
-            Some((name, _)) => Err(clap::Error::raw(
-                clap::error::ErrorKind::ArgumentConflict,
-                format!("'{name}' cannot be used with '--resume': a run goes on as it began"),
-            )),
-        }
-    }
-
-    fn job(&self, data: PathBuf, run: RunFolder, task: Task, devices: Vec<ComputeDevice>) -> Job {
-        Job {
-            data,
-            run,
-            task,
-            loader_threads: self.loader_threads,
-            checkpoint_every: Duration::from_secs(60 * self.checkpoint_minutes),
-            devices,
-        }
+    fn job(
+        &self,
+        data: &Path,
+        run: RunFolder,
+        task: Task,
+        devices: &[ComputeDevice],
+        stop: &Stop,
+    ) -> Job {
+        let job = Job::new(data, run, task, devices.to_vec());
+        self.unattended.apply(Job { loader_threads: self.loader_threads, ..job }, stop)
     }
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    arguments.check_resume()?;
     let print = |line: &str| {
         if !arguments.json {
             tell(line);
@@ -136,9 +117,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         (None, Task::Resume { .. }) => run.config()?.data,
         (None, Task::Start { .. }) => demo::dataset(&print)?,
     };
-    let job = arguments.job(data, run.clone(), task, devices);
+    let stop = arguments.unattended.stop()?;
+    let job = arguments.job(&data, run.clone(), task, &devices, &stop);
     let mut screen = Screen::new(arguments.json);
-    let scores = alexnet_train::train(&job, &mut |event| screen.show(event))?;
+    let scores = match alexnet_train::train(&job, &mut |event| screen.show(event))? {
+        Ended::Complete(scores) => scores,
+        Ended::Stopped { reason } => {
+            stopped(arguments, &run, &reason);
+            return Ok(());
+        }
+    };
     let (weights, page) = (run.weights(), run.page());
     let written = report::write(&[run.path().to_owned()], &page, &job.devices);
     if let Err(error) = &written {
@@ -166,10 +154,34 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// Says how to go on with a run that was stopped.
+fn stopped(arguments: &Arguments, run: &RunFolder, reason: &str) {
+    if arguments.json {
+        tell(&json!({"run": json_path(run.path()), "stopped": reason}).to_string());
+    } else {
+        let run = shell_word(run.path());
+        tell(&format!("stopped by {reason}; to go on:"));
+        tell(&format!("alexnet train --resume --run {run}"));
+    }
+}
+
+/// A path as a shell takes it.
+fn shell_word(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./,:+=@%".contains(c);
+    if text.chars().all(is_plain) {
+        text.into_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
 fn task(arguments: &Arguments, print: &dyn Fn(&str)) -> Result<(Task, RunFolder)> {
     if arguments.resume {
         let run = arguments.run.as_deref().context("--resume needs --run DIR")?;
-        return Ok((Task::Resume { epochs: arguments.epochs }, RunFolder::new(run)));
+        let run = RunFolder::new(run);
+        let asked = Box::new(resume::asked(arguments, &run)?);
+        return Ok((Task::Resume { asked, may_change: arguments.change }, run));
     }
     let (task, run) = start(arguments, print)?;
     Ok((task, RunFolder::new(&run)))
@@ -183,13 +195,18 @@ fn start(arguments: &Arguments, print: &dyn Fn(&str)) -> Result<(Task, PathBuf)>
     let run = arguments.run.clone();
     let run = run.unwrap_or_else(|| free_folder(Path::new("runs"), &recipe.name));
     let (recipe, network) = (Box::new(recipe), Box::new(network));
-    let given = |path: &PathBuf| -> Result<_> {
-        // That of the largest images takes 270 MB.
-        Ok(Box::new(GivenStatistics::from_json(path, &file::read(path, 512 << 20)?)?))
-    };
-    let statistics = arguments.statistics.as_ref().map(given).transpose()?;
+    let statistics = statistics(arguments)?.map(Box::new);
     let seed = arguments.seed.unwrap_or(1);
     Ok((Task::Start { recipe, network, seed, statistics, pretrained }, run))
+}
+
+/// The statistics of `--statistics`.
+fn statistics(arguments: &Arguments) -> Result<Option<GivenStatistics>> {
+    let read = |path: &PathBuf| -> Result<_> {
+        // That of the largest images takes 270 MB.
+        Ok(GivenStatistics::from_json(path, &file::read(path, 512 << 20)?)?)
+    };
+    arguments.statistics.as_ref().map(read).transpose()
 }
 
 /// The network and its recipe, each by its file, by the preset, or by the size of the images.

@@ -121,7 +121,7 @@ impl Screen {
                     step + 1
                 ));
             }
-            Event::Stop { reason, .. } => self.line(&format!("stopped by {reason}")),
+            Event::Stop { .. } | Event::Fail { .. } => self.bar.finish_and_clear(),
             Event::Convolution(_) | Event::Checkpoint { .. } | Event::Norms { .. } => {} // logged
             Event::Evaluated { .. } => self.bar.tick(),
             Event::End { .. } => self.bar.finish_and_clear(),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use alexnet_data::{Dataset, Views, check_replaceable, write_atomic};
 use alexnet_train::{
-    ComputeDevice, Ensemble, Evaluation, RunFolder, Task, data_checksum, evaluate_ensemble,
+    ComputeDevice, Ended, Ensemble, Evaluation, RunFolder, Task, data_checksum, evaluate_ensemble,
 };
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
@@ -77,6 +77,7 @@ pub(super) fn run(
         runs.push(SeedRun { seed, run, state });
     }
     processor::test_unusual(devices, print)?;
+    let stop = arguments.unattended.stop()?;
     for SeedRun { seed, run, state } in &runs {
         let name = run.path().display();
         let task = match (state, with_seed(&task, *seed)) {
@@ -86,16 +87,20 @@ pub(super) fn run(
             }
             (State::Unfinished, Task::Start { recipe, .. }) => {
                 print(&format!("{name} goes on"));
-                Task::Resume { epochs: Some(recipe.epochs) }
+                Task::resume(Some(recipe.epochs))
             }
             (_, task) => {
                 print(&format!("{name} begins"));
                 task
             }
         };
-        let job = arguments.job(folder.clone(), run.clone(), task, devices.to_vec());
+        let job = arguments.job(&folder, run.clone(), task, devices, &stop);
         let mut screen = Screen::new(arguments.json);
-        alexnet_train::train(&job, &mut |event| screen.show(event))?;
+        let ended = alexnet_train::train(&job, &mut |event| screen.show(event))?;
+        if let Ended::Stopped { reason } = ended {
+            print(&format!("stopped by {reason}; give the same command with --resume to go on"));
+            return Ok(());
+        }
     }
     let found = evaluate(arguments, &runs, &data, devices)?;
     let text = serde_json::to_string_pretty(&found)?;

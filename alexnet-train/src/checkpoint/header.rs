@@ -13,7 +13,7 @@ use alexnet_model::NetworkSpec;
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::progress::Progress;
+use crate::checkpoint::progress::{LogOffsets, Progress, SavedState};
 use crate::recipe::Recipe;
 
 /// The name of our entry in the metadata.
@@ -36,6 +36,9 @@ pub(crate) struct Header {
     pub(crate) classes: Vec<String>,
     pub(crate) preprocessing: Preprocessing,
     pub(crate) progress: Option<Progress>,
+    /// The bytes of each log at that time; what a later process finds behind them is cut off.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) logs: LogOffsets,
     pub(crate) crc32: BTreeMap<String, u32>,
 }
 
@@ -45,9 +48,10 @@ impl Header {
         recipe: &Recipe,
         classes: &[String],
         preprocessing: Preprocessing,
-        progress: Option<Progress>,
+        state: Option<SavedState>,
         crc32: BTreeMap<String, u32>,
     ) -> Self {
+        let (progress, logs) = state.map(|s| (s.progress, s.logs)).unzip();
         Self {
             checksum: UNSEALED.to_owned(),
             format: FORMAT.to_owned(),
@@ -56,6 +60,7 @@ impl Header {
             classes: classes.to_vec(),
             preprocessing,
             progress,
+            logs: logs.unwrap_or_default(),
             crc32,
         }
     }

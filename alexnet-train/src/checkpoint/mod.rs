@@ -10,29 +10,27 @@
 //! same bytes. The file is written under another name, synced and renamed, so that it is whole or
 //! absent.
 
+pub(crate) mod files;
 pub(crate) mod header;
 pub(crate) mod progress;
+pub(crate) mod write;
 
-use std::collections::{BTreeMap, HashMap};
-use std::io::Write;
-use std::panic::resume_unwind;
+use std::collections::HashMap;
 use std::path::Path;
 
-use alexnet_data::{Preprocessing, write_atomic};
+use alexnet_data::Preprocessing;
 use alexnet_kernels::ComputeDevice;
 use alexnet_model::{Network, NetworkSpec};
 use candle_core::safetensors::Load;
 use candle_core::{DType, Device, Tensor};
-use safetensors::{SafeTensors, View};
+use safetensors::SafeTensors;
 
-use crate::checkpoint::header::{Header, METADATA, seal};
-use crate::checkpoint::progress::Progress;
+use crate::checkpoint::header::Header;
+use crate::checkpoint::progress::{LogOffsets, Progress};
 use crate::devices::candle_devices;
 use crate::error::Error;
 use crate::input::InputStage;
 use crate::recipe::Recipe;
-use crate::train::finite::{LastStep, diverged, not_finite};
-use crate::train::optimizer::Optimizer;
 
 const MEAN_IMAGE: &str = "input.mean_image";
 const VELOCITY: &str = "velocity.";
@@ -53,6 +51,8 @@ pub struct Checkpoint {
     tensors: HashMap<String, Tensor>,
     /// Where the run stood; `None` for final weights.
     pub progress: Option<Progress>,
+    /// The bytes of each log of the run at that time.
+    pub(crate) logs: LogOffsets,
 }
 
 impl Checkpoint {
@@ -86,8 +86,9 @@ impl Checkpoint {
             }
             tensors.insert(name.to_owned(), view.load(&Device::Cpu)?);
         }
-        let Header { checksum, network, recipe, classes, preprocessing, progress, .. } = header;
-        Ok(Self { network, recipe, classes, preprocessing, checksum, tensors, progress })
+        let Header { checksum, network, recipe, classes, preprocessing, progress, logs, .. } =
+            header;
+        Ok(Self { network, recipe, classes, preprocessing, checksum, tensors, progress, logs })
     }
 
     /// The network with its weights in f32, in the host's memory.
@@ -143,62 +144,5 @@ impl Checkpoint {
         }
         let (values, stored) = (mean.flatten_all()?.to_vec1()?, [height, width]);
         Ok(InputStage::new(&self.recipe.input, &values, stored, [h, w], compute)?)
-    }
-}
-
-/// Writes the checkpoints of a run.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct CheckpointWriter<'a> {
-    pub(crate) recipe: &'a Recipe,
-    pub(crate) classes: &'a [String],
-    pub(crate) preprocessing: Preprocessing,
-    pub(crate) mean_image: &'a Tensor, // (H, W, 3)
-}
-
-impl CheckpointWriter<'_> {
-    /// Writes final weights or, with `progress`, a checkpoint from which training can go on. What
-    /// is not finite after the step `last` is refused, and the file stays as it was.
-    ///
-    /// A thread of its own does it: the training thread holds a `PoolGuard`, which would keep these
-    /// buffers, several times as large as the weights, until the end of the run.
-    pub(crate) fn save(
-        &self,
-        path: &Path,
-        network: &Network,
-        optimizer: &Optimizer,
-        progress: Option<&Progress>,
-        last: LastStep,
-    ) -> Result<(), Error> {
-        let write = || {
-            let mut tensors = BTreeMap::from([(MEAN_IMAGE.to_owned(), self.mean_image.clone())]);
-            let [values, velocities] = optimizer.values(network)?;
-            if progress.is_some() {
-                let named = |(name, velocity)| (format!("{VELOCITY}{name}"), velocity);
-                tensors.extend(velocities.into_iter().map(named));
-            }
-            tensors.extend(values);
-            let mut crc32 = BTreeMap::new();
-            for (name, tensor) in &tensors {
-                let bytes = tensor.data();
-                if let Some(value) = not_finite(&bytes) {
-                    return Err(diverged(format!("a value of `{name}`"), value, last));
-                }
-                crc32.insert(name.clone(), crc32fast::hash(&bytes));
-            }
-            let Self { recipe, classes, preprocessing, .. } = *self;
-            let progress = progress.copied();
-            let header =
-                Header::new(network.spec(), recipe, classes, preprocessing, progress, crc32);
-            let header = serde_json::to_string(&header).map_err(|e| Error::io(path)(e.into()))?;
-            let metadata = HashMap::from([(METADATA.to_owned(), header)]);
-            let fail = |reason| Error::Checkpoint { path: path.to_owned(), reason };
-            let mut bytes = safetensors::serialize(&tensors, Some(metadata))
-                .map_err(|e| fail(e.to_string()))?;
-            if !seal(&mut bytes) {
-                return Err(fail("its header has no place for its checksum".to_owned()));
-            }
-            Ok(write_atomic(path, |file| file.write_all(&bytes))?)
-        };
-        std::thread::scope(|scope| scope.spawn(write).join()).unwrap_or_else(|p| resume_unwind(p))
     }
 }

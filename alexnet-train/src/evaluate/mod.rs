@@ -65,14 +65,28 @@ pub fn evaluate(
     loader_threads: usize,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Evaluation, Error> {
+    evaluate_until(network, split, inputs, views, loader_threads, &mut |images| {
+        progress(images);
+        Ok(())
+    })
+}
+
+/// The same, until `progress` gives an error.
+pub(crate) fn evaluate_until(
+    network: &Network,
+    split: &Split,
+    inputs: &[InputStage],
+    views: Views,
+    loader_threads: usize,
+    progress: &mut dyn FnMut(usize) -> Result<(), Error>,
+) -> Result<Evaluation, Error> {
     let member = Member { network, inputs };
     let tops = Tops::new(&[]);
     let mut totals = Totals::new(&tops);
     let mut ensemble = Ensemble { networks: vec![member], saved: Vec::new() };
     ensemble.predict(split, views, loader_threads, &mut |predictions| {
         predictions.scores(&tops).iter().for_each(|score| totals.add(score));
-        progress(predictions.records.end);
-        Ok(())
+        progress(predictions.records.end)
     })?;
     Ok(totals.evaluation(member.views(split, views)?))
 }

@@ -37,16 +37,10 @@ impl ArmRun<'_> {
                 statistics: None,
                 pretrained: pretrained.clone(),
             },
-            RunState::Begun | RunState::Trained => Task::Resume { epochs: None },
+            RunState::Begun | RunState::Trained => Task::resume(None),
         };
-        Job {
-            data: self.experiment.data.clone(),
-            run: self.folder(),
-            task,
-            loader_threads: 1,
-            checkpoint_every: std::time::Duration::from_secs(600),
-            devices: self.experiment.devices.clone(),
-        }
+        let Experiment { data, devices, .. } = self.experiment;
+        Job::new(data, self.folder(), task, devices.clone())
     }
 
     /// Checks that it can be trained, and that what is there is this run.

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::progress::LogOffsets;
 use crate::choices::ConvolutionChoice;
 use crate::environment::Environment;
 use crate::error::Error;
@@ -163,6 +164,15 @@ pub enum Event {
         /// The factor of all rates from now on.
         factor: f32,
     },
+    /// Training diverged, and the run has ended.
+    Fail {
+        /// What was not as it should be, and where.
+        reason: String,
+        /// The epoch, from 0.
+        epoch: usize,
+        /// The step within it, from 0.
+        step: usize,
+    },
     /// The run was asked to stop, and did. It can be resumed.
     Stop {
         /// Who asked: a signal or the time limit.
@@ -241,7 +251,21 @@ impl<'a> EventSink<'a> {
     }
 
     /// Passes the number of evaluated images to the callback; they are not in the log.
-    pub(crate) fn evaluated(&mut self) -> impl FnMut(usize) {
-        |images| (self.on_event)(&Event::Evaluated { images })
+    pub(crate) fn evaluated(&mut self, images: usize) {
+        (self.on_event)(&Event::Evaluated { images });
+    }
+
+    /// The bytes of the logs so far, which are on the disk.
+    pub(crate) fn offsets(&mut self) -> Result<LogOffsets, Error> {
+        self.log.sync_data().map_err(Error::io(&self.path))?;
+        let bytes = self.log.metadata().map_err(Error::io(&self.path))?.len();
+        Ok([("log.jsonl".to_owned(), bytes)].into())
+    }
+
+    /// Cuts the logs off where they were at `offsets`.
+    pub(crate) fn cut(&mut self, offsets: &LogOffsets) -> Result<(), Error> {
+        let bytes = offsets.get("log.jsonl").copied().unwrap_or_default();
+        let length = self.log.metadata().map_err(Error::io(&self.path))?.len();
+        self.log.set_len(bytes.min(length)).map_err(Error::io(&self.path))
     }
 }

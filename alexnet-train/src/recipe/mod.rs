@@ -1,5 +1,6 @@
 //! A recipe: every number of a run that is not in the network.
 
+pub(crate) mod changed_value;
 pub(crate) mod freeze;
 pub(crate) mod ranges;
 pub(crate) mod rates;

@@ -3,7 +3,7 @@
 use alexnet_kernels::Sgd;
 use alexnet_model::{FrozenLayers, Network, Parameter, Role};
 
-use crate::recipe::schedule::{Moment, Plateau};
+use crate::recipe::schedule::Moment;
 use crate::recipe::{Rates, Recipe};
 
 impl Recipe {
@@ -41,11 +41,12 @@ impl Recipe {
     }
 }
 
-/// The update rule of each parameter, in the network's order.
-pub fn step_rates(recipe: &Recipe, plateau: &Plateau, at: Moment, network: &Network) -> Vec<Sgd> {
+/// The update rule of each parameter, in the network's order. All rates are multiplied by `factor`,
+/// that of [`Progress::rate_factor`](crate::Progress::rate_factor).
+pub fn step_rates(recipe: &Recipe, factor: f32, at: Moment, network: &Network) -> Vec<Sgd> {
     let rule = |p: &Parameter| {
         let rates = recipe.rates(at, &p.layer, p.role);
-        Sgd { rate: rates.rate * plateau.factor, momentum: recipe.momentum, decay: rates.decay }
+        Sgd { rate: rates.rate * factor, momentum: recipe.momentum, decay: rates.decay }
     };
     network.parameters().map(rule).collect()
 }

@@ -85,6 +85,21 @@ impl Schedule {
         }
     }
 
+    /// Which of its changes of all weights' rates comes at the start of an epoch, counted from 1.
+    pub(crate) fn drop_before_epoch(&self, epoch: usize) -> Option<usize> {
+        self.drop(|change| change.epoch == Some(epoch))
+    }
+
+    /// Which of them comes at a step within an epoch.
+    pub(crate) fn drop_within(&self, at: Moment) -> Option<usize> {
+        self.drop(|change| change.step == Some(at.step))
+    }
+
+    fn drop(&self, is_now: impl Fn(&Change) -> bool) -> Option<usize> {
+        let drops = self.changes().iter().filter(|c| c.layer.is_none() && c.weights.is_some());
+        drops.enumerate().find(|(_, change)| is_now(change)).map(|(number, _)| number + 1)
+    }
+
     /// Whether training images get the recipe's colour noise.
     pub fn has_color_noise(&self, at: Moment) -> bool {
         self.changes_until(at).filter_map(|change| change.color).next_back().unwrap_or(true)

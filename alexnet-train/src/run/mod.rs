@@ -3,7 +3,10 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use alexnet_data::{Dataset, GivenStatistics, Lock, Statistics, remove_unfinished, write_atomic};
+use alexnet_data::{
+    Dataset, GivenStatistics, Lock, Statistics, remove_all_unfinished, remove_unfinished,
+    write_atomic,
+};
 use alexnet_model::NetworkSpec;
 use serde::{Deserialize, Serialize};
 
@@ -81,14 +84,18 @@ impl RunFolder {
         self.0.join("checkpoint.safetensors")
     }
 
+    /// The folder of earlier states: the last few, the best, and one for each drop of the rates.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.0.join("checkpoints")
+    }
+
     /// The weights at the end.
     pub fn weights(&self) -> PathBuf {
         self.0.join("final.safetensors")
     }
 
-    /// The log, one [`Event`](crate::Event) a line as JSON; lines are only appended. A `start` line
-    /// says from which step on earlier lines no longer count: a run that was killed may have logged
-    /// steps after its last checkpoint.
+    /// The log, one [`Event`](crate::Event) a line as JSON. Lines are appended; a run that is
+    /// resumed first cuts off what it had logged after its checkpoint.
     pub fn log(&self) -> PathBuf {
         self.0.join("log.jsonl")
     }
@@ -122,6 +129,9 @@ impl RunFolder {
         let results = [self.weights(), self.report(), self.page()];
         let files = [self.config_path(), self.checkpoint()].into_iter().chain(results);
         files.into_iter().try_for_each(|path| remove_unfinished(&path))?;
+        if self.checkpoints().is_dir() {
+            remove_all_unfinished(&self.checkpoints())?;
+        }
         Ok(lock)
     }
 

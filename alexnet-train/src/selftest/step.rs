@@ -102,7 +102,7 @@ type State = [Vec<f64>; 2];
 fn stepped(network: &Network, devices: &[ComputeDevice]) -> Result<(Vec<f64>, Vec<State>)> {
     let trainer = Trainer::new(network, |_| RULE, BATCH, devices)?;
     let losses = trainer.step(&trainer.images, &trainer.labels, MODE)?.get(0)?;
-    let [values, velocities] = trainer.optimizer.values(&trainer.network)?;
+    let [values, velocities] = trainer.optimizer.snapshot(&trainer.network)?.values()?;
     let states = network
         .parameters()
         .map(|p| Ok([values_of(&values[&p.name])?, values_of(&velocities[&p.name])?]));

@@ -25,5 +25,5 @@ pub(crate) fn check_outputs(logits: &Tensor, last: LastStep) -> Result<(), Error
 
 /// The error of `what`, which is `value` after the step `last`.
 pub(crate) fn diverged(what: impl Into<String>, value: f32, (epoch, step): LastStep) -> Error {
-    Error::Diverged { what: what.into(), value, epoch, step }
+    Error::Diverged { what: what.into(), value, layer: None, epoch, step }
 }

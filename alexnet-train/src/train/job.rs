@@ -1,6 +1,6 @@
 //! A training job, and the run that it starts or resumes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use alexnet_data::{Dataset, GivenStatistics};
@@ -8,12 +8,17 @@ use alexnet_kernels::ComputeDevice;
 use alexnet_model::NetworkSpec;
 
 use crate::checkpoint::Checkpoint;
+use crate::checkpoint::files::CheckpointFiles;
 use crate::checkpoint::progress::Progress;
 use crate::error::Error;
 use crate::memory;
 use crate::recipe::Recipe;
+use crate::recipe::changed_value::{ChangedValue, changed_values};
 use crate::run::{RunConfig, RunFolder, RunLock, data_checksum};
+use crate::train::guard::OnDivergence;
 use crate::train::pretrained::Pretrained;
+use crate::train::saver::CheckpointEvery;
+use crate::train::stop::Stop;
 
 /// A training job.
 #[derive(Debug, Clone)]
@@ -26,10 +31,38 @@ pub struct Job {
     pub task: Task,
     /// The number of threads that make batches. The result does not depend on it.
     pub loader_threads: usize,
-    /// The longest time without a checkpoint within an epoch; each epoch ends with one anyhow.
-    pub checkpoint_every: Duration,
+    /// How often a checkpoint is written within an epoch; each epoch ends with one anyhow.
+    pub checkpoint_every: CheckpointEvery,
+    /// How many of the last checkpoints are kept, beside the best and one for each drop of the
+    /// rates; at least 1.
+    pub keep: usize,
+    /// What to do when training diverges.
+    pub on_divergence: OnDivergence,
+    /// Steps from one measurement of the layers' norms to the next; 0 for none.
+    pub norms_every: usize,
+    /// Who may ask the run to stop.
+    pub stop: Stop,
     /// One device, or one for each tower of the network.
     pub devices: Vec<ComputeDevice>,
+}
+
+impl Job {
+    /// A job with one loader thread, a checkpoint every ten minutes of which the last two are kept,
+    /// norms every hundred steps, an end where training diverges, and nobody who stops it.
+    pub fn new(data: &Path, run: RunFolder, task: Task, devices: Vec<ComputeDevice>) -> Self {
+        Self {
+            data: data.to_owned(),
+            run,
+            task,
+            loader_threads: 1,
+            checkpoint_every: CheckpointEvery::Time(Duration::from_secs(600)),
+            keep: 2,
+            on_divergence: OnDivergence::default(),
+            norms_every: 100,
+            stop: Stop::default(),
+            devices,
+        }
+    }
 }
 
 /// What to do in the run's folder.
@@ -50,9 +83,35 @@ pub enum Task {
     },
     /// Resume the run that is there.
     Resume {
-        /// Epochs of the whole run, where that changes.
-        epochs: Option<usize>,
+        /// What is asked of it.
+        asked: Box<Asked>,
+        /// Whether it may go on with other numbers of its recipe than those it had.
+        may_change: bool,
     },
+}
+
+/// What is asked of a run that is resumed. What is given has to be what the run has; another number
+/// of epochs may always be asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Asked {
+    /// Epochs of the whole run.
+    pub epochs: Option<usize>,
+    /// Its recipe.
+    pub recipe: Option<Recipe>,
+    /// Its network, with any number of outputs.
+    pub network: Option<NetworkSpec>,
+    /// Its seed.
+    pub seed: Option<u64>,
+    /// The statistics in the place of the dataset's.
+    pub statistics: Option<GivenStatistics>,
+}
+
+impl Task {
+    /// Resumes the run as it is, but for its epochs, where they are given.
+    pub fn resume(epochs: Option<usize>) -> Self {
+        let asked = Box::new(Asked { epochs, ..Asked::default() });
+        Self::Resume { asked, may_change: false }
+    }
 }
 
 /// A job that was found right: what its run is to do, and the right to do it.
@@ -60,6 +119,12 @@ pub(crate) struct SetUp {
     pub(crate) config: RunConfig,
     /// The checkpoint from which the run is resumed.
     pub(crate) resumed: Option<Checkpoint>,
+    /// What is wrong with later ones.
+    pub(crate) damaged: Vec<Error>,
+    /// In what its recipe differs from what it was.
+    pub(crate) changes: Vec<ChangedValue>,
+    /// Whether the run begins here.
+    pub(crate) is_new: bool,
     /// Keeps other processes out of the run's folder.
     pub(crate) lock: RunLock,
 }
@@ -72,14 +137,21 @@ impl Job {
             Task::Start { .. } => {
                 let config = self.config(data)?;
                 let lock = self.run.create(&config)?;
-                Ok(SetUp { config, resumed: None, lock })
+                Ok(SetUp {
+                    config,
+                    resumed: None,
+                    damaged: Vec::new(),
+                    changes: Vec::new(),
+                    is_new: true,
+                    lock,
+                })
             }
-            Task::Resume { epochs } => {
+            Task::Resume { asked, may_change } => {
                 self.run.config()?; // a folder without a run is not locked
                 let lock = self.run.lock()?;
-                let (config, resumed) = self.resume(data, *epochs)?;
-                self.run.update(&config)?;
-                Ok(SetUp { config, resumed, lock })
+                let set_up = self.resume(data, asked, *may_change, lock)?;
+                self.run.update(&set_up.config)?;
+                Ok(set_up)
             }
         }
     }
@@ -115,25 +187,69 @@ impl Job {
     fn resume(
         &self,
         data: &Dataset,
-        epochs: Option<usize>,
-    ) -> Result<(RunConfig, Option<Checkpoint>), Error> {
+        asked: &Asked,
+        may_change: bool,
+        lock: RunLock,
+    ) -> Result<SetUp, Error> {
         let mut config = self.run.config()?;
-        config.recipe.epochs = epochs.unwrap_or(config.recipe.epochs);
         if config.data_checksum != data_checksum(data)? {
             let run = self.run.path().to_owned();
             return Err(Error::OtherDataset { run, data: self.data.clone() });
         }
+        config.data = std::path::absolute(&self.data).map_err(Error::io(&self.data))?;
+        self.check_asked(asked, &config)?;
+        let mut before = config.recipe.clone();
+        if let Some(recipe) = &asked.recipe {
+            config.recipe = recipe.clone();
+        }
+        config.recipe.epochs = asked.epochs.unwrap_or(config.recipe.epochs);
         let origin = self.run.config_path().display().to_string();
         self.check(&config, &origin, data)?;
         // A run that ended before its first checkpoint begins again.
-        let path = self.run.checkpoint();
-        let Some(checkpoint) = path.exists().then(|| Checkpoint::load(&path)).transpose()? else {
-            return Ok((config, None));
-        };
-        let RunConfig { recipe, network, .. } = &config;
+        let (resumed, damaged) = CheckpointFiles::newest(&self.run)?;
+        if let Some(checkpoint) = &resumed {
+            self.check_checkpoint(&config, checkpoint, data)?;
+            before = checkpoint.recipe.clone();
+        }
+        if asked.epochs.is_some() || asked.recipe.is_none() {
+            before.epochs = config.recipe.epochs;
+        }
+        let changes = changed_values(&before, &config.recipe);
+        if !may_change && !changes.is_empty() {
+            return Err(Error::OtherNumbers { run: self.run.path().to_owned(), changes });
+        }
+        Ok(SetUp { config, resumed, damaged, changes, is_new: false, lock })
+    }
+
+    /// Refuses to resume another run than the one that is there.
+    fn check_asked(&self, asked: &Asked, config: &RunConfig) -> Result<(), Error> {
+        let outputs = config.network.classes().unwrap_or(0);
+        let is_other_network =
+            |network: &NetworkSpec| network.clone().with_classes(outputs) != config.network;
+        let statistics = config.statistics.as_deref();
+        let others = [
+            ("network", asked.network.as_ref().is_some_and(is_other_network)),
+            ("seed", asked.seed.is_some_and(|seed| seed != config.seed)),
+            ("statistics", asked.statistics.as_ref().is_some_and(|s| Some(s) != statistics)),
+        ];
+        match others.iter().find(|(_, is_other)| *is_other) {
+            Some((what, _)) => Err(Error::OtherRun { run: self.run.path().to_owned(), what }),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses a checkpoint from which the run cannot go on.
+    fn check_checkpoint(
+        &self,
+        config: &RunConfig,
+        checkpoint: &Checkpoint,
+        data: &Dataset,
+    ) -> Result<(), Error> {
+        let origin = self.run.config_path().display().to_string();
+        let RunConfig { recipe, network, .. } = config;
         if checkpoint.network != *network {
             let reason = format!("its network is not that of {origin}; leave both as they were");
-            return Err(Error::Checkpoint { path, reason });
+            return Err(Error::Checkpoint { path: self.run.checkpoint(), reason });
         }
         let at = checkpoint.progress.unwrap_or(Progress::START);
         let fail = |message| Err(Error::Recipe { origin, message });
@@ -141,14 +257,14 @@ impl Job {
             return fail(format!("epochs = {}, but {} are done already", recipe.epochs, at.epoch));
         }
         let steps = data.split("train")?.len().div_ceil(recipe.batch);
-        if at.step >= steps {
+        if at.step > steps {
             return fail(format!(
                 "batch = {}, but {} steps of an epoch are done, which would have {steps}: leave \
                  batch as it was",
                 recipe.batch, at.step
             ));
         }
-        Ok((config, Some(checkpoint)))
+        Ok(())
     }
 
     /// Checks what a run is to do, whether it starts or goes on. `origin` names its recipe.

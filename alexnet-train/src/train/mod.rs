@@ -2,226 +2,197 @@
 
 pub(crate) mod device_batches;
 pub(crate) mod finite;
+pub(crate) mod guard;
 pub(crate) mod job;
+pub(crate) mod norms;
 pub(crate) mod optimizer;
 pub(crate) mod pending;
 pub(crate) mod prefetch;
 pub(crate) mod pretrained;
+pub(crate) mod saver;
+pub(crate) mod session;
+pub(crate) mod setup;
+pub(crate) mod stop;
 
 use std::time::Instant;
 
-use alexnet_data::{Batch, Dataset, Plan, Split, Views};
+use alexnet_data::Dataset;
 use alexnet_kernels::{PoolGuard, cross_entropy_with_guesses};
 use alexnet_model::Mode;
-use candle_core::{DType, Device, Tensor};
 
-use crate::checkpoint::CheckpointWriter;
-use crate::checkpoint::progress::Progress;
-use crate::choices;
-use crate::devices::{candle_devices, names};
-use crate::environment::Environment;
+use self::device_batches::DeviceBatches;
+use self::finite::check_outputs;
+use self::guard::Guard;
+use self::job::{Job, SetUp};
+use self::norms::StepNorms;
+use self::pending::{PendingLosses, PendingStep};
+use self::prefetch::prefetch;
+use self::session::Session;
+use self::setup::{Setup, State};
+use self::stop::Ended;
+use crate::checkpoint::files::Kept;
 use crate::error::Error;
-use crate::evaluate::check::class_names;
-use crate::evaluate::evaluate;
-use crate::evaluate::score::Evaluation;
 use crate::input::InputStage;
 use crate::log::event::{Event, EventSink};
 use crate::memory;
 use crate::recipe::rates::{frozen_layers, headline_rate, step_rates};
-use crate::recipe::schedule::{Moment, Verdict};
-use crate::run::{RunConfig, write_json};
-use crate::train::device_batches::DeviceBatches;
-use crate::train::finite::{check_outputs, diverged};
-use crate::train::job::{Job, SetUp};
-use crate::train::optimizer::Optimizer;
-use crate::train::pending::{PendingLosses, PendingStep};
-use crate::train::prefetch::prefetch;
-use crate::train::pretrained::first_network;
+use crate::recipe::schedule::{Moment, Plateau, Verdict};
+use crate::run::RunConfig;
 
-/// Trains: starts or resumes a run and completes it, with final weights and error rates. `on_event`
-/// is called with every event.
+/// Trains: starts or resumes a run and completes it, with final weights and error rates, or until
+/// it is asked to stop. `on_event` is called with every event.
 ///
 /// # Errors
 ///
 /// Data that cannot be read; a run that exists already, does not exist, or in whose folder another
-/// process is at work; files that cannot be written; a loss, an output or a weight that is not
-/// finite, which is never saved.
-pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Vec<Evaluation>, Error> {
+/// process is at work; final weights that cannot be written; a loss, an output or a weight that is
+/// not finite, which is never saved.
+pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Ended, Error> {
     let began = Instant::now();
     let data = Dataset::open(&job.data)?;
-    let SetUp { config, resumed, lock: _lock } = job.set_up(&data)?;
-    let RunConfig { seed, recipe, .. } = &config;
-    let (first, velocities, mut at) = match resumed {
-        Some(c) => (c.network()?, c.velocities(), c.progress.unwrap_or(Progress::START)),
-        None => {
-            let network = first_network(&config.network, *seed, config.pretrained.as_deref())?;
-            (network, Default::default(), Progress::START)
+    let SetUp { config, resumed, damaged, changes, is_new, lock: _lock } = job.set_up(&data)?;
+    let setup = Setup::new(job, &data, config)?;
+    let logs = resumed.as_ref().map(|checkpoint| checkpoint.logs.clone()).unwrap_or_default();
+    let mut state = State::new(&setup, resumed)?;
+    let mut events = EventSink::open(job.run.log(), on_event)?;
+    if !is_new {
+        events.cut(&logs)?; // what lies behind is done again
+    }
+    let inputs = setup.inputs(&state.network)?;
+    let mut session = Session::open(&setup, &inputs, &state, events)?;
+    session.warn_of(&damaged, &state)?;
+    session.tell_of(changes)?;
+    let _memory = PoolGuard::new(); // each step reuses the buffers of the previous one
+    let ended = loop {
+        match train_from(&setup, &inputs, &mut state, &mut session) {
+            Ok(()) => break session.end(&setup, &state, began),
+            Err(Error::Stopped) => break Err(Error::Stopped),
+            Err(error) => state = session.roll_back(&setup, &state, error)?,
         }
     };
-    let (devices, compute) = (&job.devices, &job.devices[0]); // `set_up` refuses an empty list
-    let mut network = first.to_devices(&candle_devices(devices), DType::F32)?;
-    let optimizer = Optimizer::new(&mut network, &velocities, compute.activations())?;
-    drop((first, velocities)); // the optimizer has copied them
-
-    let (training, validation) = (data.split("train")?, data.split("val").ok());
-    let stored = [training.height(), training.width()];
-    let [_, h, w] = config.network.input;
-    let statistics = &config.statistics_of(&data)?;
-    let blocks = network.image_blocks()?;
-    let input = |compute| {
-        let stage = InputStage::new(&recipe.input, &statistics.mean_image, stored, [h, w], compute);
-        stage.map(|stage| stage.in_blocks(blocks))
-    };
-    let inputs = devices.iter().map(input).collect::<candle_core::Result<Vec<_>>>()?;
-    let plan = |with_noise| {
-        let augmentation = recipe.augmentation([h, w], with_noise);
-        Plan::new(training.len(), recipe.batch, recipe.order, *seed, augmentation)
-    };
-    let plans = [plan(false)?, plan(true)?];
-    let steps = plans[0].steps_per_epoch();
-    let classes = class_names(&data);
-    let mean_image =
-        Tensor::from_slice(&statistics.mean_image, (stored[0], stored[1], 3), &Device::Cpu)?;
-    let preprocessing = data.manifest().preprocessing();
-    let checkpoints =
-        CheckpointWriter { recipe, classes: &classes, preprocessing, mean_image: &mean_image };
-    let _memory = PoolGuard::new(); // each step reuses the buffers of the previous one
-    let mut events = EventSink::open(job.run.log(), on_event)?;
-    events.emit(Event::Start {
-        network: config.network.name.clone(),
-        recipe: recipe.name.clone(),
-        seed: *seed,
-        parameters: network.parameters().map(|p| p.tensor.elem_count() as u64).sum(),
-        classes: classes.len(),
-        images: training.len(),
-        epochs: recipe.epochs,
-        steps_per_epoch: steps,
-        epoch: at.epoch,
-        step: at.step,
-        device: names(devices),
-        model: compute.model(),
-        precision: compute.options().precision.to_string(),
-        environment: Box::new(Environment::here(job.loader_threads)),
-        pretrained: config.pretrained.clone(),
-    })?;
-    if devices.len() > 1 {
-        let crossings = network.gathering_layers().into_iter().map(str::to_owned).collect();
-        let route = network.route().to_string();
-        events.emit(Event::Split { devices: devices.len(), crossings, route })?;
+    match ended {
+        Err(Error::Stopped) => session.stop(&state),
+        scores => Ok(Ended::Complete(scores?)),
     }
+}
 
-    // The last step that was done; that of a run that is resumed was saved, so it was good.
-    let mut last = (at.epoch, at.step);
-    let validate = |split: &Split, views, last, events: &mut EventSink<'_>| {
-        let threads = job.loader_threads;
-        evaluate(&network, split, &inputs, views, threads, &mut events.evaluated()).map_err(
-            |error| match error {
-                Error::Outputs => diverged("an output for a validation image", f32::NAN, last),
-                error => error,
-            },
-        )
-    };
-    let jobs = (at.epoch * steps + at.step) as u64..(recipe.epochs.max(at.epoch) * steps) as u64;
-    let fill = |job: u64, batch: &mut Batch| {
-        let (epoch, step) = (job as usize / steps, job as usize % steps);
-        let moment = Moment { epoch, step: job as usize };
-        let plan = &plans[usize::from(recipe.schedule.has_color_noise(moment))];
-        Ok(plan.fill(training, statistics, epoch, step, batch)?)
-    };
-    let trained = prefetch(job.loader_threads, jobs, fill, |loaded| -> Result<(), Error> {
-        let mut batches = DeviceBatches::new(loaded, &inputs)?;
+/// Trains from where `state` stands to the end of the last epoch. Where the run is asked to stop, it
+/// is saved, and the error is [`Error::Stopped`].
+fn train_from(
+    setup: &Setup<'_>,
+    inputs: &[InputStage],
+    state: &mut State,
+    session: &mut Session<'_>,
+) -> Result<(), Error> {
+    let (job, steps, RunConfig { seed, recipe, .. }) = (setup.job, setup.steps, &setup.config);
+    let compute = &job.devices[0];
+    let fill = |step, batch: &mut _| setup.fill(step, batch);
+    let left = setup.steps_left(&state.at);
+    let trained = prefetch(job.loader_threads, left, fill, |loaded| {
+        let mut batches = DeviceBatches::new(loaded, inputs)?;
         let mut pending = PendingLosses::new(compute.is_async());
-        let mut saved = Instant::now();
-        let mut choices = 0; // of the device's, so many are in the log
-        while at.epoch < recipe.epochs {
+        let mut last = (state.at.epoch, state.at.step); // the last step that was done
+        while state.at.epoch < recipe.epochs {
             let epoch_began = Instant::now();
-            let mut rate = 0.0;
             pending.restart_clock();
-            while at.step < steps {
+            while state.at.step < steps {
+                let now = (state.at.epoch, state.at.step);
+                let moment = Moment { epoch: now.0, step: now.0 * steps + now.1 };
                 let (batch, waited) = batches.next()?; // the whole batch on each device
-                let moment = Moment { epoch: at.epoch, step: at.epoch * steps + at.step };
-                let divisor = recipe.divisor(moment);
-                let images = batches.images(&batch, divisor)?; // (B, 3, h, w) on each device
+                let images = batches.images(&batch, recipe.divisor(moment))?; // (B, 3, h, w) on each
 
-                let rates = step_rates(recipe, &at.plateau, moment, &network);
-                rate = headline_rate(&rates, &network);
+                let State { network, at, .. } = &mut *state;
+                let rates = step_rates(recipe, at.rate_factor(), moment, network);
+                let rate = headline_rate(&rates, network);
                 let mode = Mode::Train { seed: *seed, step: moment.step as u64 };
-                let frozen = frozen_layers(&rates, &network);
+                let frozen = frozen_layers(&rates, network);
                 // Its logits are (B, classes).
                 let tape = network.forward_tape(&images[..], mode, frozen)?;
                 // Losses and what is right, (2, B), and the gradient of the mean loss, (B, classes)
                 let (results, gradient) =
                     cross_entropy_with_guesses(tape.logits(), &batch[0].labels)?;
+                if !compute.is_async() {
+                    Guard::before_update(&results, network, &images, now)?;
+                }
+
+                // The outputs of this step say that the weights before it are good.
+                let (stops, lowered) =
+                    (job.stop.reason().is_some(), recipe.schedule.drop_within(moment));
+                if stops || lowered.is_some() || session.saver.is_due() {
+                    session.drain(&mut pending, at)?;
+                    check_outputs(tape.logits(), last)?;
+                    session.save(state, Kept { drop: lowered, best: false }, last)?;
+                    pending.restart_clock();
+                }
+                if stops {
+                    return Err(Error::Stopped);
+                }
+
+                let State { network, optimizer, at } = &mut *state;
+                let mut norms = session.measures_norms(moment).then(|| StepNorms::new(network));
                 network.backward(tape, gradient, &mut |parameter, gradient| {
+                    if let Some(norms) = &mut norms {
+                        norms.add(parameter, gradient)?;
+                    }
                     optimizer.update(parameter, gradient, &rates)
                 })?;
 
-                last = (at.epoch, at.step);
+                last = now;
                 at.step += 1;
-                let save_now = at.step == steps || saved.elapsed() >= job.checkpoint_every;
+                session.saver.count_step();
                 // What is saved has to be good, so the updated network sees the batch once more.
-                let outputs = save_now.then(|| network.forward(&images[..], Mode::Test));
+                let outputs = (at.step == steps).then(|| network.forward(&images[..], Mode::Test));
                 drop(images);
                 batches.release(batch)?; // the next batch is sent while a GPU works on this step
-                if pending.add(PendingStep { step: last.1, results, rate, waited }) || save_now {
-                    for choice in choices::since(compute, choices) {
-                        choices += 1;
-                        events.emit(Event::Convolution(choice))?;
-                    }
-                    pending.drain(&mut at, &mut |event| events.emit(event))?;
+                let is_full = pending.add(PendingStep { step: now.1, results, rate, waited });
+                if is_full || norms.is_some() || at.step == steps {
+                    session.drain(&mut pending, at)?;
+                }
+                if let Some(norms) = norms {
+                    let layers = norms.layers(network, optimizer, &rates)?;
+                    session.events.emit(Event::Norms { epoch: now.0, step: now.1, layers })?;
                 }
                 if let Some(outputs) = outputs {
                     check_outputs(&outputs?, last)?;
                 }
-                if save_now && at.step < steps {
-                    let path = job.run.checkpoint();
-                    checkpoints.save(&path, &network, &optimizer, Some(&at), last)?;
-                    saved = Instant::now();
-                    pending.restart_clock();
-                }
             }
 
             let validation_began = Instant::now();
-            let score = validation.map(|split| validate(split, Views::One, last, &mut events));
-            let score = score.transpose()?;
-            let validation_seconds = validation_began.elapsed().as_secs_f64();
-            let verdict = score.map_or(Verdict::Continue, |score: Evaluation| {
-                at.plateau.observe(&recipe.schedule, score.top1_error)
-            });
-            let ended = Event::Epoch {
-                epoch: at.epoch,
-                train_loss: at.loss / at.images as f64,
+            let score = match session.validate_epoch(setup, state, last) {
+                Err(Error::Stopped) => {
+                    session.save(state, Kept::default(), last)?; // before the validation
+                    return Err(Error::Stopped);
+                }
+                score => score?,
+            };
+            let State { network, at, .. } = &mut *state;
+            let (epoch, train_loss) = (at.epoch, at.loss / at.images as f64);
+            let moment = Moment { epoch, step: (epoch + 1) * steps - 1 };
+            let rates = step_rates(recipe, at.rate_factor(), moment, network);
+            session.events.emit(Event::Epoch {
+                epoch,
+                train_loss,
                 train_error: 100.0 * (at.images as f64 - at.right) / at.images as f64,
-                rate,
+                rate: headline_rate(&rates, network),
                 validation: score,
                 seconds: epoch_began.elapsed().as_secs_f64(),
-                validation_seconds,
-            };
-            at = Progress { epoch: at.epoch + 1, plateau: at.plateau, ..Progress::START };
-            let lowered = Event::Drop { epoch: at.epoch, factor: at.plateau.factor };
-            if verdict == Verdict::Stop {
-                at.epoch = recipe.epochs;
+                validation_seconds: validation_began.elapsed().as_secs_f64(),
+            })?;
+            session.check_epoch(train_loss, steps, last)?;
+            let (verdict, best) = at.end_epoch(&recipe.schedule, score.map(|s| s.top1_error));
+            let mut lowered = recipe.schedule.drop_before_epoch(at.epoch);
+            match verdict {
+                Verdict::Continue => {}
+                Verdict::LowerRates => {
+                    let Plateau { factor, drops, .. } = at.plateau;
+                    session.events.emit(Event::Drop { epoch: at.epoch, factor })?;
+                    lowered = Some(drops);
+                }
+                Verdict::Stop => at.epoch = recipe.epochs,
             }
-            checkpoints.save(&job.run.checkpoint(), &network, &optimizer, Some(&at), last)?;
-            saved = Instant::now();
-            // Told when it is saved: whoever hears of it may end this process.
-            events.emit(ended)?;
-            if verdict == Verdict::LowerRates {
-                events.emit(lowered)?;
-            }
+            session.save(state, Kept { best, drop: lowered }, last)?;
         }
         Ok(())
     });
-    trained.map_err(|error| memory::explain(error, &network, recipe.batch, devices))?;
-
-    let mut scores = Vec::new();
-    if let Some(split) = validation {
-        scores.push(validate(split, Views::One, last, &mut events)?);
-        scores.push(validate(split, Views::Ten, last, &mut events)?);
-    }
-    checkpoints.save(&job.run.weights(), &network, &optimizer, None, last)?;
-    write_json(&job.run.report(), &scores)?;
-    let seconds = began.elapsed().as_secs_f64();
-    events.emit(Event::End { weights: job.run.weights(), validation: scores.clone(), seconds })?;
-    Ok(scores)
+    trained.map_err(|error| memory::explain(error, &state.network, recipe.batch, &job.devices))
 }

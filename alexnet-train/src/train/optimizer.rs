@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use alexnet_kernels::Sgd;
-use alexnet_model::{Network, Parameter, Role};
+use alexnet_model::{Network, NetworkSpec, Parameter, Role};
 use candle_core::{DType, Device, Result, Tensor, bail};
 
 /// The parameters of a network with their velocities.
@@ -74,20 +74,51 @@ impl Optimizer {
         }
     }
 
-    /// The parameters and their velocities by parameter name, f32, in PyTorch's layout, in the
-    /// host's memory.
+    /// The values of parameter `index` and their velocity, each `(n)` f32 in the order of memory,
+    /// if there is one.
+    pub(crate) fn rows(&self, index: usize) -> Result<Option<[Tensor; 2]>> {
+        let state = self.states.get(index);
+        state.map(|state| Ok([state.get(0)?, state.get(1)?])).transpose()
+    }
+
+    /// A copy of the parameters and their velocities as they are now, in the host's memory.
     ///
     /// # Errors
     ///
-    /// Another network than the optimizer's; an error of a device.
-    pub fn values(&self, network: &Network) -> Result<[HashMap<String, Tensor>; 2]> {
-        let host = self.states.iter().map(|state| state.to_device(&Device::Cpu));
-        let host = host.collect::<Result<Vec<_>>>()?;
+    /// An error of a device.
+    pub fn snapshot(&self, network: &Network) -> Result<Snapshot> {
+        let copy = |state: &Tensor| match state.device().is_cpu() {
+            true => state.copy(), // `to_device` would share the values, which the next step updates
+            false => state.to_device(&Device::Cpu),
+        };
+        let states = self.states.iter().map(copy).collect::<Result<Vec<_>>>()?;
+        Ok(Snapshot { network: network.clone(), states })
+    }
+}
+
+/// The parameters and velocities of a network at one moment.
+#[derive(Debug)]
+pub struct Snapshot {
+    network: Network,    // which parameters there are; its own values go on changing
+    states: Vec<Tensor>, // (2, n) f32
+}
+
+impl Snapshot {
+    /// The network's description.
+    pub fn spec(&self) -> &NetworkSpec {
+        self.network.spec()
+    }
+
+    /// The parameters and their velocities by parameter name, f32, in PyTorch's layout.
+    ///
+    /// # Errors
+    ///
+    /// Another network than the optimizer's.
+    pub fn values(&self) -> Result<[HashMap<String, Tensor>; 2]> {
         let rows = |number| {
             let row = |(state, p): (&Tensor, &Parameter)| row(state, number, p.tensor.dims());
-            let rows =
-                host.iter().zip(network.parameters()).map(row).collect::<Result<Vec<_>>>()?;
-            network.named(&rows)
+            let rows = self.states.iter().zip(self.network.parameters()).map(row);
+            self.network.named(&rows.collect::<Result<Vec<_>>>()?)
         };
         Ok([rows(0)?, rows(1)?])
     }

@@ -7,8 +7,8 @@ use candle_core::Tensor;
 use crate::checkpoint::progress::Progress;
 use crate::devices::read_together;
 use crate::error::Error;
-use crate::log::event::Event;
-use crate::train::finite::diverged;
+use crate::log::event::{Event, EventSink};
+use crate::train::guard::Guard;
 
 /// The losses of steps that were started and not read yet.
 #[derive(Debug)]
@@ -50,12 +50,14 @@ impl PendingLosses {
         self.steps.len() >= self.most
     }
 
-    /// Waits for all steps, adds their losses to `at`, and emits an event for each. Each step is
+    /// Waits for all steps, shows their losses to the guard, adds them to `at`, and emits an event
+    /// for each. Each step is
     /// given an equal share of the time.
     pub(crate) fn drain(
         &mut self,
         at: &mut Progress,
-        emit: &mut dyn FnMut(Event) -> Result<(), Error>,
+        guard: &mut Guard,
+        events: &mut EventSink<'_>,
     ) -> Result<(), Error> {
         let read = |step: PendingStep| {
             let both = step.results.flatten_all()?.to_vec1()?;
@@ -69,13 +71,11 @@ impl PendingLosses {
             let (losses, right) = both.split_at(both.len() / 2);
             let (epoch, images) = (at.epoch, losses.len());
             let loss = losses.iter().sum::<f32>() / images as f32;
-            if !loss.is_finite() {
-                return Err(diverged("the loss", loss, (epoch, step)));
-            }
+            guard.step(loss, (epoch, step))?;
             at.loss += losses.iter().map(|l| f64::from(*l)).sum::<f64>();
             at.right += right.iter().map(|r| f64::from(*r)).sum::<f64>();
             at.images += images;
-            emit(Event::Step { epoch, step, loss, rate, images, seconds, waited })?;
+            events.emit(Event::Step { epoch, step, loss, rate, images, seconds, waited })?;
         }
         Ok(())
     }

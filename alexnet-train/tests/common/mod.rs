@@ -1,11 +1,10 @@
 //! A dataset and a network small enough to train within a test.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use alexnet_data::{DemoOptions, PrepareOptions, Source, draw_demo, prepare};
 use alexnet_model::NetworkSpec;
-use alexnet_train::{ComputeDevice, Job, Recipe, RunFolder, Task};
+use alexnet_train::{ComputeDevice, Ended, Event, Job, Recipe, RunFolder, Task, train};
 
 /// The network of the self-test, which has every kind of layer, for crops of 43 px.
 const NETWORK: &str = include_str!("../../src/selftest/network.toml");
@@ -29,18 +28,20 @@ pub(crate) fn recipe(changes: &[(&str, &str)]) -> Recipe {
 /// A job that starts a run of `recipe` in `run`.
 pub(crate) fn job(data: &Path, run: &Path, recipe: Recipe) -> Job {
     let network = Box::new(NetworkSpec::from_toml("test", NETWORK).unwrap());
-    Job {
-        data: data.to_owned(),
-        run: RunFolder::new(run),
-        task: Task::Start {
-            recipe: Box::new(recipe),
-            network,
-            seed: 3,
-            statistics: None,
-            pretrained: None,
-        },
-        loader_threads: 1,
-        checkpoint_every: Duration::from_secs(3600),
-        devices: vec![ComputeDevice::cpu()],
-    }
+    let (recipe, seed) = (Box::new(recipe), 3);
+    let task = Task::Start { recipe, network, seed, statistics: None, pretrained: None };
+    Job::new(data, RunFolder::new(run), task, vec![ComputeDevice::cpu()])
+}
+
+/// Trains until a step is done, and then asks the run to stop.
+#[allow(dead_code)] // not every test cuts runs
+pub(crate) fn train_until(mut job: Job, (last_epoch, last_step): (usize, usize)) {
+    let flag = job.stop.request("the test");
+    let ended = train(&job, &mut |event| {
+        if let Event::Step { epoch, step, .. } = event {
+            let is_last = (*epoch, *step) == (last_epoch, last_step);
+            flag.fetch_or(is_last, std::sync::atomic::Ordering::Relaxed);
+        }
+    });
+    assert_eq!(ended.unwrap(), Ended::Stopped { reason: "the test".to_owned() });
 }

@@ -1,0 +1,129 @@
+//! What lets a run be left alone: checkpoints, signals, a time limit, and what to do when training
+//! diverges.
+
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use alexnet_train::{CheckpointEvery, Job, OnDivergence, Stop};
+use anyhow::{Context, Result};
+
+use crate::numbers::{REPETITIONS, within};
+
+/// What lets a run be left alone
+#[derive(Debug, clap::Args)]
+pub(super) struct UnattendedArguments {
+    /// How often a checkpoint is written, beside the end of each epoch: a number of steps, or a
+    /// time, as in 30min
+    #[arg(long, value_name = "N|TIME", default_value = "10min")]
+    checkpoint_every: Every,
+    /// How many of the last checkpoints are kept in the run's folder `checkpoints`, beside the best
+    /// one and one before each drop of the rates
+    #[arg(long, value_name = "K", default_value_t = 2, value_parser = within::<usize>(REPETITIONS))]
+    keep: usize,
+    /// Save and stop after this time, as in 3h50min; then go on by --resume
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    time_limit: Option<Duration>,
+    /// When training diverges: stop, or go back to the last good checkpoint with a tenth of all
+    /// rates, three times at most
+    #[arg(long, value_name = "WHAT", default_value = "stop")]
+    on_divergence: Divergence,
+    /// Steps from one measurement of the norms of weights, gradients and updates to the next; 0 for
+    /// none
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    norms_every: usize,
+}
+
+/// A number of steps or a time.
+#[derive(Debug, Clone)]
+struct Every(CheckpointEvery);
+
+impl FromStr for Every {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected = "expected a number of steps from 1, or a time such as 30min";
+        if let Ok(steps) = text.parse() {
+            return match steps {
+                0 => Err(expected.to_owned()),
+                steps => Ok(Self(CheckpointEvery::Steps(steps))),
+            };
+        }
+        let time = humantime::parse_duration(text).map_err(|e| format!("{e}: {expected}"))?;
+        Ok(Self(CheckpointEvery::Time(time)))
+    }
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Divergence {
+    Stop,
+    Rollback,
+}
+
+impl UnattendedArguments {
+    /// Adds all that to a job, which `stop` may end.
+    pub(super) fn apply(&self, job: Job, stop: &Stop) -> Job {
+        let on_divergence = match self.on_divergence {
+            Divergence::Stop => OnDivergence::Stop,
+            Divergence::Rollback => OnDivergence::Rollback,
+        };
+        Job {
+            checkpoint_every: self.checkpoint_every.0,
+            keep: self.keep,
+            norms_every: self.norms_every,
+            on_divergence,
+            stop: stop.clone(),
+            ..job
+        }
+    }
+
+    /// What ends a run that this process trains: the signals and the time limit, from now on.
+    pub(super) fn stop(&self) -> Result<Stop> {
+        let mut stop = Stop::default();
+        signals(&mut stop).context("signals cannot be waited for")?;
+        if let Some(limit) = self.time_limit {
+            let reason = format!("the time limit of {}", humantime::format_duration(limit));
+            stop.at(Instant::now() + limit, &reason);
+        }
+        Ok(stop)
+    }
+}
+
+/// Lets the signals that end programs stop a run: of the terminal, of a person, of a scheduler.
+#[cfg(unix)]
+fn signals(stop: &mut Stop) -> std::io::Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+    use signal_hook::flag;
+
+    let all = [(SIGINT, "Ctrl-C"), (SIGTERM, "SIGTERM"), (SIGUSR1, "SIGUSR1"), (SIGHUP, "SIGHUP")];
+    for (signal, name) in all {
+        if signal == SIGHUP && is_ignored(signal) {
+            continue; // a run under nohup outlives its terminal
+        }
+        let flag = stop.request(name);
+        if signal == SIGINT {
+            // Whoever presses it twice does not want to wait. This is looked at before the flag is
+            // set, as it was registered first.
+            flag::register_conditional_shutdown(signal, 130, flag.clone())?;
+        }
+        flag::register(signal, flag)?;
+    }
+    Ok(())
+}
+
+/// Whether a signal was ignored when the process started, which Linux says in a file.
+#[cfg(unix)]
+fn is_ignored(signal: i32) -> bool {
+    let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return false };
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+}
+
+/// Lets Ctrl-C stop a run.
+#[cfg(not(unix))]
+fn signals(stop: &mut Stop) -> std::io::Result<()> {
+    let flag = stop.request("Ctrl-C");
+    let signal = signal_hook::consts::SIGINT;
+    signal_hook::flag::register_conditional_shutdown(signal, 130, flag.clone())?;
+    signal_hook::flag::register(signal, flag).map(|_| ())
+}

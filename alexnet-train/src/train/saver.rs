@@ -1,0 +1,156 @@
+//! Saves a run while it goes on: a copy is made between two steps, and a thread writes it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::checkpoint::files::{CheckpointFiles, Kept};
+use crate::checkpoint::progress::SavedState;
+use crate::checkpoint::write::CheckpointWriter;
+use crate::error::Error;
+use crate::log::event::{Event, EventSink};
+use crate::train::finite::LastStep;
+use crate::train::optimizer::Snapshot;
+
+/// How often a run is saved within an epoch; the end of each epoch is saved anyhow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckpointEvery {
+    /// After so many steps.
+    Steps(usize),
+    /// After so much time.
+    Time(Duration),
+}
+
+/// Saves a run, and says so as [`Event::Checkpoint`] when it is on the disk. Where the disk is full
+/// or fails, the run goes on, says so once as [`Event::Warning`], and tries again at its next turn.
+pub(crate) struct Saver {
+    files: CheckpointFiles,
+    writer: Arc<CheckpointWriter>,
+    every: CheckpointEvery,
+    saved: Instant,
+    /// Steps since then.
+    steps: usize,
+    writing: Option<Writing>,
+    is_failing: bool,
+}
+
+/// A checkpoint on its way to the disk.
+struct Writing {
+    thread: JoinHandle<Result<u64, Error>>, // the bytes
+    at: (usize, usize),
+    began: Instant,
+    waited: f64,
+}
+
+impl Saver {
+    pub(crate) fn new(
+        files: CheckpointFiles,
+        writer: CheckpointWriter,
+        every: CheckpointEvery,
+    ) -> Self {
+        let (writer, saved) = (Arc::new(writer), Instant::now());
+        Self { files, writer, every, saved, steps: 0, writing: None, is_failing: false }
+    }
+
+    /// Counts a step.
+    pub(crate) fn count_step(&mut self) {
+        self.steps += 1;
+    }
+
+    /// Whether it is time to save. While the last checkpoint is still on its way to the disk, the
+    /// next one waits for its turn.
+    pub(crate) fn is_due(&self) -> bool {
+        let is_due = match self.every {
+            CheckpointEvery::Steps(steps) => self.steps >= steps,
+            CheckpointEvery::Time(time) => self.steps > 0 && self.saved.elapsed() >= time,
+        };
+        is_due && self.writing.as_ref().is_none_or(|writing| writing.thread.is_finished())
+    }
+
+    /// Begins to write a checkpoint, after the one that may still be on its way. `waited` are the
+    /// seconds for which the loop waited for `snapshot`.
+    ///
+    /// # Errors
+    ///
+    /// As [`look`](Self::look).
+    pub(crate) fn save(
+        &mut self,
+        snapshot: Snapshot,
+        state: SavedState,
+        kept: Kept,
+        last: LastStep,
+        waited: f64,
+        events: &mut EventSink<'_>,
+    ) -> Result<(), Error> {
+        self.finish(events)?;
+        (self.saved, self.steps) = (Instant::now(), 0);
+        let (files, writer) = (self.files.clone(), Arc::clone(&self.writer));
+        let at = (state.progress.epoch, state.progress.step);
+        // A thread of its own also because the loop's thread holds a `PoolGuard`, which would keep
+        // buffers several times as large as the weights until the end of the run.
+        let thread = std::thread::spawn(move || {
+            let bytes = writer.bytes(&files.run.checkpoint(), &snapshot, Some(&state), last)?;
+            files.write(&bytes, at, kept).map(|()| bytes.len() as u64)
+        });
+        self.writing = Some(Writing { thread, at, began: self.saved, waited });
+        Ok(())
+    }
+
+    /// Tells of a checkpoint that has come to the disk, or failed to.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Diverged`] for values that are not finite, of which nothing is saved; those of
+    /// the log.
+    pub(crate) fn look(&mut self, events: &mut EventSink<'_>) -> Result<(), Error> {
+        match self.writing.take_if(|writing| writing.thread.is_finished()) {
+            Some(writing) => self.ended(writing, events),
+            None => Ok(()),
+        }
+    }
+
+    /// The same, and waits for a checkpoint that is on its way.
+    pub(crate) fn finish(&mut self, events: &mut EventSink<'_>) -> Result<(), Error> {
+        match self.writing.take() {
+            Some(writing) => self.ended(writing, events),
+            None => Ok(()),
+        }
+    }
+
+    fn ended(&mut self, writing: Writing, events: &mut EventSink<'_>) -> Result<(), Error> {
+        let Writing { thread, at: (epoch, step), began, waited } = writing;
+        match thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
+            Ok(bytes) => {
+                if std::mem::take(&mut self.is_failing) {
+                    let message = "checkpoints can be written again".to_owned();
+                    events.emit(Event::Warning { epoch, step, message })?;
+                }
+                let seconds = began.elapsed().as_secs_f64();
+                events.emit(Event::Checkpoint { epoch, step, bytes, seconds, waited })
+            }
+            Err(error @ Error::Diverged { .. }) => Err(error),
+            Err(_) if self.is_failing => Ok(()),
+            Err(error) => {
+                self.is_failing = true;
+                let message = format!(
+                    "no checkpoint: {error}; the run goes on, keeps the earlier ones, and tries \
+                     again at the next turn"
+                );
+                events.emit(Event::Warning { epoch, step, message })
+            }
+        }
+    }
+
+    /// The bytes of final weights.
+    pub(crate) fn weights(
+        &self,
+        path: &Path,
+        snapshot: Snapshot,
+        last: LastStep,
+    ) -> Result<Vec<u8>, Error> {
+        let (writer, path) = (Arc::clone(&self.writer), path.to_owned());
+        let thread = std::thread::spawn(move || writer.bytes(&path, &snapshot, None, last));
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}

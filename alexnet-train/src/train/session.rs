@@ -1,0 +1,248 @@
+//! A run under way: its log, its checkpoints, its guard, and going back when training diverges.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use crate::checkpoint::files::{CheckpointFiles, Kept};
+use crate::checkpoint::progress::{Progress, SavedState};
+use crate::choices;
+use crate::devices::names;
+use crate::environment::Environment;
+use crate::error::Error;
+use crate::evaluate::evaluate_until;
+use crate::evaluate::score::Evaluation;
+use crate::input::InputStage;
+use crate::log::event::{Event, EventSink};
+use crate::recipe::changed_value::ChangedValue;
+use crate::recipe::schedule::Moment;
+use crate::run::write_json;
+use crate::train::finite::{LastStep, diverged};
+use crate::train::guard::{Guard, OnDivergence};
+use crate::train::job::Job;
+use crate::train::pending::PendingLosses;
+use crate::train::saver::Saver;
+use crate::train::setup::{Setup, State};
+use crate::train::stop::Ended;
+use alexnet_data::{Split, Views, write_atomic};
+
+/// How often a run goes back to a good checkpoint before it ends.
+const ROLLBACKS: u32 = 3;
+
+/// Seconds between the attempts to write the final weights.
+const PAUSES: [u64; 5] = [0, 1, 2, 4, 8];
+
+/// A run under way.
+pub(crate) struct Session<'a> {
+    pub(crate) events: EventSink<'a>,
+    pub(crate) saver: Saver,
+    job: &'a Job,
+    inputs: &'a [InputStage],
+    guard: Guard,
+    /// How many of the choices of the device are in the log.
+    choices: usize,
+}
+
+impl<'a> Session<'a> {
+    /// Says in the log that the run begins or goes on.
+    pub(crate) fn open(
+        setup: &Setup<'a>,
+        inputs: &'a [InputStage],
+        state: &State,
+        mut events: EventSink<'a>,
+    ) -> Result<Self, Error> {
+        let Setup { job, config, training, steps, .. } = setup;
+        let (devices, compute, at) = (&job.devices, &job.devices[0], &state.at);
+        let classes = setup.data.manifest().classes.len();
+        events.emit(Event::Start {
+            network: config.network.name.clone(),
+            recipe: config.recipe.name.clone(),
+            seed: config.seed,
+            parameters: state.network.parameters().map(|p| p.tensor.elem_count() as u64).sum(),
+            classes,
+            images: training.len(),
+            epochs: config.recipe.epochs,
+            steps_per_epoch: *steps,
+            epoch: at.epoch,
+            step: at.step,
+            device: names(devices),
+            model: compute.model(),
+            precision: compute.options().precision.to_string(),
+            environment: Box::new(Environment::here(job.loader_threads)),
+            pretrained: config.pretrained.clone(),
+        })?;
+        if devices.len() > 1 {
+            let crossings = state.network.gathering_layers().into_iter().map(str::to_owned);
+            let (crossings, route) = (crossings.collect(), state.network.route().to_string());
+            events.emit(Event::Split { devices: devices.len(), crossings, route })?;
+        }
+        let files = CheckpointFiles { run: job.run.clone(), keep: job.keep.max(1) };
+        let saver = Saver::new(files, setup.checkpoint_writer()?, job.checkpoint_every);
+        Ok(Self { events, saver, job, inputs, guard: Guard::new(classes), choices: 0 })
+    }
+
+    /// Warns of checkpoints that are damaged, for which an earlier one is used.
+    pub(crate) fn warn_of(&mut self, damaged: &[Error], state: &State) -> Result<(), Error> {
+        let Progress { epoch, step, .. } = state.at;
+        for error in damaged {
+            let message = format!("{error}; the run goes on from the one before it");
+            self.events.emit(Event::Warning { epoch, step, message })?;
+        }
+        Ok(())
+    }
+
+    /// Tells of numbers that someone has changed since the run was last at work.
+    pub(crate) fn tell_of(&mut self, changes: Vec<ChangedValue>) -> Result<(), Error> {
+        changes.into_iter().try_for_each(|ChangedValue { key, from, to }| {
+            self.events.emit(Event::Change { key, from, to })
+        })
+    }
+
+    /// Whether the norms of the layers are measured in a step.
+    pub(crate) fn measures_norms(&self, at: Moment) -> bool {
+        (at.step + 1).checked_rem(self.job.norms_every) == Some(0)
+    }
+
+    /// Waits for the losses of the steps so far, and tells of all that has happened meanwhile.
+    pub(crate) fn drain(
+        &mut self,
+        pending: &mut PendingLosses,
+        at: &mut Progress,
+    ) -> Result<(), Error> {
+        for choice in choices::since(&self.job.devices[0], self.choices) {
+            self.choices += 1;
+            self.events.emit(Event::Convolution(choice))?;
+        }
+        pending.drain(at, &mut self.guard, &mut self.events)?;
+        self.saver.look(&mut self.events)
+    }
+
+    /// Looks at the mean loss of an epoch.
+    pub(crate) fn check_epoch(
+        &mut self,
+        loss: f64,
+        steps: usize,
+        last: LastStep,
+    ) -> Result<(), Error> {
+        let Some(message) = self.guard.epoch(loss, steps, last)? else { return Ok(()) };
+        self.events.emit(Event::Warning { epoch: last.0, step: last.1, message })
+    }
+
+    /// Copies the state and begins to write it. The losses of all steps have to be in the log.
+    pub(crate) fn save(&mut self, state: &State, kept: Kept, last: LastStep) -> Result<(), Error> {
+        let began = Instant::now();
+        let logs = self.events.offsets()?;
+        let saved = SavedState { progress: state.at, logs };
+        let snapshot = state.optimizer.snapshot(&state.network)?;
+        let waited = began.elapsed().as_secs_f64();
+        self.saver.save(snapshot, saved, kept, last, waited, &mut self.events)
+    }
+
+    /// The error rates on the validation images with the centre view, if there are any.
+    pub(crate) fn validate_epoch(
+        &mut self,
+        setup: &Setup<'_>,
+        state: &State,
+        last: LastStep,
+    ) -> Result<Option<Evaluation>, Error> {
+        setup.validation.map(|split| self.validate(split, state, Views::One, last)).transpose()
+    }
+
+    /// The error rates on the validation images; [`Error::Stopped`] where the run is asked to stop
+    /// meanwhile.
+    fn validate(
+        &mut self,
+        split: &Split,
+        state: &State,
+        views: Views,
+        last: LastStep,
+    ) -> Result<Evaluation, Error> {
+        let (job, events) = (self.job, &mut self.events);
+        let threads = job.loader_threads;
+        evaluate_until(&state.network, split, self.inputs, views, threads, &mut |images| {
+            events.evaluated(images);
+            if job.stop.reason().is_some() { Err(Error::Stopped) } else { Ok(()) }
+        })
+        .map_err(|error| match error {
+            Error::Outputs => diverged("an output for a validation image", f32::NAN, last),
+            error => error,
+        })
+    }
+
+    /// Says that the run was asked to stop, when what it has begun to save is on the disk.
+    pub(crate) fn stop(&mut self, state: &State) -> Result<Ended, Error> {
+        self.saver.finish(&mut self.events)?;
+        let reason = self.job.stop.reason().unwrap_or_default();
+        let Progress { epoch, step, .. } = state.at;
+        self.events.emit(Event::Stop { reason: reason.clone(), epoch, step })?;
+        Ok(Ended::Stopped { reason })
+    }
+
+    /// Ends a run after its last epoch: error rates, final weights, report.
+    pub(crate) fn end(
+        &mut self,
+        setup: &Setup<'_>,
+        state: &State,
+        began: Instant,
+    ) -> Result<Vec<Evaluation>, Error> {
+        let (run, last) = (&self.job.run, (state.at.epoch, state.at.step));
+        let mut scores = Vec::new();
+        if let Some(split) = setup.validation {
+            scores.push(self.validate(split, state, Views::One, last)?);
+            scores.push(self.validate(split, state, Views::Ten, last)?);
+        }
+        self.saver.finish(&mut self.events)?;
+        self.write_weights(state, last)?;
+        write_json(&run.report(), &scores)?;
+        let (validation, seconds) = (scores.clone(), began.elapsed().as_secs_f64());
+        self.events.emit(Event::End { weights: run.weights(), validation, seconds })?;
+        Ok(scores)
+    }
+
+    /// Writes the final weights. A full disk may have room again in a moment.
+    fn write_weights(&mut self, state: &State, last: LastStep) -> Result<(), Error> {
+        let path = self.job.run.weights();
+        let snapshot = state.optimizer.snapshot(&state.network)?;
+        let bytes = self.saver.weights(&path, snapshot, last)?;
+        let mut written = Ok(());
+        for pause in PAUSES {
+            std::thread::sleep(Duration::from_secs(pause));
+            written = write_atomic(&path, |file| file.write_all(&bytes)).map_err(Error::from);
+            let Err(error) = &written else { break };
+            if pause == 0 {
+                let Progress { epoch, step, .. } = state.at;
+                let message = format!("{error}; it is tried again");
+                self.events.emit(Event::Warning { epoch, step, message })?;
+            }
+        }
+        written
+    }
+
+    /// After training has diverged: the state of the last good checkpoint, whose rates are a tenth
+    /// of what they were. Gives back any other error, and this one where it is the end of the run.
+    pub(crate) fn roll_back(
+        &mut self,
+        setup: &Setup<'_>,
+        state: &State,
+        error: Error,
+    ) -> Result<State, Error> {
+        let Error::Diverged { epoch, step, .. } = error else { return Err(error) };
+        _ = self.saver.finish(&mut self.events); // it may have diverged, too
+        let rollbacks = state.at.rollbacks + 1;
+        if self.job.on_divergence == OnDivergence::Stop || rollbacks > ROLLBACKS {
+            let reason = error.to_string();
+            self.events.emit(Event::Fail { reason, epoch, step })?;
+            return Err(error);
+        }
+        let (checkpoint, damaged) = CheckpointFiles::newest(&self.job.run)?;
+        let logs = checkpoint.as_ref().map(|c| c.logs.clone()).unwrap_or_default();
+        let mut state = State::new(setup, checkpoint)?;
+        state.at.rollbacks = rollbacks;
+        self.events.cut(&logs)?;
+        self.warn_of(&damaged, &state)?;
+        let (reason, Progress { epoch, step, .. }) = (error.to_string(), state.at);
+        let factor = state.at.rate_factor();
+        self.events.emit(Event::Rollback { reason, epoch, step, factor })?;
+        self.guard = Guard::new(setup.data.manifest().classes.len());
+        Ok(state)
+    }
+}
