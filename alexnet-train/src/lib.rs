@@ -74,8 +74,10 @@ pub use log::read::{LoggedCheckpoint, LoggedEnd, LoggedEpoch, LoggedNorms, Logge
 pub use log::read::{LoggedStart, LoggedStep, RunLog};
 pub use neighbours::{NearestSearch, Neighbour};
 pub use recipe::changed_value::{ChangedValue, changed_values};
+pub use recipe::curve::WarmUp;
+pub use recipe::plateau::{Plateau, Verdict};
 pub use recipe::rates::step_rates;
-pub use recipe::schedule::{Change, Moment, Plateau, Schedule, Verdict};
+pub use recipe::schedule::{Change, Decay, Moment, Schedule};
 pub use recipe::{AugmentationRecipe, ColorRecipe, InputRecipe, LayerRates, Mean};
 pub use recipe::{OwnRates, Rates, Recipe};
 pub use records::predict_records;

@@ -25,7 +25,7 @@ fn conv1_stays_frozen_when_all_others_change() {
 
 #[test]
 fn a_stall_lowers_the_rates_and_the_last_one_ends_the_run() {
-    let schedule = Schedule::Plateau { factor: 0.1, patience: 2, drops: 1 };
+    let schedule = plateau(1, 0.0, 0.0);
     let mut plateau = Plateau::START;
     let errors = [50.0, 40.0, 40.0, 41.0, 39.0, 39.5, 39.0];
     let verdicts = errors.map(|error| plateau.observe(&schedule, error));
@@ -34,7 +34,7 @@ fn a_stall_lowers_the_rates_and_the_last_one_ends_the_run() {
     assert_eq!(plateau.factor, 0.1);
     let recipe = Recipe::preset("demo", &[]).unwrap();
     let network = Network::new(&NetworkSpec::preset("demo").unwrap(), 1, &Device::Cpu).unwrap();
-    let rules = |plateau: &Plateau| step_rates(&recipe, plateau.factor, start(0), &network);
+    let rules = |plateau: &Plateau| step_rates(&recipe, plateau.factor, start(0), 10, &network);
     for (lowered, full) in rules(&plateau).into_iter().zip(rules(&Plateau::START)) {
         assert_eq!(lowered, Sgd { rate: full.rate * 0.1, ..full });
         assert!(full.rate > 0.0 && full.momentum == recipe.momentum);
@@ -128,4 +128,62 @@ fn the_pre_training_trains_what_is_new_faster() {
         let biases = ["conv5", "conv6", "fc8"].map(|layer| rate(name, 0, layer, Role::Bias));
         assert_eq!(biases, [0.02, 2e-3, 0.02], "{name}");
     }
+}
+
+/// As in the paper, by ten after two epochs, once; with a window, a threshold and a floor.
+fn plateau(window: usize, threshold: f64, floor: f32) -> Schedule {
+    Schedule::Plateau { factor: 0.1, patience: 2, drops: 1, window, threshold, floor }
+}
+
+/// What a schedule makes of these errors.
+fn verdicts<const N: usize>(schedule: &Schedule, errors: [f64; N]) -> [Verdict; N] {
+    let mut plateau = Plateau::START;
+    errors.map(|error| plateau.observe(schedule, error))
+}
+
+#[test]
+fn a_window_a_threshold_and_a_floor() {
+    use Verdict::{Continue, LowerRates, Stop};
+    // Means of two: 45, 40, 39, 39.5, 39.5: the last two are no better than 39.
+    let errors = [50.0, 40.0, 40.0, 38.0, 41.0, 38.0];
+    let want = [Continue, Continue, Continue, Continue, Continue, LowerRates];
+    assert_eq!(verdicts(&plateau(2, 0.0, 0.0), errors), want);
+    // Less than a point better is not better.
+    let want = [Continue, Continue, LowerRates];
+    assert_eq!(verdicts(&plateau(1, 1.0, 0.0), [50.0, 49.5, 49.2]), want);
+    assert_eq!(verdicts(&plateau(1, 0.0, 0.0), [50.0, 49.5, 49.2]), [Continue; 3]);
+    assert_eq!(verdicts(&plateau(1, 0.0, 0.5), [50.0, 50.0, 50.0]), [Continue, Continue, Stop]);
+}
+
+/// What is left out of a recipe is as in the paper, and is not written either.
+#[test]
+fn schedules_are_recipe_data() {
+    let of = |schedule: &str| Recipe::preset("demo", &[("schedule", schedule)]);
+    let text = "{ kind = \"plateau\", factor = 0.1, patience = 2, drops = 1 }";
+    let recipe = of(text).unwrap();
+    assert_eq!(recipe.schedule, plateau(1, 0.0, 0.0));
+    assert!(!recipe.to_toml().unwrap().contains("window"));
+    for schedule in [
+        "{ kind = \"cosine\", lowest = 0.01 }",
+        "{ kind = \"exponential\", weights = { divisor = 250, parts = 4 }, \
+         biases = { divisor = 10 } }",
+        "{ kind = \"plateau\", factor = 0.1, patience = 2, drops = 1, window = 3, \
+         threshold = 0.1, floor = 0.001 }",
+    ] {
+        let recipe = of(schedule).unwrap();
+        let text = recipe.to_toml().unwrap();
+        assert_eq!(Recipe::from_toml("again", &text, &[]).unwrap(), recipe, "{text}");
+    }
+    for (wrong, word) in [
+        ("{ kind = \"cosine\", lowest = 2.0 }", "schedule.lowest = 2: expected 0 to 1"),
+        (
+            "{ kind = \"exponential\", weights = { divisor = 0.5 }, biases = { divisor = 2 } }",
+            "schedule.weights.divisor = 0.5: expected a finite number, at least 1",
+        ),
+    ] {
+        let error = of(wrong).unwrap_err().to_string();
+        assert!(error.contains(word), "{error}");
+    }
+    let error = Recipe::preset("demo", &[("warm_up", "{ steps = 0, from = 0.1 }")]).unwrap_err();
+    assert!(error.to_string().contains("warm_up.steps = 0: expected 1"), "{error}");
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::recipe::schedule::{Plateau, Schedule, Verdict};
+use crate::recipe::plateau::{Plateau, Verdict};
+use crate::recipe::schedule::Schedule;
 
 /// Where a run stands.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Progress {
     /// The epoch that is next or under way, from 0.
@@ -53,7 +54,7 @@ impl Progress {
     /// Goes on to the next epoch. Says what the top-1 error on the validation images, per cent,
     /// means for the rates, and whether it is the lowest so far.
     pub(crate) fn end_epoch(&mut self, schedule: &Schedule, error: Option<f64>) -> (Verdict, bool) {
-        let Self { epoch, mut plateau, best, rollbacks, .. } = *self;
+        let Self { epoch, mut plateau, best, rollbacks, .. } = self.clone();
         let verdict = error.map_or(Verdict::Continue, |error| plateau.observe(schedule, error));
         let is_best = error.is_some_and(|error| best.is_none_or(|best| error < best));
         let best = if is_best { error } else { best };

@@ -1,7 +1,9 @@
 //! A recipe: every number of a run that is not in the network.
 
 pub(crate) mod changed_value;
+pub(crate) mod curve;
 pub(crate) mod freeze;
+pub(crate) mod plateau;
 pub(crate) mod ranges;
 pub(crate) mod rates;
 pub(crate) mod schedule;
@@ -14,6 +16,7 @@ use include_dir::{Dir, File, include_dir};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::recipe::curve::WarmUp;
 use crate::recipe::schedule::{Moment, Schedule};
 
 /// Every number of a run that is not in the network. There are no defaults: a recipe names each.
@@ -44,6 +47,9 @@ pub struct Recipe {
     pub order: Order,
     /// When rates change.
     pub schedule: Schedule,
+    /// How rates rise at the beginning, if they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm_up: Option<WarmUp>,
     /// How pixels become numbers.
     pub input: InputRecipe,
     /// How training images are varied.
@@ -220,6 +226,9 @@ impl Recipe {
             for place in changes.iter_mut().flat_map(|c| [&mut c.epoch, &mut c.step]).flatten() {
                 *place = (*place as f64 * share).round() as usize;
             }
+        }
+        if let Some(warm_up) = &mut self.warm_up {
+            warm_up.steps = (warm_up.steps as f64 * share).round().max(1.0) as usize;
         }
         self.epochs = epochs;
         self

@@ -4,7 +4,8 @@ use std::fmt::Display;
 
 use alexnet_data::ResizedCrop;
 
-use crate::recipe::schedule::Schedule;
+use crate::recipe::curve::WarmUp;
+use crate::recipe::schedule::{Decay, Schedule};
 use crate::recipe::{Mean, OwnRates, Rates, Recipe};
 
 /// The most images in a batch, and the most epochs: far above all that is ever asked for, and far
@@ -17,8 +18,8 @@ impl Recipe {
         let Self { batch, epochs, momentum, weights, biases, layers, .. } = self;
         count("batch", *batch, 1)?;
         count("epochs", *epochs, 1)?;
-        let share = (0.0..1.0).contains(momentum);
-        range(share, "momentum", momentum, "0 to below 1")?;
+        let is_share = (0.0..1.0).contains(momentum);
+        range(is_share, "momentum", momentum, "0 to below 1")?;
         rates("weights", weights)?;
         rates("biases", biases)?;
         for (name, layer) in layers {
@@ -48,6 +49,10 @@ impl Recipe {
             not_negative("augmentation.color.sigma", color.sigma)?;
             positive("augmentation.color.divisor", color.divisor)?;
         }
+        if let Some(WarmUp { steps, from }) = self.warm_up {
+            count("warm_up.steps", steps, 1)?;
+            share("warm_up.from", from)?;
+        }
         self.schedule.check()
     }
 }
@@ -67,11 +72,25 @@ impl Schedule {
                 }
                 Ok(())
             }
-            Self::Plateau { factor, patience, drops } => {
-                let share = *factor > 0.0 && *factor < 1.0;
-                range(share, "schedule.factor", factor, "a number between 0 and 1")?;
+            Self::Plateau { factor, patience, drops, window, threshold, floor } => {
+                let is_share = *factor > 0.0 && *factor < 1.0;
+                range(is_share, "schedule.factor", factor, "a number between 0 and 1")?;
                 count("schedule.patience", *patience, 1)?;
-                count("schedule.drops", *drops, 0)
+                count("schedule.drops", *drops, 0)?;
+                count("schedule.window", *window, 1)?;
+                not_negative("schedule.threshold", *threshold)?;
+                share("schedule.floor", *floor)
+            }
+            Self::Cosine { lowest } => share("schedule.lowest", *lowest),
+            Self::Exponential { weights, biases } => {
+                for (kind, Decay { divisor, parts }) in [("weights", weights), ("biases", biases)] {
+                    let is_right = divisor.is_finite() && *divisor >= 1.0;
+                    let key = format!("schedule.{kind}.divisor");
+                    range(is_right, &key, divisor, "a finite number, at least 1")?;
+                    let key = format!("schedule.{kind}.parts");
+                    parts.map_or(Ok(()), |parts| count(&key, parts, 2))?;
+                }
+                Ok(())
             }
         }
     }
@@ -90,6 +109,10 @@ fn not_negative(key: &str, value: impl Into<f64> + Display + Copy) -> Result<(),
 fn positive(key: &str, value: impl Into<f64> + Display + Copy) -> Result<(), String> {
     let number = value.into();
     range(number.is_finite() && number > 0.0, key, value, "a finite number above 0")
+}
+
+fn share(key: &str, value: f32) -> Result<(), String> {
+    range((0.0..=1.0).contains(&value), key, value, "0 to 1")
 }
 
 fn count(key: &str, value: usize, least: usize) -> Result<(), String> {

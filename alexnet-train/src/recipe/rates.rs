@@ -41,11 +41,21 @@ impl Recipe {
     }
 }
 
-/// The update rule of each parameter, in the network's order. All rates are multiplied by `factor`,
-/// that of [`Progress::rate_factor`](crate::Progress::rate_factor).
-pub fn step_rates(recipe: &Recipe, factor: f32, at: Moment, network: &Network) -> Vec<Sgd> {
+/// The update rule of each parameter, in the network's order, at a step of a run with so many steps
+/// an epoch. All rates are multiplied by `factor`, that of
+/// [`Progress::rate_factor`](crate::Progress::rate_factor).
+pub fn step_rates(
+    recipe: &Recipe,
+    factor: f32,
+    at: Moment,
+    steps_per_epoch: usize,
+    network: &Network,
+) -> Vec<Sgd> {
+    let [of_weights, of_biases] =
+        [Role::Weight, Role::Bias].map(|role| factor * recipe.factor(at, steps_per_epoch, role));
     let rule = |p: &Parameter| {
         let rates = recipe.rates(at, &p.layer, p.role);
+        let factor = if p.role == Role::Weight { of_weights } else { of_biases };
         Sgd { rate: rates.rate * factor, momentum: recipe.momentum, decay: rates.decay }
     };
     network.parameters().map(rule).collect()

@@ -1,4 +1,5 @@
-//! When learning rates change: at fixed epochs or steps, or when the validation error stalls.
+//! When learning rates change: at fixed epochs or steps, when the validation error stalls, or with
+//! every step along a curve.
 
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +29,57 @@ pub enum Schedule {
         patience: usize,
         /// How many stalls lower the rates; the next one ends the run.
         drops: usize,
+        /// Of so many epochs the mean error is looked at, where single ones vary too much.
+        #[serde(default = "one", skip_serializing_if = "is_one")]
+        window: usize,
+        /// An error is only a new lowest one when it is lower by more than this, in points.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        threshold: f64,
+        /// Rates are not lowered below this share of what they were at the start; a stall there
+        /// ends the run.
+        #[serde(default, skip_serializing_if = "is_zero_f32")]
+        floor: f32,
     },
+    /// All rates fall along half a cosine over the whole run.
+    Cosine {
+        /// The share of them that is left at the end.
+        lowest: f32,
+    },
+    /// Rates fall by the same factor in equal times, as cuda-convnet2's `exp` and `dexp`.
+    Exponential {
+        /// How the weights' rates fall.
+        weights: Decay,
+        /// How the biases' rates fall.
+        biases: Decay,
+    },
+}
+
+/// How rates fall by the same factor in equal times.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decay {
+    /// What they are divided by in the end, at least 1.
+    pub divisor: f32,
+    /// In so many equal parts of the run they are constant, at least 2; without it they fall with
+    /// every step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parts: Option<usize>,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(count: &usize) -> bool {
+    *count == 1
+}
+
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
+}
+
+fn is_zero_f32(value: &f32) -> bool {
+    *value == 0.0
 }
 
 /// A place in a run.
@@ -81,7 +132,7 @@ impl Schedule {
     fn changes(&self) -> &[Change] {
         match self {
             Self::Fixed { changes } => changes,
-            Self::Plateau { .. } => &[],
+            Self::Plateau { .. } | Self::Cosine { .. } | Self::Exponential { .. } => &[],
         }
     }
 
@@ -103,64 +154,5 @@ impl Schedule {
     /// Whether training images get the recipe's colour noise.
     pub fn has_color_noise(&self, at: Moment) -> bool {
         self.changes_until(at).filter_map(|change| change.color).next_back().unwrap_or(true)
-    }
-}
-
-/// What the validation errors so far mean for the rates. It is part of every checkpoint.
-///
-/// ```
-/// use alexnet_train::{Plateau, Schedule, Verdict};
-///
-/// let schedule = Schedule::Plateau { factor: 0.1, patience: 2, drops: 1 };
-/// let mut plateau = Plateau::START;
-/// let verdicts = [50.0, 40.0, 41.0, 40.0].map(|error| plateau.observe(&schedule, error));
-/// assert_eq!(verdicts[2..], [Verdict::Continue, Verdict::LowerRates]);
-/// assert_eq!((plateau.factor, plateau.lowest), (0.1, Some(40.0)));
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Plateau {
-    /// What all rates are multiplied by now.
-    pub factor: f32,
-    /// How often the rates were lowered.
-    pub drops: usize,
-    /// The lowest top-1 error so far, per cent.
-    pub lowest: Option<f64>,
-    /// Epochs since the lowest error, or since the rates were lowered.
-    pub stalled: usize,
-}
-
-/// What follows from an epoch's validation error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// Training continues with the same rates.
-    Continue,
-    /// Training continues with lower rates.
-    LowerRates,
-    /// The run ends.
-    Stop,
-}
-
-impl Plateau {
-    /// The state before the first epoch.
-    pub const START: Self = Self { factor: 1.0, drops: 0, lowest: None, stalled: 0 };
-
-    /// Takes the validation error of an epoch, per cent, into account.
-    pub fn observe(&mut self, schedule: &Schedule, top1_error: f64) -> Verdict {
-        let Schedule::Plateau { factor, patience, drops } = *schedule else {
-            return Verdict::Continue;
-        };
-        if self.lowest.is_none_or(|lowest| top1_error < lowest) {
-            (self.lowest, self.stalled) = (Some(top1_error), 0);
-            return Verdict::Continue;
-        }
-        self.stalled += 1;
-        if self.stalled < patience {
-            return Verdict::Continue;
-        }
-        if self.drops == drops {
-            return Verdict::Stop;
-        }
-        (self.factor, self.drops, self.stalled) = (self.factor * factor, self.drops + 1, 0);
-        Verdict::LowerRates
     }
 }

@@ -129,3 +129,44 @@ fn first_bad_layer(network: &Network, images: &[Tensor]) -> Option<String> {
     let layers = network.spec().layers.iter().map(|layer| layer.name.clone());
     layers.into_iter().find(|layer| network.activations(images, layer).is_ok_and(|a| is_bad(&a)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(guard: &mut Guard, losses: impl IntoIterator<Item = f32>) -> Result<(), Error> {
+        losses.into_iter().enumerate().try_for_each(|(step, loss)| guard.step(loss, (0, step)))
+    }
+
+    #[test]
+    fn a_loss_that_explodes_is_refused_and_one_that_only_varies_is_not() {
+        let mut guard = Guard::new(10);
+        after(&mut guard, std::iter::repeat_n(2.3, 40)).unwrap();
+        after(&mut guard, std::iter::repeat_n(0.1, 40)).unwrap();
+        after(&mut guard, (0..40).map(|step| if step % 20 == 0 { 50.0 } else { 0.2 })).unwrap();
+        after(&mut guard, std::iter::repeat_n(7.0, 20)).unwrap(); // below 3 · (0.1 + ln 10)
+        let error = after(&mut guard, std::iter::repeat_n(7.5, 20)).unwrap_err();
+        let text = error.to_string();
+        let want = "the mean loss of 20 steps, 0.10 at its lowest, is 7.5 at epoch 1, step 20:";
+        assert!(text.contains(want), "{text}");
+        for loss in [f32::NAN, f32::INFINITY] {
+            assert!(matches!(guard.step(loss, (1, 2)), Err(Error::Diverged { epoch: 1, .. })));
+        }
+    }
+
+    #[test]
+    fn a_network_that_only_guesses_is_warned_of_and_then_ended() {
+        let (mut guard, guessing) = (Guard::new(1000), 1000_f64.ln());
+        let mut epoch = |loss: f64, steps| guard.epoch(loss, steps, (0, steps - 1));
+        assert_eq!(epoch(guessing, 900).unwrap(), None);
+        let warning = epoch(guessing * 0.999, 900).unwrap().unwrap();
+        assert!(warning.contains("ln(classes) = 6.908"), "{warning}");
+        assert_eq!(epoch(guessing, 900).unwrap(), None, "once");
+        assert_eq!(epoch(guessing * 0.99, 900).unwrap(), None, "it has begun to learn");
+        for _ in 0..4 {
+            epoch(guessing, 2000).unwrap();
+        }
+        let error = epoch(guessing, 2000).unwrap_err().to_string();
+        assert!(error.contains("only guesses, is 6.907"), "{error}");
+    }
+}

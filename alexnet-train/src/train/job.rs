@@ -251,7 +251,7 @@ impl Job {
             let reason = format!("its network is not that of {origin}; leave both as they were");
             return Err(Error::Checkpoint { path: self.run.checkpoint(), reason });
         }
-        let at = checkpoint.progress.unwrap_or(Progress::START);
+        let at = checkpoint.progress.clone().unwrap_or(Progress::START);
         let fail = |message| Err(Error::Recipe { origin, message });
         if at.epoch > recipe.epochs {
             return fail(format!("epochs = {}, but {} are done already", recipe.epochs, at.epoch));

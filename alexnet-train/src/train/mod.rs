@@ -35,8 +35,9 @@ use crate::error::Error;
 use crate::input::InputStage;
 use crate::log::event::{Event, EventSink};
 use crate::memory;
+use crate::recipe::plateau::{Plateau, Verdict};
 use crate::recipe::rates::{frozen_layers, headline_rate, step_rates};
-use crate::recipe::schedule::{Moment, Plateau, Verdict};
+use crate::recipe::schedule::Moment;
 use crate::run::RunConfig;
 
 /// Trains: starts or resumes a run and completes it, with final weights and error rates, or until
@@ -102,7 +103,7 @@ fn train_from(
                 let images = batches.images(&batch, recipe.divisor(moment))?; // (B, 3, h, w) on each
 
                 let State { network, at, .. } = &mut *state;
-                let rates = step_rates(recipe, at.rate_factor(), moment, network);
+                let rates = step_rates(recipe, at.rate_factor(), moment, steps, network);
                 let rate = headline_rate(&rates, network);
                 let mode = Mode::Train { seed: *seed, step: moment.step as u64 };
                 let frozen = frozen_layers(&rates, network);
@@ -168,7 +169,7 @@ fn train_from(
             let State { network, at, .. } = &mut *state;
             let (epoch, train_loss) = (at.epoch, at.loss / at.images as f64);
             let moment = Moment { epoch, step: (epoch + 1) * steps - 1 };
-            let rates = step_rates(recipe, at.rate_factor(), moment, network);
+            let rates = step_rates(recipe, at.rate_factor(), moment, steps, network);
             session.events.emit(Event::Epoch {
                 epoch,
                 train_loss,

@@ -131,7 +131,7 @@ impl<'a> Session<'a> {
     pub(crate) fn save(&mut self, state: &State, kept: Kept, last: LastStep) -> Result<(), Error> {
         let began = Instant::now();
         let logs = self.events.offsets()?;
-        let saved = SavedState { progress: state.at, logs };
+        let saved = SavedState { progress: state.at.clone(), logs };
         let snapshot = state.optimizer.snapshot(&state.network)?;
         let waited = began.elapsed().as_secs_f64();
         self.saver.save(snapshot, saved, kept, last, waited, &mut self.events)
@@ -239,8 +239,8 @@ impl<'a> Session<'a> {
         state.at.rollbacks = rollbacks;
         self.events.cut(&logs)?;
         self.warn_of(&damaged, &state)?;
-        let (reason, Progress { epoch, step, .. }) = (error.to_string(), state.at);
-        let factor = state.at.rate_factor();
+        let (reason, factor) = (error.to_string(), state.at.rate_factor());
+        let Progress { epoch, step, .. } = state.at;
         self.events.emit(Event::Rollback { reason, epoch, step, factor })?;
         self.guard = Guard::new(setup.data.manifest().classes.len());
         Ok(state)
