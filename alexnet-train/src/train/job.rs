@@ -123,8 +123,6 @@ pub(crate) struct SetUp {
     pub(crate) damaged: Vec<Error>,
     /// In what its recipe differs from what it was.
     pub(crate) changes: Vec<ChangedValue>,
-    /// Whether the run begins here.
-    pub(crate) is_new: bool,
     /// Keeps other processes out of the run's folder.
     pub(crate) lock: RunLock,
 }
@@ -142,7 +140,6 @@ impl Job {
                     resumed: None,
                     damaged: Vec::new(),
                     changes: Vec::new(),
-                    is_new: true,
                     lock,
                 })
             }
@@ -218,7 +215,7 @@ impl Job {
         if !may_change && !changes.is_empty() {
             return Err(Error::OtherNumbers { run: self.run.path().to_owned(), changes });
         }
-        Ok(SetUp { config, resumed, damaged, changes, is_new: false, lock })
+        Ok(SetUp { config, resumed, damaged, changes, lock })
     }
 
     /// Refuses to resume another run than the one that is there.
