@@ -158,6 +158,12 @@ impl<F: Format, S: Storage> AppendFile<F, S> {
         self.notice.take()
     }
 
+    /// The bytes that it holds in memory.
+    #[cfg(test)]
+    pub(crate) fn memory(&self) -> usize {
+        self.waiting.capacity() * size_of::<Vec<u8>>() + self.waiting_bytes
+    }
+
     fn flush(&mut self) {
         match self.write_waiting() {
             Ok(()) if self.sync_failed => {} // only a sync shows that this is over

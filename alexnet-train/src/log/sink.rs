@@ -145,3 +145,6 @@ fn name_in(run: &RunFolder, path: &Path) -> String {
     let parts = name.iter().map(|part| part.to_string_lossy().into_owned());
     parts.collect::<Vec<_>>().join("/")
 }
+
+#[cfg(test)]
+mod tests;

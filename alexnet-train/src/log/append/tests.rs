@@ -250,8 +250,8 @@ fn trouble_is_told_once_and_so_is_its_end() {
 #[test]
 fn a_long_spell_takes_no_more_memory() {
     let file = FailingFile::default();
-    let mut log = file.log("a,b\n", Some(0));
     file.set_full(true);
+    let mut log = file.log("a,b\n", Some(0));
     log.most_waiting = 100;
     for number in 0..1000 {
         log.append(format!("{number:09}\n").into_bytes());
@@ -261,9 +261,11 @@ fn a_long_spell_takes_no_more_memory() {
     log.take_notice();
     log.flush();
     let told = log.take_notice().unwrap();
-    assert!(told.ends_with("990 records were too many for the memory and are lost"), "{told}");
-    let kept = (990..1000).map(|number| format!("{number:09}\n")).collect::<String>();
+    assert!(told.ends_with("991 records were too many for the memory and are lost"), "{told}");
+    let kept = (991..1000).map(|number| format!("{number:09}\n")).collect::<String>();
     assert_eq!(file.content(), format!("a,b\n{kept}").into_bytes());
+    log.cut_to(0);
+    assert_eq!(file.content(), b"a,b\n", "what it begins with comes again");
 }
 
 /// A disk of the system that is always full.

@@ -6,7 +6,7 @@
 //! the errors after the first epoch are those after as many updates as it has steps.
 
 mod kernel_grid;
-mod messages;
+pub(crate) mod messages;
 mod record;
 
 use std::path::PathBuf;

@@ -74,3 +74,44 @@ fn read_record(mut file: &mut dyn BufRead, data: &mut Vec<u8>) -> io::Result<boo
     data.truncate(data.len() - 4);
     Ok(good)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn whole(mut file: &[u8]) -> (u64, EventFile) {
+        let mut format = EventFile::default();
+        (format.whole(&mut file).unwrap(), format)
+    }
+
+    /// The clock was set back while the run was stopped.
+    #[test]
+    fn time_never_goes_back() {
+        let mut future = EventFile { last_time: 4e9 };
+        let file = [future.record(Event::default()), future.record(Event::default())].concat();
+        let (length, mut resumed) = whole(&file);
+        assert_eq!(length, file.len() as u64);
+        let record = resumed.record(Event::default());
+        assert_eq!(Event::decode(&record[HEADER..record.len() - 4]).unwrap().wall_time, 4e9);
+        assert!(EventFile::default().record(Event::default()) != record, "it is not 2096");
+    }
+
+    /// TensorBoard reads up to the first record that is damaged, and so does a resumed run.
+    #[test]
+    fn records_count_up_to_the_first_damaged_one() {
+        let mut format = EventFile::default();
+        let records = [1, 2, 3].map(|step| format.record(Event { step, ..Event::default() }));
+        let file = records.concat();
+        let ends = [0, 1, 2, 3].map(|count| records[..count].concat().len());
+        for length in 0..=file.len() {
+            let kept = ends.into_iter().rfind(|end| *end <= length).unwrap();
+            assert_eq!(whole(&file[..length]).0, kept as u64, "{length} bytes");
+        }
+        for place in 0..file.len() {
+            let mut damaged = file.clone();
+            damaged[place] ^= 0x10;
+            let kept = ends.into_iter().rfind(|end| *end <= place).unwrap();
+            assert_eq!(whole(&damaged).0, kept as u64, "byte {place}");
+        }
+    }
+}
