@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use alexnet_train::{Job, RunFolder, RunLog, Task, train};
+use alexnet_train::{CheckpointEvery, Event, Job, RunFolder, RunLog, Task, train};
 use common::{dataset, job, recipe};
 
 /// The CRC-32C of `data`, a bit at a time, rotated and shifted as TensorFlow masks it.
@@ -162,7 +162,7 @@ fn run(folder: &Path) -> Job {
     let data = dataset(folder, 8, 2);
     let job = job(&data, &folder.join("run"), recipe(&[("epochs", "1")]));
     train(&job, &mut |_| ()).unwrap();
-    let job = Job { task: Task::Resume { epochs: Some(2) }, ..job };
+    let job = Job { task: Task::resume(Some(2)), ..job };
     train(&job, &mut |_| ()).unwrap();
     job
 }
@@ -201,6 +201,49 @@ fn the_curves_of_a_resumed_run_are_its_logs() {
     assert!(events.images[0].3 != events.images[2].3, "they were trained");
     let texts = events.texts.iter().map(|(step, text)| (*step, text.contains("batch = 16")));
     assert_eq!(texts.collect::<Vec<_>>(), [(0, true), (5, true)], "one for each start");
+}
+
+/// A killed run may leave half a record, and records of steps after its checkpoint, which it makes
+/// again.
+#[test]
+fn no_step_of_a_killed_run_is_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = dataset(folder.path(), 8, 2);
+    let [run, killed] = ["run", "killed"].map(|name| RunFolder::new(&folder.path().join(name)));
+    let whole = job(&data, run.path(), recipe(&[]));
+    let whole = Job { checkpoint_every: CheckpointEvery::Steps(2), ..whole };
+    let mut is_saved = false;
+    train(&whole, &mut |event| {
+        is_saved |= matches!(event, Event::Checkpoint { epoch: 1, .. });
+        if let (true, Event::Step { epoch: 1, step: 4, .. }) = (is_saved, event) {
+            fs::create_dir_all(killed.tensorboard()).unwrap();
+            for name in ["run.json", "checkpoint.safetensors"] {
+                fs::copy(run.path().join(name), killed.path().join(name)).unwrap();
+            }
+            for (from, to) in run.logs().into_iter().zip(killed.logs()) {
+                let log = fs::read(from).unwrap();
+                fs::write(to, &log[..log.len() - 10]).unwrap();
+            }
+        }
+    })
+    .unwrap();
+    train(&Job { task: Task::resume(None), ..job(&data, killed.path(), recipe(&[])) }, &mut |_| ())
+        .unwrap();
+    let [whole, resumed] = [&run, &killed].map(|run| read(run.path()).scalars);
+    let tags = |events: &BTreeMap<String, Vec<_>>| events.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(tags(&whole), tags(&resumed));
+    for (tag, values) in &whole {
+        let steps =
+            |values: &[(u64, f32)]| values.iter().map(|(step, _)| *step).collect::<Vec<_>>();
+        assert_eq!(steps(values), steps(&resumed[tag]), "{tag}");
+    }
+    assert_eq!(whole["loss"], resumed["loss"]);
+    let [whole, resumed] = [&run, &killed].map(|run| fs::read_to_string(run.table()).unwrap());
+    let steps = |table: &str| {
+        let columns = table.lines().map(|row| row.split(',').take(3).collect::<Vec<_>>().join(","));
+        columns.collect::<Vec<_>>()
+    };
+    assert_eq!(steps(&whole), steps(&resumed));
 }
 
 /// Numbers of one kind lie in one column, and every row has all columns.

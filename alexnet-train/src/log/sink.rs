@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use alexnet_model::Network;
 use serde::Serialize;
 
 use crate::checkpoint::progress::LogOffsets;
@@ -45,7 +46,7 @@ impl<'a> EventSink<'a> {
     ) -> Self {
         let paths = run.logs();
         let names = paths.each_ref().map(|path| name_in(run, path));
-        let keep = |name: &String| offsets.map_or(Some(0), |offsets| offsets.get(name).copied());
+        let keep = |name| kept(offsets, name);
         let [log, table, tensorboard] = paths;
         Self {
             on_event,
@@ -73,8 +74,8 @@ impl<'a> EventSink<'a> {
     }
 
     /// Passes the number of evaluated images to the callback; they are not in the log.
-    pub(crate) fn evaluated(&mut self) -> impl FnMut(usize) {
-        |images| (self.on_event)(&Event::Evaluated { images })
+    pub(crate) fn evaluated(&mut self, images: usize) {
+        (self.on_event)(&Event::Evaluated { images });
     }
 
     /// Shows the recipe with which the run goes on after so many updates in TensorBoard.
@@ -84,16 +85,17 @@ impl<'a> EventSink<'a> {
         self.warn();
     }
 
-    /// Shows the kernels of the first convolution after so many updates in TensorBoard.
-    pub(crate) fn kernels(&mut self, updates: usize, kernels: &Kernels) {
-        self.tensorboard.kernels(updates, kernels);
+    /// Shows the kernels of the first convolution after so many updates in TensorBoard, where they
+    /// look at pixels.
+    pub(crate) fn kernels(&mut self, updates: usize, network: &Network) {
+        let Ok(kernels) = Kernels::of(network) else { return };
+        self.tensorboard.kernels(updates, &kernels);
         self.warn();
     }
 
     /// How long each log is, and all of it is on the disk, as far as that takes it. A checkpoint
     /// holds this, so that a run that goes on from there can [open](Self::open) its logs as they
     /// were.
-    #[allow(dead_code)] // for checkpoints
     pub(crate) fn offsets(&mut self) -> LogOffsets {
         self.log.sync();
         self.table.sync();
@@ -104,11 +106,10 @@ impl<'a> EventSink<'a> {
         named.filter_map(|(name, offset)| Some((name, offset?))).collect()
     }
 
-    /// Cuts off what the logs have behind `offsets`, for a run that goes back to a checkpoint.
-    #[allow(dead_code)] // for rollbacks
-    pub(crate) fn cut_to(&mut self, offsets: &LogOffsets) {
-        let [log, table, tensorboard] =
-            self.names.each_ref().map(|name| offsets.get(name).copied());
+    /// Cuts off what the logs have behind `offsets`, for a run that goes back to a checkpoint, or,
+    /// `None`, to its beginning.
+    pub(crate) fn cut_to(&mut self, offsets: Option<&LogOffsets>) {
+        let [log, table, tensorboard] = self.names.each_ref().map(|name| kept(offsets, name));
         log.into_iter().for_each(|offset| self.log.cut_to(offset));
         table.into_iter().for_each(|offset| self.table.cut_to(offset));
         tensorboard.into_iter().for_each(|offset| self.tensorboard.file.cut_to(offset));
@@ -137,6 +138,11 @@ impl<'a> EventSink<'a> {
             (self.on_event)(&warning);
         }
     }
+}
+
+/// How much of a log is kept; `None` for all of it.
+fn kept(offsets: Option<&LogOffsets>, name: &str) -> Option<u64> {
+    offsets.map_or(Some(0), |offsets| offsets.get(name).copied())
 }
 
 /// The name of a file in the run's folder, the same on every system.

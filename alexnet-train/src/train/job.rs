@@ -135,13 +135,7 @@ impl Job {
             Task::Start { .. } => {
                 let config = self.config(data)?;
                 let lock = self.run.create(&config)?;
-                Ok(SetUp {
-                    config,
-                    resumed: None,
-                    damaged: Vec::new(),
-                    changes: Vec::new(),
-                    lock,
-                })
+                Ok(SetUp { config, resumed: None, damaged: Vec::new(), changes: Vec::new(), lock })
             }
             Task::Resume { asked, may_change } => {
                 self.run.config()?; // a folder without a run is not locked

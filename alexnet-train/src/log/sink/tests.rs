@@ -145,7 +145,7 @@ fn a_run_that_goes_back_has_one_curve() {
     (0..6).for_each(|update| make_update(&mut events, update));
     let good = events.offsets();
     (6..11).for_each(|update| make_update(&mut events, update));
-    events.cut_to(&good);
+    events.cut_to(Some(&good));
     (6..9).for_each(|update| make_update(&mut events, update));
     assert_one_curve(&run, 9);
     assert_eq!(
