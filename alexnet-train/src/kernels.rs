@@ -1,6 +1,8 @@
 //! The kernels of a network's first convolution, which look at pixels and can be looked at.
 
-use alexnet_model::LayerKind;
+use alexnet_data::Pixels;
+use alexnet_model::{LayerKind, Network, Parameter, Role};
+use candle_core::{DType, Device, Tensor};
 
 use crate::checkpoint::Checkpoint;
 use crate::error::Error;
@@ -27,13 +29,27 @@ impl Kernels {
     /// [`Error::NoKernels`] for a network without a convolution, or whose first one does not look
     /// at pixels; a tensor that is missing or of another shape.
     pub fn first(checkpoint: &Checkpoint) -> Result<Self, Error> {
-        let spec = &checkpoint.network;
+        Self::of(&checkpoint.network()?)
+    }
+
+    /// Those of a network, on any devices.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoKernels`], as [`first`](Self::first); an error of a device.
+    pub fn of(network: &Network) -> Result<Self, Error> {
+        let spec = network.spec();
         let refuse = |reason: String| Error::NoKernels { network: spec.name.clone(), reason };
         let first = spec.layers.iter().find(|layer| matches!(layer.kind, LayerKind::Conv { .. }));
         let first = first.ok_or_else(|| refuse("it has no convolution".to_owned()))?;
-        let tensors = checkpoint.network()?.tensors()?;
-        let weight = tensors.get(&format!("{}.weight", first.name));
-        let weight = weight.ok_or_else(|| refuse(format!("`{}` has no weights", first.name)))?;
+        let is_weight = |p: &&Parameter| p.layer == first.name && p.role == Role::Weight;
+        let towers = network.parameters().filter(is_weight);
+        let towers = towers.map(|p| p.tensor.to_device(&Device::Cpu)?.to_dtype(DType::F32));
+        let towers = towers.collect::<candle_core::Result<Vec<_>>>()?;
+        if towers.is_empty() {
+            return Err(refuse(format!("`{}` has no weights", first.name)));
+        }
+        let weight = Tensor::cat(&towers, 0)?;
         let (_, channels, height, width) = weight.dims4()?;
         if channels != 1 && channels != 3 {
             let reason = format!(
@@ -50,5 +66,18 @@ impl Kernels {
             towers: if rows.len().is_multiple_of(spec.towers) { spec.towers } else { 1 },
             weights: rows.into_iter().map(coloured).collect(),
         })
+    }
+
+    /// Kernel `number` as a colour picture: grey is zero, and its largest weight is a full or an
+    /// empty channel.
+    pub fn picture(&self, number: usize) -> Pixels {
+        let ([height, width], weights) = (self.size, self.weights.get(number));
+        let weights = weights.map_or(&[][..], |weights| weights);
+        let largest = weights.iter().fold(0.0f32, |most, w| most.max(w.abs()));
+        let scale = if largest > 0.0 { 127.5 / largest } else { 0.0 };
+        let plane = height * width;
+        let shade = |at: usize| (127.5 + scale * weights.get(at).unwrap_or(&0.0)).round() as u8;
+        let rgb = |at| [shade(at), shade(plane + at), shade(2 * plane + at)];
+        Pixels::new(height, width, (0..plane).flat_map(rgb).collect())
     }
 }

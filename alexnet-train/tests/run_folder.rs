@@ -22,14 +22,20 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-const COMPLETE: [&str; 6] = [
+const COMPLETE: [&str; 8] = [
     "checkpoint.safetensors",
     "checkpoints",
     "final.safetensors",
+    "log.csv",
     "log.jsonl",
     "report.json",
     "run.json",
+    "tensorboard",
 ];
+
+/// The files that a run replaces as a whole.
+const REPLACED: [&str; 4] =
+    ["checkpoint.safetensors", "final.safetensors", "report.json", "run.json"];
 
 #[test]
 fn a_folder_has_one_writer() {
@@ -75,7 +81,7 @@ fn leftovers_are_removed() {
     let run = folder.path().join("run");
     let leave = || {
         fs::create_dir_all(&run).unwrap();
-        for name in COMPLETE.iter().filter(|name| !["log.jsonl", "checkpoints"].contains(name)) {
+        for name in REPLACED {
             fs::write(run.join(format!(".{name}.aB3xyz.partial")), b"half").unwrap();
         }
         fs::write(run.join(".run.lock"), "process 1 on host long-gone").unwrap();
@@ -91,7 +97,8 @@ fn leftovers_are_removed() {
         }
     })
     .unwrap();
-    assert_eq!(seen, [".run.lock", "log.jsonl", "mine.partial", "run.json"]);
+    let begun = [".run.lock", "log.csv", "log.jsonl", "mine.partial", "run.json", "tensorboard"];
+    assert_eq!(seen, begun);
     assert_eq!(names(&run), with_mine);
     leave();
     train(&resume(&data, &run, 2), &mut |_| ()).unwrap();

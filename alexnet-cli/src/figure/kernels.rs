@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use alexnet_data::Pixels;
 use alexnet_train::{Checkpoint, Kernels};
 use anyhow::Result;
 
@@ -51,28 +50,18 @@ pub(crate) fn draw(kernels: &Kernels) -> Drawing {
     ];
     let title = format!("The {} kernels of {layer}, {height} × {width}", weights.len());
     let mut drawing = Drawing::new(total[0], total[1], title);
-    for (n, weights) in weights.iter().enumerate() {
+    for n in 0..weights.len() {
         let (tower, place) = (n / each, n % each);
         let row = (tower * rows + place / columns) as f64;
         let y = GAP + row * step + tower as f64 * (TOWER_GAP - GAP);
         let x = GAP + (place % columns) as f64 * step;
         let of_tower = if *towers > 1 { format!(", tower {}", tower + 1) } else { String::new() };
         let picture = Picture {
-            pixels: picture(weights, [*height, *width]),
+            pixels: kernels.picture(n),
             title: format!("kernel {}{of_tower}", n + 1),
             photograph: false,
         };
         drawing.picture(x, y, SIDE, SIDE, picture);
     }
     drawing
-}
-
-/// A kernel as a colour picture: grey is zero, its largest weight is a full or an empty channel.
-fn picture(weights: &[f32], [height, width]: [usize; 2]) -> Pixels {
-    let largest = weights.iter().fold(0.0f32, |most, w| most.max(w.abs()));
-    let scale = if largest > 0.0 { 127.5 / largest } else { 0.0 };
-    let plane = height * width;
-    let shade = |at: usize| (127.5 + scale * weights.get(at).unwrap_or(&0.0)).round() as u8;
-    let pixels = (0..plane).flat_map(|at| [shade(at), shade(plane + at), shade(2 * plane + at)]);
-    Pixels::new(height, width, pixels.collect())
 }

@@ -252,7 +252,8 @@ fn check_files(run: &RunFolder) -> Result<()> {
     for path in [run.checkpoint(), run.weights(), run.report(), run.path().join("run.json")] {
         check_replaceable(&path)?;
     }
-    if run.log().exists() { file::check_regular(&run.log()) } else { Ok(()) }
+    let mut logs = run.logs().into_iter().filter(|path| path.exists());
+    logs.try_for_each(|path| file::check_regular(&path))
 }
 
 /// `runs/NAME`, or the first of `runs/NAME-2`, `runs/NAME-3`, … that does not exist.

@@ -1,16 +1,12 @@
 //! The events of a run: each is a call of a callback, and a line of the log as a JSON object.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::progress::LogOffsets;
 use crate::choices::ConvolutionChoice;
 use crate::environment::Environment;
-use crate::error::Error;
 use crate::evaluate::score::Evaluation;
 use crate::path_json;
 use crate::train::pretrained::PretrainedLayers;
@@ -207,65 +203,7 @@ pub struct LayerNorms {
     pub update: f32,
 }
 
-/// A line of the log: an event, and when it was written.
-#[derive(Serialize)]
-struct Line<'a> {
-    #[serde(flatten)]
-    event: &'a Event,
-    time: f64,
-}
-
 /// Seconds since the beginning of 1970, by the machine's clock, which someone may set.
-fn unix_time() -> f64 {
+pub(crate) fn unix_time() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
-}
-
-/// A callback and an open log.
-pub(crate) struct EventSink<'a> {
-    on_event: &'a mut dyn FnMut(&Event),
-    log: File,
-    path: PathBuf,
-}
-
-impl<'a> EventSink<'a> {
-    /// Opens the log at `path` to append to it; creates it where there is none.
-    pub(crate) fn open(path: PathBuf, on_event: &'a mut dyn FnMut(&Event)) -> Result<Self, Error> {
-        // A run that was killed may have left half a line, which must not swallow the next one.
-        let cut = std::fs::read(&path).is_ok_and(|text| text.last().is_some_and(|b| *b != b'\n'));
-        let log = OpenOptions::new().append(true).create(true).open(&path);
-        let mut log = log.map_err(Error::io(&path))?;
-        if cut {
-            log.write_all(b"\n").map_err(Error::io(&path))?;
-        }
-        Ok(Self { on_event, log, path })
-    }
-
-    /// Appends a line to the log, in one write, and calls the callback.
-    pub(crate) fn emit(&mut self, event: Event) -> Result<(), Error> {
-        let line = Line { event: &event, time: unix_time() };
-        let mut line = serde_json::to_vec(&line).map_err(|e| Error::io(&self.path)(e.into()))?;
-        line.push(b'\n');
-        self.log.write_all(&line).map_err(Error::io(&self.path))?;
-        (self.on_event)(&event); // last, because it may end the process
-        Ok(())
-    }
-
-    /// Passes the number of evaluated images to the callback; they are not in the log.
-    pub(crate) fn evaluated(&mut self, images: usize) {
-        (self.on_event)(&Event::Evaluated { images });
-    }
-
-    /// The bytes of the logs so far, which are on the disk.
-    pub(crate) fn offsets(&mut self) -> Result<LogOffsets, Error> {
-        self.log.sync_data().map_err(Error::io(&self.path))?;
-        let bytes = self.log.metadata().map_err(Error::io(&self.path))?.len();
-        Ok([("log.jsonl".to_owned(), bytes)].into())
-    }
-
-    /// Cuts the logs off where they were at `offsets`.
-    pub(crate) fn cut(&mut self, offsets: &LogOffsets) -> Result<(), Error> {
-        let bytes = offsets.get("log.jsonl").copied().unwrap_or_default();
-        let length = self.log.metadata().map_err(Error::io(&self.path))?.len();
-        self.log.set_len(bytes.min(length)).map_err(Error::io(&self.path))
-    }
 }

@@ -94,10 +94,29 @@ impl RunFolder {
         self.0.join("final.safetensors")
     }
 
-    /// The log, one [`Event`](crate::Event) a line as JSON. Lines are appended; a run that is
-    /// resumed first cuts off what it had logged after its checkpoint.
+    /// The log, one [`Event`](crate::Event) a line as JSON; lines are only appended. A run that goes
+    /// on from a checkpoint first cuts off what was logged after it; logs of earlier versions keep
+    /// such lines, and their `start` lines say from which step on these no longer count.
     pub fn log(&self) -> PathBuf {
         self.0.join("log.jsonl")
+    }
+
+    /// The log's numbers as CSV, a row for each step and each epoch.
+    pub fn table(&self) -> PathBuf {
+        self.0.join("log.csv")
+    }
+
+    /// The folder that TensorBoard shows.
+    pub fn tensorboard(&self) -> PathBuf {
+        self.0.join("tensorboard")
+    }
+
+    /// All files to which a run appends what happens: log, table and TensorBoard's event file.
+    pub fn logs(&self) -> [PathBuf; 3] {
+        // TensorBoard looks for `tfevents` in names. It is one file, which a resumed run goes on
+        // with: several would be several curves.
+        let events = self.tensorboard().join("events.out.tfevents.alexnet");
+        [self.log(), self.table(), events]
     }
 
     /// The page for people that `alexnet report` writes.

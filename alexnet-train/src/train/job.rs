@@ -123,8 +123,6 @@ pub(crate) struct SetUp {
     pub(crate) damaged: Vec<Error>,
     /// In what its recipe differs from what it was.
     pub(crate) changes: Vec<ChangedValue>,
-    /// Whether the run begins here.
-    pub(crate) is_new: bool,
     /// Keeps other processes out of the run's folder.
     pub(crate) lock: RunLock,
 }
@@ -137,14 +135,7 @@ impl Job {
             Task::Start { .. } => {
                 let config = self.config(data)?;
                 let lock = self.run.create(&config)?;
-                Ok(SetUp {
-                    config,
-                    resumed: None,
-                    damaged: Vec::new(),
-                    changes: Vec::new(),
-                    is_new: true,
-                    lock,
-                })
+                Ok(SetUp { config, resumed: None, damaged: Vec::new(), changes: Vec::new(), lock })
             }
             Task::Resume { asked, may_change } => {
                 self.run.config()?; // a folder without a run is not locked
@@ -218,7 +209,7 @@ impl Job {
         if !may_change && !changes.is_empty() {
             return Err(Error::OtherNumbers { run: self.run.path().to_owned(), changes });
         }
-        Ok(SetUp { config, resumed, damaged, changes, is_new: false, lock })
+        Ok(SetUp { config, resumed, damaged, changes, lock })
     }
 
     /// Refuses to resume another run than the one that is there.

@@ -33,7 +33,8 @@ use self::stop::Ended;
 use crate::checkpoint::files::Kept;
 use crate::error::Error;
 use crate::input::InputStage;
-use crate::log::event::{Event, EventSink};
+use crate::log::event::Event;
+use crate::log::sink::EventSink;
 use crate::memory;
 use crate::recipe::plateau::{Plateau, Verdict};
 use crate::recipe::rates::{frozen_layers, headline_rate, step_rates};
@@ -51,18 +52,15 @@ use crate::run::RunConfig;
 pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Ended, Error> {
     let began = Instant::now();
     let data = Dataset::open(&job.data)?;
-    let SetUp { config, resumed, damaged, changes, is_new, lock: _lock } = job.set_up(&data)?;
+    let SetUp { config, resumed, damaged, changes, lock: _lock } = job.set_up(&data)?;
     let setup = Setup::new(job, &data, config)?;
-    let logs = resumed.as_ref().map(|checkpoint| checkpoint.logs.clone()).unwrap_or_default();
+    let logs = resumed.as_ref().map(|checkpoint| checkpoint.logs.clone());
     let mut state = State::new(&setup, resumed)?;
-    let mut events = EventSink::open(job.run.log(), on_event)?;
-    if !is_new {
-        events.cut(&logs)?; // what lies behind is done again
-    }
+    let events = EventSink::open(&job.run, logs.as_ref(), on_event);
     let inputs = setup.inputs(&state.network)?;
     let mut session = Session::open(&setup, &inputs, &state, events)?;
-    session.warn_of(&damaged, &state)?;
-    session.tell_of(changes)?;
+    session.warn_of(&damaged, &state);
+    session.tell_of(changes);
     let _memory = PoolGuard::new(); // each step reuses the buffers of the previous one
     let ended = loop {
         match train_from(&setup, &inputs, &mut state, &mut session) {
@@ -151,7 +149,7 @@ fn train_from(
                 }
                 if let Some(norms) = norms {
                     let layers = norms.layers(network, optimizer, &rates)?;
-                    session.events.emit(Event::Norms { epoch: now.0, step: now.1, layers })?;
+                    session.events.emit(Event::Norms { epoch: now.0, step: now.1, layers });
                 }
                 if let Some(outputs) = outputs {
                     check_outputs(&outputs?, last)?;
@@ -178,7 +176,8 @@ fn train_from(
                 validation: score,
                 seconds: epoch_began.elapsed().as_secs_f64(),
                 validation_seconds: validation_began.elapsed().as_secs_f64(),
-            })?;
+            });
+            session.events.kernels((epoch + 1) * steps, network);
             session.check_epoch(train_loss, steps, last)?;
             let (verdict, best) = at.end_epoch(&recipe.schedule, score.map(|s| s.top1_error));
             let mut lowered = recipe.schedule.drop_before_epoch(at.epoch);
@@ -186,7 +185,7 @@ fn train_from(
                 Verdict::Continue => {}
                 Verdict::LowerRates => {
                     let Plateau { factor, drops, .. } = at.plateau;
-                    session.events.emit(Event::Drop { epoch: at.epoch, factor })?;
+                    session.events.emit(Event::Drop { epoch: at.epoch, factor });
                     lowered = Some(drops);
                 }
                 Verdict::Stop => at.epoch = recipe.epochs,

@@ -7,7 +7,8 @@ use candle_core::Tensor;
 use crate::checkpoint::progress::Progress;
 use crate::devices::read_together;
 use crate::error::Error;
-use crate::log::event::{Event, EventSink};
+use crate::log::event::Event;
+use crate::log::sink::EventSink;
 use crate::train::guard::Guard;
 
 /// The losses of steps that were started and not read yet.
@@ -75,7 +76,7 @@ impl PendingLosses {
             at.loss += losses.iter().map(|l| f64::from(*l)).sum::<f64>();
             at.right += right.iter().map(|r| f64::from(*r)).sum::<f64>();
             at.images += images;
-            events.emit(Event::Step { epoch, step, loss, rate, images, seconds, waited })?;
+            events.emit(Event::Step { epoch, step, loss, rate, images, seconds, waited });
         }
         Ok(())
     }

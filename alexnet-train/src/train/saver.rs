@@ -9,7 +9,8 @@ use crate::checkpoint::files::{CheckpointFiles, Kept};
 use crate::checkpoint::progress::SavedState;
 use crate::checkpoint::write::CheckpointWriter;
 use crate::error::Error;
-use crate::log::event::{Event, EventSink};
+use crate::log::event::Event;
+use crate::log::sink::EventSink;
 use crate::train::finite::LastStep;
 use crate::train::optimizer::Snapshot;
 
@@ -101,8 +102,7 @@ impl Saver {
     ///
     /// # Errors
     ///
-    /// [`Error::Diverged`] for values that are not finite, of which nothing is saved; those of
-    /// the log.
+    /// [`Error::Diverged`] for values that are not finite, of which nothing is saved.
     pub(crate) fn look(&mut self, events: &mut EventSink<'_>) -> Result<(), Error> {
         match self.writing.take_if(|writing| writing.thread.is_finished()) {
             Some(writing) => self.ended(writing, events),
@@ -124,10 +124,11 @@ impl Saver {
             Ok(bytes) => {
                 if std::mem::take(&mut self.is_failing) {
                     let message = "checkpoints can be written again".to_owned();
-                    events.emit(Event::Warning { epoch, step, message })?;
+                    events.emit(Event::Warning { epoch, step, message });
                 }
                 let seconds = began.elapsed().as_secs_f64();
-                events.emit(Event::Checkpoint { epoch, step, bytes, seconds, waited })
+                events.emit(Event::Checkpoint { epoch, step, bytes, seconds, waited });
+                Ok(())
             }
             Err(error @ Error::Diverged { .. }) => Err(error),
             Err(_) if self.is_failing => Ok(()),
@@ -137,7 +138,8 @@ impl Saver {
                     "no checkpoint: {error}; the run goes on, keeps the earlier ones, and tries \
                      again at the next turn"
                 );
-                events.emit(Event::Warning { epoch, step, message })
+                events.emit(Event::Warning { epoch, step, message });
+                Ok(())
             }
         }
     }

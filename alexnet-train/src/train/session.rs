@@ -12,7 +12,8 @@ use crate::error::Error;
 use crate::evaluate::evaluate_until;
 use crate::evaluate::score::Evaluation;
 use crate::input::InputStage;
-use crate::log::event::{Event, EventSink};
+use crate::log::event::Event;
+use crate::log::sink::EventSink;
 use crate::recipe::changed_value::ChangedValue;
 use crate::recipe::schedule::Moment;
 use crate::run::write_json;
@@ -69,11 +70,16 @@ impl<'a> Session<'a> {
             precision: compute.options().precision.to_string(),
             environment: Box::new(Environment::here(job.loader_threads)),
             pretrained: config.pretrained.clone(),
-        })?;
+        });
+        let updates = at.epoch * steps + at.step;
+        events.recipe(updates, &config.recipe);
+        if updates == 0 {
+            events.kernels(updates, &state.network);
+        }
         if devices.len() > 1 {
             let crossings = state.network.gathering_layers().into_iter().map(str::to_owned);
             let (crossings, route) = (crossings.collect(), state.network.route().to_string());
-            events.emit(Event::Split { devices: devices.len(), crossings, route })?;
+            events.emit(Event::Split { devices: devices.len(), crossings, route });
         }
         let files = CheckpointFiles { run: job.run.clone(), keep: job.keep.max(1) };
         let saver = Saver::new(files, setup.checkpoint_writer()?, job.checkpoint_every);
@@ -81,20 +87,19 @@ impl<'a> Session<'a> {
     }
 
     /// Warns of checkpoints that are damaged, for which an earlier one is used.
-    pub(crate) fn warn_of(&mut self, damaged: &[Error], state: &State) -> Result<(), Error> {
+    pub(crate) fn warn_of(&mut self, damaged: &[Error], state: &State) {
         let Progress { epoch, step, .. } = state.at;
         for error in damaged {
             let message = format!("{error}; the run goes on from the one before it");
-            self.events.emit(Event::Warning { epoch, step, message })?;
+            self.events.emit(Event::Warning { epoch, step, message });
         }
-        Ok(())
     }
 
     /// Tells of numbers that someone has changed since the run was last at work.
-    pub(crate) fn tell_of(&mut self, changes: Vec<ChangedValue>) -> Result<(), Error> {
-        changes.into_iter().try_for_each(|ChangedValue { key, from, to }| {
-            self.events.emit(Event::Change { key, from, to })
-        })
+    pub(crate) fn tell_of(&mut self, changes: Vec<ChangedValue>) {
+        for ChangedValue { key, from, to } in changes {
+            self.events.emit(Event::Change { key, from, to });
+        }
     }
 
     /// Whether the norms of the layers are measured in a step.
@@ -110,7 +115,7 @@ impl<'a> Session<'a> {
     ) -> Result<(), Error> {
         for choice in choices::since(&self.job.devices[0], self.choices) {
             self.choices += 1;
-            self.events.emit(Event::Convolution(choice))?;
+            self.events.emit(Event::Convolution(choice));
         }
         pending.drain(at, &mut self.guard, &mut self.events)?;
         self.saver.look(&mut self.events)
@@ -123,14 +128,16 @@ impl<'a> Session<'a> {
         steps: usize,
         last: LastStep,
     ) -> Result<(), Error> {
-        let Some(message) = self.guard.epoch(loss, steps, last)? else { return Ok(()) };
-        self.events.emit(Event::Warning { epoch: last.0, step: last.1, message })
+        if let Some(message) = self.guard.epoch(loss, steps, last)? {
+            self.events.emit(Event::Warning { epoch: last.0, step: last.1, message });
+        }
+        Ok(())
     }
 
     /// Copies the state and begins to write it. The losses of all steps have to be in the log.
     pub(crate) fn save(&mut self, state: &State, kept: Kept, last: LastStep) -> Result<(), Error> {
         let began = Instant::now();
-        let logs = self.events.offsets()?;
+        let logs = self.events.offsets();
         let saved = SavedState { progress: state.at.clone(), logs };
         let snapshot = state.optimizer.snapshot(&state.network)?;
         let waited = began.elapsed().as_secs_f64();
@@ -173,7 +180,7 @@ impl<'a> Session<'a> {
         self.saver.finish(&mut self.events)?;
         let reason = self.job.stop.reason().unwrap_or_default();
         let Progress { epoch, step, .. } = state.at;
-        self.events.emit(Event::Stop { reason: reason.clone(), epoch, step })?;
+        self.events.emit(Event::Stop { reason: reason.clone(), epoch, step });
         Ok(Ended::Stopped { reason })
     }
 
@@ -194,7 +201,7 @@ impl<'a> Session<'a> {
         self.write_weights(state, last)?;
         write_json(&run.report(), &scores)?;
         let (validation, seconds) = (scores.clone(), began.elapsed().as_secs_f64());
-        self.events.emit(Event::End { weights: run.weights(), validation, seconds })?;
+        self.events.emit(Event::End { weights: run.weights(), validation, seconds });
         Ok(scores)
     }
 
@@ -211,7 +218,7 @@ impl<'a> Session<'a> {
             if pause == 0 {
                 let Progress { epoch, step, .. } = state.at;
                 let message = format!("{error}; it is tried again");
-                self.events.emit(Event::Warning { epoch, step, message })?;
+                self.events.emit(Event::Warning { epoch, step, message });
             }
         }
         written
@@ -230,18 +237,18 @@ impl<'a> Session<'a> {
         let rollbacks = state.at.rollbacks + 1;
         if self.job.on_divergence == OnDivergence::Stop || rollbacks > ROLLBACKS {
             let reason = error.to_string();
-            self.events.emit(Event::Fail { reason, epoch, step })?;
+            self.events.emit(Event::Fail { reason, epoch, step });
             return Err(error);
         }
         let (checkpoint, damaged) = CheckpointFiles::newest(&self.job.run)?;
-        let logs = checkpoint.as_ref().map(|c| c.logs.clone()).unwrap_or_default();
+        let logs = checkpoint.as_ref().map(|c| c.logs.clone());
         let mut state = State::new(setup, checkpoint)?;
         state.at.rollbacks = rollbacks;
-        self.events.cut(&logs)?;
-        self.warn_of(&damaged, &state)?;
+        self.events.cut_to(logs.as_ref());
+        self.warn_of(&damaged, &state);
         let (reason, factor) = (error.to_string(), state.at.rate_factor());
         let Progress { epoch, step, .. } = state.at;
-        self.events.emit(Event::Rollback { reason, epoch, step, factor })?;
+        self.events.emit(Event::Rollback { reason, epoch, step, factor });
         self.guard = Guard::new(setup.data.manifest().classes.len());
         Ok(state)
     }
