@@ -23,10 +23,13 @@ mod preset;
 mod progress;
 mod report;
 mod reproduce;
+mod runs;
 mod selftest;
 mod train;
 mod verify;
+mod watch;
 mod weights;
+mod width;
 
 use std::process::ExitCode;
 
@@ -57,6 +60,8 @@ enum Command {
     Predict(predict::Arguments),
     Figure(figure::Arguments),
     Report(report::Arguments),
+    Watch(watch::Arguments),
+    Runs(runs::Arguments),
     Features(features::Arguments),
     Describe(describe::Arguments),
     Inspect(inspect::Arguments),
@@ -97,6 +102,8 @@ fn run(command: Command) -> Result<()> {
         Command::Predict(arguments) => predict::run(&arguments),
         Command::Figure(arguments) => figure::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Watch(arguments) => watch::run(&arguments),
+        Command::Runs(arguments) => runs::run(&arguments),
         Command::Features(arguments) => features::run(&arguments),
         Command::Describe(arguments) => describe::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),

@@ -1,0 +1,34 @@
+//! The list of runs as a table that fits 80 columns.
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
+use indicatif::DecimalBytes;
+
+use super::listed::ListedRun;
+use super::moment::ago;
+use crate::width::COLUMNS;
+
+const HEADER: [&str; 7] = ["run", "state", "epoch", "best", "last", "size", "at work"];
+
+/// Errors are top-1 errors. Long names and reasons go on in the next line.
+pub(super) fn table(runs: &[ListedRun], now: f64) -> String {
+    let mut table = Table::new();
+    table.load_style(NOTHING);
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(COLUMNS as u16);
+    table.set_header(HEADER);
+    for run in runs {
+        let error = |error: Option<f64>| error.map_or("–".to_owned(), |e| format!("{e:.2} %"));
+        let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
+        let detail = run.detail.as_ref().map_or(String::new(), |detail| format!(": {detail}"));
+        table.add_row([
+            Cell::new(&run.run),
+            Cell::new(format!("{}{detail}", run.state)),
+            right(format!("{}/{}", run.epoch, run.epochs)),
+            right(error(run.best_top1_error)),
+            right(error(run.last_top1_error)),
+            right(DecimalBytes(run.bytes).to_string()),
+            right(run.last_time.map_or("–".to_owned(), |time| ago(time, now))),
+        ]);
+    }
+    table.trim_fmt()
+}
