@@ -3,6 +3,7 @@
 
 mod ablate;
 mod bench;
+mod compare;
 mod comparison;
 mod csv;
 mod demo;
@@ -62,6 +63,7 @@ enum Command {
     Report(report::Arguments),
     Watch(watch::Arguments),
     Runs(runs::Arguments),
+    Compare(compare::Arguments),
     Features(features::Arguments),
     Describe(describe::Arguments),
     Inspect(inspect::Arguments),
@@ -104,6 +106,7 @@ fn run(command: Command) -> Result<()> {
         Command::Report(arguments) => report::run(&arguments),
         Command::Watch(arguments) => watch::run(&arguments),
         Command::Runs(arguments) => runs::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
         Command::Features(arguments) => features::run(&arguments),
         Command::Describe(arguments) => describe::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),

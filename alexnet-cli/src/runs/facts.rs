@@ -50,13 +50,14 @@ pub(crate) struct Times {
 
 impl Times {
     pub(crate) fn of(log: &RunLog) -> Self {
-        let steps: f64 = log.steps.iter().map(|step| step.seconds).sum();
-        let data = log.steps.iter().map(|step| step.waited).sum();
+        // The sum of nothing is −0, which would be printed with its sign.
+        let sum = |seconds: &mut dyn Iterator<Item = f64>| seconds.fold(0.0, |sum, s| sum + s);
+        let data = sum(&mut log.steps.iter().map(|step| step.waited));
         Self {
-            compute: steps - data,
+            compute: sum(&mut log.steps.iter().map(|step| step.seconds)) - data,
             data,
-            checkpoints: log.checkpoints.iter().map(|checkpoint| checkpoint.waited).sum(),
-            validation: log.epochs.iter().filter_map(|epoch| epoch.validation_seconds).sum(),
+            checkpoints: sum(&mut log.checkpoints.iter().map(|checkpoint| checkpoint.waited)),
+            validation: sum(&mut log.epochs.iter().filter_map(|epoch| epoch.validation_seconds)),
         }
     }
 
@@ -184,6 +185,7 @@ mod tests {
         assert_eq!(present_speed(&log), Some(16.0));
         assert_eq!((best_error(&log), last_error(&log)), (Some((40.0, 1)), Some(40.0)));
         assert_eq!(Times::default().shares(), []);
+        assert!(Times::of(&RunLog::default()).checkpoints.is_sign_positive());
         assert_eq!(seconds_left(&RunLog::default()), None);
     }
 }

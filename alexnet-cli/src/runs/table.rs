@@ -8,7 +8,8 @@ use super::listed::ListedRun;
 use super::moment::ago;
 use crate::width::COLUMNS;
 
-const HEADER: [&str; 7] = ["run", "state", "epoch", "best", "last", "size", "at work"];
+const HEADER: [&str; 7] =
+    ["run", "state", "epoch", "best\ntop-1", "last\ntop-1", "size", "last\nat work"];
 
 /// Errors are top-1 errors. Long names and reasons go on in the next line.
 pub(super) fn table(runs: &[ListedRun], now: f64) -> String {

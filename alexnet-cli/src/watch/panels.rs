@@ -8,14 +8,12 @@ use ratatui::text::{Line, Text};
 use ratatui::widgets::{Bar, BarChart, BarGroup, Block, Borders, Paragraph, Row, Sparkline, Table};
 
 use super::facts::Fact;
-use super::screen::Screen;
+use super::screen::{SPEED_HEIGHT, Screen};
 use crate::runs::facts::Times;
 use crate::width::fold;
 
 /// The columns of a label.
 const LABEL: u16 = 12;
-/// The least rows of the curve of speeds, with its title.
-const SPARKLINE: u16 = 3;
 
 /// The numbers as a table, and how many rows it takes.
 pub(super) struct Numbers {
@@ -46,8 +44,8 @@ impl Screen<'_> {
         let rows = [Constraint::Length(shares.len() as u16 + 1), Constraint::Min(0)];
         let [time, speed] = Layout::vertical(rows).areas(area);
         let bars = shares.into_iter().map(|(name, share)| {
-            let bar = Bar::default().label(name).value(share.round() as u64);
-            bar.text_value(format!("{share:.0} %"))
+            let label = format!("{name:<11} {share:>3.0} %");
+            Bar::default().label(label).value(share.round() as u64).text_value("")
         });
         let bars: Vec<Bar<'_>> = bars.collect();
         let chart = BarChart::default()
@@ -56,10 +54,9 @@ impl Screen<'_> {
             .bar_gap(0)
             .max(100)
             .bar_style(self.palette.first())
-            .value_style(self.palette.first().reversed())
             .data(BarGroup::default().bars(&bars));
         frame.render_widget(chart, time);
-        if speed.height >= SPARKLINE {
+        if speed.height >= SPEED_HEIGHT {
             self.speed(frame, speed);
         }
     }

@@ -17,7 +17,10 @@ const BARS: u16 = 76;
 const NORMS: u16 = 112;
 /// The columns of the numbers and of the bars where others stand beside them.
 const NUMBERS_WIDTH: u16 = 50;
-const BARS_WIDTH: u16 = 30;
+const BARS_WIDTH: u16 = 29;
+/// The rows of the bars, and of the curve of speeds below them.
+const BARS_HEIGHT: u16 = 5;
+pub(super) const SPEED_HEIGHT: u16 = 4;
 /// The rows of events that are kept free, with their title.
 const EVENTS: u16 = 4;
 
@@ -54,8 +57,13 @@ impl Screen<'_> {
             ..BARS => self.numbers(width, self.watched.shares()),
             _ => self.numbers(NUMBERS_WIDTH, None),
         };
-        let norms = if width < NORMS { 0 } else { self.norms_height() };
-        let share = numbers.height.max(norms.min(height / 3)).max(if width < BARS { 0 } else { 5 });
+        let norms = if width < NORMS { 0 } else { self.norms_height().min(height / 3) };
+        let bars = match width {
+            ..BARS => 0,
+            BARS..NORMS => BARS_HEIGHT,
+            _ => BARS_HEIGHT + SPEED_HEIGHT,
+        };
+        let share = numbers.height.max(norms).max(bars);
         let rows = Layout::vertical([
             Constraint::Length(header.height() as u16),
             Constraint::Length(1),
@@ -76,7 +84,7 @@ impl Screen<'_> {
                 Constraint::Length(BARS_WIDTH),
                 Constraint::Min(0),
             ]);
-            let [left, bars, right] = columns.areas(middle);
+            let [left, bars, right] = columns.spacing(1).areas(middle);
             frame.render_widget(numbers.table, left);
             self.shares(frame, bars);
             if norms > 0 {
