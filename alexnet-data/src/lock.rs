@@ -130,6 +130,31 @@ impl Lock {
 mod tests {
     use super::*;
 
+    /// Who only looks keeps nobody out: with no patience some of these locks are refused.
+    #[test]
+    fn a_look_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let ended = std::sync::atomic::AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !ended.load(std::sync::atomic::Ordering::Relaxed) {
+                    Lock::holder(&path);
+                }
+            });
+            for _ in 0..500 {
+                drop(Lock::exclusive(&path).unwrap().unwrap());
+                thread::yield_now();
+            }
+            ended.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        let lock = Lock::exclusive(&path).unwrap().unwrap();
+        assert_eq!(Lock::holder(&path), Some(Holder::this_process()));
+        assert_eq!(Lock::exclusive(&path).unwrap().unwrap_err(), Holder::this_process());
+        drop(lock);
+        assert_eq!(Lock::holder(&path), None);
+    }
+
     /// What is no file, and what leads elsewhere, is refused and stays as it is.
     #[test]
     fn only_a_file_is_locked() {

@@ -11,7 +11,8 @@ use crate::width::COLUMNS;
 const HEADER: [&str; 7] =
     ["run", "state", "epoch", "best\ntop-1", "last\ntop-1", "size", "last\nat work"];
 
-/// Errors are top-1 errors. Long names and reasons go on in the next line.
+/// Below a name stands where the run is at work or why it diverged; what is too long for a line goes
+/// on in the next one.
 pub(super) fn table(runs: &[ListedRun], now: f64) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING);
@@ -20,10 +21,12 @@ pub(super) fn table(runs: &[ListedRun], now: f64) -> String {
     for run in runs {
         let error = |error: Option<f64>| error.map_or("–".to_owned(), |e| format!("{e:.2} %"));
         let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
-        let detail = run.detail.as_ref().map_or(String::new(), |detail| format!(": {detail}"));
+        // Of a reason only what happened, without what to do.
+        let detail = run.detail.as_deref().and_then(|detail| detail.split(": ").next());
+        let detail = detail.map_or(String::new(), |detail| format!("\n└ {detail}"));
         table.add_row([
-            Cell::new(&run.run),
-            Cell::new(format!("{}{detail}", run.state)),
+            Cell::new(format!("{}{detail}", run.run)),
+            Cell::new(run.state),
             right(format!("{}/{}", run.epoch, run.epochs)),
             right(error(run.best_top1_error)),
             right(error(run.last_top1_error)),

@@ -142,7 +142,6 @@ impl Screen {
             }
             Event::Stop { .. } | Event::Fail { .. } => self.bar.finish_and_clear(),
             Event::Convolution(_) | Event::Checkpoint { .. } | Event::Norms { .. } => {} // logged
-            Event::Fail { .. } => {} // the command ends with this error
             Event::Evaluated { .. } => self.bar.tick(),
             Event::End { .. } => self.bar.finish_and_clear(),
         }

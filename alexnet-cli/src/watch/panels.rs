@@ -95,6 +95,13 @@ impl Screen<'_> {
         frame.render_widget(table, area);
     }
 
+    /// The rows that all events take, with their title.
+    pub(super) fn events_height(&self, width: u16) -> u16 {
+        let events = self.watched.events();
+        let rows = events.iter().map(|event| fold(event, usize::from(width)).lines().count());
+        u16::try_from(rows.sum::<usize>().max(1)).unwrap_or(u16::MAX - 1) + 1
+    }
+
     /// The newest events that fit whole, the latest last.
     pub(super) fn events(&self, frame: &mut Frame<'_>, area: Rect) {
         let (rows, width) = (usize::from(area.height.saturating_sub(1)), usize::from(area.width));

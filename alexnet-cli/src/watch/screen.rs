@@ -21,7 +21,7 @@ const BARS_WIDTH: u16 = 29;
 /// The rows of the bars, and of the curve of speeds below them.
 const BARS_HEIGHT: u16 = 5;
 pub(super) const SPEED_HEIGHT: u16 = 4;
-/// The rows of events that are kept free, with their title.
+/// The least rows of events, with their title, where there are so many.
 const EVENTS: u16 = 4;
 
 /// What the charts show.
@@ -69,7 +69,7 @@ impl Screen<'_> {
             Constraint::Length(1),
             Constraint::Min(0),
             Constraint::Length(share),
-            Constraint::Length(EVENTS.max(height / 6)),
+            Constraint::Length(self.events_height(width).min(EVENTS.max(height / 6))),
             Constraint::Length(1),
         ]);
         let [top, gauge, charts, middle, events, keys] = rows.areas(frame.area());

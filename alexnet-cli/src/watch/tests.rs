@@ -132,7 +132,6 @@ fn a_running_run_is_whole_at_each_size() {
     let watched = watched(folder.path());
     for size in SIZES {
         let screen = text(&drawn(&watched, size, true));
-        println!("{screen}");
         let numbers = watched.numbers().into_iter().chain(watched.shares());
         let facts = numbers.map(|(_, value)| value).chain(watched.events());
         let facts = facts.chain([watched.state(), watched.what(), watched.progress()]);

@@ -182,16 +182,6 @@ pub enum Event {
         /// The next step within it, from 0.
         step: usize,
     },
-    /// Training ended by an error that has to do with the numbers: a loss, an output or a weight
-    /// is not finite. Resumed as it is, it would most likely end so again.
-    Fail {
-        /// What is not as it should be, and where.
-        reason: String,
-        /// The epoch, from 0.
-        epoch: usize,
-        /// The step within it, from 0.
-        step: usize,
-    },
     /// The run is complete.
     End {
         /// The final weights.
