@@ -82,9 +82,8 @@ impl Screen<'_> {
         let Some(norms) = self.watched.log().norms.last() else { return };
         let header = ["norm of", "weight", "gradient", "update", "of weight"];
         let rows = norms.layers.iter().map(|LayerNorms { layer, weight, gradient, update }| {
-            let norms = [*weight, *gradient, *update].map(|norm| format!("{norm:.2e}"));
-            let of_weight = format!("{:.1e}", update / weight);
-            Row::new([&[layer.clone()], &norms[..], &[of_weight]].concat())
+            let [w, g, u] = [weight, gradient, update].map(|norm| format!("{norm:.2e}"));
+            Row::new([layer.clone(), w, g, u, format!("{:.1e}", update / weight)])
         });
         let widths = [Constraint::Fill(1), Constraint::Length(9), Constraint::Length(9)];
         let widths = [&widths[..], &[Constraint::Length(9); 2]].concat();
