@@ -3,6 +3,7 @@
 
 mod ablate;
 mod bench;
+mod compare;
 mod comparison;
 mod csv;
 mod demo;
@@ -23,10 +24,13 @@ mod preset;
 mod progress;
 mod report;
 mod reproduce;
+mod runs;
 mod selftest;
 mod train;
 mod verify;
+mod watch;
 mod weights;
+mod width;
 
 use std::process::ExitCode;
 
@@ -57,6 +61,9 @@ enum Command {
     Predict(predict::Arguments),
     Figure(figure::Arguments),
     Report(report::Arguments),
+    Watch(watch::Arguments),
+    Runs(runs::Arguments),
+    Compare(compare::Arguments),
     Features(features::Arguments),
     Describe(describe::Arguments),
     Inspect(inspect::Arguments),
@@ -97,6 +104,9 @@ fn run(command: Command) -> Result<()> {
         Command::Predict(arguments) => predict::run(&arguments),
         Command::Figure(arguments) => figure::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Watch(arguments) => watch::run(&arguments),
+        Command::Runs(arguments) => runs::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
         Command::Features(arguments) => features::run(&arguments),
         Command::Describe(arguments) => describe::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),

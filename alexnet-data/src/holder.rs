@@ -20,6 +20,17 @@ impl Holder {
         Self(Some((process::id(), host)))
     }
 
+    /// The process's id on its host, and the host, where its name could be read.
+    pub fn process(&self) -> Option<(u32, &str)> {
+        self.0.as_ref().map(|(process, host)| (*process, host.as_str()))
+    }
+
+    /// Whether the process runs on this host.
+    pub fn is_here(&self) -> bool {
+        let here = gethostname::gethostname();
+        self.process().is_some_and(|(_, host)| here.to_string_lossy() == host)
+    }
+
     /// Whether the process is known by its name.
     pub(crate) fn is_known(&self) -> bool {
         self.0.is_some()
@@ -65,6 +76,8 @@ mod tests {
     fn a_holder_is_read_as_it_is_written() {
         let this = Holder::this_process();
         assert_eq!(Holder::parse(&this.to_string()), this);
+        assert_eq!(this.process().map(|(process, _)| process), Some(process::id()));
+        assert!(this.is_here() && !Holder::parse("process 1 on host elsewhere").is_here());
         for other in ["", "process 1", "process x on host a", "process 1 on host a\nb", "hello"] {
             assert_eq!(Holder::parse(other).to_string(), "another process", "{other:?}");
         }

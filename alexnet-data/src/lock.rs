@@ -7,9 +7,15 @@ use same_file::Handle;
 use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 /// How often a lock is tried whose file is removed or replaced at the very same time.
 const ATTEMPTS: usize = 100;
+/// How often a lock is tried that another process holds, and how long each time: one that only
+/// looks who holds it has it for microseconds.
+const LOOKS: usize = 10;
+const LOOK: Duration = Duration::from_millis(10);
 
 /// A locked file, which names the process that holds it. The lock ends with this value, but the
 /// file stays until it is removed.
@@ -54,6 +60,7 @@ impl Lock {
         lock: fn(&File) -> Result<(), TryLockError>,
         name: &str,
     ) -> Result<Result<Self, Holder>> {
+        let mut refusals = 0;
         for _ in 0..ATTEMPTS {
             // A link could lead to somebody's file, into which the name would be written.
             check_replaceable(path)?;
@@ -63,6 +70,11 @@ impl Lock {
             let file = options.open(path).map_err(Error::io("create", path))?;
             match lock(&file) {
                 Ok(()) => {}
+                Err(TryLockError::WouldBlock) if refusals < LOOKS => {
+                    refusals += 1;
+                    thread::sleep(LOOK);
+                    continue;
+                }
                 Err(TryLockError::WouldBlock) => return Ok(Err(Holder::read(path))),
                 Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => {
                     return Ok(Ok(Self { file, path: path.into() }));
@@ -95,8 +107,9 @@ impl Lock {
         let _ = file.write_all(name.as_bytes());
     }
 
-    /// The process that holds the lock of the file `path` now, if any does.
-    pub(crate) fn holder(path: &Path) -> Option<Holder> {
+    /// The process that holds the exclusive lock of the file `path` now, if any does. To know, it
+    /// shares the lock for a moment, for which others wait.
+    pub fn holder(path: &Path) -> Option<Holder> {
         let file = File::open(path).ok()?;
         let held = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
         held.then(|| Holder::read(path))
@@ -116,6 +129,25 @@ impl Lock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Who only looks shares the lock for a moment, which keeps nobody out.
+    #[test]
+    fn a_look_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let look = Lock::shared(&path).unwrap().unwrap();
+        let looks = thread::spawn(move || {
+            thread::sleep(LOOK / 2);
+            drop(look);
+        });
+        drop(Lock::exclusive(&path).unwrap().unwrap());
+        looks.join().unwrap();
+        let lock = Lock::exclusive(&path).unwrap().unwrap();
+        assert_eq!(Lock::holder(&path), Some(Holder::this_process()));
+        assert_eq!(Lock::exclusive(&path).unwrap().unwrap_err(), Holder::this_process());
+        drop(lock);
+        assert_eq!(Lock::holder(&path), None);
+    }
 
     /// What is no file, and what leads elsewhere, is refused and stays as it is.
     #[test]

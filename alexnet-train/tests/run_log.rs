@@ -2,7 +2,8 @@
 
 mod common;
 
-use alexnet_train::{Job, RunFolder, RunLog, Task, train};
+use alexnet_data::Lock;
+use alexnet_train::{Job, LogFollower, RunFolder, RunLog, RunStatus, Task, train};
 use common::{dataset, job, recipe};
 use serde_json::json;
 
@@ -97,4 +98,63 @@ fn the_log_of_a_run_is_read() {
         let validation = epoch.validation_seconds.unwrap();
         assert!(validation > 0.0 && validation < epoch.seconds, "{epoch:?}");
     }
+}
+
+/// Each look reads what is new: whole lines, and all of them anew where a resumed run has cut the
+/// log, even if it is longer again by then.
+#[test]
+fn a_log_is_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = RunFolder::new(folder.path());
+    let mut follower = LogFollower::new(&run);
+    assert!(!follower.look().unwrap());
+    let write = |lines: &[String], rest: &str| {
+        std::fs::write(run.log(), lines.join("\n") + "\n" + rest).unwrap();
+    };
+    let losses = |follower: &LogFollower| -> Vec<f32> {
+        follower.log().steps.iter().map(|step| step.loss).collect()
+    };
+    let lines = [start(0, 0), step(0, 0, 9.0), step(0, 1, 8.0)];
+    write(&lines[..2], &lines[2][..40]);
+    assert!(follower.look().unwrap());
+    assert_eq!((losses(&follower), follower.log().unread), (vec![9.0], 0));
+    assert!(!follower.look().unwrap());
+    write(&lines, "");
+    assert!(follower.look().unwrap());
+    assert_eq!((losses(&follower), follower.log().unread), (vec![9.0, 8.0], 0));
+
+    let again = [&lines[..2], &[start(0, 1), step(0, 1, 7.0), step(0, 2, 6.0)]].concat();
+    write(&again, "");
+    assert!(follower.look().unwrap());
+    assert_eq!(losses(&follower), [9.0, 7.0, 6.0]);
+    write(&lines[..1], "");
+    assert!(follower.look().unwrap());
+    assert_eq!((losses(&follower).len(), follower.log().starts.len()), (0, 1));
+    std::fs::remove_file(run.log()).unwrap();
+    assert!(follower.look().unwrap());
+    assert_eq!(*follower.log(), RunLog::default());
+}
+
+#[test]
+fn a_run_stands_as_its_lock_and_its_log_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = RunFolder::new(folder.path());
+    let status = |lines: &[String]| RunStatus::of(&run, &parse(lines));
+    let fail = r#"{"event":"fail","reason":"the loss is NaN","epoch":0,"step":1}"#.to_owned();
+    let end = r#"{"event":"end","weights":"w","validation":[],"seconds":3.0}"#.to_owned();
+    assert_eq!(status(&[]), RunStatus::Stopped);
+    assert_eq!(status(&[start(0, 0), end.clone()]), RunStatus::Done);
+    let failed = [start(0, 0), fail.clone()];
+    assert_eq!(status(&failed), RunStatus::Diverged("the loss is NaN".to_owned()));
+    assert_eq!(parse(&failed).notes[0].text, "ended: the loss is NaN");
+    assert_eq!(status(&[start(0, 0), fail, start(0, 0)]), RunStatus::Stopped);
+
+    let lock = Lock::exclusive(&folder.path().join(".run.lock")).unwrap().unwrap();
+    let RunStatus::Running(holder) = status(&[start(0, 0), end.clone()]) else {
+        panic!("it is locked")
+    };
+    assert_eq!(holder.process().unwrap().0, std::process::id());
+    assert!(holder.is_here());
+    drop(lock);
+    assert_eq!(status(&[start(0, 0), end]), RunStatus::Done);
 }

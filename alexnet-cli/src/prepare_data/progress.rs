@@ -4,9 +4,10 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use alexnet_data::{Progress, Stage};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
 use crate::output::tell;
+use crate::progress::style;
 
 /// How often a line of JSON is written.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -82,11 +83,10 @@ fn stage_bar(progress: Progress) -> ProgressBar {
         0 => (ProgressBar::no_length(), "{prefix:8} {pos} images {msg}"),
         total => (
             ProgressBar::new(total),
-            "{prefix:8} {wide_bar} {pos}/{len} {per_sec:>12} images, {eta} left {msg}",
+            "{prefix:8} {wide_bar} {pos}/{len} images, {rate}/s, {eta} left {msg}",
         ),
     };
-    // The template is a constant. If it is wrong, the default style shows the same numbers.
-    bar.set_style(ProgressStyle::with_template(template).unwrap_or(ProgressStyle::default_bar()));
+    bar.set_style(style(template));
     bar.set_prefix(name(progress.stage));
     // Images of an earlier run do not count for the rate of this one.
     bar.set_position(progress.done.saturating_sub(1));

@@ -7,7 +7,7 @@ mod curves;
 mod examples;
 mod page;
 mod run;
-mod settings;
+pub(crate) mod settings;
 mod tables;
 
 use std::io::Write;

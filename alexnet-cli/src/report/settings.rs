@@ -5,10 +5,15 @@ use serde_json::Value;
 
 /// The numbers of a recipe by their dotted names, sorted by these.
 pub(crate) fn settings(recipe: &Recipe) -> Vec<(String, String)> {
-    let mut rows = Vec::new();
-    let value = serde_json::to_value(recipe).unwrap_or_default();
-    add("", &value, &mut rows);
+    let mut rows = dotted("", &serde_json::to_value(recipe).unwrap_or_default());
     rows.retain(|(name, _)| name != "about");
+    rows
+}
+
+/// All that a JSON value holds by dotted names, which begin with `name`.
+pub(crate) fn dotted(name: &str, value: &Value) -> Vec<(String, String)> {
+    let mut rows = Vec::new();
+    add(name, value, &mut rows);
     rows
 }
 

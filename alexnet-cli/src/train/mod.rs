@@ -23,6 +23,7 @@ use crate::eval::error_rates;
 use crate::message::one_line;
 use crate::numbers::{REPETITIONS, THREADS, within};
 use crate::output::{complain, json_path, tell};
+use crate::width::{COLUMNS, fold};
 use crate::{demo, file, preset, report};
 
 /// Train a network; without --data, on a demo dataset drawn on the spot
@@ -102,7 +103,7 @@ impl Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let print = |line: &str| {
         if !arguments.json {
-            tell(line);
+            tell(&fold(line, COLUMNS));
         }
     };
     let devices = arguments.device.open_all()?;

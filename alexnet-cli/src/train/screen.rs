@@ -7,9 +7,9 @@ use indicatif::{HumanDuration, ProgressBar};
 
 use super::fine_tuning::lines;
 use crate::describe::grouped;
-use crate::eval::error_rates;
 use crate::output::tell;
-use crate::progress::bar;
+use crate::progress::training_bar;
+use crate::width::{COLUMNS, fold};
 
 /// A bar on terminals, and a line for each epoch.
 pub(super) struct Screen {
@@ -19,19 +19,28 @@ pub(super) struct Screen {
     epoch_images: usize,
     first: u64,
     began: Instant,
+    /// The learning rate that was told last.
+    rate: Option<String>,
     validation: String,
 }
 
 impl Screen {
     pub(super) fn new(quiet: bool) -> Self {
-        let bar = bar("train", 0);
-        let (validation, began) = (String::new(), Instant::now());
-        Self { bar, quiet, epochs: 0, epoch_images: 0, first: 0, began, validation }
+        Self {
+            bar: training_bar(),
+            quiet,
+            epochs: 0,
+            epoch_images: 0,
+            first: 0,
+            began: Instant::now(),
+            rate: None,
+            validation: String::new(),
+        }
     }
 
     fn line(&self, line: &str) {
         if !self.quiet {
-            self.bar.suspend(|| tell(line));
+            self.bar.suspend(|| tell(&fold(line, COLUMNS)));
         }
     }
 
@@ -61,9 +70,9 @@ impl Screen {
                 self.began = Instant::now();
                 let (parameters, images) = (grouped(*parameters), grouped(*images as u64));
                 self.line(&format!(
-                    "network {network} ({parameters} parameters), recipe {recipe}, seed {seed}: \
-                     {images} images of {classes} classes, {epochs} epochs"
+                    "network {network} ({parameters} parameters), recipe {recipe}, seed {seed}"
                 ));
+                self.line(&format!("{images} images of {classes} classes, {epochs} epochs"));
                 if !device.starts_with("cpu") {
                     self.line(&format!("{device}: {model}, {precision}"));
                 }
@@ -93,12 +102,22 @@ impl Screen {
                 let elapsed = self.began.elapsed().as_secs_f64();
                 let eta = elapsed * left as f64 / done.max(1) as f64;
                 let eta = HumanDuration(Duration::from_secs_f64(eta));
-                let none = || "no validation images".to_owned();
-                let error = validation.as_ref().map_or_else(none, error_rates);
+                let error = match validation {
+                    Some(v) => {
+                        format!("top-1 error {:.1}, top-5 {:.1} %", v.top1_error, v.top5_error)
+                    }
+                    None => format!("train error {train_error:.1} %"),
+                };
+                let rate = format!("{rate:.0e}");
+                if self.rate.as_ref() != Some(&rate) {
+                    self.line(&format!("learning rate {rate}"));
+                    self.rate = Some(rate);
+                }
                 let speed = self.epoch_images as f64 / seconds;
+                let digits = if *train_loss < 1.0 { 3 } else { 2 };
                 self.line(&format!(
-                    "epoch {:>3}/{}  loss {train_loss:.4}  train {train_error:.1} %  {error}  \
-                     rate {rate:.0e}  {speed:.0} images/s  {eta:#} left",
+                    "epoch {:>3}/{}  loss {train_loss:.digits$}  {error}  {speed:.0} images/s  \
+                     ETA {eta:#}",
                     epoch + 1,
                     self.epochs
                 ));
@@ -114,7 +133,7 @@ impl Screen {
             Event::Warning { message, .. } => self.line(&format!("warning: {message}")),
             Event::Change { key, from, to } => self.line(&format!("{key}: {to}, before {from}")),
             Event::Rollback { reason, epoch, step, factor } => {
-                self.line(&format!("{reason}"));
+                self.line(reason);
                 self.line(&format!(
                     "back to epoch {}, step {}: all rates are now {factor:.0e} of the recipe's",
                     epoch + 1,

@@ -4,6 +4,7 @@
 pub(crate) mod append;
 pub(crate) mod csv;
 pub(crate) mod event;
+pub(crate) mod follow;
 pub(crate) mod lines;
 pub(crate) mod read;
 pub(crate) mod sink;

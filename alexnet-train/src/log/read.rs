@@ -48,6 +48,8 @@ pub struct RunLog {
     pub last_time: Option<f64>,
     /// The end, where the run is complete.
     pub end: Option<LoggedEnd>,
+    /// Why the run ended by its numbers, where it did and was not resumed since.
+    pub failure: Option<LoggedFailure>,
     /// The number of lines that could not be read.
     pub unread: usize,
 }
@@ -130,6 +132,9 @@ pub struct LoggedCheckpoint {
     pub seconds: f64,
     /// The seconds for which the loop waited.
     pub waited: f64,
+    /// When the line was written, in seconds since 1970.
+    #[serde(default)]
+    pub time: Option<f64>,
 }
 
 /// How large the values of each layer were at a step.
@@ -150,6 +155,17 @@ pub struct LoggedNote {
     pub time: f64,
     /// What happened, in one line.
     pub text: String,
+}
+
+/// An end by numbers that are not as they should be.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct LoggedFailure {
+    /// What is not as it should be, and where.
+    pub reason: String,
+    /// The epoch, from 0.
+    pub epoch: usize,
+    /// The step within it, from 0.
+    pub step: usize,
 }
 
 /// The end of the run.
@@ -195,6 +211,7 @@ enum Line {
     Stop {
         reason: String,
     },
+    Fail(LoggedFailure),
     End(LoggedEnd),
     #[serde(other)]
     Other,
@@ -233,7 +250,7 @@ impl RunLog {
         }
     }
 
-    fn add(&mut self, line: &[u8]) {
+    pub(crate) fn add(&mut self, line: &[u8]) {
         let written = serde_json::from_slice(line).ok().and_then(|Written { time }| time);
         self.last_time = written.or(self.last_time);
         let mut note = |text| {
@@ -248,7 +265,7 @@ impl RunLog {
                 self.epochs.retain(|e| e.epoch < epoch);
                 self.checkpoints.retain(|c| (c.epoch, c.step) <= (epoch, step));
                 self.norms.retain(|n| (n.epoch, n.step) < (epoch, step));
-                self.end = None;
+                (self.end, self.failure) = (None, None);
                 self.starts.push(*start);
             }
             Ok(Line::Step(step)) => self.steps.push(step),
@@ -267,6 +284,10 @@ impl RunLog {
                 note(format!("{reason}; rates × {factor:.0e}"))
             }
             Ok(Line::Stop { reason }) => note(format!("stopped by {reason}")),
+            Ok(Line::Fail(failure)) => {
+                note(format!("ended: {}", failure.reason));
+                self.failure = Some(failure);
+            }
             Ok(Line::End(end)) => self.end = Some(end),
             Ok(Line::Other) => {}
             Err(_) => self.unread += 1,

@@ -1,5 +1,7 @@
 //! A run's folder: what the run was asked to do, its log, checkpoint, final weights and report.
 
+pub(crate) mod status;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -74,8 +76,13 @@ impl RunFolder {
         self.0.join("run.json")
     }
 
+    /// The file that names the process at work here, as long as there is one.
+    pub(crate) fn lock_path(&self) -> PathBuf {
+        self.0.join(".run.lock")
+    }
+
     /// Whether a run was begun here.
-    pub(crate) fn is_begun(&self) -> bool {
+    pub fn is_begun(&self) -> bool {
         self.config_path().exists()
     }
 
@@ -142,7 +149,7 @@ impl RunFolder {
 
     /// Takes the lock of the folder, and removes what killed runs have left of unfinished files.
     pub(crate) fn lock(&self) -> Result<RunLock, Error> {
-        let lock = Lock::exclusive(&self.0.join(".run.lock"))?;
+        let lock = Lock::exclusive(&self.lock_path())?;
         let busy = |holder| Error::RunBusy { run: self.0.clone(), holder };
         let lock = RunLock(lock.map_err(busy)?);
         let results = [self.weights(), self.report(), self.page()];

@@ -75,8 +75,8 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Ended, Error
     }
 }
 
-/// Trains from where `state` stands to the end of the last epoch. Where the run is asked to stop, it
-/// is saved, and the error is [`Error::Stopped`].
+/// Trains from where `state` stands to the end of the last epoch. Where the run is asked to stop,
+/// it is saved, and the error is [`Error::Stopped`].
 fn train_from(
     setup: &Setup<'_>,
     inputs: &[InputStage],

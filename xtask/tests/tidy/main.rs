@@ -118,7 +118,9 @@ fn crates_could_be_published_alone() {
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
         let name = path.file_name().unwrap().to_string_lossy();
-        let skipped = ["target", "data", "runs"].contains(&&*name) || name.starts_with('.');
+        // Data and runs of whoever works here lie beside the crates.
+        let made = ["data", "runs"].iter().any(|made| path == root().join(made));
+        let skipped = made || name == "target" || name.starts_with('.');
         if path.is_dir() && !skipped {
             sources(&path, found);
         } else if path.extension().is_some_and(|e| ["rs", "cu", "cuh"].iter().any(|x| e == *x)) {
