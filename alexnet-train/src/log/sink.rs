@@ -78,7 +78,9 @@ impl<'a> EventSink<'a> {
         (self.on_event)(&Event::Evaluated { images });
     }
 
-    /// Shows the recipe with which the run goes on after so many updates in TensorBoard.
+    /// Shows the recipe with which the run goes on after so many updates in TensorBoard. A run that
+    /// is resumed with the same recipe does not: so the records after its checkpoint are as long
+    /// as those that were cut off, and a TensorBoard that has read these goes on reading.
     pub(crate) fn recipe(&mut self, updates: usize, recipe: &Recipe) {
         let Ok(text) = toml::to_string(recipe) else { return };
         self.tensorboard.text(updates, "recipe", format!("```toml\n{text}```\n"));

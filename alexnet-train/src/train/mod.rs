@@ -60,7 +60,7 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Ended, Error
     let inputs = setup.inputs(&state.network)?;
     let mut session = Session::open(&setup, &inputs, &state, events)?;
     session.warn_of(&damaged, &state);
-    session.tell_of(changes);
+    session.tell_of(changes, &setup, &state);
     let _memory = PoolGuard::new(); // each step reuses the buffers of the previous one
     let ended = loop {
         match train_from(&setup, &inputs, &mut state, &mut session) {

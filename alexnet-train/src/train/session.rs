@@ -72,8 +72,8 @@ impl<'a> Session<'a> {
             pretrained: config.pretrained.clone(),
         });
         let updates = at.epoch * steps + at.step;
-        events.recipe(updates, &config.recipe);
         if updates == 0 {
+            events.recipe(updates, &config.recipe);
             events.kernels(updates, &state.network);
         }
         if devices.len() > 1 {
@@ -96,7 +96,11 @@ impl<'a> Session<'a> {
     }
 
     /// Tells of numbers that someone has changed since the run was last at work.
-    pub(crate) fn tell_of(&mut self, changes: Vec<ChangedValue>) {
+    pub(crate) fn tell_of(&mut self, changes: Vec<ChangedValue>, setup: &Setup<'_>, state: &State) {
+        if !changes.is_empty() {
+            let updates = state.at.epoch * setup.steps + state.at.step;
+            self.events.recipe(updates, &setup.config.recipe);
+        }
         for ChangedValue { key, from, to } in changes {
             self.events.emit(Event::Change { key, from, to });
         }
