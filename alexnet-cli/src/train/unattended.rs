@@ -80,9 +80,10 @@ impl UnattendedArguments {
     pub(super) fn stop(&self) -> Result<Stop> {
         let mut stop = Stop::default();
         signals(&mut stop).context("signals cannot be waited for")?;
-        if let Some(limit) = self.time_limit {
-            let reason = format!("the time limit of {}", humantime::format_duration(limit));
-            stop.at(Instant::now() + limit, &reason);
+        // A limit beyond what a clock can say is none.
+        let end = self.time_limit.and_then(|limit| Instant::now().checked_add(limit));
+        if let (Some(limit), Some(end)) = (self.time_limit, end) {
+            stop.at(end, &format!("the time limit of {}", humantime::format_duration(limit)));
         }
         Ok(stop)
     }
