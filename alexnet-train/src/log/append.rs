@@ -208,7 +208,8 @@ impl<F: Format, S: Storage> AppendFile<F, S> {
     fn begin_trouble(&mut self, error: &io::Error) {
         if !self.in_trouble {
             self.notice = Some(format!(
-                "{}: {error}: the run goes on; what belongs there is kept in memory and tried again",
+                "{}: {error}: the run goes on; what belongs there is kept in memory and tried \
+                 again",
                 self.path.display()
             ));
         }
