@@ -101,9 +101,9 @@ impl RunFolder {
         self.0.join("final.safetensors")
     }
 
-    /// The log, one [`Event`](crate::Event) a line as JSON; lines are only appended. A run that goes
-    /// on from a checkpoint first cuts off what was logged after it; logs of earlier versions keep
-    /// such lines, and their `start` lines say from which step on these no longer count.
+    /// The log, one [`Event`](crate::Event) a line as JSON; lines are only appended. A run that
+    /// goes on from a checkpoint first cuts off what was logged after it; logs of earlier versions
+    /// keep such lines, and their `start` lines say from which step on these no longer count.
     pub fn log(&self) -> PathBuf {
         self.0.join("log.jsonl")
     }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::Index;
 
 use super::*;
 use crate::log::lines::Lines;
@@ -164,7 +165,7 @@ proptest! {
     /// The same, where the run goes back to a checkpoint now and then, or is killed and resumed.
     #[test]
     fn what_lies_behind_an_offset_is_cut(
-        turns in vec((vec(outcome(), 0..12), 1..6usize, any::<prop::sample::Index>(), 0..3u8), 1..8),
+        turns in vec((vec(outcome(), 0..12), 1..6usize, any::<Index>(), 0..3u8), 1..8),
     ) {
         let file = FailingFile::default();
         let mut log = file.log("a,b\n", Some(0));
@@ -203,7 +204,7 @@ proptest! {
 
     /// A run that is killed leaves any part of its last record.
     #[test]
-    fn half_a_record_is_cut_on_opening(count in 0..9usize, end in any::<prop::sample::Index>()) {
+    fn half_a_record_is_cut_on_opening(count in 0..9usize, end in any::<Index>()) {
         let whole: Vec<u8> = (0..count).flat_map(record).collect();
         let file = FailingFile::default();
         let end = end.index(whole.len() + 1);
@@ -226,8 +227,8 @@ fn trouble_is_told_once_and_so_is_its_end() {
         let notice = log.take_notice();
         assert_eq!(notice.is_some(), number == 0, "{notice:?}");
         if let Some(notice) = notice {
-            let want = "runs/a/log: no storage space: the run goes on; what belongs there is kept in \
-                        memory and tried again";
+            let want = "runs/a/log: no storage space: the run goes on; what belongs there is kept \
+                        in memory and tried again";
             assert_eq!(notice, want);
         }
     }
