@@ -211,6 +211,21 @@ fn a_diverged_run_goes_back_with_lower_rates() {
     assert!(weights(&cut) == weights(&hot));
 }
 
+/// Where there is no checkpoint yet, a run goes back to its beginning.
+#[test]
+fn a_run_that_diverges_at_once_begins_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = dataset(folder.path(), 8, 1);
+    let hot = [("epochs", "1"), ("weights.rate", "1e5"), ("biases.rate", "1e5"), ("layers", "{}")];
+    let job = job(&data, &folder.path().join("run"), recipe(&hot));
+    train(&Job { on_divergence: OnDivergence::Rollback, ..job.clone() }, &mut |_| ()).unwrap();
+    let log = RunLog::read(&job.run).unwrap();
+    let steps: Vec<_> = log.steps.iter().map(|s| (s.epoch, s.step)).collect();
+    assert_eq!(steps, (0..5).map(|step| (0, step)).collect::<Vec<_>>());
+    assert_eq!((log.starts.len(), log.starts[0].steps_per_epoch), (1, 5));
+    assert!(log.notes.iter().any(|note| note.text.contains("diverged")), "{:?}", log.notes);
+}
+
 /// After three times it ends, and the good checkpoint is there.
 #[test]
 fn a_run_that_always_diverges_ends() {

@@ -11,8 +11,8 @@ use crate::width::COLUMNS;
 const HEADER: [&str; 7] =
     ["run", "state", "epoch", "best\ntop-1", "last\ntop-1", "size", "last\nat work"];
 
-/// Below a name stands where the run is at work or why it diverged; what is too long for a line goes
-/// on in the next one.
+/// Below a name stands where the run is at work or why it diverged; what is too long for a line
+/// goes on in the next one.
 pub(super) fn table(runs: &[ListedRun], now: f64) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING);

@@ -36,8 +36,8 @@ pub(crate) struct Arguments {
     /// Folder of the run: log, checkpoint, final weights [default: the first free runs/PRESET-N]
     #[arg(long)]
     run: Option<PathBuf>,
-    /// Go on with the run in --run from its newest checkpoint: the same run, whatever ended it. What
-    /// else is given has to be what it began with
+    /// Go on with the run in --run from its newest checkpoint: the same run, whatever ended it.
+    /// What else is given has to be what it began with
     #[arg(long, requires = "run")]
     resume: bool,
     /// With --resume: go on with other numbers of the recipe, those of --set, --preset or --recipe

@@ -183,7 +183,9 @@ fn states_are_told() {
     let screen = said(folder.path());
     assert!(screen.contains(&format!("diverged: {reason}")), "{screen}");
 
-    let score = |views: u64, error: f64| json!({ "images": 9, "views": views, "loss": 1.0, "top1_error": error, "top5_error": 1.5 });
+    let score = |views: u64, top1: f64| {
+        json!({ "images": 9, "views": views, "loss": 1.0, "top1_error": top1, "top5_error": 1.5 })
+    };
     let scores = [score(1, 17.0), score(10, 12.25)];
     let end = json!({ "event": "end", "weights": "w", "validation": scores, "seconds": 9.0 });
     append(folder.path(), &[start(2, 0), end]);

@@ -98,7 +98,7 @@ fn train_from(
                 let now = (state.at.epoch, state.at.step);
                 let moment = Moment { epoch: now.0, step: now.0 * steps + now.1 };
                 let (batch, waited) = batches.next()?; // the whole batch on each device
-                let images = batches.images(&batch, recipe.divisor(moment))?; // (B, 3, h, w) on each
+                let images = batches.images(&batch, recipe.divisor(moment))?; // (B, 3, h, w), each
 
                 let State { network, at, .. } = &mut *state;
                 let rates = step_rates(recipe, at.rate_factor(), moment, steps, network);

@@ -44,22 +44,32 @@ pub(crate) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Says in the log that the run begins or goes on.
+    /// Opens a run whose logs are open, and says in them that it begins or goes on.
     pub(crate) fn open(
         setup: &Setup<'a>,
         inputs: &'a [InputStage],
         state: &State,
-        mut events: EventSink<'a>,
+        events: EventSink<'a>,
     ) -> Result<Self, Error> {
+        let job = setup.job;
+        let files = CheckpointFiles { run: job.run.clone(), keep: job.keep.max(1) };
+        let saver = Saver::new(files, setup.checkpoint_writer()?, job.checkpoint_every);
+        let guard = Guard::new(setup.data.manifest().classes.len());
+        let mut session = Self { events, saver, job, inputs, guard, choices: 0 };
+        session.tell_start(setup, state);
+        Ok(session)
+    }
+
+    fn tell_start(&mut self, setup: &Setup<'_>, state: &State) {
         let Setup { job, config, training, steps, .. } = setup;
         let (devices, compute, at) = (&job.devices, &job.devices[0], &state.at);
-        let classes = setup.data.manifest().classes.len();
+        let events = &mut self.events;
         events.emit(Event::Start {
             network: config.network.name.clone(),
             recipe: config.recipe.name.clone(),
             seed: config.seed,
             parameters: state.network.parameters().map(|p| p.tensor.elem_count() as u64).sum(),
-            classes,
+            classes: setup.data.manifest().classes.len(),
             images: training.len(),
             epochs: config.recipe.epochs,
             steps_per_epoch: *steps,
@@ -81,9 +91,6 @@ impl<'a> Session<'a> {
             let (crossings, route) = (crossings.collect(), state.network.route().to_string());
             events.emit(Event::Split { devices: devices.len(), crossings, route });
         }
-        let files = CheckpointFiles { run: job.run.clone(), keep: job.keep.max(1) };
-        let saver = Saver::new(files, setup.checkpoint_writer()?, job.checkpoint_every);
-        Ok(Self { events, saver, job, inputs, guard: Guard::new(classes), choices: 0 })
     }
 
     /// Warns of checkpoints that are damaged, for which an earlier one is used.
@@ -249,6 +256,9 @@ impl<'a> Session<'a> {
         let mut state = State::new(setup, checkpoint)?;
         state.at.rollbacks = rollbacks;
         self.events.cut_to(logs.as_ref());
+        if logs.is_none() {
+            self.tell_start(setup, &state); // that was cut off, too
+        }
         self.warn_of(&damaged, &state);
         let (reason, factor) = (error.to_string(), state.at.rate_factor());
         let Progress { epoch, step, .. } = state.at;
