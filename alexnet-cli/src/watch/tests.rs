@@ -6,7 +6,7 @@ use std::path::Path;
 
 use alexnet_data::Lock;
 use alexnet_model::NetworkSpec;
-use alexnet_train::{Recipe, RunConfig, RunFolder};
+use alexnet_train::{Evaluation, Recipe, RunConfig, RunFolder};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
@@ -183,8 +183,9 @@ fn states_are_told() {
     let screen = said(folder.path());
     assert!(screen.contains(&format!("diverged: {reason}")), "{screen}");
 
-    let score = |views: u64, top1: f64| {
-        json!({ "images": 9, "views": views, "loss": 1.0, "top1_error": top1, "top5_error": 1.5 })
+    let score = |views, top1_error| {
+        let (images, loss, top5_error) = (9, 1.0, 1.5);
+        Evaluation { images, views, loss, top1_error, top5_error }
     };
     let scores = [score(1, 17.0), score(10, 12.25)];
     let end = json!({ "event": "end", "weights": "w", "validation": scores, "seconds": 9.0 });

@@ -11,7 +11,7 @@ fn seeds_are_as_if_alone() {
     let world = World::new();
     let command = format!("{TRAIN} all --seed 7 --seeds 3");
     let said = world.ok(&command);
-    for word in ["all/seed-8 begins", "seed 9: 40 images", "validation", "ensemble.json"] {
+    for word in ["all/seed-8 begins", "recipe demo, seed 9\n", "validation", "ensemble.json"] {
         assert!(said.contains(word), "no `{word}` in: {said}");
     }
     world.ok(&format!("{TRAIN} alone --seed 8"));
@@ -40,6 +40,7 @@ fn seeds_are_as_if_alone() {
     let cut = log.lines().take_while(|line| !line.contains(r#""event":"epoch""#));
     fs::write(world.path("all/seed-8/log.jsonl"), cut.collect::<Vec<_>>().join("\n")).unwrap();
     fs::remove_file(world.path("all/seed-8/checkpoint.safetensors")).unwrap();
+    fs::remove_dir_all(world.path("all/seed-8/checkpoints")).unwrap();
     fs::remove_file(world.path("all/seed-8/final.safetensors")).unwrap();
     fs::remove_dir_all(world.path("all/seed-9")).unwrap();
     let before = fs::metadata(world.path("all/seed-7/final.safetensors")).unwrap();
@@ -63,18 +64,33 @@ fn seeds_are_as_if_alone() {
     world.fails(&format!("{other} --resume"), 1, &["all/seed-7", "another recipe"]);
 }
 
-/// One run goes on as it began; with seeds the whole command is given again.
+/// The command with which a run began resumes it; what differs is named.
 #[test]
 fn one_run_is_resumed_as_it_began() {
     let world = World::new();
-    world.ok(&format!("{TRAIN} run"));
-    for option in
-        ["--preset demo", "--network net.toml", "--recipe x", "--set batch=16", "--seed 1"]
-    {
-        let name = option.split(' ').next().unwrap();
-        let resume = format!("train --resume --run run {option}");
-        world.fails(&resume, 2, &[name, "--resume"]);
+    let command = format!("{TRAIN} run --seed 7");
+    world.ok(&command);
+    let weights = fs::read(world.path("run/final.safetensors")).unwrap();
+    for asked in ["", "--network net.toml", "--set batch=16", "--seed 7", "--data data"] {
+        world.ok(&format!("train --resume --run run {asked}"));
     }
+    world.ok(&format!("{command} --resume"));
+    assert!(weights == fs::read(world.path("run/final.safetensors")).unwrap());
+    for (asked, words) in [
+        ("--preset demo", "another network"),
+        ("--seed 1", "another seed"),
+        ("--set batch=8", "(batch: 16, not 8)"),
+        ("--set weights.rate=0.5", "(weights.rate: 0.01, not 0.5): leave them out"),
+        ("--init run", "began without --init"),
+        ("--recipe missing.toml", "missing.toml"),
+    ] {
+        world.fails(&format!("train --resume --run run {asked}"), 1, &[words]);
+    }
+    world.fails(&format!("{command} --change"), 2, &["--resume"]);
+    world.ok("train --resume --run run --epochs 2 --set weights.rate=0.5 --change");
+    assert!(world.read("run/run.json").contains("\"rate\": 0.5"));
+    let log = world.read("run/log.jsonl");
+    assert!(log.contains(r#"{"event":"change","key":"weights.rate","from":"0.01","to":"0.5""#));
     world.fails(&format!("{TRAIN} run --seeds 0"), 2, &["--seeds"]);
     let last = u64::MAX;
     world.fails(&format!("{TRAIN} new --seeds 2 --seed {last}"), 1, &["--seed", "2 seeds"]);

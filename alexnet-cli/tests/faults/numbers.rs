@@ -14,7 +14,7 @@ fn numbers_have_ranges() {
     for (command, option, values) in [
         ("train --data data --run new", "--loader-threads", &["0", huge, "-1"][..]),
         ("train --data data --run new", "--epochs", &["0", huge]),
-        ("train --data data --run new", "--checkpoint-every", &["0", "1e3", "-1", "3 weeks ago"]),
+        ("train --data data --run new", "--checkpoint-every", &["0", "1e3", "-1", "3weeksago"]),
         ("train --data data --run new", "--keep", &["0", huge]),
         ("train --data data --run new", "--time-limit", &["5", "-1h", &format!("{huge}years")]),
         (&format!("eval --data data {weights}"), "--loader-threads", &["0", huge]),
