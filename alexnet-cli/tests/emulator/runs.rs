@@ -75,7 +75,8 @@ fn in_f32() {
     assert_eq!(losses(&run).len(), 3 * ON_THE_CPU.len());
 }
 
-/// A loss that is not finite names its own step, though it is read with those of later steps.
+/// A loss that is not finite names its own step, though it is read with those of later steps. The
+/// layer in which it began is known on the CPU alone, where each loss is read before the update.
 #[test]
 fn diverged() {
     let hot = ["--set", "weights.rate=1e30", "--set", "biases.rate=1e30"];
@@ -84,7 +85,11 @@ fn diverged() {
         let output = alexnet(&[&job[..], &hot, &["--device", device]].concat(), &[]);
         let error = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{error}");
-        error.split_once(" at epoch ").unwrap_or_else(|| panic!("{error}")).1.to_owned()
+        let place = error.split_once(" at epoch ").unwrap_or_else(|| panic!("{error}")).1;
+        let (step, rest) = place.split_once(": ").unwrap_or_else(|| panic!("{error}"));
+        let (step, layer) = step.split_once(", first in layer ").unwrap_or((step, ""));
+        assert_eq!(!layer.is_empty(), device == "cpu", "{error}");
+        format!("{step}: {rest}")
     };
     assert_eq!(step("hot-gpu", "cuda:0"), step("hot-cpu", "cpu"));
 }
