@@ -99,16 +99,17 @@ want, want_steps = (folder / "whole/final.safetensors").read_bytes(), logged_ste
 want_events = event_steps("whole")
 runs = 0
 while kills < arguments.kills:
-    run, resume = "killed", []
+    run, resume, limit = "killed", [], whole / 4
     shutil.rmtree(folder / run, ignore_errors=True)
     while True:
         process = start(*command(run, moments.choice([1, 2, 3]), *resume))
         try:
-            process.wait(timeout=moments.uniform(0.02, whole / 4))
+            process.wait(timeout=moments.uniform(0.02, limit))
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
             kills += 1
+            limit *= 1.1  # the final evaluation has to come to its end some time
             resume = ["--resume"] if (folder / run / "run.json").exists() else []
             continue
         if process.returncode != 0:

@@ -83,7 +83,8 @@ impl Comparison {
             ));
         }
         let total: f64 = plan.iter().map(|run| run.multiply_adds as f64).sum();
-        tell(&format!("{} runs, {total:.1e} multiply-adds; nothing was written", plan.len()));
+        let (count, runs) = (plan.len(), if plan.len() == 1 { "run" } else { "runs" });
+        tell(&format!("{count} {runs}, {total:.1e} multiply-adds; nothing was written"));
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use alexnet_train::RunStatus;
 use ratatui::style::{Color, Style};
 
-/// Colours, or none where `NO_COLOR` is set (https://no-color.org).
+/// Colours, or none where `NO_COLOR` is set (<https://no-color.org>).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Palette {
     pub(super) colors: bool,
