@@ -283,6 +283,8 @@ fn a_run_goes_on_with_other_numbers_only_on_purpose() {
         Event::Change { key, from, to } => Some(format!("{key} {from} {to}")),
         _ => None,
     };
+    let saved = |event: &&Event| matches!(event, Event::Checkpoint { epoch: 2, step: 0, .. });
+    assert!(all.iter().any(|event| saved(&event)), "the new numbers are saved before a step");
     let changes: Vec<_> = all.iter().filter_map(change).collect();
     assert_eq!(changes, ["augmentation.flip true false", "epochs 2 3", "weights.rate 0.01 0.02"]);
     assert_eq!(run.run.config().unwrap().recipe, recipe(&other));

@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
     #[arg(long, requires = "run")]
     resume: bool,
     /// With --resume: go on with other numbers of the recipe, those of --set, --preset or --recipe
-    #[arg(long, requires = "resume")]
+    #[arg(long, requires = "resume", conflicts_with = "seeds")]
     change: bool,
     #[arg(
         long,

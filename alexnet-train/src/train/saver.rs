@@ -32,6 +32,7 @@ pub(crate) struct Saver {
     saved: Instant,
     /// Steps since then.
     steps: usize,
+    is_asked: bool,
     writing: Option<Writing>,
     is_failing: bool,
 }
@@ -51,12 +52,26 @@ impl Saver {
         every: CheckpointEvery,
     ) -> Self {
         let (writer, saved) = (Arc::new(writer), Instant::now());
-        Self { files, writer, every, saved, steps: 0, writing: None, is_failing: false }
+        Self {
+            files,
+            writer,
+            every,
+            saved,
+            steps: 0,
+            is_asked: false,
+            writing: None,
+            is_failing: false,
+        }
     }
 
     /// Counts a step.
     pub(crate) fn count_step(&mut self) {
         self.steps += 1;
+    }
+
+    /// Makes it time to save before the next step.
+    pub(crate) fn make_due(&mut self) {
+        self.is_asked = true;
     }
 
     /// Whether it is time to save. While the last checkpoint is still on its way to the disk, the
@@ -66,6 +81,7 @@ impl Saver {
             CheckpointEvery::Steps(steps) => self.steps >= steps,
             CheckpointEvery::Time(time) => self.steps > 0 && self.saved.elapsed() >= time,
         };
+        let is_due = is_due || self.is_asked;
         is_due && self.writing.as_ref().is_none_or(|writing| writing.thread.is_finished())
     }
 
@@ -85,7 +101,7 @@ impl Saver {
         events: &mut EventSink<'_>,
     ) -> Result<(), Error> {
         self.finish(events)?;
-        (self.saved, self.steps) = (Instant::now(), 0);
+        (self.saved, self.steps, self.is_asked) = (Instant::now(), 0, false);
         let (files, writer) = (self.files.clone(), Arc::clone(&self.writer));
         let at = (state.progress.epoch, state.progress.step);
         // A thread of its own also because the loop's thread holds a `PoolGuard`, which would keep
@@ -154,5 +170,14 @@ impl Saver {
         let (writer, path) = (Arc::clone(&self.writer), path.to_owned());
         let thread = std::thread::spawn(move || writer.bytes(&path, &snapshot, None, last));
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
+impl Drop for Saver {
+    /// A run that ends by an error still has the lock of its folder until the last file is whole.
+    fn drop(&mut self) {
+        if let Some(writing) = self.writing.take() {
+            _ = writing.thread.join();
+        }
     }
 }

@@ -107,6 +107,8 @@ impl<'a> Session<'a> {
         if !changes.is_empty() {
             let updates = state.at.epoch * setup.steps + state.at.step;
             self.events.recipe(updates, &setup.config.recipe);
+            // From a checkpoint with other numbers than `run.json` it would not go on by itself.
+            self.saver.make_due();
         }
         for ChangedValue { key, from, to } in changes {
             self.events.emit(Event::Change { key, from, to });
