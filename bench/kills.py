@@ -8,15 +8,15 @@ final weights have to be the same bytes, its log one curve without gap or repeat
 TensorBoard's event file to be. Exits with 1 where one is not.
 """
 import argparse
-import json
 import pathlib
 import random
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
 import time
+
+from curves import event_steps, logged_steps
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--kills", type=int, default=100)
@@ -41,48 +41,6 @@ def command(run, threads, *more):
     ]
 
 
-def logged_steps(run):
-    with open(folder / run / "log.jsonl") as log:
-        events = [json.loads(line) for line in log]
-    return [(e["epoch"], e["step"], e["loss"]) for e in events if e["event"] == "step"]
-
-
-def varint(bytes, at):
-    value, shift = 0, 0
-    while True:
-        byte = bytes[at]
-        value |= (byte & 127) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 128:
-            return value, at
-
-
-def event_steps(run):
-    """The steps of the scalar `loss` in TensorBoard's event file."""
-    (path,) = (folder / run / "tensorboard").glob("*tfevents*")
-    bytes, at, steps = path.read_bytes(), 0, []
-    while at < len(bytes):
-        (length,) = struct.unpack_from("<Q", bytes, at)
-        event = bytes[at + 12 : at + 12 + length]
-        at += 12 + length + 4
-        step, place, is_loss = 0, 0, False
-        while place < len(event):
-            key, place = varint(event, place)
-            if key & 7 == 0:
-                value, place = varint(event, place)
-                step = value if key >> 3 == 2 else step
-            elif key & 7 == 1:
-                place += 8
-            elif key & 7 == 5:
-                place += 4
-            else:
-                size, place = varint(event, place)
-                is_loss |= key >> 3 == 5 and b"\n\x04loss" in event[place : place + size]
-                place += size
-        steps += [step] if is_loss else []
-    return steps
-
-
 def fault(what):
     sys.exit(f"{what}; {kills} kills, everything is in {folder}")
 
@@ -95,8 +53,8 @@ subprocess.run(
 began = time.time()
 subprocess.run([program, *command("whole", 1)], cwd=folder, check=True, stdout=subprocess.DEVNULL)
 whole = time.time() - began
-want, want_steps = (folder / "whole/final.safetensors").read_bytes(), logged_steps("whole")
-want_events = event_steps("whole")
+want, want_steps = (folder / "whole/final.safetensors").read_bytes(), logged_steps(folder / "whole")
+want_events = event_steps(folder / "whole")
 runs = 0
 while kills < arguments.kills:
     run, resume, limit = "killed", [], whole / 4
@@ -118,9 +76,9 @@ while kills < arguments.kills:
     runs += 1
     if (folder / run / "final.safetensors").read_bytes() != want:
         fault("the weights are others")
-    if logged_steps(run) != want_steps:
+    if logged_steps(folder / run) != want_steps:
         fault("the log is another")
-    if event_steps(run) != want_events:
+    if event_steps(folder / run) != want_events:
         fault("TensorBoard's curve is another")
     left = [path.name for path in (folder / run).rglob("*.partial")]
     if left:

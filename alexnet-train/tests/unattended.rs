@@ -168,6 +168,53 @@ fn a_checkpoint_that_cannot_be_written_is_tried_again() {
     assert_eq!(saved.progress.unwrap().epoch, 4);
 }
 
+/// A run that is asked to stop has no next turn: it tries again at once, and says what is lost.
+#[test]
+fn a_stopping_run_tries_again_to_save() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = dataset(folder.path(), 4, 1);
+    for is_mended in [true, false] {
+        let run = folder.path().join(is_mended.to_string());
+        let mut job = job(&data, &run, recipe(&[]));
+        fs::create_dir_all(job.run.checkpoint()).unwrap(); // a folder is not replaced
+        job.stop.request("the test").store(true, Ordering::Relaxed);
+        let mut all = Vec::new();
+        let ended = train(&job, &mut |event| {
+            if is_mended && matches!(event, Event::Warning { .. }) {
+                _ = fs::remove_dir(job.run.checkpoint());
+            }
+            all.push(event.clone());
+        });
+        assert!(matches!(ended, Ok(Ended::Stopped { .. })), "{ended:?}");
+        let warnings = warnings(&all);
+        let want =
+            if is_mended { "can be written again" } else { "a resumed run makes them again" };
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
+        assert!(warnings[1].contains(want), "{warnings:?}");
+        assert_eq!(alexnet_train::Checkpoint::load(&job.run.checkpoint()).is_ok(), is_mended);
+    }
+}
+
+/// A disk that has no room for a run's last files may have it in a moment.
+#[test]
+fn the_last_files_are_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = dataset(folder.path(), 4, 1);
+    let job = job(&data, &folder.path().join("run"), recipe(&[("epochs", "1")]));
+    let files = [job.run.weights(), job.run.report()];
+    files.iter().for_each(|path| fs::create_dir_all(path).unwrap());
+    let mut told = Vec::new();
+    train(&job, &mut |event| {
+        if let Event::Warning { message, .. } = event {
+            fs::remove_dir(&files[told.len()]).unwrap();
+            told.push(message.clone());
+        }
+    })
+    .unwrap();
+    assert!(told.iter().all(|message| message.ends_with("; it is tried again")), "{told:?}");
+    assert!(files.iter().all(|path| path.is_file()) && told.len() == 2, "{told:?}");
+}
+
 /// Rates that are far too high from the second epoch on.
 fn hot(folder: &Path, name: &str, data: &Path) -> Job {
     let changes = "[{ epoch = 1, weights = 1e5, biases = 1e5 }]";

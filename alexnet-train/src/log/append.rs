@@ -3,7 +3,8 @@
 //! A full disk or an error of it does not end a run. What could not be written waits in memory, and
 //! is tried again with the next record. What was written of half a record is cut off at once, so
 //! that the file holds whole records in their order, and a reader never meets half of one. A spell
-//! of such trouble is reported when it begins and when it is over, and not for each record.
+//! of such trouble is reported when it begins and when it is over, and not for each record; what is
+//! lost is reported too.
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
@@ -59,6 +60,8 @@ pub(crate) struct AppendFile<F, S = File> {
     most_waiting: usize,
     /// How many records had to be given up in this spell of trouble.
     lost: usize,
+    /// How many bytes the file had once, as `keep` says, and has no longer.
+    missing: u64,
     in_trouble: bool,
     sync_failed: bool,
     notice: Option<String>,
@@ -100,6 +103,7 @@ impl<F: Format, S: Storage> AppendFile<F, S> {
             waiting_bytes: 0,
             most_waiting: MOST_WAITING,
             lost: 0,
+            missing: 0,
             in_trouble: false,
             sync_failed: false,
             notice: None,
@@ -153,6 +157,20 @@ impl<F: Format, S: Storage> AppendFile<F, S> {
         }
     }
 
+    /// Whether all records are on the disk, as far as is known.
+    pub(crate) fn is_well(&self) -> bool {
+        self.waiting.is_empty() && !self.in_trouble
+    }
+
+    /// Says what the file lacks when nothing will be tried again.
+    pub(crate) fn end(&mut self) {
+        let count = self.waiting.len() + self.lost;
+        if count > 0 {
+            let path = self.path.display();
+            self.notice = Some(format!("{path}: {count} records cannot be written and are lost"));
+        }
+    }
+
     /// What a person should know of and was not told yet: that trouble has begun, or is over.
     pub(crate) fn take_notice(&mut self) -> Option<String> {
         self.notice.take()
@@ -179,6 +197,9 @@ impl<F: Format, S: Storage> AppendFile<F, S> {
         let Some(storage) = &mut self.storage else { return Ok(()) };
         if let Some(keep) = self.keep {
             let end = storage.seek(SeekFrom::End(0))?.min(keep);
+            if keep != u64::MAX {
+                self.missing = self.missing.max(keep - end);
+            }
             self.length = self.length.min(end);
             storage.seek(SeekFrom::Start(self.length))?;
             let mut rest = BufReader::new(Read::by_ref(storage).take(end - self.length));
@@ -217,13 +238,16 @@ impl<F: Format, S: Storage> AppendFile<F, S> {
     }
 
     fn end_trouble(&mut self) {
-        if std::mem::take(&mut self.in_trouble) {
-            let lost = match std::mem::take(&mut self.lost) {
-                0 => "nothing was lost".to_owned(),
-                lost => format!("{lost} records were too many for the memory and are lost"),
-            };
-            self.notice = Some(format!("{}: written again; {lost}", self.path.display()));
-        }
+        let was_in_trouble = std::mem::take(&mut self.in_trouble);
+        let what = match (std::mem::take(&mut self.lost), std::mem::take(&mut self.missing)) {
+            (0, 0) if was_in_trouble => "written again; nothing was lost".to_owned(),
+            (0, 0) => return,
+            (0, bytes) => format!("{bytes} bytes that it had are missing; it has a gap there"),
+            (lost, _) => {
+                format!("written again; {lost} records were too many for the memory and are lost")
+            }
+        };
+        self.notice = Some(format!("{}: {what}", self.path.display()));
     }
 }
 

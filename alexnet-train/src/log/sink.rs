@@ -1,6 +1,7 @@
 //! Where a run's events go: to a callback and to the run's logs.
 
 use std::path::Path;
+use std::time::Duration;
 
 use alexnet_model::Network;
 use serde::Serialize;
@@ -106,6 +107,22 @@ impl<'a> EventSink<'a> {
         let offsets = [self.log.offset(), self.table.offset(), self.tensorboard.file.offset()];
         let named = self.names.iter().cloned().zip(offsets);
         named.filter_map(|(name, offset)| Some((name, offset?))).collect()
+    }
+
+    /// Brings to the disk what the logs have to write, for a run that ends: it is tried after each
+    /// of these pauses, in seconds, until nothing is left. What is then lost becomes a warning.
+    pub(crate) fn finish(&mut self, pauses: &[u64]) {
+        for pause in pauses {
+            std::thread::sleep(Duration::from_secs(*pause));
+            self.offsets();
+            if self.log.is_well() && self.table.is_well() && self.tensorboard.file.is_well() {
+                return;
+            }
+        }
+        self.log.end();
+        self.table.end();
+        self.tensorboard.file.end();
+        self.warn();
     }
 
     /// Cuts off what the logs have behind `offsets`, for a run that goes back to a checkpoint, or,

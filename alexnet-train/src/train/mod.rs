@@ -1,6 +1,7 @@
 //! The training loop.
 
 pub(crate) mod device_batches;
+pub(crate) mod ending;
 pub(crate) mod finite;
 pub(crate) mod guard;
 pub(crate) mod job;

@@ -85,6 +85,11 @@ impl Saver {
         is_due && self.writing.as_ref().is_none_or(|writing| writing.thread.is_finished())
     }
 
+    /// Whether the last checkpoint could not be written.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.is_failing
+    }
+
     /// Begins to write a checkpoint, after the one that may still be on its way. `waited` are the
     /// seconds for which the loop waited for `snapshot`.
     ///

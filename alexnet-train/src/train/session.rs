@@ -1,7 +1,6 @@
 //! A run under way: its log, its checkpoints, its guard, and going back when training diverges.
 
-use std::io::Write;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::checkpoint::files::{CheckpointFiles, Kept};
 use crate::checkpoint::progress::{Progress, SavedState};
@@ -16,27 +15,22 @@ use crate::log::event::Event;
 use crate::log::sink::EventSink;
 use crate::recipe::changed_value::ChangedValue;
 use crate::recipe::schedule::Moment;
-use crate::run::write_json;
 use crate::train::finite::{LastStep, diverged};
 use crate::train::guard::{Guard, OnDivergence};
 use crate::train::job::Job;
 use crate::train::pending::PendingLosses;
 use crate::train::saver::Saver;
 use crate::train::setup::{Setup, State};
-use crate::train::stop::Ended;
-use alexnet_data::{Split, Views, write_atomic};
+use alexnet_data::{Split, Views};
 
 /// How often a run goes back to a good checkpoint before it ends.
 const ROLLBACKS: u32 = 3;
-
-/// Seconds between the attempts to write the final weights.
-const PAUSES: [u64; 5] = [0, 1, 2, 4, 8];
 
 /// A run under way.
 pub(crate) struct Session<'a> {
     pub(crate) events: EventSink<'a>,
     pub(crate) saver: Saver,
-    job: &'a Job,
+    pub(super) job: &'a Job,
     inputs: &'a [InputStage],
     guard: Guard,
     /// How many of the choices of the device are in the log.
@@ -169,7 +163,7 @@ impl<'a> Session<'a> {
 
     /// The error rates on the validation images; [`Error::Stopped`] where the run is asked to stop
     /// meanwhile.
-    fn validate(
+    pub(super) fn validate(
         &mut self,
         split: &Split,
         state: &State,
@@ -186,55 +180,6 @@ impl<'a> Session<'a> {
             Error::Outputs => diverged("an output for a validation image", f32::NAN, last),
             error => error,
         })
-    }
-
-    /// Says that the run was asked to stop, when what it has begun to save is on the disk.
-    pub(crate) fn stop(&mut self, state: &State) -> Result<Ended, Error> {
-        self.saver.finish(&mut self.events)?;
-        let reason = self.job.stop.reason().unwrap_or_default();
-        let Progress { epoch, step, .. } = state.at;
-        self.events.emit(Event::Stop { reason: reason.clone(), epoch, step });
-        Ok(Ended::Stopped { reason })
-    }
-
-    /// Ends a run after its last epoch: error rates, final weights, report.
-    pub(crate) fn end(
-        &mut self,
-        setup: &Setup<'_>,
-        state: &State,
-        began: Instant,
-    ) -> Result<Vec<Evaluation>, Error> {
-        let (run, last) = (&self.job.run, (state.at.epoch, state.at.step));
-        let mut scores = Vec::new();
-        if let Some(split) = setup.validation {
-            scores.push(self.validate(split, state, Views::One, last)?);
-            scores.push(self.validate(split, state, Views::Ten, last)?);
-        }
-        self.saver.finish(&mut self.events)?;
-        self.write_weights(state, last)?;
-        write_json(&run.report(), &scores)?;
-        let (validation, seconds) = (scores.clone(), began.elapsed().as_secs_f64());
-        self.events.emit(Event::End { weights: run.weights(), validation, seconds });
-        Ok(scores)
-    }
-
-    /// Writes the final weights. A full disk may have room again in a moment.
-    fn write_weights(&mut self, state: &State, last: LastStep) -> Result<(), Error> {
-        let path = self.job.run.weights();
-        let snapshot = state.optimizer.snapshot(&state.network)?;
-        let bytes = self.saver.weights(&path, snapshot, last)?;
-        let mut written = Ok(());
-        for pause in PAUSES {
-            std::thread::sleep(Duration::from_secs(pause));
-            written = write_atomic(&path, |file| file.write_all(&bytes)).map_err(Error::from);
-            let Err(error) = &written else { break };
-            if pause == 0 {
-                let Progress { epoch, step, .. } = state.at;
-                let message = format!("{error}; it is tried again");
-                self.events.emit(Event::Warning { epoch, step, message });
-            }
-        }
-        written
     }
 
     /// After training has diverged: the state of the last good checkpoint, whose rates are a tenth

@@ -269,6 +269,24 @@ fn a_long_spell_takes_no_more_memory() {
     assert_eq!(file.content(), b"a,b\n", "what it begins with comes again");
 }
 
+/// A file that lacks what a checkpoint knows of: a log was deleted, or a process was killed while
+/// records waited for the disk.
+#[test]
+fn what_is_missing_is_told() {
+    let file = FailingFile::default();
+    file.0.borrow_mut().file.get_mut().extend_from_slice(&record(1));
+    let length = record(1).len() as u64;
+    let mut log = file.log("", Some(length));
+    assert_eq!(log.take_notice(), None);
+    log = file.log("", Some(length + 5));
+    let want = "runs/a/log: 5 bytes that it had are missing; it has a gap there";
+    assert_eq!(log.take_notice().unwrap(), want);
+    log.append(record(2));
+    assert_eq!(log.take_notice(), None, "it is told once");
+    // Of a log without an offset nothing is known.
+    assert_eq!(file.log("", None).take_notice(), None);
+}
+
 /// A disk of the system that is always full.
 #[cfg(target_os = "linux")]
 #[test]

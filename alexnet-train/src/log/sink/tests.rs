@@ -204,6 +204,32 @@ fn a_full_disk_is_a_warning() {
     assert_eq!(lines.matches(r#""event":"step""#).count(), 6);
 }
 
+/// At the end of a run its logs are tried again; what is lost then is told.
+#[test]
+fn the_end_waits_for_the_disk() {
+    for is_mended in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunFolder::new(folder.path());
+        fs::create_dir(run.table()).unwrap(); // no file that could be opened
+        let mut told = Vec::new();
+        let mut tell = |event: &Event| match event {
+            Event::Warning { message, .. } => told.push(message.clone()),
+            Event::Step { step: 1, .. } if is_mended => fs::remove_dir(run.table()).unwrap(),
+            _ => {}
+        };
+        let mut events = EventSink::open(&run, None, &mut tell);
+        events.emit(start(0));
+        (0..2).for_each(|update| make_update(&mut events, update));
+        events.finish(&[0, 0]);
+        let want = match is_mended {
+            true => "written again; nothing was lost".to_owned(),
+            false => "2 records cannot be written and are lost".to_owned(),
+        };
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[1].ends_with(&want), "{told:?}");
+    }
+}
+
 /// Twenty thousand steps of 10 ms: under a hundredth of their time, and nothing that grows.
 #[test]
 fn logs_cost_next_to_nothing() {
