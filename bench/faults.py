@@ -3,12 +3,12 @@
     python3 bench/faults.py [--alexnet target/release/alexnet] [--every 1]
 
 The run has three epochs, a checkpoint every other step, norms and a drop of its rates. Its calls are
-numbered; for each number the run is made with a disk that fails there: once, and for 20 calls, with
-EIO and with ENOSPC, where a write comes to half of its bytes first. Then it has to
+numbered; for each number the run is made with a disk that fails there: once, for 20 calls, and for
+good, with EIO and with ENOSPC, where a write comes to half of its bytes first. Then it has to
 
 - end as if nothing had been: the same final weights, report and steps in its logs, and a warning;
 - or, where not even `run.json` could be written, end with one line of error, and be a run after the
-  same command once more; where its last files could not for 20 calls, after `--resume`;
+  same command once more; where its last files could not in several attempts, after `--resume`;
 - lose no checkpoint that it has logged, and leave only files that can be loaded;
 - and be the same run after `--resume` on a good disk, with nothing left over.
 
@@ -38,7 +38,7 @@ arguments = parser.parse_args()
 program = str(pathlib.Path(arguments.alexnet).resolve(strict=True))
 folder = pathlib.Path(tempfile.mkdtemp())
 run = folder / "run"
-SPANS = {"once": 1, "20 calls": 20}
+SPANS = {"once": 1, "20 calls": 20, "for good": 1_000_000}
 ERRORS = [errno.EIO, errno.ENOSPC]
 # The run's files before its first event.
 BEFORE = {".", ".run.lock", "run.json"}
@@ -119,7 +119,10 @@ def try_fault(first, span, error):
     """Makes a run whose calls from `first` on fail; gives the failed calls, what became of it, and
     what should not have."""
     shutil.rmtree(run, ignore_errors=True)
-    fails = lambda number: error if first <= number < first + span else 0
+
+    def fails(number):
+        return error if first <= number < first + span else 0
+
     calls, status, text = failing.run(command(), str(run), fails)
     failed = [call for call in calls if call.error]
     needs_word = [call for call in failed if not is_harmless(call)]
@@ -175,7 +178,7 @@ want |= {"steps": logged_steps(run), "events": event_steps(run)}
 began, faults, wrongs = time.time(), 0, 0
 table = collections.defaultdict(collections.Counter)
 for number in range(1, len(calls) + 1, arguments.every):
-    for (span, count) in SPANS.items():
+    for span, count in SPANS.items():
         for error in ERRORS:
             failed, outcome, wrong = try_fault(number, count, error)
             kind = failed[0].kind if failed else "none"
