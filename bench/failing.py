@@ -97,8 +97,13 @@ def run(command, folder, fails, seconds=120):
     process = subprocess.Popen(
         command, stdout=output, stderr=output, close_fds=False, preexec_fn=lambda: install(theirs)
     )
-    _, (listener,), _, _ = socket.recv_fds(ours, 1, 1)
-    ours.close(), theirs.close()
+    theirs.close()
+    _, listeners, _, _ = socket.recv_fds(ours, 1, 1)
+    ours.close()
+    if not listeners:
+        process.wait()
+        raise OSError("this system gives no seccomp listener")
+    (listener,) = listeners
     poll = select.poll()
     poll.register(listener, select.POLLIN)
     while True:

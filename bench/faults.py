@@ -140,7 +140,7 @@ def try_fault(first, span, error):
             wrong.append(f"exit {status} with {len(lines)} lines of error")
         if not is_begun or all(call.path.split("/")[-1] in BEFORE for call in failed):
             outcome = "not begun"
-        elif span > 1 and ("final.safetensors" in lines[0] or "report.json" in lines[0]):
+        elif span > 1 and ("final.safetensors" in text or "report.json" in text):
             outcome = "last files later"
         else:
             outcome = "ended"
