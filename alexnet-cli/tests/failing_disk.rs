@@ -1,6 +1,7 @@
 //! A disk that fails in a run, at some of its calls; `bench/faults.py` makes each of them fail.
 
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#![allow(clippy::print_stdout)] // says why a test is skipped
 
 use std::path::Path;
 use std::process::Command;
