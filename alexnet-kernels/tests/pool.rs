@@ -97,6 +97,18 @@ fn only_threads_that_asked_keep_buffers() {
     assert_eq!([counted(ones), counted(ones)], [(1, 0), (0, 0)]);
 }
 
+/// Batches that a loader's thread has made and the loop's frees would otherwise pile up.
+#[test]
+fn what_another_thread_took_is_given_back() {
+    let _guard = PoolGuard::new();
+    for _ in 0..2 {
+        let theirs = std::thread::spawn(|| [ones(), ones(), ones()]).join().unwrap();
+        drop(ones());
+        assert_eq!(counted(|| drop(theirs)), (0, 3), "none but ours is kept");
+        assert_eq!(counted(ones), (0, 0));
+    }
+}
+
 #[test]
 fn guards_nest_and_the_last_one_gives_everything_back() {
     let outer = PoolGuard::new();

@@ -5,7 +5,8 @@
 //! step allocates buffers of the same sizes as the previous one. So a program that trains makes
 //! [`PoolAllocator`] its global allocator and holds a [`PoolGuard`] while it trains: a tensor's
 //! buffer is released as always, when its owner is dropped, and the next tensor of that size gets
-//! it.
+//! it. A thread keeps no more buffers of a size than it has taken: what another thread took and
+//! this one frees, as a loader's batches, would never be asked for again, and pile up.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -21,6 +22,9 @@ const SLOTS: usize = 1024;
 /// A freed buffer, and the layout it had.
 type Block = (*mut u8, Layout);
 
+/// How many buffers of a layout a thread has taken and not freed.
+type Lent = (Layout, usize);
+
 const NONE: Block = (ptr::null_mut(), Layout::new::<()>());
 
 /// The free list of one thread. It has no destructor, so an allocator may use it at any time of a
@@ -29,6 +33,8 @@ struct FreeList {
     guards: Cell<usize>,
     count: Cell<usize>,
     blocks: [Cell<Block>; SLOTS],
+    layouts: Cell<usize>,
+    lent: [Cell<Lent>; SLOTS], // since the first guard
 }
 
 thread_local! {
@@ -37,6 +43,8 @@ thread_local! {
             guards: Cell::new(0),
             count: Cell::new(0),
             blocks: [const { Cell::new(NONE) }; SLOTS],
+            layouts: Cell::new(0),
+            lent: [const { Cell::new((NONE.1, 0)) }; SLOTS],
         }
     };
 }
@@ -52,10 +60,36 @@ impl FreeList {
         Some(address)
     }
 
-    /// Keeps a buffer, if a guard lives and there is room; whether it did.
+    /// Notes that this thread takes a buffer, if a guard lives.
+    fn lend(&self, layout: Layout) {
+        if self.guards.get() == 0 {
+            return;
+        }
+        let count = self.layouts.get();
+        let slot = |is_it: &dyn Fn(Lent) -> bool| {
+            self.lent[..count].iter().position(|lent| is_it(lent.get()))
+        };
+        let same = slot(&|(of, _)| of == layout);
+        let place = same.or_else(|| slot(&|(_, number)| number == 0)).unwrap_or(count);
+        if let Some(lent) = self.lent.get(place) {
+            let number = same.map_or(0, |_| lent.get().1);
+            lent.set((layout, number + 1));
+            self.layouts.set(count.max(place + 1));
+        }
+    }
+
+    /// Notes that this thread frees a buffer; whether it had taken one of this layout.
+    fn end_loan(&self, layout: Layout) -> bool {
+        let mut lent = self.lent[..self.layouts.get()].iter();
+        let lent = lent.find(|lent| lent.get().0 == layout && lent.get().1 > 0);
+        lent.inspect(|lent| lent.set((layout, lent.get().1 - 1))).is_some()
+    }
+
+    /// Keeps a buffer that this thread had taken, if a guard lives and there is room; whether it
+    /// did.
     fn keep(&self, address: *mut u8, layout: Layout) -> bool {
         let count = self.count.get();
-        if self.guards.get() == 0 || count == SLOTS {
+        if self.guards.get() == 0 || !self.end_loan(layout) || count == SLOTS {
             return false;
         }
         self.blocks[count].set((address, layout));
@@ -64,7 +98,8 @@ impl FreeList {
     }
 }
 
-/// While it lives, buffers that this thread frees are kept for later allocations of the same size.
+/// While it lives, buffers that this thread takes and frees are kept for later allocations of the
+/// same size.
 ///
 /// It has no effect in programs whose global allocator is not a [`PoolAllocator`]. When the last
 /// guard of a thread is dropped, the thread's kept buffers are freed.
@@ -95,6 +130,7 @@ impl Drop for PoolGuard {
             if free.guards.get() > 0 {
                 return;
             }
+            free.layouts.set(0);
             for slot in &free.blocks[..free.count.replace(0)] {
                 let (address, layout) = slot.replace(NONE);
                 // SAFETY: `PoolAllocator` kept the block when it was freed with this layout, so it
@@ -136,9 +172,26 @@ impl<A> PoolAllocator<A> {
     }
 }
 
-/// A kept buffer for `layout`, if there is one.
+/// A kept buffer for `layout`, which this thread takes, if there is one.
 fn take(layout: Layout) -> Option<*mut u8> {
-    if layout.size() < SMALLEST { None } else { FREE.with(|free| free.take(layout)) }
+    if layout.size() < SMALLEST {
+        return None;
+    }
+    FREE.with(|free| {
+        free.lend(layout);
+        free.take(layout)
+    })
+}
+
+/// Notes that a buffer of this thread gets another size.
+fn resize(layout: Layout, new_size: usize) {
+    FREE.with(|free| {
+        let is_own = layout.size() < SMALLEST || free.end_loan(layout);
+        let new = Layout::from_size_align(new_size, layout.align());
+        if let (true, true, Ok(new)) = (is_own, new_size >= SMALLEST, new) {
+            free.lend(new);
+        }
+    });
 }
 
 // SAFETY: `take` returns a block only after it was freed with exactly the layout that is asked
@@ -167,6 +220,9 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for PoolAllocator<A> {
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        if layout.size().max(new_size) >= SMALLEST {
+            resize(layout, new_size);
+        }
         // SAFETY: the obligations are this function's own; every block came from the underlying
         // allocator.
         unsafe { self.0.realloc(block, layout, new_size) }
