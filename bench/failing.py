@@ -2,11 +2,11 @@
 
     calls, status, text = run(command, folder, fails)
 
-Every create, mkdir, write, ftruncate, fsync, rename, link and unlink under `folder` is asked for here
-first, from whichever thread and past whichever library: the kernel sends it to a seccomp listener,
-and it waits for an answer. `fails(number)`, with the number of the call from 1, gives an `errno`, or
-0 where the call is left alone. `calls` is what was asked for, each with its error. Who sleeps is
-woken at once, so that the pauses between attempts take no time.
+Every create, mkdir, write, ftruncate, fsync, rename, link and unlink under `folder` is asked for
+here first, from whichever thread and past whichever library: the kernel sends it to a seccomp
+listener, and it waits for an answer. `fails(number)`, with the number of the call from 1, gives an
+`errno`, or 0 where the call is left alone. `calls` is what was asked for, each with its error. Who
+sleeps is woken at once, so that the pauses between attempts take no time.
 """
 import collections
 import ctypes

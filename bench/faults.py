@@ -1,9 +1,9 @@
-"""Makes each call of a small run fail that changes a file of its folder, and looks what becomes of it.
+"""Makes each call of a small run fail that changes a file of its folder, and looks what comes of it.
 
     python3 bench/faults.py [--alexnet target/release/alexnet] [--every 1]
 
-The run has three epochs, a checkpoint every other step, norms and a drop of its rates. Its calls are
-numbered; for each number the run is made with a disk that fails there: once, for 20 calls, and for
+The run has three epochs, a checkpoint every other step, norms and a drop of its rates. Its calls
+are numbered; for each number the run is made with a disk that fails there: once, for 20 calls, and for
 good, with EIO and with ENOSPC, where a write comes to half of its bytes first. Then it has to
 
 - end as if nothing had been: the same final weights, report and steps in its logs, and a warning;
@@ -45,11 +45,21 @@ BEFORE = {".", ".run.lock", "run.json"}
 NETWORK = """
 name = "tiny"
 input = [3, 7, 7]
-layers = [
-  { name = "conv1", kind = "conv", filters = 4, kernel = 3, pad = [1, 1, 1, 1], init = { std = 0.01, bias = 0.1 } },
-  { name = "relu1", kind = "relu" },
-  { name = "fc2", kind = "linear", outputs = 2, init = { std = 0.05, bias = 0.0 } },
-]
+[[layers]]
+name = "conv1"
+kind = "conv"
+filters = 4
+kernel = 3
+pad = [1, 1, 1, 1]
+init = { std = 0.01, bias = 0.1 }
+[[layers]]
+name = "relu1"
+kind = "relu"
+[[layers]]
+name = "fc2"
+kind = "linear"
+outputs = 2
+init = { std = 0.05, bias = 0.0 }
 """
 
 

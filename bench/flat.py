@@ -73,8 +73,8 @@ subprocess.run(
     cwd=folder, check=True,
 )
 training = subprocess.Popen(
-    [program, "train", "--data", "data", "--preset", "demo", "--set", "batch=4", "--epochs",
-     str(arguments.epochs), *RATES, "--checkpoint-every", "250", "--norms-every", "20", "--run", "run"],
+    [program, "train", "--data", "data", "--run", "run", "--preset", "demo", "--set", "batch=4",
+     "--epochs", str(arguments.epochs), *RATES, "--checkpoint-every", "250", "--norms-every", "20"],
     cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
 )
 while not (folder / "run/log.jsonl").exists() and training.poll() is None:
