@@ -1,10 +1,10 @@
-"""Makes each call of a small run fail that changes a file of its folder, and looks what comes of it.
+"""Makes each call of a small run fail that changes a file of its folder, and looks what follows.
 
     python3 bench/faults.py [--alexnet target/release/alexnet] [--every 1]
 
 The run has three epochs, a checkpoint every other step, norms and a drop of its rates. Its calls
-are numbered; for each number the run is made with a disk that fails there: once, for 20 calls, and for
-good, with EIO and with ENOSPC, where a write comes to half of its bytes first. Then it has to
+are numbered; for each number the run is made with a disk that fails there: once, for 20 calls, and
+for good, with EIO and with ENOSPC, where a write comes to half of its bytes first. Then it has to
 
 - end as if nothing had been: the same final weights, report and steps in its logs, and a warning;
 - or, where not even `run.json` could be written, end with one line of error, and be a run after the
