@@ -17,6 +17,7 @@ use crate::log::sink::EventSink;
 use crate::recipe::changed_value::ChangedValue;
 use crate::recipe::schedule::Moment;
 use crate::run::write_json;
+use crate::train::disk::DiskNeeds;
 use crate::train::finite::{LastStep, diverged};
 use crate::train::guard::{Guard, OnDivergence};
 use crate::train::job::Job;
@@ -98,6 +99,14 @@ impl<'a> Session<'a> {
         let Progress { epoch, step, .. } = state.at;
         for error in damaged {
             let message = format!("{error}; the run goes on from the one before it");
+            self.events.emit(Event::Warning { epoch, step, message });
+        }
+    }
+
+    /// Warns of a disk that has no room for all that the run writes.
+    pub(crate) fn warn_of_disk(&mut self, needs: &DiskNeeds, state: &State) {
+        let Progress { epoch, step, .. } = state.at;
+        if let Some(message) = needs.warning(&self.job.run) {
             self.events.emit(Event::Warning { epoch, step, message });
         }
     }
