@@ -76,8 +76,8 @@ impl DryRun {
     }
 }
 
-/// Tries a job out: opens all that it reads, does steps and a batch of its validation in memory, and
-/// says what the run would take. Nothing is written.
+/// Tries a job out: opens all that it reads, does steps and a batch of its validation in memory,
+/// and says what the run would take. Nothing is written.
 ///
 /// # Errors
 ///
