@@ -9,8 +9,8 @@ use crate::system::available_memory;
 /// The bytes that the libraries use, and those that are lost between tensors of different sizes.
 const OVERHEAD: u64 = 1 << 30;
 
-/// The bytes that a step with batches of `batch` images needs: on a GPU about so many, on the CPU no
-/// fewer than so many.
+/// The bytes that a step with batches of `batch` images needs: on a GPU about so many, on the CPU
+/// no fewer than so many.
 fn needs(layers: &[FusedLayer], batch: usize, compute: &ComputeDevice) -> u64 {
     if !compute.is_async() {
         return StepMemory::on_cpu(layers, batch).total();

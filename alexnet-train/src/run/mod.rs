@@ -137,8 +137,8 @@ impl RunFolder {
         self.0.join("report.json")
     }
 
-    /// Refuses, without writing anything, what a run that begins or is resumed here would be refused
-    /// for.
+    /// Refuses, without writing anything, what a run that begins or is resumed here would be
+    /// refused for.
     pub(crate) fn check(&self, begins: bool) -> Result<(), Error> {
         if begins && self.is_begun() {
             return Err(Error::RunExists(self.0.clone()));
