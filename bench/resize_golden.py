@@ -1,10 +1,11 @@
-"""Writes the images of alexnet-data/tests/resized: pictures, and what OpenCV makes of them.
+"""Writes the images of alexnet-data/tests/resized: pictures, and what OpenCV and Pillow make of them.
 
-pip install numpy opencv-python-headless
+pip install numpy opencv-python-headless pillow
 python bench/resize_golden.py alexnet-data/tests/resized
 
 NAME.png is resized so that its shorter side is SIZE (by INTER_AREA where it shrinks, by INTER_CUBIC
-where it grows), and the central square is NAME-SIZE.png: the authors' way of 2012.
+where it grows), and the central square is NAME-SIZE.png: the authors' way of 2012. The same by
+OpenCV's INTER_LINEAR is NAME-SIZE-linear.png, and by Pillow's BILINEAR NAME-SIZE-bilinear.png.
 """
 
 import pathlib
@@ -12,6 +13,7 @@ import sys
 
 import cv2
 import numpy as np
+from PIL import Image
 
 PICTURES = {"wide": (37, 50, 16), "tall": (61, 33, 20), "twice": (40, 40, 20), "large": (120, 97, 24), "small": (12, 15, 32)}
 
@@ -33,10 +35,15 @@ def main():
         image, short = picture(height, width, seed), min(height, width)
         sides = [round(side * size / short) for side in (width, height)]
         how = cv2.INTER_AREA if short > size else cv2.INTER_CUBIC
-        resized = cv2.resize(image, sides, interpolation=how)
         left, top = ((side - size) // 2 for side in sides)
         cv2.imwrite(str(folder / f"{name}.png"), image)
-        cv2.imwrite(str(folder / f"{name}-{size}.png"), resized[top : top + size, left : left + size])
+        for ending, resized in {
+            "": cv2.resize(image, sides, interpolation=how),
+            "-linear": cv2.resize(image, sides, interpolation=cv2.INTER_LINEAR),
+            "-bilinear": np.asarray(Image.fromarray(image).resize(sides, Image.Resampling.BILINEAR)),
+        }.items():
+            square = resized[top : top + size, left : left + size]
+            cv2.imwrite(str(folder / f"{name}-{size}{ending}.png"), square)
 
 
 if __name__ == "__main__":

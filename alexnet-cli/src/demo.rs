@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use alexnet_data::{Dataset, PrepareOptions, Source, prepare};
 use anyhow::Result;
+use tempfile::TempDir;
 
 use crate::progress::with_bar;
 
@@ -18,7 +19,25 @@ pub(crate) fn dataset(print: &dyn Fn(&str)) -> Result<PathBuf> {
     print(
         "no --data given: drawing the demo dataset, 10 classes of textured shapes, into data/demo",
     );
+    draw(images, output)?;
+    Ok(output.to_owned())
+}
+
+/// The demo dataset for a run that is only tried out: that of `data/demo`, or one in a temporary
+/// folder, which `drawn` keeps.
+pub(crate) fn try_dataset(print: &dyn Fn(&str), drawn: &mut Option<TempDir>) -> Result<PathBuf> {
+    if Path::new("data/demo/manifest.json").exists() {
+        return dataset(print);
+    }
+    print("no --data given: drawing the demo dataset, 10 classes, into a temporary folder");
+    let folder = drawn.insert(tempfile::tempdir()?).path();
+    let output = folder.join("demo");
+    draw(&folder.join("images"), &output)?;
+    Ok(output)
+}
+
+fn draw(images: &Path, output: &Path) -> Result<()> {
     let options = PrepareOptions::new(Source::Demo, images, output);
     with_bar("demo dataset", |report| prepare(&options, &|p| report(p.done, p.total)))?;
-    Ok(output.to_owned())
+    Ok(())
 }

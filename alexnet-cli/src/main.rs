@@ -26,6 +26,7 @@ mod report;
 mod reproduce;
 mod runs;
 mod selftest;
+mod stop;
 mod train;
 mod verify;
 mod watch;
@@ -39,6 +40,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use self::output::{OutputError, complain};
+use self::stop::Stopped;
 use self::verify::Refused;
 
 /// Each training step allocates the same buffers: the pool reuses those of the previous one.
@@ -88,6 +90,10 @@ fn main() -> ExitCode {
     if let Some(error) = error.downcast_ref::<clap::Error>() {
         complain(&message::usage(&error.to_string()));
         return ExitCode::from(2);
+    }
+    if let Some(stopped) = error.downcast_ref::<Stopped>() {
+        complain(&stopped.to_string());
+        return ExitCode::SUCCESS;
     }
     if error.downcast_ref().is_some_and(OutputError::reader_is_gone) {
         return ExitCode::SUCCESS;

@@ -231,15 +231,15 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// A GPU with too little free memory.
+    /// A GPU, or a machine, with too little free memory.
     #[error(
         "{device}: a step with a batch of {batch} needs about {:.1} GB, {:.1} GB are free{}",
         *needs as f64 / 1e9,
         *free as f64 / 1e9,
-        advice(*fits)
+        advice(device, *fits)
     )]
     Memory {
-        /// The GPU.
+        /// The GPU, or `cpu`.
         device: String,
         /// The number of images in the batch.
         batch: usize,
@@ -278,8 +278,9 @@ fn listed(changes: &[ChangedValue]) -> String {
     }
 }
 
-fn advice(fits: usize) -> String {
+fn advice(device: &str, fits: usize) -> String {
     match fits {
+        0 if device == "cpu" => ": not one image fits; end other programs".to_owned(),
         0 => ": not one image fits; end other programs on the GPU or take another".to_owned(),
         fits => format!(": a batch of {fits} fits (--set batch={fits}; for bench --batch {fits})"),
     }

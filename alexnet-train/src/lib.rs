@@ -10,6 +10,7 @@ mod log;
 mod path_json;
 mod recipe;
 mod run;
+mod system;
 
 // From a dataset to the network's input on the devices
 mod devices;
@@ -86,6 +87,8 @@ pub use run::status::RunStatus;
 pub use run::{RunConfig, RunFolder, data_checksum};
 pub use selftest::comparisons::SelftestRow;
 pub use selftest::{SelftestOptions, selftest};
+pub use train::disk::DiskNeeds;
+pub use train::dry_run::{DryRun, dry_run};
 pub use train::guard::OnDivergence;
 pub use train::job::{Asked, Job, Task};
 pub use train::optimizer::Optimizer;

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use alexnet_kernels::{ComputeDevice, Sgd, channels_last, cross_entropy_with_guesses, normals};
+use alexnet_kernels::{ComputeDevice, Sgd, channels_last, normals};
 use alexnet_model::{Mode, Network, NetworkSpec, Role};
 use candle_core::{DType, Device, Result, Tensor};
 
 use crate::devices::candle_devices;
-use crate::recipe::rates::frozen_layers;
 use crate::train::optimizer::Optimizer;
+use crate::train::step::train_step;
 
 /// All that a training step needs.
 pub(crate) struct Trainer {
@@ -43,13 +43,8 @@ impl Trainer {
     /// The training loop's step with a batch that is on the devices. Gives the losses and what
     /// is right, `(2, B)`.
     pub(crate) fn step(&self, images: &[Tensor], labels: &Tensor, mode: Mode) -> Result<Tensor> {
-        let frozen = frozen_layers(&self.rates, &self.network);
-        let tape = self.network.forward_tape(images, mode, frozen)?;
-        let (results, gradient) = cross_entropy_with_guesses(tape.logits(), labels)?;
-        self.network.backward(tape, gradient, &mut |parameter, gradient| {
-            self.optimizer.update(parameter, gradient, &self.rates)
-        })?;
-        Ok(results)
+        let Self { network, optimizer, rates, .. } = self;
+        train_step(network, optimizer, rates, images, labels, mode).map(|(_, results)| results)
     }
 }
 

@@ -6,6 +6,8 @@
 mod candle_convolutions;
 #[path = "../examples/02_evaluate.rs"]
 mod evaluate;
+#[path = "../examples/04_own_loop.rs"]
+mod own_loop;
 #[path = "../examples/01_train_demo.rs"]
 mod train_demo;
 
@@ -25,9 +27,14 @@ fn candle_convolutions() {
     assert_eq!(line["step_seconds"].as_array().unwrap().len(), 2, "{line}");
 }
 
+#[test]
+fn own_loop() {
+    own_loop::main().unwrap();
+}
+
 /// No lesson is forgotten.
 #[test]
 fn all_lessons_are_run() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
-    assert_eq!(std::fs::read_dir(folder).unwrap().count(), 3);
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), 4);
 }

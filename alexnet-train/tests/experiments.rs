@@ -6,11 +6,12 @@ mod common;
 
 use std::path::Path;
 use std::sync::Mutex;
+use std::sync::atomic::Ordering;
 
 use alexnet_data::Views;
 use alexnet_model::NetworkSpec;
 use alexnet_train::{
-    Arm, ArmProgress, ComputeDevice, Error, Event, Experiment, Factor, Outcome, RunState,
+    Arm, ArmProgress, ComputeDevice, Error, Event, Experiment, Factor, Outcome, RunState, Stop,
 };
 use common::{dataset, recipe};
 
@@ -33,6 +34,7 @@ fn experiment(folder: &Path, data: &Path, changes: &[(&str, &str)]) -> Experimen
         jobs: 1,
         threads: 1,
         devices: vec![ComputeDevice::cpu()],
+        stop: Stop::default(),
     }
 }
 
@@ -45,6 +47,28 @@ fn run(experiment: &Experiment) -> (Outcome, Vec<String>) {
         }
     });
     (outcome.unwrap(), trained.into_inner().unwrap())
+}
+
+/// Each run under way is saved, none is begun, and all of it goes on as if nothing had been.
+#[test]
+fn an_experiment_that_is_stopped_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = dataset(folder.path(), 4, 3);
+    let (whole, _) = run(&experiment(&folder.path().join("whole"), &data, &[]));
+    let mut cut = experiment(&folder.path().join("cut"), &data, &[]);
+    let flag = cut.stop.request("the test");
+    let ended = cut.run(&|event| {
+        let is_second = event.arm.name != "base";
+        let is_step = matches!(event.progress, ArmProgress::Training(Event::Step { step: 1, .. }));
+        flag.fetch_or(is_second && is_step, Ordering::Relaxed);
+    });
+    assert!(matches!(ended, Err(Error::Stopped)), "{ended:?}");
+    let states: Vec<RunState> = cut.check().unwrap().iter().map(|run| run.state).collect();
+    assert_eq!(states[..2], [RunState::Trained, RunState::Begun]);
+    assert_eq!(states[2..], [RunState::New; 4]);
+    cut.stop = Stop::default();
+    let (outcome, trained) = run(&cut);
+    assert_eq!((outcome, trained.len()), (whole, 5));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::demo;
 use crate::device::DeviceArguments;
 use crate::numbers::{REPETITIONS, THREADS, within};
 use crate::output::tell;
+use crate::stop;
 
 /// How the runs of a comparison are trained
 #[derive(Debug, clap::Args)]
@@ -97,6 +98,7 @@ impl RunsArguments {
             jobs: self.jobs.unwrap_or(if on_gpu { 1 } else { cores }),
             threads: self.threads.unwrap_or(cores),
             devices,
+            stop: stop::by_signals()?,
         })
     }
 }

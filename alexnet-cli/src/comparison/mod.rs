@@ -9,7 +9,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use alexnet_data::{Dataset, Split, check_replaceable, write_atomic};
-use alexnet_train::{Arm, Experiment, Outcome, RunState};
+use alexnet_train::{Arm, Error, Experiment, Outcome, RunState};
 use anyhow::Result;
 use indicatif::HumanCount;
 use serde::Serialize;
@@ -18,6 +18,7 @@ use serde_json::json;
 use self::screen::Screen;
 use crate::drawing::svg::{Place, svg};
 use crate::output::tell;
+use crate::stop::Stopped;
 
 /// An experiment, and how its results are presented.
 pub(crate) struct Comparison {
@@ -98,8 +99,12 @@ impl Comparison {
             write_arm(&folder.join(&arm.name), arm)?;
         }
         let screen = Screen::new(&self.experiment, quiet);
-        let outcome = self.experiment.run(&|event| screen.show(event))?;
+        let outcome = self.experiment.run(&|event| screen.show(event));
         screen.end();
+        let outcome = outcome.map_err(|error| match (&error, self.experiment.stop.reason()) {
+            (Error::Stopped, Some(reason)) => anyhow::Error::new(Stopped(reason)),
+            _ => error.into(),
+        })?;
         let record = Record { title: &self.title, conditions: &self.conditions, outcome: &outcome };
         let drawing = plot::differences(&outcome, &self.title);
         let contents = [

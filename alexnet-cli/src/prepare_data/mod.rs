@@ -71,7 +71,7 @@ pub(crate) struct Arguments {
     )]
     resize: String,
     /// How pixels are resampled: by the area that each covers, as OpenCV does and the authors did,
-    /// or by a filter of Pillow's
+    /// or by another filter of Pillow's or, linear, of OpenCV's
     #[arg(
         long, value_name = "HOW", default_value = "area",
         value_parser = PossibleValuesParser::new(Resample::ALL.map(Resample::name))

@@ -6,7 +6,6 @@ use std::time::UNIX_EPOCH;
 use alexnet_train::{RunFolder, RunLog, RunStatus};
 use anyhow::Result;
 use serde::Serialize;
-use walkdir::WalkDir;
 
 use super::facts::{Position, best_error, last_error};
 use crate::output::json_path;
@@ -53,15 +52,8 @@ impl ListedRun {
             epochs: config.recipe.epochs,
             best_top1_error: best_error(&log).map(|(error, _)| error),
             last_top1_error: last_error(&log),
-            bytes: size(path),
+            bytes: run.size(),
             last_time: log.last_time.or_else(|| Some(modified()?.as_secs_f64())),
         })
     }
-}
-
-/// The bytes of all files in a folder.
-fn size(folder: &Path) -> u64 {
-    let files = WalkDir::new(folder).into_iter().filter_map(Result::ok);
-    let files = files.filter_map(|entry| entry.metadata().ok());
-    files.filter(|file| file.is_file()).map(|file| file.len()).sum()
 }

@@ -1,5 +1,6 @@
 //! `alexnet train`: from a dataset, or from nothing, to final weights and error rates.
 
+mod dry_run;
 mod fine_tuning;
 mod processor;
 mod resume;
@@ -81,6 +82,10 @@ pub(crate) struct Arguments {
     unattended: UnattendedArguments,
     #[command(flatten)]
     device: DeviceArguments,
+    /// Open everything, do three steps and a batch of the validation in memory, and say how long
+    /// the run would take, how much memory and how much of the disk; nothing is written
+    #[arg(long)]
+    dry_run: bool,
     /// Print one JSON object at the end and nothing else on standard output
     #[arg(long)]
     json: bool,
@@ -107,6 +112,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         }
     };
     let devices = arguments.device.open_all()?;
+    if arguments.dry_run {
+        return dry_run::run(arguments, &devices, &print);
+    }
     if let Some(count) = arguments.seeds {
         return seeds::run(arguments, count, &devices, &print);
     }

@@ -5,9 +5,10 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use alexnet_train::{CheckpointEvery, Job, OnDivergence, Stop};
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::numbers::{REPETITIONS, within};
+use crate::stop;
 
 /// What lets a run be left alone
 #[derive(Debug, clap::Args)]
@@ -78,8 +79,7 @@ impl UnattendedArguments {
 
     /// What ends a run that this process trains: the signals and the time limit, from now on.
     pub(super) fn stop(&self) -> Result<Stop> {
-        let mut stop = Stop::default();
-        signals(&mut stop).context("signals cannot be waited for")?;
+        let mut stop = stop::by_signals()?;
         // A limit beyond what a clock can say is none.
         let end = self.time_limit.and_then(|limit| Instant::now().checked_add(limit));
         if let (Some(limit), Some(end)) = (self.time_limit, end) {
@@ -87,44 +87,4 @@ impl UnattendedArguments {
         }
         Ok(stop)
     }
-}
-
-/// Lets the signals that end programs stop a run: of the terminal, of a person, of a scheduler.
-#[cfg(unix)]
-fn signals(stop: &mut Stop) -> std::io::Result<()> {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
-    use signal_hook::flag;
-
-    let all = [(SIGINT, "Ctrl-C"), (SIGTERM, "SIGTERM"), (SIGUSR1, "SIGUSR1"), (SIGHUP, "SIGHUP")];
-    for (signal, name) in all {
-        if signal == SIGHUP && is_ignored(signal) {
-            continue; // a run under nohup outlives its terminal
-        }
-        let flag = stop.request(name);
-        if signal == SIGINT {
-            // Whoever presses it twice does not want to wait. This is looked at before the flag is
-            // set, as it was registered first.
-            flag::register_conditional_shutdown(signal, 130, flag.clone())?;
-        }
-        flag::register(signal, flag)?;
-    }
-    Ok(())
-}
-
-/// Whether a signal was ignored when the process started, which Linux says in a file.
-#[cfg(unix)]
-fn is_ignored(signal: i32) -> bool {
-    let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return false };
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
-}
-
-/// Lets Ctrl-C stop a run.
-#[cfg(not(unix))]
-fn signals(stop: &mut Stop) -> std::io::Result<()> {
-    let flag = stop.request("Ctrl-C");
-    let signal = signal_hook::consts::SIGINT;
-    signal_hook::flag::register_conditional_shutdown(signal, 130, flag.clone())?;
-    signal_hook::flag::register(signal, flag).map(|_| ())
 }

@@ -2,6 +2,7 @@
 //! system refuses, names and numbers are odd, the place of an output is taken.
 #![cfg(target_os = "linux")]
 
+mod early;
 mod limits;
 mod names;
 mod numbers;

@@ -21,11 +21,17 @@ pub enum Resample {
     Bicubic,
     /// Pillow's `LANCZOS`, with three lobes.
     Lanczos,
+    /// Pillow's `BILINEAR`, which averages where it shrinks. torchvision does it.
+    Bilinear,
+    /// The four pixels around a point, wherever these are: OpenCV's `INTER_LINEAR`. Where it
+    /// shrinks to less than a half, it leaves out pixels. Caffe's tools do it.
+    Linear,
 }
 
 impl Resample {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Area, Self::Box, Self::Bicubic, Self::Lanczos];
+    pub const ALL: [Self; 6] =
+        [Self::Area, Self::Box, Self::Bicubic, Self::Lanczos, Self::Bilinear, Self::Linear];
 
     /// The word for it.
     ///
@@ -38,6 +44,8 @@ impl Resample {
             Self::Box => "box",
             Self::Bicubic => "bicubic",
             Self::Lanczos => "lanczos",
+            Self::Bilinear => "bilinear",
+            Self::Linear => "linear",
         }
     }
 }
@@ -46,7 +54,7 @@ impl Resample {
 /// pixels of the source outside of a crop it may read.
 ///
 /// It has to be used in the same thread before the next one is made: a filter of the library is a
-/// function without state, so the area filter finds its scale in a thread-local variable.
+/// function without state, so two of them find their scale in a thread-local variable.
 pub(super) fn filter(resample: Resample, scale: f64) -> Result<(FilterType, usize)> {
     let custom = |name, function, support| {
         let filter = Filter::new(name, function, support).map_err(DecodeError::broken)?;
@@ -54,27 +62,38 @@ pub(super) fn filter(resample: Resample, scale: f64) -> Result<(FilterType, usiz
     };
     let (filter, support) = match (resample, scale > 1.0) {
         (Resample::Area, true) => {
-            HALF_A_PIXEL.set(0.5 / scale);
+            PIXEL.set(1.0 / scale);
             custom("area", coverage, 0.5 + 0.5 / scale)?
+        }
+        (Resample::Linear, true) => {
+            PIXEL.set(1.0 / scale);
+            custom("linear", nearness, 1.0 / scale)?
         }
         (Resample::Area, false) => custom("cubic", cubic, 2.0)?,
         (Resample::Box, true) => (FilterType::Box, 0.5),
         (Resample::Box, false) | (Resample::Bicubic, _) => (FilterType::CatmullRom, 2.0),
         (Resample::Lanczos, _) => (FilterType::Lanczos3, 3.0),
+        (Resample::Bilinear, _) | (Resample::Linear, false) => (FilterType::Bilinear, 1.0),
     };
     Ok((filter, (support * scale.max(1.0)).ceil() as usize + 1))
 }
 
 thread_local! {
-    /// Half a pixel of the source, in pixels of the result.
-    static HALF_A_PIXEL: Cell<f64> = const { Cell::new(0.5) };
+    /// A pixel of the source, in pixels of the result.
+    static PIXEL: Cell<f64> = const { Cell::new(1.0) };
 }
 
 /// How much of a source pixel lies in a pixel of the result, whose centres are `x` apart; in pixels
 /// of the result.
 fn coverage(x: f64) -> f64 {
-    let half = HALF_A_PIXEL.get();
-    (0.5 + half - x.abs()).clamp(0.0, 2.0 * half)
+    let pixel = PIXEL.get();
+    (0.5 + pixel / 2.0 - x.abs()).clamp(0.0, pixel)
+}
+
+/// How near a source pixel is whose centre is `x` away, in pixels of the result: 1 where it is
+/// there, and 0 from a source pixel on.
+fn nearness(x: f64) -> f64 {
+    (1.0 - x.abs() / PIXEL.get()).max(0.0)
 }
 
 /// Cubic interpolation with a slope of −0.75 one pixel from the centre, as OpenCV has it.

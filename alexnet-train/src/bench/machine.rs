@@ -1,4 +1,4 @@
-//! The peaks of the machine, in matmuls and in copies of memory; and how much memory was used.
+//! The peaks of the machine, in matmuls and in copies of memory.
 
 use alexnet_kernels::{ComputeDevice, Linear, gemm_library_runs, normals};
 use candle_core::{DType, Device, Module, Tensor};
@@ -59,12 +59,4 @@ pub(super) fn copy_peak(compute: &ComputeDevice) -> Result<f64, Error> {
         })?
     };
     Ok(2.0 * bytes as f64 / seconds / 1e9)
-}
-
-/// The most memory that this process has had so far, in bytes, where the system says (Linux).
-pub(super) fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
 }

@@ -19,6 +19,7 @@ use crate::choices;
 use crate::devices::names;
 use crate::error::Error;
 use crate::memory;
+use crate::system;
 use crate::trainer::Trainer;
 
 /// Trains `options.network` on random pixels and measures.
@@ -57,7 +58,7 @@ fn measure(options: &BenchOptions) -> Result<BenchReport, Error> {
     phases.end("steps");
     let median = timing::median(&step_seconds);
     let peak_memory_bytes =
-        if compute.is_async() { compute.peak_memory() } else { machine::peak_memory() };
+        if compute.is_async() { compute.peak_memory() } else { system::peak_memory() };
     let choices = choices::since(compute, 0);
     let fed_images_per_second = match loader_threads {
         0 => None,

@@ -24,6 +24,7 @@ use crate::error::Error;
 use crate::log::event::Event;
 use crate::path_json;
 use crate::run::RunFolder;
+use crate::train::stop::Stop;
 
 /// Several networks and recipes, each trained with several seeds on one dataset, and compared on
 /// its validation images.
@@ -51,6 +52,8 @@ pub struct Experiment {
     pub threads: usize,
     /// One device, or one for each tower.
     pub devices: Vec<ComputeDevice>,
+    /// Who may ask the experiment to stop. Runs that are under way are saved.
+    pub stop: Stop,
 }
 
 /// A run of an experiment, and what happened in it.
@@ -85,8 +88,9 @@ impl Experiment {
     /// # Errors
     ///
     /// What [`train`](crate::train()) and [`evaluate`](crate::evaluate()) refuse;
-    /// [`Error::OtherExperiment`] for a folder with runs of another network, recipe or dataset. A
-    /// run that diverges is no error: its arm has one seed less.
+    /// [`Error::OtherExperiment`] for a folder with runs of another network, recipe or dataset;
+    /// [`Error::Stopped`] where it is asked to stop. A run that diverges is no error: its arm has
+    /// one seed less.
     pub fn run(&self, on_event: &(dyn Fn(&ExperimentEvent<'_>) + Sync)) -> Result<Outcome, Error> {
         let data = Dataset::open(&self.data)?;
         // All arms of a seed come before the next seed: a table that is not complete has all arms.

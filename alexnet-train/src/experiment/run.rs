@@ -13,6 +13,7 @@ use crate::evaluate::pass::Member;
 use crate::log::event::Event;
 use crate::run::{RunConfig, RunFolder};
 use crate::train::job::{Job, Task};
+use crate::train::stop::Ended;
 use crate::train::train;
 
 /// An arm with a seed.
@@ -39,8 +40,8 @@ impl ArmRun<'_> {
             },
             RunState::Begun | RunState::Trained => Task::resume(None),
         };
-        let Experiment { data, devices, .. } = self.experiment;
-        Job::new(data, self.folder(), task, devices.clone())
+        let Experiment { data, devices, stop, .. } = self.experiment;
+        Job { stop: stop.clone(), ..Job::new(data, self.folder(), task, devices.clone()) }
     }
 
     /// Checks that it can be trained, and that what is there is this run.
@@ -78,11 +79,16 @@ impl ArmRun<'_> {
         data: &Dataset,
         on_event: &mut dyn FnMut(&Event),
     ) -> Result<RunScores, Error> {
-        let state = self.check(data)?.state;
-        if state != RunState::Trained {
-            train(&self.job(state), on_event)?;
+        if self.experiment.stop.reason().is_some() {
+            return Err(Error::Stopped);
         }
-        let Experiment { split, views, devices, .. } = self.experiment;
+        let state = self.check(data)?.state;
+        if state != RunState::Trained
+            && let Ended::Stopped { .. } = train(&self.job(state), on_event)?
+        {
+            return Err(Error::Stopped);
+        }
+        let Experiment { split, views, devices, stop, .. } = self.experiment;
         let (run, split) = (self.folder(), data.split(split)?);
         let (stored, [_, h, w]) = ([split.height(), split.width()], self.arm.network.input);
         let count = test_views(stored, [h, w], *views)?.len();
@@ -100,7 +106,7 @@ impl ArmRun<'_> {
         let mut scores = RunScores::default();
         ensemble.predict(split, *views, 1, &mut |predictions| {
             scores.add(&predictions.scores(&RunScores::tops()));
-            Ok(())
+            if stop.reason().is_some() { Err(Error::Stopped) } else { Ok(()) }
         })?;
         scores.save(&path)?;
         Ok(scores)

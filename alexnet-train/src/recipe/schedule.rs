@@ -136,6 +136,15 @@ impl Schedule {
         }
     }
 
+    /// How often the rates are lowered at most.
+    pub(crate) fn drops(&self) -> usize {
+        match self {
+            Self::Plateau { drops, .. } => *drops,
+            Self::Fixed { .. } => self.lowering().count(),
+            Self::Cosine { .. } | Self::Exponential { .. } => 0,
+        }
+    }
+
     /// Which of its changes of all weights' rates comes at the start of an epoch, counted from 1.
     pub(crate) fn drop_before_epoch(&self, epoch: usize) -> Option<usize> {
         self.drop(|change| change.epoch == Some(epoch))
@@ -147,8 +156,13 @@ impl Schedule {
     }
 
     fn drop(&self, is_now: impl Fn(&Change) -> bool) -> Option<usize> {
-        let drops = self.changes().iter().filter(|c| c.layer.is_none() && c.weights.is_some());
-        drops.enumerate().find(|(_, change)| is_now(change)).map(|(number, _)| number + 1)
+        let mut drops = self.lowering().enumerate();
+        drops.find(|(_, change)| is_now(change)).map(|(number, _)| number + 1)
+    }
+
+    /// The changes of all weights' rates.
+    fn lowering(&self) -> impl Iterator<Item = &Change> {
+        self.changes().iter().filter(|c| c.layer.is_none() && c.weights.is_some())
     }
 
     /// Whether training images get the recipe's colour noise.

@@ -1,5 +1,6 @@
 //! A run's folder: what the run was asked to do, its log, checkpoint, final weights and report.
 
+pub(crate) mod size;
 pub(crate) mod status;
 
 use std::io::Write;
@@ -134,6 +135,27 @@ impl RunFolder {
     /// The error rates at the end.
     pub fn report(&self) -> PathBuf {
         self.0.join("report.json")
+    }
+
+    /// Refuses, without writing anything, what a run that begins or is resumed here would be
+    /// refused for.
+    pub(crate) fn check(&self, begins: bool) -> Result<(), Error> {
+        if begins && self.is_begun() {
+            return Err(Error::RunExists(self.0.clone()));
+        }
+        if let Some(holder) = Lock::holder(&self.lock_path()) {
+            return Err(Error::RunBusy { run: self.0.clone(), holder });
+        }
+        // A file without a name shows whether files can be made.
+        let folder = self.existing_folder();
+        tempfile::tempfile_in(folder).map(drop).map_err(Error::io(folder))
+    }
+
+    /// The folder, or as long as it is not there the nearest one above it.
+    pub(crate) fn existing_folder(&self) -> &Path {
+        let named = |path: &&Path| !path.as_os_str().is_empty();
+        let mut above = self.0.ancestors().filter(named);
+        above.find(|path| path.exists()).unwrap_or(Path::new("."))
     }
 
     /// Starts a run here, in which this process alone may write as long as it holds the lock.

@@ -114,7 +114,7 @@ impl Task {
     }
 }
 
-/// A job that was found right: what its run is to do, and the right to do it.
+/// A job that was found right: what its run is to do.
 pub(crate) struct SetUp {
     pub(crate) config: RunConfig,
     /// The checkpoint from which the run is resumed.
@@ -123,27 +123,36 @@ pub(crate) struct SetUp {
     pub(crate) damaged: Vec<Error>,
     /// In what its recipe differs from what it was.
     pub(crate) changes: Vec<ChangedValue>,
-    /// Keeps other processes out of the run's folder.
-    pub(crate) lock: RunLock,
 }
 
 impl Job {
-    /// Checks the job, and creates or updates the run's folder. A job that is refused leaves no
-    /// folder behind.
-    pub(crate) fn set_up(&self, data: &Dataset) -> Result<SetUp, Error> {
+    /// Checks the job, and creates or updates the run's folder, in which no other process may be at
+    /// work as long as this one has its lock. A job that is refused leaves no folder behind.
+    pub(crate) fn set_up(&self, data: &Dataset) -> Result<(SetUp, RunLock), Error> {
         match &self.task {
             Task::Start { .. } => {
-                let config = self.config(data)?;
-                let lock = self.run.create(&config)?;
-                Ok(SetUp { config, resumed: None, damaged: Vec::new(), changes: Vec::new(), lock })
+                let set_up = self.plan(data)?;
+                let lock = self.run.create(&set_up.config)?;
+                Ok((set_up, lock))
             }
-            Task::Resume { asked, may_change } => {
+            Task::Resume { .. } => {
                 self.run.config()?; // a folder without a run is not locked
                 let lock = self.run.lock()?;
-                let set_up = self.resume(data, asked, *may_change, lock)?;
+                let set_up = self.plan(data)?;
                 self.run.update(&set_up.config)?;
-                Ok(set_up)
+                Ok((set_up, lock))
             }
+        }
+    }
+
+    /// Checks the job; nothing is written.
+    pub(crate) fn plan(&self, data: &Dataset) -> Result<SetUp, Error> {
+        match &self.task {
+            Task::Start { .. } => {
+                let (damaged, changes) = (Vec::new(), Vec::new());
+                Ok(SetUp { config: self.config(data)?, resumed: None, damaged, changes })
+            }
+            Task::Resume { asked, may_change } => self.resume(data, asked, *may_change),
         }
     }
 
@@ -175,13 +184,7 @@ impl Job {
         Ok(config)
     }
 
-    fn resume(
-        &self,
-        data: &Dataset,
-        asked: &Asked,
-        may_change: bool,
-        lock: RunLock,
-    ) -> Result<SetUp, Error> {
+    fn resume(&self, data: &Dataset, asked: &Asked, may_change: bool) -> Result<SetUp, Error> {
         let mut config = self.run.config()?;
         if config.data_checksum != data_checksum(data)? {
             let run = self.run.path().to_owned();
@@ -209,7 +212,7 @@ impl Job {
         if !may_change && !changes.is_empty() {
             return Err(Error::OtherNumbers { run: self.run.path().to_owned(), changes });
         }
-        Ok(SetUp { config, resumed, damaged, changes, lock })
+        Ok(SetUp { config, resumed, damaged, changes })
     }
 
     /// Refuses to resume another run than the one that is there.

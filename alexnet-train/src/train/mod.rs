@@ -1,6 +1,8 @@
 //! The training loop.
 
 pub(crate) mod device_batches;
+pub(crate) mod disk;
+pub(crate) mod dry_run;
 pub(crate) mod ending;
 pub(crate) mod finite;
 pub(crate) mod guard;
@@ -13,6 +15,7 @@ pub(crate) mod pretrained;
 pub(crate) mod saver;
 pub(crate) mod session;
 pub(crate) mod setup;
+pub(crate) mod step;
 pub(crate) mod stop;
 
 use std::time::Instant;
@@ -22,6 +25,7 @@ use alexnet_kernels::{PoolGuard, cross_entropy_with_guesses};
 use alexnet_model::Mode;
 
 use self::device_batches::DeviceBatches;
+use self::disk::DiskNeeds;
 use self::finite::check_outputs;
 use self::guard::Guard;
 use self::job::{Job, SetUp};
@@ -53,7 +57,7 @@ use crate::run::RunConfig;
 pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Ended, Error> {
     let began = Instant::now();
     let data = Dataset::open(&job.data)?;
-    let SetUp { config, resumed, damaged, changes, lock: _lock } = job.set_up(&data)?;
+    let (SetUp { config, resumed, damaged, changes }, _lock) = job.set_up(&data)?;
     let setup = Setup::new(job, &data, config)?;
     let logs = resumed.as_ref().map(|checkpoint| checkpoint.logs.clone());
     let mut state = State::new(&setup, resumed)?;
@@ -61,6 +65,7 @@ pub fn train(job: &Job, on_event: &mut dyn FnMut(&Event)) -> Result<Ended, Error
     let inputs = setup.inputs(&state.network)?;
     let mut session = Session::open(&setup, &inputs, &state, events)?;
     session.warn_of(&damaged, &state);
+    session.warn_of_disk(&DiskNeeds::of(&setup, &state), &state);
     session.tell_of(changes, &setup, &state);
     let _memory = PoolGuard::new(); // each step reuses the buffers of the previous one
     let ended = loop {

@@ -15,6 +15,7 @@ use crate::log::event::Event;
 use crate::log::sink::EventSink;
 use crate::recipe::changed_value::ChangedValue;
 use crate::recipe::schedule::Moment;
+use crate::train::disk::DiskNeeds;
 use crate::train::finite::{LastStep, diverged};
 use crate::train::guard::{Guard, OnDivergence};
 use crate::train::job::Job;
@@ -92,6 +93,14 @@ impl<'a> Session<'a> {
         let Progress { epoch, step, .. } = state.at;
         for error in damaged {
             let message = format!("{error}; the run goes on from the one before it");
+            self.events.emit(Event::Warning { epoch, step, message });
+        }
+    }
+
+    /// Warns of a disk that has no room for all that the run writes.
+    pub(crate) fn warn_of_disk(&mut self, needs: &DiskNeeds, state: &State) {
+        let Progress { epoch, step, .. } = state.at;
+        if let Some(message) = needs.warning(&self.job.run) {
             self.events.emit(Event::Warning { epoch, step, message });
         }
     }

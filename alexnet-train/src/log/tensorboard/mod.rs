@@ -105,6 +105,11 @@ impl TensorBoard {
     }
 }
 
+/// The picture of the kernels, a PNG file, if they have pixels.
+pub(crate) fn kernels_png(kernels: &Kernels) -> Option<Vec<u8>> {
+    png(&grid(kernels)).ok()
+}
+
 fn named<const N: usize>(numbers: [(&str, f64); N]) -> Vec<(String, f64)> {
     numbers.map(|(tag, number)| (tag.to_owned(), number)).into()
 }
