@@ -163,8 +163,8 @@ fn pixels_upon_pixels() {
 }
 
 /// What OpenCV and Pillow make, to one level: the pictures of `bench/resize_golden.py`. Where an
-/// image grows by the default, OpenCV repeats the pixels of the border, and does not round and limit
-/// values between the two axes.
+/// image grows by the default, OpenCV repeats the pixels of the border, and does not round and
+/// limit values between the two axes.
 #[test]
 fn opencv_and_pillow() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/resized");
