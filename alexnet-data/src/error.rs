@@ -1,6 +1,7 @@
 //! Everything that can go wrong with a dataset, each as one line that a person can act on.
 
 use crate::holder::Holder;
+use std::cmp::Ordering;
 use std::path::PathBuf;
 
 /// A result, by default with an [`Error`] of this crate.
@@ -74,6 +75,23 @@ pub enum Error {
         expected: u32,
         /// The checksum of the bytes.
         got: u32,
+    },
+    /// A record cannot be read any more, because its shard was cut short, or grew, after it was
+    /// opened, or because its disk or network fails.
+    #[error(
+        "{path} {} at record {record}; \
+         copy the file again, or repair the dataset with `alexnet verify --repair`",
+        what_happened(*expected, *found)
+    )]
+    UnreadableRecord {
+        /// The shard.
+        path: PathBuf,
+        /// The record's number inside the shard.
+        record: usize,
+        /// The length of the file when it was opened.
+        expected: u64,
+        /// Its length now.
+        found: u64,
     },
     /// A record has the right checksum, but is not an image of the stored size.
     #[error(
@@ -332,8 +350,14 @@ impl Error {
     /// where something else lies in its place, is no refusal.
     pub fn is_refusal(&self) -> bool {
         use std::io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
-        let Self::Io { source, .. } = self else { return false };
-        !matches!(source.kind(), NotFound | InvalidData | UnexpectedEof)
+        match self {
+            Self::Io { source, .. } => {
+                !matches!(source.kind(), NotFound | InvalidData | UnexpectedEof)
+            }
+            // The file is there with its length, and the system does not let it be read.
+            Self::UnreadableRecord { expected, found, .. } => expected == found,
+            _ => false,
+        }
     }
 
     /// A part of a file is not what was written.
@@ -361,6 +385,16 @@ impl Error {
     pub(crate) fn source(path: impl Into<PathBuf>, problem: impl Into<String>) -> Self {
         Self::Source { path: path.into(), problem: problem.into() }
     }
+}
+
+/// What made a record unreadable in a file of so many bytes, which now has `found`.
+fn what_happened(expected: u64, found: u64) -> String {
+    let what = match found.cmp(&expected) {
+        Ordering::Less => "was cut short",
+        Ordering::Greater => "has grown",
+        Ordering::Equal => return "cannot be read, or was cut short for a moment,".into(),
+    };
+    format!("{what} from {expected} to {found} bytes after it was opened, which was noticed")
 }
 
 /// The text without line breaks and other signs that change a terminal, which names may have.
