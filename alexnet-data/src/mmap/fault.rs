@@ -47,6 +47,15 @@ pub fn survive_cut_files() {
     unix::install();
 }
 
+#[cfg(unix)]
+pub(crate) use self::unix::survives_cut_files;
+
+/// Whether [`survive_cut_files`] was called, or is not needed.
+#[cfg(not(unix))]
+pub(crate) fn survives_cut_files() -> bool {
+    true
+}
+
 #[cfg(not(unix))]
 pub(super) fn while_reading<T>(_: &Region, read: impl FnOnce() -> T) -> T {
     read()
@@ -117,6 +126,11 @@ mod unix {
                 libc::sigaction(libc::SIGBUS, &action, null_mut());
             }
         }
+    }
+
+    /// Whether [`survive_cut_files`](super::survive_cut_files) was called.
+    pub(crate) fn survives_cut_files() -> bool {
+        INSTALLED.get().is_some()
     }
 
     extern "C" fn on_bus_error(_: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {

@@ -5,6 +5,7 @@ mod fault;
 
 pub use self::fault::survive_cut_files;
 
+pub(crate) use self::fault::survives_cut_files;
 use self::fault::{Region, while_reading};
 use crate::error::{Error, Result};
 use memmap2::Mmap;
@@ -73,3 +74,6 @@ impl Mapping {
         let _ = range;
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests;
