@@ -24,7 +24,7 @@ fn dataset(encoding: Encoding) -> (TempDir, PathBuf, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let (input, output) = (dir.path().join("in"), dir.path().join("out"));
     tree(&input, "train", &["a", "b"], 6, SIDE);
-    let options = options(&input, &output, SIDE);
+    let options = options(&input.join("train"), &output, SIDE);
     run(&PrepareOptions { encoding, shard_records: Some(6), ..options }).unwrap();
     let shard = output.join("train-00000.shard");
     (dir, output, shard)
