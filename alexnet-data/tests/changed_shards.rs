@@ -68,7 +68,7 @@ fn another_length() {
             if was_read_before {
                 read(&dataset);
             }
-            for length in [whole + 1, whole - 1, whole / 2, 0] {
+            for length in [whole / 2, whole - 1, whole + 1, 0] {
                 set_length(&shard, length);
                 is_unreadable(&dataset, &shard, length, whole);
             }
@@ -121,8 +121,8 @@ fn other_bytes() {
         fs::write(&shard, &bytes).unwrap();
         let error = train.record(0).unwrap_err();
         assert!(matches!(error, Error::DamagedRecord { record: 0, .. }), "{error}");
-        for i in 1..train.len() {
-            assert_eq!(train.record(i).unwrap().pixels, pixels[i], "{i}");
+        for (i, pixels) in pixels.iter().enumerate().skip(1) {
+            assert_eq!(&train.record(i).unwrap().pixels, pixels, "{i}");
         }
     }
 }

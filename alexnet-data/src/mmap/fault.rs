@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The addresses of one mapping, and whether pages of it were replaced by zeros.
 #[derive(Debug)]
+#[cfg_attr(not(unix), expect(dead_code, reason = "nothing looks for the place of a fault"))]
 pub(super) struct Region {
     addresses: Range<usize>,
     has_holes: AtomicBool,
