@@ -14,11 +14,11 @@ use std::path::{Path, PathBuf};
 /// loader threads can share it.
 ///
 /// No one may change or shorten a file of an open dataset; nothing in this crate does. If someone
-/// does, a record of that file is read as it was written or is an error: [`Error::UnreadableRecord`]
-/// where the file was cut short or has grown, [`Error::DamagedRecord`] where other bytes lie there.
-/// But a page that vanishes while it is read is a signal that ends the process, unless the program
-/// has called [`survive_cut_files`](crate::survive_cut_files). Another file renamed into the place
-/// of one that is open, other times and a removed file do no harm.
+/// does, a record of that file is read as it was written or is an error:
+/// [`Error::UnreadableRecord`] where the file was cut short or has grown, [`Error::DamagedRecord`]
+/// where other bytes lie there. But a page that vanishes while it is read is a signal that ends the
+/// process, unless the program has called [`survive_cut_files`](crate::survive_cut_files). Another
+/// file renamed into the place of one that is open, other times and a removed file do no harm.
 ///
 /// ```
 /// # use alexnet_data::*;
@@ -212,8 +212,8 @@ impl Split {
     }
 
     /// Gives the label and the pixels of record `i` to `read`. Raw pixels are lent by the mapped
-    /// file, those of a JPEG record are decoded into `buffer`. What `read` makes of them counts only
-    /// if this is no error (see [`Shard::with_record`]).
+    /// file, those of a JPEG record are decoded into `buffer`. What `read` makes of them counts
+    /// only if this is no error (see [`Shard::with_record`]).
     pub(crate) fn with_pixels<T>(
         &self,
         i: usize,

@@ -1,7 +1,7 @@
 //! Everything that can go wrong with a dataset, each as one line that a person can act on.
 
 use crate::holder::Holder;
-use std::cmp::Ordering;
+use crate::phrases::{byte_count, length_changed};
 use std::path::PathBuf;
 
 /// A result, by default with an [`Error`] of this crate.
@@ -81,7 +81,7 @@ pub enum Error {
     #[error(
         "{path} {} at record {record}; \
          copy the file again, or repair the dataset with `alexnet verify --repair`",
-        what_happened(*expected, *found)
+        length_changed(*expected, *found)
     )]
     UnreadableRecord {
         /// The shard.
@@ -350,14 +350,13 @@ impl Error {
     /// where something else lies in its place, is no refusal.
     pub fn is_refusal(&self) -> bool {
         use std::io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
-        match self {
-            Self::Io { source, .. } => {
-                !matches!(source.kind(), NotFound | InvalidData | UnexpectedEof)
-            }
-            // The file is there with its length, and the system does not let it be read.
-            Self::UnreadableRecord { expected, found, .. } => expected == found,
-            _ => false,
-        }
+        let source = match self {
+            Self::Io { source, .. } => source,
+            // With its length unchanged, the file is there, and the system does not read it.
+            Self::UnreadableRecord { expected, found, .. } => return expected == found,
+            _ => return false,
+        };
+        !matches!(source.kind(), NotFound | InvalidData | UnexpectedEof)
     }
 
     /// A part of a file is not what was written.
@@ -387,16 +386,6 @@ impl Error {
     }
 }
 
-/// What made a record unreadable in a file of so many bytes, which now has `found`.
-fn what_happened(expected: u64, found: u64) -> String {
-    let what = match found.cmp(&expected) {
-        Ordering::Less => "was cut short",
-        Ordering::Greater => "has grown",
-        Ordering::Equal => return "cannot be read, or was cut short for a moment,".into(),
-    };
-    format!("{what} from {expected} to {found} bytes after it was opened, which was noticed")
-}
-
 /// The text without line breaks and other signs that change a terminal, which names may have.
 pub(crate) fn one_line(text: &str) -> String {
     text.replace(char::is_control, " ")
@@ -406,13 +395,4 @@ pub(crate) fn one_line(text: &str) -> String {
 pub(crate) fn few(names: &[String]) -> String {
     let named = names.len().min(8);
     one_line(&names[..named].join(", ")) + if named < names.len() { ", …" } else { "" }
-}
-
-/// A number of bytes in the unit that suits it: `2.50 GB`.
-pub(crate) fn byte_count(bytes: u64) -> String {
-    match bytes {
-        0..1_000_000 => format!("{bytes} bytes"),
-        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
-        _ => format!("{:.2} GB", bytes as f64 / 1e9),
-    }
 }

@@ -10,6 +10,7 @@ mod holder;
 mod lock;
 mod open_files;
 mod parallel;
+mod phrases;
 mod progress;
 
 // Image files to a dataset

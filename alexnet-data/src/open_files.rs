@@ -16,8 +16,8 @@ pub(crate) fn archives_at_once() -> usize {
     (allowed() / 4).clamp(4, 512) as usize
 }
 
-/// Whether half of what the system allows this process is left if `file` stays open. A new file gets
-/// the lowest number that is free.
+/// Whether half of the files that the system allows this process are left if `file` stays open. A
+/// new file gets the lowest number that is free.
 #[cfg(unix)]
 pub(crate) fn leaves_room(file: &File) -> bool {
     (file.as_raw_fd() as u64) < allowed() / 2

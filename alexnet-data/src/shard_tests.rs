@@ -1,6 +1,5 @@
 //! What happens to a shard's file while a record of it is read.
 
-use super::Shard;
 use crate::demo::{DemoOptions, draw_demo};
 use crate::encoding::Encoding;
 use crate::error::{Error, Result};
@@ -8,6 +7,7 @@ use crate::manifest::Manifest;
 use crate::prepare::options::PrepareOptions;
 use crate::prepare::prepare;
 use crate::prepare::source::Source;
+use crate::shard::Shard;
 use std::fs::{File, FileTimes};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;

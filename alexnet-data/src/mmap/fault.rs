@@ -49,7 +49,7 @@ pub fn survive_cut_files() {
 }
 
 #[cfg(unix)]
-pub(crate) use self::unix::survives_cut_files;
+pub(crate) use self::unix::{survives_cut_files, while_reading};
 
 /// Whether [`survive_cut_files`] was called, or is not needed.
 #[cfg(not(unix))]
@@ -61,9 +61,6 @@ pub(crate) fn survives_cut_files() -> bool {
 pub(super) fn while_reading<T>(_: &Region, read: impl FnOnce() -> T) -> T {
     read()
 }
-
-#[cfg(unix)]
-pub(super) use self::unix::while_reading;
 
 #[cfg(unix)]
 mod unix {
@@ -90,7 +87,7 @@ mod unix {
     static INSTALLED: OnceLock<Installed> = OnceLock::new();
 
     /// Runs `read` as what reads `region`.
-    pub(in super::super) fn while_reading<T>(region: &Region, read: impl FnOnce() -> T) -> T {
+    pub(crate) fn while_reading<T>(region: &Region, read: impl FnOnce() -> T) -> T {
         /// Puts the pointer back also where `read` panics.
         struct Restore(*mut Region);
         impl Drop for Restore {
