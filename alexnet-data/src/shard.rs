@@ -151,8 +151,8 @@ impl Shard {
     ) -> Result<T> {
         let entry = &self.entries[i];
         self.map.read(entry.range(), |bytes| {
-            // A look takes a thirtieth of the time of a crop. A program that survives a cut file can
-            // do without this one, which in others keeps the process from reading one.
+            // A look takes a thirtieth of the time of a crop. A program that survives a cut file
+            // can do without this one, which in others keeps the process from reading such a file.
             if !(survives_cut_files() && self.watch.is_compared(i)) {
                 let look = self.look(i)?;
                 if !look.is_compared {

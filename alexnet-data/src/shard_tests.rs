@@ -69,7 +69,8 @@ fn other_bytes_meanwhile() {
     }
 }
 
-/// A file that is cut short in the middle of a read is an error even where no missing byte was read.
+/// A file that is cut short in the middle of a read is an error even where no missing byte was
+/// read.
 #[test]
 fn cut_short_meanwhile() {
     let (_dir, shard, file) = shard(Encoding::Raw);

@@ -40,7 +40,7 @@ fn set_length(path: &Path, length: u64) {
     File::options().write(true).open(path).unwrap().set_len(length).unwrap();
 }
 
-/// Reads record 5, also into a batch: it is of the shard `path`, which has `found` of so many bytes.
+/// Reads record 5, also into a batch: it is of the shard `path`, with `found` of so many bytes.
 fn is_unreadable(dataset: &Dataset, path: &Path, found: u64, expected: u64) {
     let train = dataset.split("train").unwrap();
     let view = View { record: 0, top: 0, left: 0, flip: false, resized_from: None };
@@ -107,7 +107,7 @@ fn missing_pages() {
     }
 }
 
-/// A shard that was overwritten in its length: the changed record is an error, all others are read.
+/// A shard that was overwritten in its length: the changed record is an error, others are read.
 #[test]
 fn other_bytes() {
     for encoding in ENCODINGS {
