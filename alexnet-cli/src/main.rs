@@ -77,6 +77,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    alexnet_data::survive_cut_files();
     let ended = match Arguments::try_parse() {
         Ok(arguments) => run(arguments.command),
         // Help and version are not errors. They have many lines and go to standard output.

@@ -11,12 +11,13 @@
 
 use alexnet_data::{
     Augmentation, Batch, ColorNoise, ColorScale, Dataset, DemoOptions, Offsets, Order, Plan,
-    PrepareOptions, Source, draw_demo, prepare,
+    PrepareOptions, Source, draw_demo, prepare, survive_cut_files,
 };
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    survive_cut_files(); // a shard that someone cuts short is then an error of its record
     let mut arguments = std::env::args_os().skip(1);
     let dataset = arguments.next().map(PathBuf::from);
     lesson(dataset, arguments.next().and_then(|a| a.to_str()?.parse().ok()).unwrap_or(224))

@@ -81,7 +81,7 @@ impl Batch {
     /// width `crop`, offset and flip of `view` (whose `record` is ignored), no colour noise.
     ///
     /// # Errors
-    /// [`Error::NoSuchRecord`], [`Error::Crop`], [`Error::DamagedRecord`], [`Error::BadRecord`].
+    /// [`Error::Crop`], and those of [`Split::record`].
     pub fn fill_views(
         &mut self,
         split: &Split,
@@ -160,9 +160,12 @@ impl Batch {
             self.views.push(view);
         }
         for (out, view) in self.pixels.chunks_exact_mut(size).zip(&self.views) {
-            let record = split.record_with(view.record, &mut self.scratch.decoded)?;
-            self.scratch.part.copy(&record.pixels, stored, crop, *view, out)?;
-            self.labels.push(record.label);
+            let Scratch { decoded, part, .. } = &mut self.scratch;
+            let label = split.with_pixels(view.record, decoded, |label, pixels| {
+                part.copy(pixels, stored, crop, *view, out)?;
+                Ok(label)
+            })?;
+            self.labels.push(label);
         }
         self.scratch.slow = start.elapsed() > SLOW * self.views.len() as u32;
         Ok(())

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
+use std::io::{self, ErrorKind, Read};
 
 /// A CRC-32 (IEEE 802.3, the one of zlib), written as `crc32:` and eight hexadecimal digits.
 ///
@@ -16,6 +17,22 @@ impl Checksum {
     /// The checksum of these bytes.
     pub fn of(bytes: &[u8]) -> Self {
         Self(crc32fast::hash(bytes))
+    }
+
+    /// The number of bytes that `reader` has, and their checksum.
+    pub(crate) fn of_all(reader: &mut impl Read) -> io::Result<(u64, Self)> {
+        let (mut hasher, mut length, mut buffer) = (crc32fast::Hasher::new(), 0, [0; 8192]);
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(0) => return Ok((length, Self(hasher.finalize()))),
+                Ok(n) => {
+                    hasher.update(&buffer[..n]);
+                    length += n as u64;
+                }
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
     }
 }
 

@@ -13,7 +13,12 @@ use std::path::{Path, PathBuf};
 /// The checksum of a record is compared when the record is first read. A dataset is `Sync`, so that
 /// loader threads can share it.
 ///
-/// No one may change or shorten a file of an open dataset; nothing in this crate does.
+/// No one may change or shorten a file of an open dataset; nothing in this crate does. If someone
+/// does, a record of that file is read as it was written or is an error:
+/// [`Error::UnreadableRecord`] where the file was cut short or has grown, [`Error::DamagedRecord`]
+/// where other bytes lie there. But a page that vanishes while it is read is a signal that ends the
+/// process, unless the program has called [`survive_cut_files`](crate::survive_cut_files). Another
+/// file renamed into the place of one that is open, other times and a removed file do no harm.
 ///
 /// ```
 /// # use alexnet_data::*;
@@ -55,9 +60,8 @@ pub struct Split {
 pub struct Record<'a> {
     /// An index into [`Manifest::classes`].
     pub label: u32,
-    /// height × width × 3 bytes: rows first, then columns, then R, G, B. They are borrowed from the
-    /// mapped file or from the caller's buffer, or owned where [`Split::record`] had to decode
-    /// them.
+    /// height × width × 3 bytes: rows first, then columns, then R, G, B. They are the caller's
+    /// buffer, or owned by the record of [`Split::record`].
     pub pixels: Cow<'a, [u8]>,
 }
 
@@ -112,10 +116,10 @@ impl Split {
         for shard in &info.shards {
             let opened = Shard::open(&dir.join(&shard.file), shard, size, classes)?;
             // In range, because `Shard::open` has compared every label with the number of classes.
-            (0..opened.records).for_each(|i| counts[opened.entry(i).label as usize] += 1);
+            opened.entries().iter().for_each(|entry| counts[entry.label as usize] += 1);
             amounts.iter_mut().zip(opened.amounts).for_each(|(sum, part)| *sum += part);
             starts.push(len);
-            len += opened.records;
+            len += opened.entries().len();
             shards.push(opened);
         }
         if counts != info.images_per_class {
@@ -173,39 +177,57 @@ impl Split {
     /// [`Error::NoSuchRecord`] beyond the end.
     pub fn label(&self, i: usize) -> Result<u32> {
         let (shard, i) = self.find(i)?;
-        Ok(shard.entry(i).label)
+        Ok(shard.entries()[i].label)
     }
 
     /// Record `i`. Its checksum is compared the first time it is read.
     ///
     /// # Errors
     /// [`Error::NoSuchRecord`] beyond the end, [`Error::DamagedRecord`] for a wrong checksum,
-    /// [`Error::BadRecord`] for a right checksum of bytes that are no JPEG of the stored size.
-    pub fn record(&self, i: usize) -> Result<Record<'_>> {
+    /// [`Error::BadRecord`] for a right checksum of bytes that are no JPEG of the stored size,
+    /// [`Error::UnreadableRecord`] where the file was cut short after it was opened.
+    pub fn record(&self, i: usize) -> Result<Record<'static>> {
         let mut buffer = Vec::new();
-        let (label, raw) = self.read(i, &mut buffer)?;
-        Ok(Record { label, pixels: raw.map_or(Cow::Owned(buffer), Cow::Borrowed) })
+        let label = self.record_with(i, &mut buffer)?.label;
+        Ok(Record { label, pixels: Cow::Owned(buffer) })
     }
 
-    /// The same as [`record`](Self::record), but a JPEG record is decoded into `buffer`, whose
-    /// memory is reused.
+    /// The same as [`record`](Self::record), but the pixels are put into `buffer`, whose memory is
+    /// reused.
     ///
     /// # Errors
     /// Those of [`record`](Self::record).
-    pub fn record_with<'a>(&'a self, i: usize, buffer: &'a mut Vec<u8>) -> Result<Record<'a>> {
-        let (label, raw) = self.read(i, buffer)?;
-        Ok(Record { label, pixels: Cow::Borrowed(raw.unwrap_or(buffer)) })
+    pub fn record_with<'a>(&self, i: usize, buffer: &'a mut Vec<u8>) -> Result<Record<'a>> {
+        let (shard, i) = self.find(i)?;
+        let label = shard.with_record(i, |entry, bytes| {
+            if entry.encoding == RAW {
+                buffer.clear();
+                buffer.extend_from_slice(bytes);
+            } else {
+                shard.decode(i, bytes, buffer)?;
+            }
+            Ok(entry.label)
+        })?;
+        Ok(Record { label, pixels: Cow::Borrowed(buffer) })
     }
 
-    /// The label of record `i` and its raw pixels; a JPEG record is decoded into `buffer` instead.
-    fn read(&self, i: usize, buffer: &mut Vec<u8>) -> Result<(u32, Option<&[u8]>)> {
+    /// Gives the label and the pixels of record `i` to `read`. Raw pixels are lent by the mapped
+    /// file, those of a JPEG record are decoded into `buffer`. What `read` makes of them counts
+    /// only if this is no error (see [`Shard::with_record`]).
+    pub(crate) fn with_pixels<T>(
+        &self,
+        i: usize,
+        buffer: &mut Vec<u8>,
+        read: impl FnOnce(u32, &[u8]) -> Result<T>,
+    ) -> Result<T> {
         let (shard, i) = self.find(i)?;
-        let (entry, bytes) = shard.stored(i)?;
-        if entry.encoding == RAW {
-            return Ok((entry.label, Some(bytes)));
-        }
-        shard.decode(i, bytes, buffer)?;
-        Ok((entry.label, None))
+        shard.with_record(i, |entry, bytes| {
+            if entry.encoding == RAW {
+                return read(entry.label, bytes);
+            }
+            shard.decode(i, bytes, buffer)?;
+            read(entry.label, buffer)
+        })
     }
 
     /// Asks the system to begin reading record `i`, where it exists, from disk.

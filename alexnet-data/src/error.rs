@@ -1,6 +1,7 @@
 //! Everything that can go wrong with a dataset, each as one line that a person can act on.
 
 use crate::holder::Holder;
+use crate::phrases::{byte_count, length_changed};
 use std::path::PathBuf;
 
 /// A result, by default with an [`Error`] of this crate.
@@ -74,6 +75,23 @@ pub enum Error {
         expected: u32,
         /// The checksum of the bytes.
         got: u32,
+    },
+    /// A record cannot be read any more, because its shard was cut short, or grew, after it was
+    /// opened, or because its disk or network fails.
+    #[error(
+        "{path} {} at record {record}; \
+         copy the file again, or repair the dataset with `alexnet verify --repair`",
+        length_changed(*expected, *found)
+    )]
+    UnreadableRecord {
+        /// The shard.
+        path: PathBuf,
+        /// The record's number inside the shard.
+        record: usize,
+        /// The length of the file when it was opened.
+        expected: u64,
+        /// Its length now.
+        found: u64,
     },
     /// A record has the right checksum, but is not an image of the stored size.
     #[error(
@@ -332,7 +350,12 @@ impl Error {
     /// where something else lies in its place, is no refusal.
     pub fn is_refusal(&self) -> bool {
         use std::io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
-        let Self::Io { source, .. } = self else { return false };
+        let source = match self {
+            Self::Io { source, .. } => source,
+            // With its length unchanged, the file is there, and the system does not read it.
+            Self::UnreadableRecord { expected, found, .. } => return expected == found,
+            _ => return false,
+        };
         !matches!(source.kind(), NotFound | InvalidData | UnexpectedEof)
     }
 
@@ -372,13 +395,4 @@ pub(crate) fn one_line(text: &str) -> String {
 pub(crate) fn few(names: &[String]) -> String {
     let named = names.len().min(8);
     one_line(&names[..named].join(", ")) + if named < names.len() { ", …" } else { "" }
-}
-
-/// A number of bytes in the unit that suits it: `2.50 GB`.
-pub(crate) fn byte_count(bytes: u64) -> String {
-    match bytes {
-        0..1_000_000 => format!("{bytes} bytes"),
-        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
-        _ => format!("{:.2} GB", bytes as f64 / 1e9),
-    }
 }

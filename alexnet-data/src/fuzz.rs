@@ -77,10 +77,8 @@ pub fn record(bytes: &[u8]) {
     as_file(&file, |path| {
         if let Ok(shard) = Shard::open(path, &info, [SIDE; 2], 10) {
             let mut pixels = Vec::new();
-            for i in 0..shard.records {
-                if let Ok((_, bytes)) = shard.stored(i) {
-                    let _ = shard.decode(i, bytes, &mut pixels);
-                }
+            for i in 0..shard.entries().len() {
+                let _ = shard.with_record(i, |_, bytes| shard.decode(i, bytes, &mut pixels));
             }
         }
     });

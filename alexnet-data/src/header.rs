@@ -2,6 +2,7 @@
 
 use crate::checksum::Checksum;
 use crate::error::{Error, Result};
+use std::ops::Range;
 use std::path::Path;
 
 /// Bytes of the header: one page, so that the first record starts on a page.
@@ -102,6 +103,12 @@ impl Header {
 }
 
 impl Entry {
+    /// Where the record lies in the file.
+    pub(crate) fn range(&self) -> Range<usize> {
+        let start = self.offset as usize;
+        start..start + self.length as usize
+    }
+
     pub(crate) fn to_bytes(self) -> Vec<u8> {
         let words = [self.label, self.crc, self.length, self.encoding];
         let [label, crc, length, encoding] = words.map(u32::to_le_bytes);

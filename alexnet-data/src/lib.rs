@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![doc = include_str!("../FORMAT.md")]
-#![deny(unsafe_code)] // except for the one mapping, in mmap.rs
+#![deny(unsafe_code)] // except for mapped files, in mmap
 
 // Errors, files and threads
 mod atomic_file;
@@ -8,7 +8,9 @@ mod checksum;
 mod error;
 mod holder;
 mod lock;
+mod open_files;
 mod parallel;
+mod phrases;
 mod progress;
 
 // Image files to a dataset
@@ -20,6 +22,7 @@ mod prepare;
 mod dataset;
 mod eigen;
 mod encoding;
+mod file_watch;
 mod given_statistics;
 mod header;
 mod imagenet;
@@ -70,6 +73,7 @@ pub use imagenet::{imagenet_classes, imagenet_words};
 pub use inspect::{contact_sheet, mean_picture, write_png};
 pub use lock::Lock;
 pub use manifest::{Class, FileInfo, Manifest, ShardInfo, SplitInfo, StoredOrder};
+pub use mmap::survive_cut_files;
 pub use picture_file::{encode_jpeg, encode_png};
 pub use plan::{Order, Plan};
 pub use prepare::merge::merge;

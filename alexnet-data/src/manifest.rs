@@ -9,7 +9,7 @@ use crate::decode::square::Crop;
 use crate::encoding::Mixture;
 use crate::error::{Error, Result};
 use crate::header::{MAX_SIDE, VERSION};
-use crate::mmap::map;
+use crate::mmap::open_regular;
 use crate::preprocessing::Preprocessing;
 use crate::statistics::Statistics;
 use serde::{Deserialize, Serialize};
@@ -157,8 +157,10 @@ pub struct FileInfo {
 impl FileInfo {
     /// What a manifest says of the file `name` as it now is in the folder `dir`.
     pub(crate) fn of(dir: &Path, name: &str) -> Result<Self> {
-        let bytes = map(&dir.join(name))?;
-        Ok(Self { file: name.into(), bytes: bytes.len() as u64, checksum: Checksum::of(&bytes) })
+        let path = dir.join(name);
+        let mut file = open_regular(&path)?;
+        let (bytes, checksum) = Checksum::of_all(&mut file).map_err(Error::io("read", path))?;
+        Ok(Self { file: name.into(), bytes, checksum })
     }
 }
 

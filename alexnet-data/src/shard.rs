@@ -2,29 +2,26 @@
 
 use crate::checksum::Checksum;
 use crate::error::{Error, Result};
+use crate::file_watch::{FileWatch, Look};
 use crate::header::{ENTRY, Entry, HEADER, Header};
 use crate::manifest::ShardInfo;
-use crate::mmap::{map, prefetch};
+use crate::mmap::{Mapping, open_regular, survives_cut_files};
 use crate::record::{self, JPEG, RAW};
-use memmap2::Mmap;
+use std::io::{Read, Seek, SeekFrom};
 use std::ops::AddAssign;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A mapped shard whose header and index have been checked.
 #[derive(Debug)]
 pub(crate) struct Shard {
     path: Box<Path>,
-    map: Mmap,
-    pub(crate) records: usize,
-    index: usize,
+    map: Mapping,
+    watch: FileWatch,
+    /// The index, a copy: what it says of lengths is true whatever becomes of the file.
+    entries: Box<[Entry]>,
     size: [usize; 2],
     /// Raw records and JPEG records.
     pub(crate) amounts: [Amount; 2],
-    /// One bit for each record: whether its checksum was compared in this mapping. To compare it
-    /// again would find nothing, because no one may change a mapped file, and it takes longer than
-    /// the crop: it would halve the rate of the loader.
-    checked: Box<[AtomicU64]>,
 }
 
 /// How many records there are of a kind, and the bytes they take.
@@ -56,8 +53,15 @@ impl Shard {
         let bad = |what, want: &dyn ToString, got: &dyn ToString| {
             Err(Error::damaged(path, what, want.to_string(), got.to_string()))
         };
-        let map = map(path)?;
-        let (header, checksum) = Header::parse(&map, path)?;
+        let mut file = open_regular(path)?;
+        let map = Mapping::new(&file, path)?;
+        // Header and index are read, not mapped: a file that is being cut is then a plain error.
+        let mut first = Vec::with_capacity(HEADER);
+        file.by_ref()
+            .take(HEADER as u64)
+            .read_to_end(&mut first)
+            .map_err(Error::io("read", path))?;
+        let (header, checksum) = Header::parse(&first, path)?;
         let length = map.len() as u64;
         if header.file_length() != Some(length) || info.bytes != length {
             return bad("its length", &format!("{} bytes", info.bytes), &format!("{length} bytes"));
@@ -75,14 +79,18 @@ impl Shard {
             return bad("the number of records", &info.records, &header.records);
         }
         // Both fit into usize, because the mapped file has them in its length.
-        let (records, index) = (header.records as usize, header.index_offset() as usize);
-        let (want, got) = (Checksum(header.index_crc), Checksum::of(&map[index..]));
+        let (records, index_offset) = (header.records as usize, header.index_offset());
+        let mut index = vec![0; records * ENTRY];
+        file.seek(SeekFrom::Start(index_offset)).map_err(Error::io("read", path))?;
+        file.read_exact(&mut index).map_err(Error::io("read", path))?;
+        let (want, got) = (Checksum(header.index_crc), Checksum::of(&index));
         if got != want {
             return bad("the index's checksum", &want, &got);
         }
         let raw_length = (size[0] * size[1] * 3) as u64;
         let (mut end, mut amounts) = (HEADER as u64, [Amount::default(); 2]);
-        for entry in map[index..].chunks_exact(ENTRY).map(Entry::parse) {
+        let entries: Box<[_]> = index.chunks_exact(ENTRY).map(Entry::parse).collect();
+        for entry in &entries {
             let length = u64::from(entry.length);
             let fits = match entry.encoding {
                 RAW => length == raw_length,
@@ -99,17 +107,20 @@ impl Shard {
                 return bad("a label", &format!("less than {classes}"), &entry.label);
             }
         }
-        if end != index as u64 {
+        if end != index_offset {
             let want = format!("{} bytes, as its index says", end - HEADER as u64);
-            return bad("the record area", &want, &(index - HEADER));
+            return bad("the record area", &want, &(index_offset - HEADER as u64));
         }
-        let checked = (0..records.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-        Ok(Self { path: path.into(), map, records, index, size, amounts, checked })
+        let watch = FileWatch::new(file, records).map_err(Error::io("read", path))?;
+        if watch.opened_length() != length {
+            return bad("its length", &format!("{length} bytes"), &watch.opened_length());
+        }
+        Ok(Self { path: path.into(), map, watch, entries, size, amounts })
     }
 
-    /// The index entry of record `i` < `records`.
-    pub(crate) fn entry(&self, i: usize) -> Entry {
-        Entry::parse(&self.map[self.index + i * ENTRY..])
+    /// The index, an entry for each record.
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
     }
 
     /// Decodes the JPEG record `i`, which has these `bytes`, into `buffer`.
@@ -120,32 +131,66 @@ impl Shard {
         })
     }
 
-    /// Asks the system to begin reading record `i` < `records` from disk. A record that was read
+    /// Asks the system to begin reading record `i` of the shard from disk. A record that was read
     /// before is usually still in memory, so for such a one the system is called only with `again`.
     pub(crate) fn prefetch(&self, i: usize, again: bool) {
-        let read = self.checked[i / 64].load(Ordering::Relaxed) & 1 << (i % 64) != 0;
-        if again || !read {
-            let entry = self.entry(i);
-            prefetch(&self.map, entry.offset as usize, entry.length as usize);
+        if again || !self.watch.is_compared(i) {
+            self.map.prefetch(self.entries[i].range());
         }
     }
 
-    /// The index entry and the bytes of record `i` < `records`; the first time, their checksum is
-    /// compared.
-    pub(crate) fn stored(&self, i: usize) -> Result<(Entry, &[u8])> {
-        let entry = self.entry(i);
-        let start = entry.offset as usize;
-        let bytes = &self.map[start..start + entry.length as usize];
-        let (word, bit) = (&self.checked[i / 64], 1 << (i % 64));
-        // Relaxed, as no other data depend on the bit; two threads that race both compare.
-        if word.load(Ordering::Relaxed) & bit == 0 {
-            let got = crc32fast::hash(bytes);
-            if got != entry.crc {
-                let (path, expected) = (self.path.to_path_buf(), entry.crc);
-                return Err(Error::DamagedRecord { path, record: i, expected, got });
+    /// Gives the index entry and the bytes of record `i` of the shard to `read`, after their
+    /// checksum was compared, if it was not since the file last changed. What `read` returns counts
+    /// only if the file did not change meanwhile, or if the checksum is right all the same.
+    ///
+    /// `read` must not hand the bytes to another thread (see [`Mapping::read`]).
+    pub(crate) fn with_record<T>(
+        &self,
+        i: usize,
+        read: impl FnOnce(&Entry, &[u8]) -> Result<T>,
+    ) -> Result<T> {
+        let entry = &self.entries[i];
+        self.map.read(entry.range(), |bytes| {
+            // A look takes a thirtieth of the time of a crop. A program that survives a cut file
+            // can do without this one, which in others keeps the process from reading such a file.
+            if !(survives_cut_files() && self.watch.is_compared(i)) {
+                let look = self.look(i)?;
+                if !look.is_compared {
+                    self.compare(i, bytes)?;
+                    self.watch.remember(i, look);
+                }
             }
-            word.fetch_or(bit, Ordering::Relaxed);
+            let result = read(entry, bytes);
+            if !self.look(i)?.is_compared {
+                self.compare(i, bytes)?;
+            }
+            result
+        })
+    }
+
+    /// Looks whether record `i` can be read as when the shard was opened.
+    fn look(&self, i: usize) -> Result<Look> {
+        let look = self.watch.look(i).map_err(|e| Error::io("look at", &*self.path)(e))?;
+        let (expected, found) = (self.watch.opened_length(), look.length);
+        if found != expected || self.map.has_holes() {
+            let path = self.path.to_path_buf();
+            return Err(Error::UnreadableRecord { path, record: i, expected, found });
         }
-        Ok((entry, bytes))
+        Ok(look)
+    }
+
+    /// Compares the bytes of record `i` with their checksum.
+    fn compare(&self, i: usize, bytes: &[u8]) -> Result<()> {
+        let (expected, got) = (self.entries[i].crc, crc32fast::hash(bytes));
+        if got != expected {
+            self.look(i)?; // to say rather why, where the file was cut short
+            let path = self.path.to_path_buf();
+            return Err(Error::DamagedRecord { path, record: i, expected, got });
+        }
+        Ok(())
     }
 }
+
+#[cfg(all(test, unix))]
+#[path = "shard_tests.rs"]
+mod tests;

@@ -99,14 +99,19 @@ fn check_shard(
         }
     };
     let (mut faults, mut buffer) = (Vec::new(), Vec::new());
-    for i in 0..shard.records {
-        let checked = shard.stored(i).and_then(|(entry, bytes)| match entry.encoding {
-            RAW => Ok(()),
+    for (i, entry) in shard.entries().iter().enumerate() {
+        let checked = shard.with_record(i, |entry, bytes| match entry.encoding {
+            RAW => Ok(()), // its bytes were compared
             _ => shard.decode(i, bytes, &mut buffer),
         });
         if let Err(error) = checked {
+            if matches!(error, Error::UnreadableRecord { .. }) {
+                report((shard.entries().len() - i) as u64); // the others are no better
+                faults.push(fault(dir, &file, error)?);
+                break;
+            }
             // In range, because `Shard::open` has compared every label with the number of classes.
-            let class = manifest.classes[shard.entry(i).label as usize].name.clone();
+            let class = manifest.classes[entry.label as usize].name.clone();
             let record = Some((i, first + i as u64, class));
             faults.push(Fault { file: file.clone(), record, problem: error.to_string() });
         }

@@ -129,7 +129,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let stop = arguments.unattended.stop()?;
     let job = arguments.job(&data, run.clone(), task, &devices, &stop);
     let mut screen = Screen::new(arguments.json);
-    let scores = match alexnet_train::train(&job, &mut |event| screen.show(event))? {
+    let ended = alexnet_train::train(&job, &mut |event| screen.show(event));
+    let scores = match ended.map_err(|error| broken_off(error, &run))? {
         Ended::Complete(scores) => scores,
         Ended::Stopped { reason } => {
             stopped(arguments, &run, &reason);
@@ -168,10 +169,26 @@ fn stopped(arguments: &Arguments, run: &RunFolder, reason: &str) {
     if arguments.json {
         tell(&json!({"run": json_path(run.path()), "stopped": reason}).to_string());
     } else {
-        let run = shell_word(run.path());
         tell(&format!("stopped by {reason}; to go on:"));
-        tell(&format!("alexnet train --resume --run {run}"));
+        tell(&resuming(run));
     }
+}
+
+/// The command that goes on with a run.
+fn resuming(run: &RunFolder) -> String {
+    format!("alexnet train --resume --run {}", shell_word(run.path()))
+}
+
+/// The error of a training; where a shard failed it, with how to go on when the shard is whole.
+fn broken_off(error: alexnet_train::Error, run: &RunFolder) -> anyhow::Error {
+    use alexnet_data::Error::{DamagedRecord, UnreadableRecord};
+    let advice = match &error {
+        alexnet_train::Error::Data(DamagedRecord { .. } | UnreadableRecord { .. }) => {
+            format!("{error}; then go on with `{}`", resuming(run))
+        }
+        _ => return error.into(),
+    };
+    anyhow::Error::new(error).context(advice)
 }
 
 /// A path as a shell takes it.

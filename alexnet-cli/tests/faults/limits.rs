@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 
 use alexnet_data::Error;
 
-use crate::World;
+use crate::{TRAIN, World};
 
 /// 64 GiB of a sparse file cannot be mapped into 16 GiB of addresses.
 #[test]
@@ -27,6 +27,17 @@ fn no_memory() {
     world.fails(world.alexnet("verify data"), 1, &["data has 1 fault"]);
     set_length(length);
     crate::ok(&mut world.alexnet("verify data"));
+}
+
+/// A dataset of more shards than files may be open: only half of them stay open.
+#[test]
+fn few_open_files() {
+    let world = World::new();
+    fs::remove_dir_all(world.path("data")).unwrap();
+    crate::ok(&mut world.alexnet(
+        "prepare-data --source folder --input images --output data --size 20 --shard-records 1",
+    ));
+    crate::ok(&mut world.limited("-n 40", &format!("{TRAIN} run")));
 }
 
 /// A folder that is not there cannot be checked.

@@ -9,6 +9,7 @@ mod numbers;
 mod outputs;
 mod places;
 mod presets;
+mod shards;
 
 use std::ffi::OsStr;
 use std::fs;

@@ -12,9 +12,10 @@ use super::report::ReportLine;
 use super::shard_plan::{ShardPlan, SplitPlan};
 use super::source::listing::LoadError;
 use crate::encoding::{MILLION, Mixture};
-use crate::error::{Error, Result, byte_count};
+use crate::error::{Error, Result};
 use crate::header::{ENTRY, HEADER};
 use crate::parallel::for_each;
+use crate::phrases::byte_count;
 use crate::record;
 use std::sync::{Mutex, PoisonError};
 

@@ -1,7 +1,7 @@
 //! Archives: files that hold images, read at any position by many threads.
 
-use super::open_files;
 use crate::error::{Error, Result};
+use crate::open_files::archives_at_once;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -115,7 +115,7 @@ pub(crate) struct Archives {
 
 impl Default for Archives {
     fn default() -> Self {
-        let slots = open_files::archives_at_once();
+        let slots = archives_at_once();
         Self { listed: Vec::new(), slots: (0..slots).map(|_| Slot::default()).collect() }
     }
 }

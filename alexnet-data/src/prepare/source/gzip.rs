@@ -6,7 +6,8 @@
 
 use super::archive::Archive;
 use super::listing::Scan;
-use crate::error::{Error, Result, byte_count};
+use crate::error::{Error, Result};
+use crate::phrases::byte_count;
 use flate2::bufread::MultiGzDecoder;
 use std::fs::File;
 use std::io::{BufReader, Read, Write};

@@ -21,7 +21,6 @@ mod links;
 pub(crate) mod listing;
 pub(crate) mod mat;
 pub(in crate::prepare) mod names;
-mod open_files;
 mod packed;
 mod packed_folder;
 mod packing;
