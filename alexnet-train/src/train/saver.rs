@@ -156,7 +156,7 @@ impl Saver {
             Err(error) => {
                 self.is_failing = true;
                 let message = format!(
-                    "no checkpoint: {error}; the run goes on, keeps the earlier ones, and tries \
+                    "a checkpoint is not complete: {error}; the run goes on, and tries \
                      again at the next turn"
                 );
                 events.emit(Event::Warning { epoch, step, message });
