@@ -11,6 +11,7 @@ use common::{options, run, tree};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tempfile::TempDir;
 
 /// Raw records have more than two pages.
@@ -21,11 +22,16 @@ const CHILD: &str = "ALEXNET_TEST_CHILD";
 
 /// A dataset of 12 train images in shards of 6; its first shard.
 fn dataset(encoding: Encoding) -> (TempDir, PathBuf, PathBuf) {
+    dataset_of(encoding, 6)
+}
+
+/// A dataset of 12 train images in shards of so many; its first shard.
+fn dataset_of(encoding: Encoding, records: usize) -> (TempDir, PathBuf, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let (input, output) = (dir.path().join("in"), dir.path().join("out"));
     tree(&input, "train", &["a", "b"], 6, SIDE);
     let options = options(&input.join("train"), &output, SIDE);
-    run(&PrepareOptions { encoding, shard_records: Some(6), ..options }).unwrap();
+    run(&PrepareOptions { encoding, shard_records: Some(records), ..options }).unwrap();
     let shard = output.join("train-00000.shard");
     (dir, output, shard)
 }
@@ -125,6 +131,21 @@ fn other_bytes() {
             assert_eq!(&train.record(i).unwrap().pixels, pixels, "{i}");
         }
     }
+}
+
+/// A shard that is cut short while it is verified has one fault, not one for each record.
+#[test]
+fn cut_short_while_verified() {
+    let (_guard, output, shard) = dataset_of(Encoding::Raw, 12);
+    let (whole, checked) = (fs::metadata(&shard).unwrap().len(), AtomicU64::new(0));
+    let cut = |done, _| {
+        checked.fetch_max(done, Ordering::Relaxed);
+        set_length(&shard, whole - 1);
+    };
+    let faults = verify(&output, &cut).unwrap();
+    let [fault] = &faults[..] else { panic!("{faults:?}") };
+    assert_eq!((&*fault.file, checked.into_inner()), ("train-00000.shard", 12));
+    assert!(fault.record.is_none() && fault.problem.contains("cut short"), "{fault}");
 }
 
 /// Other times, another file in the place of the shard, and no file there are harmless.
