@@ -45,7 +45,7 @@ fn a_run_is_tried_and_then_does_what_was_said() {
     let all = 120.0 * step + (12.0 + 11.0) * validation;
     assert!((tried.seconds() / all - 1.0).abs() < 1e-9, "{tried:?}");
     assert_eq!(tried.warnings, [""; 0]);
-    // Weights, velocities and the bytes of a checkpoint are in memory at least.
+    // Weights and velocities are in memory twice at least.
     assert!(tried.memory.is_none_or(|bytes| bytes > 2 * tried.disk.checkpoint), "{tried:?}");
 
     train(&job, &mut |_| ()).unwrap();

@@ -6,8 +6,8 @@
 //! `drop-1.safetensors` the last before the rates were lowered for the first time. Where the file
 //! system has hard links, these are names of the same files.
 
-use std::fs;
-use std::io::{ErrorKind, Write};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use alexnet_data::{link_atomic, write_atomic};
@@ -37,13 +37,18 @@ pub(crate) struct CheckpointFiles {
 }
 
 impl CheckpointFiles {
-    /// Writes the newest checkpoint, and then removes what is no longer kept. After an error the
-    /// older ones are as they were.
-    pub(crate) fn write(&self, bytes: &[u8], at: Position, kept: Kept) -> Result<(), Error> {
+    /// Makes the newest checkpoint of what `write` writes, and then removes what is no longer kept.
+    /// After an error the older ones are as they were.
+    pub(crate) fn write(
+        &self,
+        at: Position,
+        kept: Kept,
+        write: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> Result<(), Error> {
         let folder = self.run.checkpoints();
         fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
         let path = folder.join(name(at));
-        write_atomic(&path, |file| file.write_all(bytes))?;
+        write_atomic(&path, write)?;
         link_atomic(&path, &self.run.checkpoint())?;
         if kept.best {
             link_atomic(&path, &folder.join("best.safetensors"))?;

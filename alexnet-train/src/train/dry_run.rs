@@ -112,8 +112,8 @@ pub fn dry_run(job: &Job) -> Result<DryRun, Error> {
     let disk = DiskNeeds::of(&setup, &state);
     let mut warnings: Vec<String> = damaged.iter().map(ToString::to_string).collect();
     warnings.extend(disk.warning(&job.run));
-    // A checkpoint is a copy of the weights and velocities, and the bytes of its file.
-    let memory = peak_memory().map(|peak| peak + 2 * disk.checkpoint);
+    // A checkpoint is written of a copy of the weights and velocities.
+    let memory = peak_memory().map(|peak| peak + disk.checkpoint);
     if let (Some(memory), Some(available)) = (memory, available_memory)
         && memory > available
     {

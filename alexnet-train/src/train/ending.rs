@@ -1,6 +1,5 @@
 //! How a run ends: complete, or stopped; and its last files, for which there is no next turn.
 
-use std::io::Write;
 use std::time::{Duration, Instant};
 
 use alexnet_data::{Views, write_atomic};
@@ -61,9 +60,8 @@ impl Session<'_> {
         }
         self.saver.finish(&mut self.events)?;
         let weights = run.weights();
-        let bytes =
-            self.saver.weights(&weights, state.optimizer.snapshot(&state.network)?, last)?;
-        self.insist(last, || Ok(write_atomic(&weights, |file| file.write_all(&bytes))?))?;
+        let content = self.saver.weights(&weights, state, last)?;
+        self.insist(last, || Ok(write_atomic(&weights, |file| content.write_to(file))?))?;
         self.insist(last, || write_json(&run.report(), &scores))?;
         let (validation, seconds) = (scores.clone(), began.elapsed().as_secs_f64());
         self.events.emit(Event::End { weights, validation, seconds });

@@ -15,6 +15,7 @@ pub(crate) mod pretrained;
 pub(crate) mod saver;
 pub(crate) mod session;
 pub(crate) mod setup;
+pub(crate) mod snapshot;
 pub(crate) mod step;
 pub(crate) mod stop;
 

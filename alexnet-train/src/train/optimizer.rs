@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 
 use alexnet_kernels::Sgd;
-use alexnet_model::{Network, NetworkSpec, Parameter, Role};
+use alexnet_model::{Network, Parameter, Role};
 use candle_core::{DType, Device, Result, Tensor, bail};
+
+use crate::train::snapshot::{Overwrite, Snapshot};
 
 /// The parameters of a network with their velocities.
 ///
@@ -94,33 +96,17 @@ impl Optimizer {
         let states = self.states.iter().map(copy).collect::<Result<Vec<_>>>()?;
         Ok(Snapshot { network: network.clone(), states })
     }
-}
 
-/// The parameters and velocities of a network at one moment.
-#[derive(Debug)]
-pub struct Snapshot {
-    network: Network,    // which parameters there are; its own values go on changing
-    states: Vec<Tensor>, // (2, n) f32
-}
-
-impl Snapshot {
-    /// The network's description.
-    pub fn spec(&self) -> &NetworkSpec {
-        self.network.spec()
-    }
-
-    /// The parameters and their velocities by parameter name, f32, in PyTorch's layout.
-    ///
-    /// # Errors
-    ///
-    /// Another network than the optimizer's.
-    pub fn values(&self) -> Result<[HashMap<String, Tensor>; 2]> {
-        let rows = |number| {
-            let row = |(state, p): (&Tensor, &Parameter)| row(state, number, p.tensor.dims());
-            let rows = self.states.iter().zip(self.network.parameters()).map(row);
-            self.network.named(&rows.collect::<Result<Vec<_>>>()?)
-        };
-        Ok([rows(0)?, rows(1)?])
+    /// The same in the memory of an earlier snapshot of this network, whose values no one uses.
+    pub(crate) fn snapshot_again(&self, network: &Network, old: &mut Snapshot) -> Result<()> {
+        old.network = network.clone();
+        for (state, old) in self.states.iter().zip(&mut old.states) {
+            match state.device().is_cpu() {
+                true => old.inplace_op2(state, &Overwrite)?,
+                false => *old = state.to_device(&Device::Cpu)?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -134,7 +120,7 @@ fn memory_order(t: &Tensor) -> Result<Tensor> {
 }
 
 /// Row `index` of a `(2, n)` state as a parameter of shape `dims`, a view.
-fn row(state: &Tensor, index: usize, dims: &[usize]) -> Result<Tensor> {
+pub(crate) fn row(state: &Tensor, index: usize, dims: &[usize]) -> Result<Tensor> {
     as_parameter(&state.narrow(0, index, 1)?, dims)
 }
 

@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use crate::checkpoint::files::{CheckpointFiles, Kept};
 use crate::checkpoint::progress::SavedState;
-use crate::checkpoint::write::CheckpointWriter;
+use crate::checkpoint::write::{CheckpointFile, CheckpointWriter};
 use crate::error::Error;
 use crate::log::event::Event;
 use crate::log::sink::EventSink;
 use crate::train::finite::LastStep;
-use crate::train::optimizer::Snapshot;
+use crate::train::setup::State;
+use crate::train::snapshot::Snapshot;
 
 /// How often a run is saved within an epoch; the end of each epoch is saved anyhow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,12 +35,14 @@ pub(crate) struct Saver {
     steps: usize,
     is_asked: bool,
     writing: Option<Writing>,
+    /// The copy that the last checkpoint was written of, whose memory the next one uses.
+    spare: Option<Snapshot>,
     is_failing: bool,
 }
 
 /// A checkpoint on its way to the disk.
 struct Writing {
-    thread: JoinHandle<Result<u64, Error>>, // the bytes
+    thread: JoinHandle<(Result<u64, Error>, Snapshot)>, // the bytes
     at: (usize, usize),
     began: Instant,
     waited: f64,
@@ -60,8 +63,27 @@ impl Saver {
             steps: 0,
             is_asked: false,
             writing: None,
+            spare: None,
             is_failing: false,
         }
+    }
+
+    /// Takes the memory for copies. The system clears it at the first touch, which takes longer than
+    /// a copy: a run has this done before its first step.
+    pub(crate) fn reserve(&mut self, state: &State) -> Result<(), Error> {
+        self.spare = Some(self.copy(state)?);
+        Ok(())
+    }
+
+    /// A copy of the state as it is now, in the memory of the last one.
+    fn copy(&mut self, State { network, optimizer, .. }: &State) -> Result<Snapshot, Error> {
+        Ok(match self.spare.take() {
+            Some(mut spare) => {
+                optimizer.snapshot_again(network, &mut spare)?;
+                spare
+            }
+            None => optimizer.snapshot(network)?,
+        })
     }
 
     /// Counts a step.
@@ -90,30 +112,36 @@ impl Saver {
         self.is_failing
     }
 
-    /// Begins to write a checkpoint, after the one that may still be on its way. `waited` are the
-    /// seconds for which the loop waited for `snapshot`.
+    /// Begins to write a checkpoint, after the one that may still be on its way. The losses of all
+    /// steps have to be in the log.
     ///
     /// # Errors
     ///
-    /// As [`look`](Self::look).
+    /// As [`look`](Self::look); an error of a device.
     pub(crate) fn save(
         &mut self,
-        snapshot: Snapshot,
-        state: SavedState,
+        state: &State,
         kept: Kept,
         last: LastStep,
-        waited: f64,
         events: &mut EventSink<'_>,
     ) -> Result<(), Error> {
+        let began = Instant::now();
         self.finish(events)?;
+        let snapshot = self.copy(state)?;
+        let saved = SavedState { progress: state.at.clone(), logs: events.offsets() };
+        let waited = began.elapsed().as_secs_f64();
         (self.saved, self.steps, self.is_asked) = (Instant::now(), 0, false);
         let (files, writer) = (self.files.clone(), Arc::clone(&self.writer));
-        let at = (state.progress.epoch, state.progress.step);
+        let at = (state.at.epoch, state.at.step);
         // A thread of its own also because the loop's thread holds a `PoolGuard`, which would keep
-        // buffers several times as large as the weights until the end of the run.
+        // buffers until the end of the run.
         let thread = std::thread::spawn(move || {
-            let bytes = writer.bytes(&files.run.checkpoint(), &snapshot, Some(&state), last)?;
-            files.write(&bytes, at, kept).map(|()| bytes.len() as u64)
+            let made = writer.file(&files.run.checkpoint(), &snapshot, Some(&saved), last);
+            let written = made.and_then(|file| {
+                files.write(at, kept, |out| file.write_to(out))?;
+                Ok(file.length())
+            });
+            (written, snapshot)
         });
         self.writing = Some(Writing { thread, at, began: self.saved, waited });
         Ok(())
@@ -141,7 +169,10 @@ impl Saver {
 
     fn ended(&mut self, writing: Writing, events: &mut EventSink<'_>) -> Result<(), Error> {
         let Writing { thread, at: (epoch, step), began, waited } = writing;
-        match thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
+        let (written, snapshot) =
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        self.spare = Some(snapshot);
+        match written {
             Ok(bytes) => {
                 if std::mem::take(&mut self.is_failing) {
                     let message = "checkpoints can be written again".to_owned();
@@ -165,16 +196,15 @@ impl Saver {
         }
     }
 
-    /// The bytes of final weights.
+    /// Final weights for the file `path`.
     pub(crate) fn weights(
-        &self,
+        &mut self,
         path: &Path,
-        snapshot: Snapshot,
+        state: &State,
         last: LastStep,
-    ) -> Result<Vec<u8>, Error> {
-        let (writer, path) = (Arc::clone(&self.writer), path.to_owned());
-        let thread = std::thread::spawn(move || writer.bytes(&path, &snapshot, None, last));
-        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    ) -> Result<CheckpointFile, Error> {
+        let snapshot = self.copy(state)?;
+        self.writer.file(path, &snapshot, None, last)
     }
 }
 

@@ -1,9 +1,7 @@
 //! A run under way: its log, its checkpoints, its guard, and going back when training diverges.
 
-use std::time::Instant;
-
 use crate::checkpoint::files::{CheckpointFiles, Kept};
-use crate::checkpoint::progress::{Progress, SavedState};
+use crate::checkpoint::progress::Progress;
 use crate::choices;
 use crate::devices::names;
 use crate::environment::Environment;
@@ -52,6 +50,7 @@ impl<'a> Session<'a> {
         let guard = Guard::new(setup.data.manifest().classes.len());
         let mut session = Self { events, saver, job, inputs, guard, choices: 0 };
         session.tell_start(setup, state);
+        session.saver.reserve(state)?;
         Ok(session)
     }
 
@@ -152,12 +151,7 @@ impl<'a> Session<'a> {
 
     /// Copies the state and begins to write it. The losses of all steps have to be in the log.
     pub(crate) fn save(&mut self, state: &State, kept: Kept, last: LastStep) -> Result<(), Error> {
-        let began = Instant::now();
-        let logs = self.events.offsets();
-        let saved = SavedState { progress: state.at.clone(), logs };
-        let snapshot = state.optimizer.snapshot(&state.network)?;
-        let waited = began.elapsed().as_secs_f64();
-        self.saver.save(snapshot, saved, kept, last, waited, &mut self.events)
+        self.saver.save(state, kept, last, &mut self.events)
     }
 
     /// The error rates on the validation images with the centre view, if there are any.

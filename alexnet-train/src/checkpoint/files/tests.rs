@@ -1,6 +1,7 @@
 //! Which files are kept, and which is used when some are damaged.
 
 use std::collections::HashMap;
+use std::io::Write;
 
 use alexnet_data::{Crop, Exif, Preprocessing, Resample};
 use alexnet_model::{Network, NetworkSpec};
@@ -36,18 +37,20 @@ fn what_is_kept() {
         names.iter().map(|name| name.trim_end_matches(".safetensors")).collect::<Vec<_>>().join(" ")
     };
     let text = |name: &str| fs::read_to_string(run.checkpoints().join(name)).unwrap();
+    let write =
+        |bytes: &[u8], at, kept| files.write(at, kept, |file| file.write_all(bytes)).unwrap();
     let best = Kept { best: true, ..Kept::default() };
-    files.write(b"a", (0, 0), Kept::default()).unwrap();
-    files.write(b"b", (0, 5), best).unwrap();
-    files.write(b"c", (1, 0), Kept { drop: Some(1), ..best }).unwrap();
+    write(b"a", (0, 0), Kept::default());
+    write(b"b", (0, 5), best);
+    write(b"c", (1, 0), Kept { drop: Some(1), ..best });
     assert_eq!(names(), "best drop-1 epoch-000-step-000005 epoch-001-step-000000");
-    files.write(b"d", (1, 5), Kept::default()).unwrap();
-    files.write(b"e", (2, 0), Kept::default()).unwrap();
+    write(b"d", (1, 5), Kept::default());
+    write(b"e", (2, 0), Kept::default());
     assert_eq!(names(), "best drop-1 epoch-001-step-000005 epoch-002-step-000000");
     assert_eq!([text("best.safetensors"), text("drop-1.safetensors")], ["c", "c"]);
     assert_eq!(fs::read_to_string(run.checkpoint()).unwrap(), "e");
     // The run has gone back: what was beyond is gone.
-    files.write(b"f", (1, 7), Kept::default()).unwrap();
+    write(b"f", (1, 7), Kept::default());
     assert_eq!(names(), "best drop-1 epoch-001-step-000005 epoch-001-step-000007");
     assert_eq!(fs::read_to_string(run.checkpoint()).unwrap(), "f");
 }
@@ -73,7 +76,10 @@ fn small_checkpoint((epoch, step): Position) -> Vec<u8> {
     let progress = Progress { epoch, step, ..Progress::START };
     let state = SavedState { progress, logs: LogOffsets::from([("log.jsonl".to_owned(), 9)]) };
     let snapshot = optimizer.snapshot(&network).unwrap();
-    writer.bytes(Path::new("tiny"), &snapshot, Some(&state), (epoch, step)).unwrap()
+    let file = writer.file(Path::new("tiny"), &snapshot, Some(&state), (epoch, step)).unwrap();
+    let mut bytes = Vec::new();
+    file.write_to(&mut bytes).unwrap();
+    bytes
 }
 
 #[test]
@@ -95,8 +101,9 @@ fn damage_is_found(stride: usize) {
     let run = RunFolder::new(folder.path());
     let files = CheckpointFiles { run: run.clone(), keep: 2 };
     let whole = small_checkpoint((1, 2));
-    files.write(&small_checkpoint((1, 0)), (1, 0), Kept::default()).unwrap();
-    files.write(&whole, (1, 2), Kept::default()).unwrap();
+    for (at, bytes) in [((1, 0), &small_checkpoint((1, 0))), ((1, 2), &whole)] {
+        files.write(at, Kept::default(), |file| file.write_all(bytes)).unwrap();
+    }
     let names = [run.checkpoint(), run.checkpoints().join(name((1, 2)))];
     let used = || {
         let (checkpoint, errors) = CheckpointFiles::newest(&run).unwrap();
