@@ -64,12 +64,15 @@ longest = {
     "saved": max(took[step] / ordinary(step) for step in special if step < len(took)),
     "others": max(t / ordinary(s) for s, t in enumerate(took) if t and s not in special),
 }
-waited = [event["waited"] for event in events if event["event"] == "checkpoint"]
+written = [event for event in events if event["event"] == "checkpoint"]
+after = [[round(took[s] / ordinary(s), 2) for s in range(step - 1, step + 7)] for step in saved]
 found = {
     "steps": len(steps),
     "median_step_seconds": statistics.median(took[1:]),
-    "checkpoint_bytes": max(e["bytes"] for e in events if e["event"] == "checkpoint"),
-    "checkpoint_waited_seconds": waited,
+    "checkpoint_bytes": max(event["bytes"] for event in written),
+    "checkpoint_waited_seconds": [round(event["waited"], 3) for event in written],
+    "checkpoint_written_in_seconds": [round(event["seconds"], 2) for event in written],
+    "steps_from_the_one_before_in_medians": after,
     "checkpoint_percent_of_100_steps": [round(each, 2) for each in checkpoints],
     "norms_percent_of_100_steps": [round(each, 2) for each in norms],
     "longest_step_in_medians": {name: round(ratio, 2) for name, ratio in longest.items()},

@@ -10,6 +10,7 @@ mod holder;
 mod lock;
 mod open_files;
 mod parallel;
+mod past_cache;
 mod phrases;
 mod progress;
 
@@ -74,6 +75,7 @@ pub use inspect::{contact_sheet, mean_picture, write_png};
 pub use lock::Lock;
 pub use manifest::{Class, FileInfo, Manifest, ShardInfo, SplitInfo, StoredOrder};
 pub use mmap::survive_cut_files;
+pub use past_cache::past_cache;
 pub use picture_file::{encode_jpeg, encode_png};
 pub use plan::{Order, Plan};
 pub use prepare::merge::merge;

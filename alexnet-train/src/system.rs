@@ -1,4 +1,5 @@
-//! What the system says of the memory of this machine and of the room on its disks.
+//! What the system says of the memory of this machine and of the room on its disks, and whom it
+//! lets go first.
 
 use std::path::Path;
 
@@ -24,6 +25,14 @@ pub(crate) fn peak_memory() -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
+}
+
+/// Lets the other threads go first from now on, for work of this thread that they compete with and
+/// no one waits for. On other systems than Linux it would be for the whole process, and is not done.
+pub(crate) fn let_others_go_first() {
+    // Where the system refuses, this thread is one like the others.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(None, 19);
 }
 
 /// The bytes that can still be written into a folder that is there, where the system says.

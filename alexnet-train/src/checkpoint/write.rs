@@ -2,10 +2,11 @@
 //! its tensors, but for the few that do not lie in memory as in the file.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::{self, Write};
+use std::fs::File;
+use std::io;
 use std::path::Path;
 
-use alexnet_data::Preprocessing;
+use alexnet_data::{Preprocessing, past_cache};
 use candle_core::{Storage, Tensor, bail};
 use safetensors::tensor::{Metadata, TensorInfo};
 use safetensors::{Dtype, SafeTensorError};
@@ -82,11 +83,13 @@ impl CheckpointFile {
         (self.header.len() + 4 * values) as u64
     }
 
-    pub(crate) fn write_to(&self, file: &mut impl Write) -> io::Result<()> {
-        file.write_all(&self.header)?;
-        self.tensors.iter().try_for_each(|tensor| {
-            with_values(tensor, |values| file.write_all(bytemuck::cast_slice(values)))
-                .map_err(io::Error::other)?
+    pub(crate) fn write_to(&self, file: &mut File) -> io::Result<()> {
+        past_cache(file, |file| {
+            file.write_all(&self.header)?;
+            self.tensors.iter().try_for_each(|tensor| {
+                with_values(tensor, |values| file.write_all(bytemuck::cast_slice(values)))
+                    .map_err(io::Error::other)?
+            })
         })
     }
 }
@@ -154,8 +157,9 @@ mod tests {
             let want = safetensors::serialize(&tensors, Some(metadata)).unwrap();
             let header = header_bytes(&tensors, text.to_owned()).unwrap();
             let file = CheckpointFile { header, tensors: tensors.clone().into_values().collect() };
-            let mut got = Vec::new();
-            file.write_to(&mut got).unwrap();
+            let mut written = tempfile::NamedTempFile::new().unwrap();
+            file.write_to(written.as_file_mut()).unwrap();
+            let got = std::fs::read(written.path()).unwrap();
             assert_eq!((got == want, file.length()), (true, want.len() as u64), "{text}");
         }
     }

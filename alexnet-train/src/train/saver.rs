@@ -11,6 +11,7 @@ use crate::checkpoint::write::{CheckpointFile, CheckpointWriter};
 use crate::error::Error;
 use crate::log::event::Event;
 use crate::log::sink::EventSink;
+use crate::system::let_others_go_first;
 use crate::train::finite::LastStep;
 use crate::train::setup::State;
 use crate::train::snapshot::Snapshot;
@@ -136,6 +137,7 @@ impl Saver {
         // A thread of its own also because the loop's thread holds a `PoolGuard`, which would keep
         // buffers until the end of the run.
         let thread = std::thread::spawn(move || {
+            let_others_go_first(); // steps take longer by half while it has a core of its own
             let made = writer.file(&files.run.checkpoint(), &snapshot, Some(&saved), last);
             let written = made.and_then(|file| {
                 files.write(at, kept, |out| file.write_to(out))?;

@@ -77,9 +77,9 @@ fn small_checkpoint((epoch, step): Position) -> Vec<u8> {
     let state = SavedState { progress, logs: LogOffsets::from([("log.jsonl".to_owned(), 9)]) };
     let snapshot = optimizer.snapshot(&network).unwrap();
     let file = writer.file(Path::new("tiny"), &snapshot, Some(&state), (epoch, step)).unwrap();
-    let mut bytes = Vec::new();
-    file.write_to(&mut bytes).unwrap();
-    bytes
+    let mut written = tempfile::NamedTempFile::new().unwrap();
+    file.write_to(written.as_file_mut()).unwrap();
+    fs::read(written.path()).unwrap()
 }
 
 #[test]
