@@ -12,9 +12,9 @@ const ALIGNMENT: usize = 4096;
 /// The bytes of one write.
 const BLOCK: usize = 4 << 20;
 
-/// Gives `write` a writer to `file`, from where this stands, which has to be the start or a multiple
-/// of 4,096 bytes. Whole blocks of 4 MiB go past the system's cache where the file system allows
-/// that, which is asked on Linux only; the rest, or everything, goes as always.
+/// Gives `write` a writer to `file`, from where this stands, which has to be the start or a
+/// multiple of 4,096 bytes. Whole blocks of 4 MiB go past the system's cache where the file system
+/// allows that, which is asked on Linux only; the rest, or everything, goes as always.
 ///
 /// # Errors
 /// Those of `write` and of the file.

@@ -28,7 +28,7 @@ pub(crate) fn peak_memory() -> Option<u64> {
 }
 
 /// Lets the other threads go first from now on, for work of this thread that they compete with and
-/// no one waits for. On other systems than Linux it would be for the whole process, and is not done.
+/// no one waits for. On other systems than Linux it would be for the whole process: not done.
 pub(crate) fn let_others_go_first() {
     // Where the system refuses, this thread is one like the others.
     #[cfg(target_os = "linux")]

@@ -15,9 +15,9 @@ use crate::memory;
 use crate::recipe::Recipe;
 use crate::recipe::changed_value::{ChangedValue, changed_values};
 use crate::run::{RunConfig, RunFolder, RunLock, data_checksum};
+use crate::train::checkpoint_every::CheckpointEvery;
 use crate::train::guard::OnDivergence;
 use crate::train::pretrained::Pretrained;
-use crate::train::saver::CheckpointEvery;
 use crate::train::stop::Stop;
 
 /// A training job.

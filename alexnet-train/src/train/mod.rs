@@ -1,5 +1,6 @@
 //! The training loop.
 
+pub(crate) mod checkpoint_every;
 pub(crate) mod device_batches;
 pub(crate) mod disk;
 pub(crate) mod dry_run;
@@ -9,6 +10,7 @@ pub(crate) mod guard;
 pub(crate) mod job;
 pub(crate) mod norms;
 pub(crate) mod optimizer;
+pub(crate) mod parameter_state;
 pub(crate) mod pending;
 pub(crate) mod prefetch;
 pub(crate) mod pretrained;

@@ -6,6 +6,7 @@ use alexnet_kernels::Sgd;
 use alexnet_model::{Network, Parameter, Role};
 use candle_core::{DType, Device, Result, Tensor, bail};
 
+use crate::train::parameter_state::{as_parameter, memory_order, row};
 use crate::train::snapshot::{Overwrite, Snapshot};
 
 /// The parameters of a network with their velocities.
@@ -107,27 +108,5 @@ impl Optimizer {
             }
         }
         Ok(())
-    }
-}
-
-/// The values of a dense or channels-last tensor in the order of memory, `(n)`, without a copy.
-fn memory_order(t: &Tensor) -> Result<Tensor> {
-    match t.rank() {
-        // (O, I, kH, kW) to (O, kH, kW, I)
-        4 => t.permute((0, 2, 3, 1))?.contiguous()?.flatten_all(),
-        _ => t.contiguous()?.flatten_all(),
-    }
-}
-
-/// Row `index` of a `(2, n)` state as a parameter of shape `dims`, a view.
-pub(crate) fn row(state: &Tensor, index: usize, dims: &[usize]) -> Result<Tensor> {
-    as_parameter(&state.narrow(0, index, 1)?, dims)
-}
-
-/// Values in the order of memory as a parameter of shape `dims`, a view.
-fn as_parameter(flat: &Tensor, dims: &[usize]) -> Result<Tensor> {
-    match *dims {
-        [o, i, h, w] => flat.reshape((o, h, w, i))?.permute((0, 3, 1, 2)),
-        _ => flat.reshape(dims),
     }
 }

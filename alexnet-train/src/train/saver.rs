@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::checkpoint::files::{CheckpointFiles, Kept};
 use crate::checkpoint::progress::SavedState;
@@ -12,18 +12,10 @@ use crate::error::Error;
 use crate::log::event::Event;
 use crate::log::sink::EventSink;
 use crate::system::let_others_go_first;
+use crate::train::checkpoint_every::CheckpointEvery;
 use crate::train::finite::LastStep;
 use crate::train::setup::State;
 use crate::train::snapshot::Snapshot;
-
-/// How often a run is saved within an epoch; the end of each epoch is saved anyhow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CheckpointEvery {
-    /// After so many steps.
-    Steps(usize),
-    /// After so much time.
-    Time(Duration),
-}
 
 /// Saves a run, and says so as [`Event::Checkpoint`] when it is on the disk. Where the disk is full
 /// or fails, the run goes on, says so once as [`Event::Warning`], and tries again at its next turn.
@@ -69,8 +61,8 @@ impl Saver {
         }
     }
 
-    /// Takes the memory for copies. The system clears it at the first touch, which takes longer than
-    /// a copy: a run has this done before its first step.
+    /// Takes the memory for copies. The system clears it at the first touch, which takes longer
+    /// than a copy: a run has this done before its first step.
     pub(crate) fn reserve(&mut self, state: &State) -> Result<(), Error> {
         self.spare = Some(self.copy(state)?);
         Ok(())

@@ -6,7 +6,7 @@ use alexnet_model::{Network, NetworkSpec, Parameter};
 use candle_core::{CpuStorage, Error, InplaceOp2, Layout, Result, Tensor};
 use rayon::prelude::*;
 
-use crate::train::optimizer::row;
+use crate::train::parameter_state::row;
 
 /// Values that a thread copies at once.
 const CHUNK: usize = 1 << 16;
@@ -39,8 +39,8 @@ impl Snapshot {
     }
 }
 
-/// Overwrites a tensor of the host's memory with another of its shape. New memory would take longer:
-/// the system clears each page of it at the first touch.
+/// Overwrites a tensor of the host's memory with another of its shape. New memory would take
+/// longer: the system clears each page of it at the first touch.
 pub(crate) struct Overwrite;
 
 impl InplaceOp2 for Overwrite {
