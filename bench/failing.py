@@ -12,6 +12,7 @@ import collections
 import ctypes
 import errno
 import fcntl
+import mmap
 import os
 import select
 import socket
@@ -84,7 +85,14 @@ def write_half(thread, arguments):
     file = libc.syscall(438, handle, descriptor, 0)
     with open(f"/proc/{thread}/mem", "rb", buffering=0) as memory:
         memory.seek(place)
-        written = os.write(file, memory.read(length // 2))
+        half = memory.read(length // 2)
+    if fcntl.fcntl(file, fcntl.F_GETFL) & os.O_DIRECT:
+        # Past the cache go whole pages, from the start of one.
+        half = half[: len(half) // mmap.PAGESIZE * mmap.PAGESIZE]
+        pages = mmap.mmap(-1, len(half))
+        pages.write(half)
+        half = pages
+    written = os.write(file, half)
     os.close(file)
     os.close(handle)
     return written

@@ -1,6 +1,6 @@
 """Makes each call of a small run fail that changes a file of its folder, and looks what follows.
 
-    python3 bench/faults.py [--alexnet target/release/alexnet] [--every 1]
+    python3 bench/faults.py [--alexnet target/release/alexnet] [--every 1] [--large]
 
 The run has three epochs, a checkpoint every other step, norms and a drop of its rates. Its calls
 are numbered; for each number the run is made with a disk that fails there: once, for 20 calls, and
@@ -13,7 +13,8 @@ for good, with EIO and with ENOSPC, where a write comes to half of its bytes fir
 - and be the same run after `--resume` on a good disk, with nothing left over.
 
 Prints what became of how many calls of each kind, and exits with 1 where something else did.
-`--every K` tries each K-th number. Linux on x86-64, by bench/failing.py.
+`--every K` tries each K-th number. With `--large` the checkpoints have more than a block of 4 MiB,
+which goes past the system's cache. Linux on x86-64, by bench/failing.py.
 """
 import argparse
 import collections
@@ -34,6 +35,7 @@ from curves import event_steps, events, logged_steps
 parser = argparse.ArgumentParser()
 parser.add_argument("--alexnet", default="target/release/alexnet")
 parser.add_argument("--every", type=int, default=1)
+parser.add_argument("--large", action="store_true")
 arguments = parser.parse_args()
 program = str(pathlib.Path(arguments.alexnet).resolve(strict=True))
 folder = pathlib.Path(tempfile.mkdtemp())
@@ -61,6 +63,18 @@ kind = "linear"
 outputs = 2
 init = { std = 0.05, bias = 0.0 }
 """
+HIDDEN = """[[layers]]
+name = "fc1"
+kind = "linear"
+outputs = 6000
+init = { std = 0.00001, bias = 0.0 }
+"""
+RATES = []
+if arguments.large:
+    # So many inputs of a layer take lower rates.
+    RATES = ["--set", "weights.rate=1e-6", "--set", "biases.rate=1e-6"]
+    before, last = NETWORK.rsplit("[[layers]]", 1)
+    NETWORK = before + HIDDEN + "[[layers]]" + last
 
 
 def draw_images():
@@ -79,8 +93,8 @@ def command(*more):
     return [
         program, "train", "--data", str(folder / "data"), "--network", str(folder / "tiny.toml"),
         "--run", str(run), "--set", "batch=8", "--epochs", "3", "--set",
-        "schedule.changes=[{ step = 9, weights = 0.001 }]", "--checkpoint-every", "2",
-        "--norms-every", "4", *more,
+        "schedule.changes=[{ step = 9, weights = 1e-7 }]", "--checkpoint-every", "2",
+        "--norms-every", "4", *RATES, *more,
     ]
 
 

@@ -90,6 +90,7 @@ pub use selftest::{SelftestOptions, selftest};
 pub use train::checkpoint_every::CheckpointEvery;
 pub use train::disk::DiskNeeds;
 pub use train::dry_run::{DryRun, dry_run};
+pub use train::ending::LAST_EVALUATION;
 pub use train::guard::OnDivergence;
 pub use train::job::{Asked, Job, Task};
 pub use train::optimizer::Optimizer;

@@ -1,12 +1,10 @@
 //! What the log of a run says in few numbers: how far it is, its errors, its speed, its time.
 
-use alexnet_train::RunLog;
+use alexnet_train::{LAST_EVALUATION, RunLog};
 
 /// The steps and the seconds whose mean is the present speed.
 const RECENT_STEPS: usize = 1000;
 const RECENT_SECONDS: f64 = 60.0;
-/// The images of the last evaluation, with one view and with ten, in those of a validation.
-const LAST_EVALUATION: f64 = 11.0;
 
 /// How far a run is. Epochs and steps count from 1 here.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -17,6 +17,7 @@ use crate::recipe::schedule::Moment;
 use crate::system::{available_memory, peak_memory};
 use crate::train::device_batches::DeviceBatches;
 use crate::train::disk::DiskNeeds;
+use crate::train::ending::LAST_EVALUATION;
 use crate::train::finite::check_outputs;
 use crate::train::guard::Guard;
 use crate::train::job::{Job, SetUp, Task};
@@ -27,8 +28,6 @@ use crate::train::step::train_step;
 /// Steps that are done, the first of which is not timed: it fills caches, and a GPU chooses its
 /// algorithms in it.
 const STEPS: usize = 3;
-/// The images of the last evaluation, with one view and with ten, in those of a validation.
-const LAST_EVALUATION: f64 = 11.0;
 
 /// What a run would take, as far as a few steps and a batch of its validation say.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -15,6 +15,9 @@ use crate::train::session::Session;
 use crate::train::setup::{Setup, State};
 use crate::train::stop::Ended;
 
+/// The images of a run's last evaluation, with one view and with ten, in those of a validation.
+pub const LAST_EVALUATION: f64 = 11.0;
+
 /// Seconds between the attempts to write a run's last files. A full disk may have room again in a
 /// moment.
 const PAUSES: [u64; 5] = [0, 1, 2, 4, 8];
