@@ -30,10 +30,10 @@ pub(crate) fn peak_memory() -> Option<u64> {
 /// Lets the other threads go first from now on, for work of this thread that they compete with and
 /// no one waits for. On other systems than Linux it would be for the whole process: not done.
 pub(crate) fn let_others_go_first() {
-    // Not the lowest priority: whoever stops a run waits for the work, perhaps on a busy machine.
-    // Where the system refuses, this thread is one like the others.
+    // The lowest priority counts among the threads of a session or container, so that it takes no
+    // longer when these wait for it. Where the system refuses, this thread is one like the others.
     #[cfg(target_os = "linux")]
-    let _ = rustix::process::setpriority_process(None, 10);
+    let _ = rustix::process::setpriority_process(None, 19);
 }
 
 /// The bytes that can still be written into a folder that is there, where the system says.
