@@ -46,6 +46,7 @@ pub use bench::layers::LayerTimes;
 pub use bench::phases::BenchPhase;
 pub use bench::report::{BenchDetails, BenchOptions, BenchReport};
 pub use checkpoint::Checkpoint;
+pub use checkpoint::description::Description;
 pub use checkpoint::progress::Progress;
 pub use choices::{ConvolutionChoice, MeasuredWay};
 pub use classify::classify;

@@ -24,8 +24,16 @@ const GOAL: f64 = 25.0;
 struct Found {
     title: String,
     arms: Vec<ArmFound>,
-    /// Of the fastest arm with tanh over the fastest with ReLU; `None` where one never got there.
-    tanh_over_relu: Option<f64>,
+    /// Of the fastest arm with tanh over the fastest with ReLU; `None` where ReLU never got there.
+    tanh_over_relu: Option<Ratio>,
+}
+
+/// How many times the epochs of ReLU tanh takes.
+#[derive(Serialize)]
+struct Ratio {
+    times: f64,
+    /// Whether no arm with tanh got there, so that the epochs it was trained count.
+    at_least: bool,
 }
 
 /// How fast one arm was.
@@ -72,11 +80,8 @@ pub(super) fn run(attempt: &Attempt<'_>) -> Result<()> {
         }
         arms.push(ArmFound { name: arm.name.clone(), activation: activation(arm), epochs });
     }
-    let fastest = |activation: &str| {
-        let of_it = arms.iter().filter(|arm| arm.activation == activation);
-        of_it.filter_map(ArmFound::mean).min_by(f64::total_cmp)
-    };
-    let tanh_over_relu = fastest("tanh").zip(fastest("ReLU")).map(|(tanh, relu)| tanh / relu);
+    let trained = curves.iter().map(|(_, epochs)| epochs.len()).min().unwrap_or(0);
+    let tanh_over_relu = ratio(&arms, trained);
     let found = Found { title: attempt.title(), arms, tanh_over_relu };
     let text = serde_json::to_string_pretty(&found)? + "\n";
     let drawing = draw(&found, curves);
@@ -98,6 +103,16 @@ fn epochs_to(goal: f64, errors: &[f64]) -> Option<f64> {
     let reached = errors.iter().position(|error| *error <= goal)?;
     let Some(before) = reached.checked_sub(1).map(|n| errors[n]) else { return Some(1.0) };
     Some(reached as f64 + (before - goal) / (before - errors[reached]))
+}
+
+/// How much later tanh got there than ReLU, each with its best rate, all after `trained` epochs.
+fn ratio(arms: &[ArmFound], trained: usize) -> Option<Ratio> {
+    let fastest = |activation: &str| {
+        let of_it = arms.iter().filter(|arm| arm.activation == activation);
+        of_it.filter_map(ArmFound::mean).min_by(f64::total_cmp)
+    };
+    let (relu, tanh) = (fastest("ReLU")?, fastest("tanh"));
+    Some(Ratio { times: tanh.unwrap_or(trained as f64) / relu, at_least: tanh.is_none() })
 }
 
 /// What the network's hidden layers compute.
@@ -137,8 +152,14 @@ impl Found {
         };
         let mut lines: Vec<String> = self.arms.iter().map(row).collect();
         lines.push(match self.tanh_over_relu {
-            Some(ratio) => format!("tanh takes {ratio:.1} times the epochs of ReLU"),
-            None => "one of the two did not get there: take more --epochs".to_owned(),
+            Some(Ratio { times, at_least: false }) => {
+                format!("tanh takes {times:.1} times the epochs of ReLU")
+            }
+            Some(Ratio { times, at_least: true }) => format!(
+                "tanh takes over {times:.1} times the epochs of ReLU: it did not get there at any \
+                 rate; more --epochs tell how many"
+            ),
+            None => "ReLU did not get there: take more --epochs".to_owned(),
         });
         lines
     }
@@ -146,7 +167,7 @@ impl Found {
 
 #[cfg(test)]
 mod tests {
-    use super::epochs_to;
+    use super::{ArmFound, epochs_to, ratio};
 
     #[test]
     fn the_goal_is_reached_between_epochs() {
@@ -154,5 +175,22 @@ mod tests {
         assert_eq!(epochs_to(25.0, &[60.0, 25.0]), Some(2.0));
         assert_eq!(epochs_to(25.0, &[20.0]), Some(1.0));
         assert_eq!(epochs_to(25.0, &[60.0, 30.0]), None);
+    }
+
+    #[test]
+    fn the_best_rate_of_each_counts_and_what_was_trained_where_tanh_never_got_there() {
+        let arm = |activation, epochs: &[Option<f64>]| ArmFound {
+            name: String::new(),
+            activation,
+            epochs: epochs.to_vec(),
+        };
+        let relu = [arm("ReLU", &[Some(4.0), Some(6.0)]), arm("ReLU", &[Some(3.0), None])];
+        let all = |tanh: &[Option<f64>]| {
+            let [a, b] = relu.each_ref().map(|it| arm(it.activation, &it.epochs));
+            ratio(&[a, arm("tanh", tanh), b], 40).map(|r| (r.times, r.at_least))
+        };
+        assert_eq!(all(&[Some(30.0), Some(32.0)]), Some((6.2, false)));
+        assert_eq!(all(&[Some(30.0), None]), Some((8.0, true)));
+        assert!(ratio(&[arm("ReLU", &[None]), arm("tanh", &[Some(9.0)])], 40).is_none());
     }
 }

@@ -10,6 +10,7 @@
 //! same bytes. The file is written under another name, synced and renamed, so that it is whole or
 //! absent.
 
+pub(crate) mod description;
 pub(crate) mod files;
 pub(crate) mod header;
 pub(crate) mod progress;
