@@ -50,8 +50,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let loaded =
-        Loaded::new(weights::file(&arguments.checkpoint)?, &arguments.device.open_all()?)?;
+    let loaded = Loaded::new(weights::file(&arguments.checkpoint)?, &arguments.device.open_all()?)?;
     let checkpoint = &loaded.checkpoint;
     let layer = match (&arguments.layer, checkpoint.network.last_hidden()) {
         (Some(layer), _) => layer.as_str(),

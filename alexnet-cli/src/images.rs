@@ -166,7 +166,10 @@ fn one(image: Result<ImageSource>) -> Sources {
 }
 
 /// The images, or where there are none this reason.
-fn some(images: impl Iterator<Item = Result<ImageSource>> + Send + 'static, none: String) -> Sources {
+fn some(
+    images: impl Iterator<Item = Result<ImageSource>> + Send + 'static,
+    none: String,
+) -> Sources {
     let mut images = images.peekable();
     match images.peek() {
         Some(_) => Box::new(images),

@@ -52,8 +52,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     arguments.images.check()?;
     let gradients = arguments.gradients.as_deref();
     gradients.map(check_gradients).transpose()?;
-    let loaded =
-        Loaded::new(weights::file(&arguments.checkpoint)?, &arguments.device.open_all()?)?;
+    let loaded = Loaded::new(weights::file(&arguments.checkpoint)?, &arguments.device.open_all()?)?;
     let checkpoint = &loaded.checkpoint;
     let files = arguments.images.all()?;
     let labels = labels(&arguments.labels, &checkpoint.classes)?;

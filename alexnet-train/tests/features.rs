@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use alexnet_data::{Batch, Dataset, Views, test_views};
 use alexnet_model::{Network, Shape};
 use alexnet_train::{
-    Checkpoint, ComputeDevice, Error, FeatureFile, FeatureImages, ImageSource, InputStage, features,
-    train,
+    Checkpoint, ComputeDevice, Error, FeatureFile, FeatureImages, ImageSource, InputStage,
+    features, train,
 };
 use candle_core::{DType, Device, Tensor};
 use common::{dataset, job, recipe};

@@ -140,7 +140,8 @@ fn they_are_of_the_mean_of_all_images() {
         let x: Vec<f64> = (0..12)
             .map(|i| (f64::from(pixels[i % 4 * 3 + i / 4]) - [100.0, 90.0, 80.0][i / 4]) * 0.01)
             .collect();
-        let logit = |k: usize| bias[k] + x.iter().zip(&weight[12 * k..]).map(|(x, w)| x * w).sum::<f64>();
+        let logit =
+            |k: usize| bias[k] + x.iter().zip(&weight[12 * k..]).map(|(x, w)| x * w).sum::<f64>();
         let exps = [0, 1, 2, 3].map(|k| logit(k).exp());
         let sum: f64 = exps.iter().sum();
         loss -= (exps[*label as usize] / sum).ln() / COUNT as f64;

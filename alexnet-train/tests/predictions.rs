@@ -60,7 +60,7 @@ fn they_come_in_order_whatever_the_threads_and_views() {
                     assert!(path.ends_with("0001.jpg") && matches!(error, Error::Stopped));
                 }
                 Ok(Prediction { source, pixels, probabilities }) => {
-                    assert_eq!((source.path(), n == 3), (&path[..], false));
+                    assert_eq!((source.path(), n == 3), (path.as_path(), false));
                     assert_eq!(*pixels, source.decode(&mut decoder).unwrap());
                     // A dense layer may be rounded otherwise for another number of images.
                     if n % 20 == 0 {

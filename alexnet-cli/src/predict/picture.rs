@@ -138,5 +138,10 @@ fn draw_outline(drawing: &mut Drawing, area: Area, [top, left, height, width]: [
 fn arrow(drawing: &mut Drawing, left: f64, y: f64) {
     let (start, end) = (left + 10.0, left + ARROW - 10.0);
     drawing.line(vec![[start, y], [end, y]], Ink::Faint, 1.5, false);
-    drawing.line(vec![[end - 5.0, y - 4.0], [end, y], [end - 5.0, y + 4.0]], Ink::Faint, 1.5, false);
+    drawing.line(
+        vec![[end - 5.0, y - 4.0], [end, y], [end - 5.0, y + 4.0]],
+        Ink::Faint,
+        1.5,
+        false,
+    );
 }

@@ -46,9 +46,7 @@ impl<'a> Printer<'a> {
         });
         match self.format {
             Format::Json => {
-                let class = |(class, words, probability)| {
-                    json!({"class": class, "words": words, "probability": probability})
-                };
+                let class = |(class, words, probability)| json!({"class": class, "words": words, "probability": probability});
                 let classes: Vec<_> = ranked.map(class).collect();
                 writeln!(Report, "{}", json!({"image": image, "classes": classes}))
             }

@@ -122,8 +122,7 @@ impl<'a> Show<'a> {
     fn crops(&self, pixels: &Pixels) -> Result<Step> {
         let maps = input_maps(self.network, self.input, pixels, &self.views)?;
         let values = || maps.iter().flat_map(|map| map.channels.iter().flatten().copied());
-        let [least, most] =
-            [values().fold(f32::MAX, f32::min), values().fold(f32::MIN, f32::max)];
+        let [least, most] = [values().fold(f32::MAX, f32::min), values().fold(f32::MIN, f32::max)];
         let largest = least.abs().max(most.abs());
         let pictures = maps.iter().map(|map| signed(map, largest)).collect();
         let [_, h, w] = self.network.spec().input;

@@ -37,7 +37,8 @@ fn logits_are_rows_in_the_order_of_the_images() {
     // As an array, and another layer.
     world().ok(&format!("logits --checkpoint run {folder} --output l.npy"));
     assert!(bytes.ends_with(&fs::read(world().path("l.npy")).unwrap()[128..]));
-    let said = world().ok(&format!("logits --checkpoint run {IMAGE} --layer conv1 --output c.safetensors"));
+    let said = world()
+        .ok(&format!("logits --checkpoint run {IMAGE} --layer conv1 --output c.safetensors"));
     assert!(said.starts_with("1 × 8 × 6 × 6 from layer conv1"), "{said}");
     let bytes = fs::read(world().path("c.safetensors")).unwrap();
     assert_eq!(SafeTensors::deserialize(&bytes).unwrap().names(), ["conv1"]);
@@ -85,7 +86,10 @@ fn gradients_have_the_names_and_shapes_of_the_weights() {
         }
     }
     let got = floats(file.tensor("fc2.bias").unwrap().data());
-    assert!(got.iter().zip(want).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-6), "{got:?} {want:?}");
+    assert!(
+        got.iter().zip(want).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-6),
+        "{got:?} {want:?}"
+    );
     // The same again, and with an array beside it.
     let both = format!("{logits} --gradients h.safetensors --labels n02099601,0 --output b.npy");
     assert_eq!(world().ok(&both).lines().count(), 2);

@@ -8,7 +8,8 @@ use crate::{IMAGE, world};
 fn classes_of_imagenet_have_words() {
     let said = world().ok(&format!("predict --checkpoint run --top 10 {IMAGE}"));
     assert_eq!(said.lines().count(), 11, "{said}");
-    for class in ["golden retriever (n02099601)", "tench (n01440764)", "toilet tissue (n15075141)"] {
+    for class in ["golden retriever (n02099601)", "tench (n01440764)", "toilet tissue (n15075141)"]
+    {
         assert_eq!(said.lines().filter(|line| line.ends_with(class)).count(), 1, "{said}");
     }
     // Others stay names.
@@ -36,7 +37,11 @@ fn classes_of_imagenet_have_words() {
         assert_eq!(probability, class["probability"].as_f64().unwrap());
     }
     assert_eq!(rows[1..11], rows[11..]);
-    world().fails(&format!("predict --checkpoint run --csv --json {IMAGE}"), 2, &["--csv", "--json"]);
+    world().fails(
+        &format!("predict --checkpoint run --csv --json {IMAGE}"),
+        2,
+        &["--csv", "--json"],
+    );
 }
 
 /// The same, however many threads read.

@@ -15,7 +15,8 @@ fn drawn(file: &str) -> (Vec<String>, Vec<[f64; 2]>) {
         document.descendants().filter(move |node| node.tag_name().name() == name)
     };
     let texts = named("text").map(|node| node.text().unwrap_or_default().to_owned()).collect();
-    let number = |node: roxmltree::Node<'_, '_>, name| node.attribute(name).unwrap().parse().unwrap();
+    let number =
+        |node: roxmltree::Node<'_, '_>, name| node.attribute(name).unwrap().parse().unwrap();
     let sizes = named("image").map(|node| ["width", "height"].map(|name| number(node, name)));
     (texts, sizes.collect())
 }

@@ -28,7 +28,8 @@ fn folders_are_taken_whole_and_in_order() {
     assert_eq!(images(&said), ["mixed/a.jpg", "mixed/photo"]);
     // Named, a file is what it is.
     let words = ["mixed/notes.txt: no image", "1 of 2"];
-    let said = world().fails(&format!("predict --checkpoint run mixed/notes.txt {IMAGE}"), 1, &words);
+    let said =
+        world().fails(&format!("predict --checkpoint run mixed/notes.txt {IMAGE}"), 1, &words);
     assert!(said.starts_with(IMAGE), "{said}");
 }
 
@@ -61,7 +62,8 @@ fn lists_name_files_and_folders() {
     world().fails(&format!("{predict} nowhere"), 1, &["nowhere: No such file"]);
     world().fails(&format!("{predict} -"), 1, &["standard input lists no images", "1 of 1"]);
     world().fails(&format!("{predict} /dev/zero"), 1, &["/dev/zero: a line of 65536 bytes"]);
-    let said = world().fails_given(&format!("{predict} -"), b"none\n[b].jpg", 1, &["none: No such"]);
+    let said =
+        world().fails_given(&format!("{predict} -"), b"none\n[b].jpg", 1, &["none: No such"]);
     assert!(said.starts_with("[b].jpg\n"), "{said}");
 }
 
