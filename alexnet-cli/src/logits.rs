@@ -115,7 +115,7 @@ fn write_gradients(
         ("loss".to_owned(), loss.to_string()),
     ];
     let metadata = about(loaded).into_iter().chain(metadata).chain(own).collect();
-    found.write(path, metadata)?;
+    found.write(path, &metadata)?;
     let name = path.display();
     writeln!(Report, "loss {loss:.6} of {count} images; {parameters} gradients: {name}")?;
     Ok(())

@@ -34,7 +34,8 @@ fn classes_of_imagenet_have_words() {
         let words = if words.contains(',') { format!("\"{words}\"") } else { words.to_owned() };
         let begin = format!("{IMAGE},{},{name},{words},", rank + 1);
         let probability: f64 = row.strip_prefix(&*begin).unwrap().parse().unwrap();
-        assert_eq!(probability, class["probability"].as_f64().unwrap());
+        // A batch of one is rounded otherwise than one of two.
+        assert!((probability - class["probability"].as_f64().unwrap()).abs() < 1e-6, "{row}");
     }
     assert_eq!(rows[1..11], rows[11..]);
     world().fails(

@@ -23,12 +23,18 @@ fn drawn(file: &str) -> (Vec<String>, Vec<[f64; 2]>) {
 
 #[test]
 fn a_row_for_each_image() {
-    let said = world().ok(&format!("predict --checkpoint run --show one.svg {IMAGE}"));
+    for (name, height, width) in
+        [("square.png", 32, 32), ("narrow.png", 200, 10), ("wide.png", 30, 300)]
+    {
+        let pixels = Pixels::new(height, width, vec![90; height * width * 3]);
+        write_png(&world().path(name), &pixels).unwrap();
+    }
+    let said = world().ok("predict --checkpoint run --show one.svg square.png");
     assert!(said.ends_with("picture  one.svg\n"), "{said}");
     let (texts, sizes) = drawn("one.svg");
     assert_eq!(sizes, [[224.0, 224.0]; 3]);
     for text in [
-        "0000.jpg",
+        "square.png",
         "32 × 32 pixels",
         "no EXIF orientation to apply",
         "20 × 20 pixels, by area",
@@ -40,10 +46,6 @@ fn a_row_for_each_image() {
     assert!(texts.iter().any(|text| text.ends_with("; grey is 0")), "{texts:?}");
 
     // Narrow and wide files keep their proportion; a bad one has no row; ten views are ten crops.
-    for (name, height, width) in [("narrow.png", 200, 10), ("wide.png", 30, 300)] {
-        let pixels = Pixels::new(height, width, vec![90; height * width * 3]);
-        write_png(&world().path(name), &pixels).unwrap();
-    }
     let arguments = "predict --checkpoint run --json --views 10 --show ten.svg";
     let files = "narrow.png net.toml wide.png";
     let said = world().fails(&format!("{arguments} {files}"), 1, &["net.toml", "1 of 3"]);

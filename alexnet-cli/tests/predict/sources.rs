@@ -87,11 +87,11 @@ fn standard_input_is_an_image() {
 fn no_images_is_said() {
     let predict = "predict --checkpoint run";
     world().fails(predict, 2, &["no images: name files or folders", "--list FILE"]);
-    world().fails("logits --checkpoint run --output l.npy", 2, &["no images"]);
+    world().fails("logits --checkpoint run --output none.npy", 2, &["no images"]);
     fs::create_dir_all(world().path("empty/inner")).unwrap();
     world().fails(&format!("{predict} empty"), 1, &["empty holds no images", ".jpg", "1 of 1"]);
     let said = world().fails(&format!("{predict} empty {IMAGE}"), 1, &["empty holds", "1 of 2"]);
     assert!(said.starts_with(IMAGE), "{said}");
-    world().fails("logits --checkpoint run --output l.npy empty", 1, &["empty holds no images"]);
-    assert!(!world().path("l.npy").exists());
+    world().fails("logits --checkpoint run --output none.npy empty", 1, &["empty holds no images"]);
+    assert!(!world().path("none.npy").exists());
 }

@@ -1,15 +1,16 @@
 //! The gradient of the loss with respect to every parameter, for people who compare
 //! implementations.
 
-use std::collections::{BTreeMap, HashMap};
-use std::io::Write;
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use alexnet_data::write_atomic;
+use alexnet_data::AtomicFile;
 use alexnet_kernels::cross_entropy_with_grad;
 use alexnet_model::{FrozenLayers, Mode, Network};
 use candle_core::{DType, Device, Tensor};
+use safetensors::View;
 
+use super::file::safetensors_header;
 use super::{FeatureImages, centre_crops};
 use crate::error::Error;
 use crate::input::InputStage;
@@ -109,10 +110,11 @@ impl Gradients {
     ///
     /// A path where something lies that is no regular file; a folder that does not exist; a full
     /// disk.
-    pub fn write(&self, path: &Path, metadata: HashMap<String, String>) -> Result<(), Error> {
-        let bytes = safetensors::serialize(&self.tensors, Some(metadata)).map_err(|error| {
-            Error::Checkpoint { path: path.to_owned(), reason: error.to_string() }
-        })?;
-        Ok(write_atomic(path, |file| file.write_all(&bytes))?)
+    pub fn write(&self, path: &Path, metadata: &BTreeMap<String, String>) -> Result<(), Error> {
+        let mut file = AtomicFile::create(path)?;
+        let tensors = self.tensors.iter().map(|(name, tensor)| (&**name, "F32", tensor.dims()));
+        file.write(&safetensors_header(tensors, metadata))?;
+        self.tensors.values().try_for_each(|tensor| file.write(&tensor.data()))?;
+        Ok(file.commit()?)
     }
 }
