@@ -38,7 +38,8 @@ const SMALL: f64 = 12.0;
 const LINE: f64 = 16.0;
 /// The height of a row: its title, its pictures, its captions and the space below.
 const ROW: f64 = 26.0 + SIDE + 2.0 * LINE + 24.0;
-const HEAD: f64 = 30.0;
+/// The height of the line of what each step is.
+const HEAD: f64 = 42.0;
 
 /// A row for each of `images`, the first of `seen`.
 pub(super) fn draw(images: &[Shown], seen: u64) -> Drawing {

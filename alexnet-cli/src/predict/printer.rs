@@ -46,8 +46,10 @@ impl<'a> Printer<'a> {
         });
         match self.format {
             Format::Json => {
-                let class = |(class, words, probability)| json!({"class": class, "words": words, "probability": probability});
-                let classes: Vec<_> = ranked.map(class).collect();
+                let classes = ranked.map(|(class, words, probability)| {
+                    json!({"class": class, "words": words, "probability": probability})
+                });
+                let classes: Vec<_> = classes.collect();
                 writeln!(Report, "{}", json!({"image": image, "classes": classes}))
             }
             Format::Csv => {

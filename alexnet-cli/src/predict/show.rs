@@ -131,7 +131,7 @@ impl<'a> Show<'a> {
             (shown, all) if shown == all => format!("{all} crops of {w} × {h} pixels"),
             (shown, all) => format!("{shown} of {all} crops of {w} × {h} pixels"),
         };
-        let range = format!("less the mean: {least:.1} to {most:.1}; grey is 0");
+        let range = format!("less the mean: {least:.1} to {most:.1}; grey is 0").replace('-', "−");
         Ok(Step { pictures, outlines: Vec::new(), caption: [count, range] })
     }
 }
