@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use alexnet_data::{check_replaceable, write_atomic, write_png};
+use alexnet_data::{AtomicFile, write_atomic, write_png};
 use anyhow::{Result, bail};
 
 use crate::drawing::Drawing;
@@ -74,7 +74,8 @@ impl FigureFile<'_> {
     /// Refuses what cannot be written, before anything is computed.
     pub(crate) fn check(&self) -> Result<()> {
         self.format()?;
-        Ok(check_replaceable(self.path)?)
+        drop(AtomicFile::create(self.path)?); // it vanishes
+        Ok(())
     }
 
     /// Writes the figure, whole or not at all.

@@ -78,5 +78,5 @@ fn pictures_that_cannot_be_are_refused_first() {
     world().fails(&format!("{show} f"), 1, &["--show f:", ".svg or .png"]);
     fs::create_dir(world().path("folder.png")).unwrap();
     world().fails(&format!("{show} folder.png"), 1, &["folder.png", "it is a folder"]);
-    world().fails(&format!("predict --checkpoint run {IMAGE} --show no/f.png"), 1, &["no/f.png"]);
+    world().fails(&format!("{show} no/f.png"), 1, &["no/f.png"]);
 }
