@@ -3,6 +3,7 @@
 
 mod ablate;
 mod bench;
+mod class_words;
 mod compare;
 mod comparison;
 mod csv;
@@ -14,7 +15,10 @@ mod eval;
 mod features;
 mod figure;
 mod file;
+mod images;
 mod inspect;
+mod layer_output;
+mod logits;
 mod message;
 mod numbers;
 mod output;
@@ -67,6 +71,7 @@ enum Command {
     Runs(runs::Arguments),
     Compare(compare::Arguments),
     Features(features::Arguments),
+    Logits(logits::Arguments),
     Describe(describe::Arguments),
     Inspect(inspect::Arguments),
     Verify(verify::Arguments),
@@ -115,6 +120,7 @@ fn run(command: Command) -> Result<()> {
         Command::Runs(arguments) => runs::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Features(arguments) => features::run(&arguments),
+        Command::Logits(arguments) => logits::run(&arguments),
         Command::Describe(arguments) => describe::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),

@@ -14,6 +14,11 @@ pub(crate) const REPETITIONS: RangeInclusive<u64> = 1..=1_000_000;
 /// Pixels of the width of a picture.
 pub(crate) const PIXELS: RangeInclusive<u64> = 64..=16_384;
 
+/// As many threads as there are cores.
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, Into::into)
+}
+
 /// For `value_parser`: a whole number of that range.
 pub(crate) fn within<T>(range: RangeInclusive<u64>) -> RangedU64ValueParser<T>
 where

@@ -17,6 +17,11 @@ pub(crate) fn training_bar() -> ProgressBar {
     bar_of("{msg:<12} {wide_bar} {percent} %  {rate} images/s  ETA {eta}", "train", 0)
 }
 
+/// The number of images and their rate, where no one knows how many there will be.
+pub(crate) fn counter(what: &str) -> ProgressBar {
+    bar_of("{msg:<12} {human_pos} images  {rate}/s", what, 0)
+}
+
 fn bar_of(template: &str, what: &str, length: u64) -> ProgressBar {
     let bar = ProgressBar::new(length).with_message(what.to_owned());
     bar.set_style(style(template));

@@ -17,6 +17,7 @@ mod progress;
 // Image files to a dataset
 mod decode;
 mod demo;
+mod image_files;
 mod prepare;
 
 // A dataset: its format, and reading, checking and looking at it
@@ -63,6 +64,7 @@ pub use decode::limits::MAX_PIXELS;
 pub use decode::pixels::Pixels;
 pub use decode::resample::Resample;
 pub use decode::square::Crop;
+pub use decode::thumbnail::thumbnail;
 pub use decode::{Decoder, decode};
 pub use demo::{DemoOptions, draw_demo};
 pub use draws::sample;
@@ -70,6 +72,7 @@ pub use encoding::{Encoding, Mixture};
 pub use error::{Error, Result};
 pub use given_statistics::{GivenStatistics, MeanImage};
 pub use holder::Holder;
+pub use image_files::ImageFiles;
 pub use imagenet::{imagenet_classes, imagenet_words};
 pub use inspect::{contact_sheet, mean_picture, write_png};
 pub use lock::Lock;

@@ -1,8 +1,8 @@
 //! What a layer makes of one image, as maps.
 
-use alexnet_data::{Batch, Pixels, Views, test_views};
+use alexnet_data::{Batch, Pixels, View, Views, test_views};
 use alexnet_model::Network;
-use candle_core::DType;
+use candle_core::{DType, Tensor};
 
 use crate::error::Error;
 use crate::input::InputStage;
@@ -35,7 +35,33 @@ pub fn activation_maps(
     batch.fill_image(image, [h, w], &view)?;
     let images = input.run(&batch, 1.0)?; // (1, 3, h, w)
     let outputs = network.activations(&images, layer)?;
-    let [1, channels, height, width] = outputs.dims()[..] else { return Ok(None) };
-    let maps = outputs.to_dtype(DType::F32)?.reshape((channels, height * width))?;
-    Ok(Some(Maps { height, width, channels: maps.to_vec2()? }))
+    if outputs.rank() != 4 {
+        return Ok(None);
+    }
+    Ok(maps(&outputs)?.pop())
+}
+
+/// What a network sees of each of `views` of one decoded image: its input, red, green and blue,
+/// with the mean subtracted and scaled.
+///
+/// # Errors
+///
+/// A view that does not lie inside the image.
+pub fn input_maps(
+    network: &Network,
+    input: &InputStage,
+    image: &Pixels,
+    views: &[View],
+) -> Result<Vec<Maps>, Error> {
+    let [_, h, w] = network.spec().input;
+    let mut batch = Batch::new();
+    batch.fill_image(image, [h, w], views)?;
+    maps(&input.run(&batch, 1.0)?)
+}
+
+/// The maps of each image of a batch, `(B, C, H, W)`.
+fn maps(batch: &Tensor) -> Result<Vec<Maps>, Error> {
+    let (_, _, height, width) = batch.dims4()?;
+    let images = batch.to_dtype(DType::F32)?.flatten_from(2)?.to_vec3()?;
+    Ok(images.into_iter().map(|channels| Maps { height, width, channels }).collect())
 }

@@ -253,6 +253,24 @@ pub enum Error {
     /// A file of features whose name says no format.
     #[error("{}: expected a name that ends in .safetensors or .npy", .0.display())]
     FeatureFile(PathBuf),
+    /// Another number of labels than of images.
+    #[error("{labels} labels for {images} images: give one for each image, in their order")]
+    LabelCount {
+        /// The number of labels.
+        labels: usize,
+        /// The number of images.
+        images: usize,
+    },
+    /// A label that the network has no class for.
+    #[error("label {label}: network `{network}` tells {classes} classes apart, from 0")]
+    Label {
+        /// The label.
+        label: u32,
+        /// The network.
+        network: String,
+        /// Its number of classes.
+        classes: usize,
+    },
     /// An image file that cannot be decoded.
     #[error("{}: {source}", path.display())]
     Image {

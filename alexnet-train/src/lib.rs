@@ -19,11 +19,12 @@ mod memory;
 
 // Training, and using what was trained
 mod activation_maps;
-mod classify;
 mod evaluate;
 mod features;
+mod image_source;
 mod kernels;
 mod neighbours;
+mod predict;
 mod records;
 mod train;
 
@@ -35,7 +36,7 @@ mod bench;
 mod selftest;
 mod trainer;
 
-pub use activation_maps::{Maps, activation_maps};
+pub use activation_maps::{Maps, activation_maps, input_maps};
 /// Devices and the pooling allocator, re-exported for programs.
 pub use alexnet_kernels::{
     ComputeDevice, DeviceError, DeviceName, DeviceNames, DeviceOptions, PoolAllocator, Precision,
@@ -49,7 +50,6 @@ pub use checkpoint::Checkpoint;
 pub use checkpoint::description::Description;
 pub use checkpoint::progress::Progress;
 pub use choices::{ConvolutionChoice, MeasuredWay};
-pub use classify::classify;
 pub use environment::Environment;
 pub use error::Error;
 pub use evaluate::check::{check_classes, check_preprocessing};
@@ -68,7 +68,9 @@ pub use experiment::outcome::{ArmOutcome, Measure, Outcome};
 pub use experiment::recipe_patch::RecipePatch;
 pub use experiment::{ArmProgress, Experiment, ExperimentEvent, PlannedRun, RunState};
 pub use features::file::FeatureFile;
+pub use features::gradients::{Gradients, gradients};
 pub use features::{FeatureImages, feature_rows, features};
+pub use image_source::ImageSource;
 pub use input::InputStage;
 pub use kernels::Kernels;
 pub use log::event::{Event, LayerNorms};
@@ -76,6 +78,8 @@ pub use log::follow::LogFollower;
 pub use log::read::{LoggedCheckpoint, LoggedEnd, LoggedEpoch, LoggedFailure, LoggedNorms};
 pub use log::read::{LoggedNote, LoggedStart, LoggedStep, RunLog};
 pub use neighbours::{NearestSearch, Neighbour};
+pub use predict::classify::classify;
+pub use predict::{Looking, Prediction, predict_images};
 pub use recipe::changed_value::{ChangedValue, changed_values};
 pub use recipe::curve::WarmUp;
 pub use recipe::plateau::{Plateau, Verdict};

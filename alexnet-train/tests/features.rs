@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use alexnet_data::{Batch, Dataset, Views, test_views};
 use alexnet_model::{Network, Shape};
 use alexnet_train::{
-    Checkpoint, ComputeDevice, Error, FeatureFile, FeatureImages, InputStage, features, train,
+    Checkpoint, ComputeDevice, Error, FeatureFile, FeatureImages, ImageSource, InputStage,
+    features, train,
 };
 use candle_core::{DType, Device, Tensor};
 use common::{dataset, job, recipe};
@@ -99,7 +100,8 @@ fn features_of_files_are_those_of_their_records() {
         let mut found = fs::read_dir(folder.path().join("images/val").join(class)).unwrap();
         files.push(found.next().unwrap().unwrap().path());
     }
-    let of_files = FeatureImages::Files(&files, checkpoint.preprocessing);
+    let sources: Vec<ImageSource> = files.iter().cloned().map(ImageSource::from).collect();
+    let of_files = FeatureImages::Files(&sources, checkpoint.preprocessing);
     assert_eq!(of_files.count(), 10);
     assert!(values(&all(&network, of_files, inputs, "relu4", 2).0) == values(&records));
 

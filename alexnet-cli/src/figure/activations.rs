@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use alexnet_data::{Pixels, Views, test_views};
-use alexnet_train::{Maps, activation_maps};
+use alexnet_train::{ImageSource, Maps, activation_maps};
 use anyhow::{Result, bail};
 
 use super::checkpoint::{CheckpointArguments, Loaded};
@@ -11,7 +11,6 @@ use super::output::OutputArguments;
 use crate::drawing::ink::Ink;
 use crate::drawing::{Anchor, Drawing, Picture, font};
 use crate::numbers::within;
-use crate::predict::read;
 
 /// What each layer sees of an image: the maps of its most active channels
 #[derive(Debug, clap::Args)]
@@ -52,7 +51,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let loaded = arguments.checkpoint.load()?;
     let Loaded { network, checkpoint, inputs, .. } = &loaded;
     let [input] = &inputs[..] else { bail!("--device: this figure is made on one device") };
-    let pixels = read(&arguments.image, &mut checkpoint.preprocessing.decoder())?;
+    let source = ImageSource::from(arguments.image.clone());
+    let pixels = source.decode(&mut checkpoint.preprocessing.decoder())?;
     let mut layers = Vec::new();
     for layer in &checkpoint.network.layers {
         // A layer that acts on each value alone shows what the layer before it shows.

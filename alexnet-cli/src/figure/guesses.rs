@@ -4,6 +4,7 @@ use alexnet_data::{Dataset, Pixels, Split};
 use alexnet_train::ranking;
 use anyhow::Result;
 
+use crate::class_words::first;
 use crate::drawing::font;
 use crate::drawing::ink::Ink;
 use crate::drawing::{Anchor, Drawing, Picture};
@@ -62,8 +63,7 @@ pub(crate) fn guesses(
 /// A class in words: `kit fox` of `kit fox, Vulpes macrotis`, or its name.
 pub(crate) fn class_words(data: &Dataset, class: usize) -> String {
     let Some(class) = data.manifest().classes.get(class) else { return "?".to_owned() };
-    let words = class.words.as_deref().and_then(|words| words.split(',').next());
-    words.unwrap_or(&class.name).trim().to_owned()
+    class.words.as_deref().map_or(&*class.name, first).to_owned()
 }
 
 /// The images in rows of at most so many.
@@ -93,17 +93,28 @@ fn cell(drawing: &mut Drawing, image: &Guessed, [left, top]: [f64; 2]) {
     let text = font::fit(title, TITLE, CELL);
     let middle = [left + CELL / 2.0, below + TITLE + 6.0];
     drawing.text(middle, &text, TITLE, Ink::Text, Anchor::Middle);
+    bars(drawing, guesses, *right, [left, below + 30.0], CELL);
+}
+
+/// Classes with their probabilities as bars of a width, the right class in another colour.
+pub(crate) fn bars(
+    drawing: &mut Drawing,
+    guesses: &[(usize, f64, String)],
+    right: Option<usize>,
+    [left, top]: [f64; 2],
+    width: f64,
+) {
     for (n, (class, probability, name)) in guesses.iter().enumerate() {
-        let y = below + 30.0 + n as f64 * BAR;
-        let is_right = *right == Some(*class);
+        let y = top + n as f64 * BAR;
+        let is_right = right == Some(*class);
         let ink = if is_right { Ink::Right } else { Ink::Guess };
         let per_cent = per_cent(*probability);
-        let space = CELL - font::width(&per_cent, SMALL) - 10.0;
+        let space = width - font::width(&per_cent, SMALL) - 10.0;
         let name = font::fit(name, SMALL, space);
         drawing.text([left, y + 12.0], &name, SMALL, Ink::Text, Anchor::Start);
-        drawing.text([left + CELL, y + 12.0], &per_cent, SMALL, Ink::Faint, Anchor::End);
-        drawing.rect(left, y + 17.0, CELL, 3.0, Ink::Grid);
-        drawing.rect(left, y + 17.0, CELL * probability.clamp(0.0, 1.0), 3.0, ink);
+        drawing.text([left + width, y + 12.0], &per_cent, SMALL, Ink::Faint, Anchor::End);
+        drawing.rect(left, y + 17.0, width, 3.0, Ink::Grid);
+        drawing.rect(left, y + 17.0, width * probability.clamp(0.0, 1.0), 3.0, ink);
     }
 }
 

@@ -7,7 +7,7 @@ pub(crate) mod curves;
 pub(crate) mod guesses;
 pub(crate) mod kernels;
 mod neighbours;
-mod output;
+pub(crate) mod output;
 mod predictions;
 
 use anyhow::Result;

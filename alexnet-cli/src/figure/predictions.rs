@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use alexnet_data::{Dataset, Split, Views, sample};
-use alexnet_train::{classify, predict_records};
+use alexnet_train::{ImageSource, classify, predict_records};
 use anyhow::{Result, bail, ensure};
 
 use super::checkpoint::{CheckpointArguments, Loaded};
 use super::guesses::{COLUMNS, Guessed, draw, guesses};
 use super::output::OutputArguments;
+use crate::class_words::short;
 use crate::numbers::within;
-use crate::predict::read;
 
 /// Images with five guesses as bars, the right class in another colour (Figure 4, left)
 #[derive(Debug, clap::Args)]
@@ -73,9 +73,9 @@ fn of_files(loaded: &Loaded, images: &[PathBuf]) -> Result<Vec<Guessed>> {
     let classes = &loaded.checkpoint.classes;
     let mut decoder = loaded.checkpoint.preprocessing.decoder();
     let guessed = images.iter().map(|path| {
-        let pixels = read(path, &mut decoder)?;
+        let pixels = ImageSource::from(path.clone()).decode(&mut decoder)?;
         let row = classify(&loaded.network, input, &pixels, Views::One)?;
-        let name = |class: usize| classes.get(class).map_or("?", String::as_str).to_owned();
+        let name = |class: usize| classes.get(class).map_or("?", |name| short(name)).to_owned();
         let title = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Guessed { pixels, title, right: None, guesses: guesses(&row, name) })
     });

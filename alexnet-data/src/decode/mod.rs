@@ -16,6 +16,7 @@ pub(crate) mod pixels;
 mod raster;
 pub(crate) mod resample;
 pub(crate) mod square;
+pub(crate) mod thumbnail;
 
 use crate::header::MAX_SIDE;
 use error::{DecodeError, Result};
@@ -89,16 +90,37 @@ impl Decoder {
         if size == 0 || size > MAX_SIDE {
             return Err(DecodeError::Size { size, limit: MAX_SIDE });
         }
-        // The decoders parse hostile bytes, and have panicked in past releases. A panic is one bad
-        // image, and not the end of a preparation of a million; the half-changed state that it
-        // may leave is thrown away.
-        let result = catch_unwind(AssertUnwindSafe(|| {
-            let image = decode_whole(bytes, exif, limits, &mut self.memory)?;
-            let data = self.squarer.square(&image, size, resize, limits)?;
-            self.memory.keep(image.data, KEPT);
+        self.guarded(|it| {
+            let image = decode_whole(bytes, exif, limits, &mut it.memory)?;
+            let data = it.squarer.square(&image, size, resize, limits)?;
+            it.memory.keep(image.data, KEPT);
             Ok(Pixels { height: size, width: size, data, damage: image.damage })
-        }));
-        result.unwrap_or_else(|_| {
+        })
+    }
+
+    /// Decodes the bytes of one file in its own size, to show it beside what [`decode`] makes of
+    /// it; upright, if this decoder applies EXIF orientation.
+    ///
+    /// [`decode`]: Self::decode
+    ///
+    /// # Errors
+    /// Those of [`decode`](crate::decode()).
+    pub fn decode_whole(&mut self, bytes: &[u8]) -> Result<Pixels, DecodeError> {
+        let Self { exif, limits, .. } = *self;
+        self.guarded(|it| decode_whole(bytes, exif, limits, &mut it.memory))
+    }
+
+    /// Calls `work`, which decodes.
+    ///
+    /// The decoders parse hostile bytes, and have panicked in past releases. A panic is one bad
+    /// image, and not the end of a preparation of a million; the half-changed state that it may
+    /// leave is thrown away.
+    fn guarded(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<Pixels, DecodeError>,
+    ) -> Result<Pixels, DecodeError> {
+        let Self { size, exif, resize, limits, .. } = *self;
+        catch_unwind(AssertUnwindSafe(|| work(&mut *self))).unwrap_or_else(|_| {
             *self = Self { resize, limits, ..Self::new(size, exif) };
             Err(DecodeError::broken("the decoder panicked"))
         })

@@ -125,7 +125,7 @@ fn averaged(mut sums: Vec<Vec<f64>>, turns: &[Turn<'_>]) -> Vec<Vec<f64>> {
 }
 
 /// Adds black images to a batch until it has `images`.
-fn pad(batch: &mut Batch, images: usize) {
+pub(crate) fn pad(batch: &mut Batch, images: usize) {
     batch.pixels.resize(images * batch.height * batch.width * 3, 0);
     batch.labels.resize(images, 0);
     batch.color_shift.resize(images, [0.0; 3]);

@@ -18,7 +18,8 @@ use crate::error::Error;
 /// A name that ends in `.safetensors` gives one file with the tensors `labels`, `(N)` in i64, where
 /// there are any, and `features`, `(N, …)` in f32, and with metadata. A name that ends in `.npy`
 /// gives the features as an array of version 1.0, little-endian and in C order, and the labels in
-/// i64 beside it, in `NAME.labels.npy`.
+/// i64 beside it, in `NAME.labels.npy`. [`FeatureFile::create_named`] gives the tensor of features
+/// another name.
 #[derive(Debug)]
 pub struct FeatureFile {
     features: AtomicFile,
@@ -44,6 +45,22 @@ impl FeatureFile {
         labels: Option<&[u32]>,
         metadata: &BTreeMap<String, String>,
     ) -> Result<Self, Error> {
+        Self::create_named(path, "features", shape, images, labels, metadata)
+    }
+
+    /// [`create`](Self::create) with another name of the tensor than `features`, not `labels`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`create`](Self::create).
+    pub fn create_named(
+        path: &Path,
+        name: &str,
+        shape: Shape,
+        images: usize,
+        labels: Option<&[u32]>,
+        metadata: &BTreeMap<String, String>,
+    ) -> Result<Self, Error> {
         let dims: Vec<usize> = [images].into_iter().chain(shape.dims()).collect();
         let label_bytes = labels.map(|labels| {
             labels.iter().flat_map(|label| i64::from(*label).to_le_bytes()).collect::<Vec<u8>>()
@@ -63,7 +80,11 @@ impl FeatureFile {
             }
             Some("safetensors") => {
                 let bytes = label_bytes.unwrap_or_default();
-                let header = safetensors_header(&dims, labels.map(<[u32]>::len), metadata);
+                let count = [labels.map_or(0, <[u32]>::len)];
+                // The labels first, so that each number is at a multiple of its size.
+                let labels = labels.map(|_| ("labels", "I64", &count[..]));
+                let tensors = labels.into_iter().chain([(name, "F32", &dims[..])]);
+                let header = safetensors_header(tensors, metadata);
                 (begin(path, [&header, &bytes])?, None)
             }
             _ => return Err(Error::FeatureFile(path.to_owned())),
@@ -120,26 +141,22 @@ fn npy_header(dtype: &str, dims: &[usize]) -> Vec<u8> {
     [b"\x93NUMPY\x01\x00", &length[..], text.as_bytes()].concat()
 }
 
-/// The header of a safetensors file: the length of a JSON object, and that object, padded so that
-/// the numbers begin at a multiple of 8 bytes.
-fn safetensors_header(
-    dims: &[usize],
-    labels: Option<usize>,
+/// The header of a safetensors file of tensors, each with its name, its dtype, `F32` or `I64`, and
+/// its shape: the length of a JSON object, and that object, padded so that the numbers begin at a
+/// multiple of 8 bytes. The same content gives the same bytes.
+pub(super) fn safetensors_header<'a>(
+    tensors: impl IntoIterator<Item = (&'a str, &'a str, &'a [usize])>,
     metadata: &BTreeMap<String, String>,
 ) -> Vec<u8> {
     let mut header = Map::new();
     header.insert("__metadata__".to_owned(), json!(metadata));
     let mut end = 0;
-    let mut add = |name: &str, dtype: &str, dims: &[usize], each: usize| {
-        let begin = end;
+    for (name, dtype, dims) in tensors {
+        let (begin, each) = (end, if dtype == "I64" { 8 } else { 4 });
         end += each * dims.iter().product::<usize>();
         let entry = json!({"dtype": dtype, "shape": dims, "data_offsets": [begin, end]});
         header.insert(name.to_owned(), entry);
-    };
-    if let Some(labels) = labels {
-        add("labels", "I64", &[labels], 8); // first, so that each is at a multiple of 8 bytes
     }
-    add("features", "F32", dims, 4);
     let mut text = Value::Object(header).to_string();
     text.push_str(&" ".repeat(text.len().next_multiple_of(8) - text.len()));
     [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat()

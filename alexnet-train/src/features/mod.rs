@@ -1,10 +1,7 @@
 //! Features: the outputs of a layer for many images, in bounded memory.
 
 pub(crate) mod file;
-
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+pub(crate) mod gradients;
 
 use alexnet_data::{Batch, Pixels, Preprocessing, Split, View, Views, test_views};
 use alexnet_kernels::PoolGuard;
@@ -12,15 +9,13 @@ use alexnet_model::Network;
 use candle_core::{DType, Device, Tensor};
 
 use crate::error::Error;
+use crate::image_source::ImageSource;
 use crate::input::InputStage;
 use crate::train::device_batches::DeviceBatches;
 use crate::train::prefetch::prefetch;
 
 /// Images in a forward pass.
 const BATCH: usize = 128;
-
-/// The bytes of the largest image file that is read.
-const LARGEST: u64 = 1 << 30;
 
 /// The images whose features are asked for.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +25,7 @@ pub enum FeatureImages<'a> {
     /// Some records of a split, by their numbers.
     Records(&'a Split, &'a [usize]),
     /// Image files, which become pixels as the network's training images did.
-    Files(&'a [PathBuf], Preprocessing),
+    Files(&'a [ImageSource], Preprocessing),
 }
 
 /// Runs `network` on the centre crop of each image, in evaluation, and gives `each` the outputs of
@@ -51,6 +46,24 @@ pub fn features(
     each: &mut dyn FnMut(&Tensor) -> Result<(), Error>,
 ) -> Result<(), Error> {
     network.spec().output_of(layer)?; // the clearer error
+    let compute = &mut |input: &[Tensor]| Ok(network.activations(input, layer)?);
+    centre_crops(network, images, inputs, loader_threads, compute, &mut |outputs| {
+        let outputs = outputs.to_dtype(DType::F32)?.to_device(&Device::Cpu)?;
+        each(&outputs.contiguous()?)
+    })
+}
+
+/// Runs the centre crops of all images through `compute`, as the network's input `(B, 3, h, w)` on
+/// each device, and gives `done` what it makes of each batch. On a GPU the next batch is sent
+/// between the two.
+fn centre_crops<T>(
+    network: &Network,
+    images: FeatureImages<'_>,
+    inputs: &[InputStage],
+    loader_threads: usize,
+    compute: &mut dyn FnMut(&[Tensor]) -> Result<T, Error>,
+    done: &mut dyn FnMut(T) -> Result<(), Error>,
+) -> Result<(), Error> {
     let [_, h, w] = network.spec().input;
     let centre = test_views(images.stored(), [h, w], Views::One)?;
     let jobs = images.count().div_ceil(BATCH) as u64;
@@ -64,11 +77,10 @@ pub fn features(
         for _ in 0..jobs {
             let (batch, _) = batches.next()?;
             let input = batches.images(&batch, 1.0)?; // (B, 3, h, w) on each device
-            let outputs = network.activations(&input[..], layer)?;
+            let outputs = compute(&input)?;
             drop(input);
             batches.release(batch)?;
-            let outputs = outputs.to_dtype(DType::F32)?.to_device(&Device::Cpu)?;
-            each(&outputs.contiguous()?)?;
+            done(outputs)?;
         }
         Ok(())
     })
@@ -112,10 +124,7 @@ impl FeatureImages<'_> {
             }
             Self::Files(files, preprocessing) => {
                 let mut decoder = preprocessing.decoder();
-                let pixels = files[images].iter().map(|path| {
-                    let decoded = decoder.decode(&read(path)?);
-                    decoded.map_err(|source| Error::Image { path: path.clone(), source })
-                });
+                let pixels = files[images].iter().map(|file| file.decode(&mut decoder));
                 let pixels = pixels.collect::<Result<Vec<_>, _>>()?;
                 Ok(batch.fill_images(&pixels, crop, centre)?)
             }
@@ -130,12 +139,4 @@ impl FeatureImages<'_> {
 /// Outputs of another dtype than f32.
 pub fn feature_rows(outputs: &Tensor) -> Result<Vec<Vec<f32>>, Error> {
     Ok(outputs.flatten_from(1)?.to_vec2()?)
-}
-
-/// The bytes of an image file.
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(Error::io(path))?;
-    file.take(LARGEST).read_to_end(&mut bytes).map_err(Error::io(path))?;
-    Ok(bytes)
 }

@@ -12,16 +12,16 @@ const AHEAD: usize = 2;
 
 /// The batches, in order. Each is given back after use, so that its memory is reused.
 #[derive(Debug)]
-pub(crate) struct LoadedBatches {
-    ready: Vec<Receiver<Result<Batch, Error>>>, // one for each thread
-    used: Sender<Batch>,
+pub(crate) struct LoadedBatches<B = Batch> {
+    ready: Vec<Receiver<Result<B, Error>>>, // one for each thread
+    used: Sender<B>,
     next: u64,
     end: u64,
 }
 
-impl LoadedBatches {
+impl<B> LoadedBatches<B> {
     /// Waits for the next batch; `None` after the last.
-    pub(crate) fn next(&mut self) -> Option<Result<Batch, Error>> {
+    pub(crate) fn next(&mut self) -> Option<Result<B, Error>> {
         if self.next == self.end {
             return None;
         }
@@ -32,18 +32,18 @@ impl LoadedBatches {
     }
 
     /// Gives a batch's memory back to the loader threads.
-    pub(crate) fn give_back(&self, batch: Batch) {
+    pub(crate) fn give_back(&self, batch: B) {
         // This fails only when no loader thread is left to use it.
         _ = self.used.send(batch);
     }
 }
 
 /// Runs `consume` over the batches that `fill` makes of `jobs` on `threads` threads.
-pub(crate) fn prefetch<T>(
+pub(crate) fn prefetch<B: Default + Send, T>(
     threads: usize,
     jobs: Range<u64>,
-    fill: impl Fn(u64, &mut Batch) -> Result<(), Error> + Sync,
-    consume: impl FnOnce(&mut LoadedBatches) -> T,
+    fill: impl Fn(u64, &mut B) -> Result<(), Error> + Sync,
+    consume: impl FnOnce(&mut LoadedBatches<B>) -> T,
 ) -> T {
     let threads = threads.max(1);
     let (used, reusable) = unbounded();
@@ -54,7 +54,7 @@ pub(crate) fn prefetch<T>(
             let own = jobs.clone().filter(move |job| job % threads as u64 == thread as u64);
             scope.spawn(move || {
                 for job in own {
-                    let mut batch: Batch = reusable.try_recv().unwrap_or_default();
+                    let mut batch: B = reusable.try_recv().unwrap_or_default();
                     let result = fill(job, &mut batch).map(|()| batch);
                     let failed = result.is_err();
                     // Sending fails when the loop has ended and no longer receives.

@@ -81,7 +81,7 @@ pub(super) fn broken_link(path: &Path, error: &io::Error) -> Option<&'static str
 }
 
 /// Whether a file is an image by its extension or by its first bytes.
-pub(super) fn looks_like_image(path: &Path) -> Result<bool> {
+pub(crate) fn looks_like_image(path: &Path) -> Result<bool> {
     if is_image(path) {
         return Ok(true);
     }

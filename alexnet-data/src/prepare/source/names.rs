@@ -34,18 +34,18 @@ const JUNK: [&str; 14] = [
 ];
 
 /// Whether a file has the extension of an image.
-pub(super) fn is_image(path: &Path) -> bool {
+pub(crate) fn is_image(path: &Path) -> bool {
     let extension = path.extension().unwrap_or_default();
     IMAGE_EXTENSIONS.iter().any(|e| extension.eq_ignore_ascii_case(e))
 }
 
 /// Whether a file or folder of this name is never an image or a class, whatever it holds. On
 /// macOS, `._cat.jpg` has attributes of `cat.jpg`.
-pub(super) fn is_junk(name: &OsStr) -> bool {
+pub(crate) fn is_junk(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b"._") || JUNK.iter().any(|j| name.eq_ignore_ascii_case(j))
 }
 
-pub(super) fn is_hidden(name: &OsStr) -> bool {
+pub(crate) fn is_hidden(name: &OsStr) -> bool {
     name.as_encoded_bytes().first() == Some(&b'.')
 }
 
