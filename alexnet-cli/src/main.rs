@@ -14,6 +14,7 @@ mod eval;
 mod features;
 mod figure;
 mod file;
+mod import;
 mod inspect;
 mod message;
 mod numbers;
@@ -67,6 +68,7 @@ enum Command {
     Runs(runs::Arguments),
     Compare(compare::Arguments),
     Features(features::Arguments),
+    Import(import::Arguments),
     Describe(describe::Arguments),
     Inspect(inspect::Arguments),
     Verify(verify::Arguments),
@@ -115,6 +117,7 @@ fn run(command: Command) -> Result<()> {
         Command::Runs(arguments) => runs::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Features(arguments) => features::run(&arguments),
+        Command::Import(arguments) => import::run(&arguments),
         Command::Describe(arguments) => describe::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),

@@ -30,6 +30,12 @@ mod train;
 // Several runs, compared
 mod experiment;
 
+// Weights of others
+mod import;
+
+#[doc(hidden)]
+pub mod fuzz;
+
 // How fast and how right a device is
 mod bench;
 mod selftest;
@@ -69,6 +75,7 @@ pub use experiment::recipe_patch::RecipePatch;
 pub use experiment::{ArmProgress, Experiment, ExperimentEvent, PlannedRun, RunState};
 pub use features::file::FeatureFile;
 pub use features::{FeatureImages, feature_rows, features};
+pub use import::{ImportOptions, Imported, families, import};
 pub use input::InputStage;
 pub use kernels::Kernels;
 pub use log::event::{Event, LayerNorms};
