@@ -16,6 +16,7 @@ mod features;
 mod figure;
 mod file;
 mod images;
+mod import;
 mod inspect;
 mod layer_output;
 mod logits;
@@ -72,6 +73,7 @@ enum Command {
     Compare(compare::Arguments),
     Features(features::Arguments),
     Logits(logits::Arguments),
+    Import(import::Arguments),
     Describe(describe::Arguments),
     Inspect(inspect::Arguments),
     Verify(verify::Arguments),
@@ -121,6 +123,7 @@ fn run(command: Command) -> Result<()> {
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Features(arguments) => features::run(&arguments),
         Command::Logits(arguments) => logits::run(&arguments),
+        Command::Import(arguments) => import::run(&arguments),
         Command::Describe(arguments) => describe::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),

@@ -64,9 +64,13 @@ fn slow(how: How, data: &[u8], height: usize, width: usize) -> Vec<u8> {
     let side = |side: usize| {
         let scaled = match crop {
             Crop::Centre => ((side * size) as f64 / short as f64).round(),
+            Crop::Torchvision => (side * size / short) as f64, // whole pixels
             Crop::Whole => size as f64,
         };
-        let (offset, scale) = (((scaled - size as f64) / 2.0).floor(), side as f64 / scaled);
+        let (room, scale) = (scaled as usize - size, side as f64 / scaled);
+        // Of an odd number of pixels that are left, the smaller half; torchvision: the even half.
+        let even = room % 4 == 3 && crop == Crop::Torchvision;
+        let offset = (room / 2 + usize::from(even)) as f64;
         move |i: usize| (offset + i as f64 + 0.5) * scale
     };
     let (rows, columns) = (side(height), side(width));
@@ -107,6 +111,7 @@ fn compare(how: How, height: usize, width: usize) {
 fn undecided(how: How, side: usize, short: usize) -> bool {
     let scaled = match how.crop {
         Crop::Centre => ((side * how.size) as f64 / short as f64).round() as usize,
+        Crop::Torchvision => side * how.size / short,
         Crop::Whole => how.size,
     };
     how.resample == Resample::Box
@@ -115,7 +120,7 @@ fn undecided(how: How, side: usize, short: usize) -> bool {
 }
 
 fn ways(size: usize) -> impl Iterator<Item = How> {
-    let crops = [Crop::Centre, Crop::Whole];
+    let crops = [Crop::Centre, Crop::Torchvision, Crop::Whole];
     let each = move |resample| crops.map(|crop| How { resample, crop, size });
     Resample::ALL.into_iter().flat_map(each)
 }
@@ -168,19 +173,22 @@ fn pixels_upon_pixels() {
 #[test]
 fn opencv_and_pillow() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/resized");
-    let read = |name: &str, resample, size| {
+    let read = |name: &str, resample, crop, size| {
         let bytes = std::fs::read(format!("{folder}/{name}.png")).unwrap();
-        let decoder = Decoder::new(size, Exif::Ignore).with_resize(resample, Crop::Centre);
+        let decoder = Decoder::new(size, Exif::Ignore).with_resize(resample, crop);
         { decoder }.decode(&bytes).unwrap().data
     };
-    for (resample, ending) in
-        [(Resample::Area, ""), (Resample::Linear, "-linear"), (Resample::Bilinear, "-bilinear")]
-    {
+    for (resample, crop, ending) in [
+        (Resample::Area, Crop::Centre, ""),
+        (Resample::Linear, Crop::Centre, "-linear"),
+        (Resample::Bilinear, Crop::Centre, "-bilinear"),
+        (Resample::Bilinear, Crop::Torchvision, "-torchvision"),
+    ] {
         for (name, size) in
-            [("wide", 16), ("tall", 20), ("twice", 20), ("large", 24), ("small", 32)]
+            [("wide", 16), ("tall", 20), ("twice", 20), ("large", 24), ("small", 32), ("odd", 20)]
         {
-            let got = read(name, resample, size);
-            let want = read(&format!("{name}-{size}{ending}"), Resample::Area, size);
+            let got = read(name, resample, crop, size);
+            let want = read(&format!("{name}-{size}{ending}"), Resample::Area, Crop::Centre, size);
             let grows_by_cubes = name == "small" && resample == Resample::Area;
             let (border, limit) = if grows_by_cubes { (6, 4) } else { (0, 1) };
             let inside = |i: usize| (border..size - border).contains(&i);

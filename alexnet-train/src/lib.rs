@@ -31,6 +31,12 @@ mod train;
 // Several runs, compared
 mod experiment;
 
+// Weights of others
+mod import;
+
+#[doc(hidden)]
+pub mod fuzz;
+
 // How fast and how right a device is
 mod bench;
 mod selftest;
@@ -71,6 +77,7 @@ pub use features::file::FeatureFile;
 pub use features::gradients::{Gradients, gradients};
 pub use features::{FeatureImages, feature_rows, features};
 pub use image_source::ImageSource;
+pub use import::{ImportOptions, Imported, families, import};
 pub use input::InputStage;
 pub use kernels::Kernels;
 pub use log::event::{Event, LayerNorms};

@@ -63,11 +63,11 @@ pub(crate) struct Arguments {
     /// Images a shard [default: as many as make 1 GiB of raw pixels]
     #[arg(long, value_name = "N", value_parser = within::<usize>(1..=1 << 24))]
     shard_records: Option<usize>,
-    /// What an image becomes: its central square, or the whole of it, warped to a square as Caffe
-    /// does
+    /// What an image becomes: its central square, the same to the pixel as torchvision crops it, or
+    /// the whole of it, warped to a square as Caffe does
     #[arg(
         long, value_name = "HOW", default_value = "crop",
-        value_parser = PossibleValuesParser::new(["crop", "warp"])
+        value_parser = PossibleValuesParser::new(["crop", "torchvision", "warp"])
     )]
     resize: String,
     /// How pixels are resampled: by the area that each covers, as OpenCV does and the authors did,
@@ -203,7 +203,11 @@ fn options(arguments: &Arguments) -> Result<PrepareOptions> {
         strict: arguments.strict,
         shard_records: arguments.shard_records,
         resample: Resample::ALL.into_iter().find(named).unwrap_or_default(),
-        crop: if arguments.resize == "warp" { Crop::Whole } else { Crop::Centre },
+        crop: match &arguments.resize[..] {
+            "torchvision" => Crop::Torchvision,
+            "warp" => Crop::Whole,
+            _ => Crop::Centre,
+        },
         exif: if arguments.exif == "apply" { Exif::Apply } else { Exif::Ignore },
         max_pixels: arguments.max_pixels,
         encoding,

@@ -33,7 +33,8 @@ use crate::error::Error;
 use crate::input::InputStage;
 use crate::recipe::Recipe;
 
-const MEAN_IMAGE: &str = "input.mean_image";
+/// The name of the tensor of the mean image, (H, W, 3).
+pub(crate) const MEAN_IMAGE: &str = "input.mean_image";
 const VELOCITY: &str = "velocity.";
 
 /// The content of a checkpoint file.
