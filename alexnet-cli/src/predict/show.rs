@@ -88,7 +88,9 @@ impl<'a> Show<'a> {
         };
         let [rows, columns] = [used.height, used.width].map(|side| side as f64);
         let kept = match crop {
-            Crop::Centre => [rows, columns].map(|side| rows.min(columns) / side),
+            Crop::Centre | Crop::Torchvision => {
+                [rows, columns].map(|side| rows.min(columns) / side)
+            }
             Crop::Whole => [1.0; 2],
         };
         let outline = [(1.0 - kept[0]) / 2.0, (1.0 - kept[1]) / 2.0, kept[0], kept[1]];
@@ -112,7 +114,7 @@ impl<'a> Show<'a> {
         }
         let size = format!("{} × {} pixels, by {}", pixels.width, pixels.height, resample.name());
         let how = match crop {
-            Crop::Centre => "shorter side resized, centre kept",
+            Crop::Centre | Crop::Torchvision => "shorter side resized, centre kept",
             Crop::Whole => "both sides resized",
         };
         Step { pictures: vec![pixels.clone()], outlines, caption: [size, how.to_owned()] }
