@@ -11,6 +11,7 @@ mod describe;
 mod device;
 mod drawing;
 mod eval;
+mod export;
 mod features;
 mod figure;
 mod file;
@@ -67,6 +68,7 @@ enum Command {
     Runs(runs::Arguments),
     Compare(compare::Arguments),
     Features(features::Arguments),
+    Export(export::Arguments),
     Describe(describe::Arguments),
     Inspect(inspect::Arguments),
     Verify(verify::Arguments),
@@ -115,6 +117,7 @@ fn run(command: Command) -> Result<()> {
         Command::Runs(arguments) => runs::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Features(arguments) => features::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
         Command::Describe(arguments) => describe::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),

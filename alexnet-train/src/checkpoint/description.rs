@@ -32,3 +32,18 @@ impl Checkpoint {
         }
     }
 }
+
+/// A description and a mean image as one text, which lies beside weights whose format has no place
+/// for them: `alexnet.json`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Companion {
+    pub(crate) description: Description,
+    /// The text of `mean_image.rs`.
+    pub(crate) mean_image: String,
+}
+
+impl Companion {
+    /// The name of its file.
+    pub(crate) const FILE: &str = "alexnet.json";
+}
