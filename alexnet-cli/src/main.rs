@@ -15,6 +15,7 @@ mod export;
 mod features;
 mod figure;
 mod file;
+mod import;
 mod inspect;
 mod message;
 mod numbers;
@@ -69,6 +70,7 @@ enum Command {
     Compare(compare::Arguments),
     Features(features::Arguments),
     Export(export::Arguments),
+    Import(import::Arguments),
     Describe(describe::Arguments),
     Inspect(inspect::Arguments),
     Verify(verify::Arguments),
@@ -118,6 +120,7 @@ fn run(command: Command) -> Result<()> {
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Features(arguments) => features::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
+        Command::Import(arguments) => import::run(&arguments),
         Command::Describe(arguments) => describe::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),

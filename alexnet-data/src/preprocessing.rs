@@ -56,6 +56,7 @@ impl Preprocessing {
             };
             let crop = match crop {
                 Crop::Centre => "--resize crop",
+                Crop::Torchvision => "--resize torchvision",
                 Crop::Whole => "--resize warp",
             };
             let resample = format!("--resample {}", resample.name());

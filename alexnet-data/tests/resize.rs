@@ -64,9 +64,13 @@ fn slow(how: How, data: &[u8], height: usize, width: usize) -> Vec<u8> {
     let side = |side: usize| {
         let scaled = match crop {
             Crop::Centre => ((side * size) as f64 / short as f64).round(),
+            Crop::Torchvision => (side * size / short) as f64, // whole pixels
             Crop::Whole => size as f64,
         };
-        let (offset, scale) = (((scaled - size as f64) / 2.0).floor(), side as f64 / scaled);
+        let (room, scale) = (scaled as usize - size, side as f64 / scaled);
+        // Of an odd number of pixels that are left, the smaller half; torchvision: the even half.
+        let even = room % 4 == 3 && crop == Crop::Torchvision;
+        let offset = (room / 2 + usize::from(even)) as f64;
         move |i: usize| (offset + i as f64 + 0.5) * scale
     };
     let (rows, columns) = (side(height), side(width));
@@ -107,6 +111,7 @@ fn compare(how: How, height: usize, width: usize) {
 fn undecided(how: How, side: usize, short: usize) -> bool {
     let scaled = match how.crop {
         Crop::Centre => ((side * how.size) as f64 / short as f64).round() as usize,
+        Crop::Torchvision => side * how.size / short,
         Crop::Whole => how.size,
     };
     how.resample == Resample::Box
@@ -115,7 +120,7 @@ fn undecided(how: How, side: usize, short: usize) -> bool {
 }
 
 fn ways(size: usize) -> impl Iterator<Item = How> {
-    let crops = [Crop::Centre, Crop::Whole];
+    let crops = [Crop::Centre, Crop::Torchvision, Crop::Whole];
     let each = move |resample| crops.map(|crop| How { resample, crop, size });
     Resample::ALL.into_iter().flat_map(each)
 }

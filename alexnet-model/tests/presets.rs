@@ -19,6 +19,7 @@ fn totals_are_the_published_ones() {
         // With 4,096 x 2,048 weights and 2,048 x 21,843, and biases, in the place of fc8's.
         ("fall-2011", 61_555_304 - 4_097_000 + 8_390_656 + 44_756_307),
         ("caffe", 60_965_224),
+        ("caffenet", 60_965_224),
         ("torchvision", 61_100_840),
         ("cifar-18pct", 89_578),
         ("cifar-13pct", 1_116_490),
@@ -28,7 +29,7 @@ fn totals_are_the_published_ones() {
     ] {
         assert_eq!(sum(name, FusedLayer::parameter_count), parameters, "{name}");
     }
-    for name in ["original", "paper", "caffe"] {
+    for name in ["original", "paper", "caffe", "caffenet"] {
         assert_eq!(sum(name, FusedLayer::multiply_adds), 724_406_816, "{name}");
     }
 }

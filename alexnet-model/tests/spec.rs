@@ -33,8 +33,8 @@ fn average(more: &str) -> String {
 #[test]
 fn unknown_presets_get_the_nearest_one() {
     let known = "original, paper, one-tower, no-overlap, no-lrn, sixth-conv, fall-2011, caffe, \
-                 torchvision, small, demo, cifar, cifar-18pct, cifar-13pct, cifar-11pct, \
-                 figure-1-relu, figure-1-tanh";
+                 caffenet, torchvision, small, demo, cifar, cifar-18pct, cifar-13pct, \
+                 cifar-11pct, figure-1-relu, figure-1-tanh";
     let message = |name| NetworkSpec::preset(name).unwrap_err().to_string();
     assert_eq!(
         message("orignal"),

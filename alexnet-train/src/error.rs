@@ -196,6 +196,20 @@ pub enum Error {
         /// What is wrong with it and what to do.
         reason: String,
     },
+    /// A file of weights of others, or for others, that cannot be read or made.
+    #[error("{}: {what}{}; {advice}", path.display(), facts(expected, got))]
+    Weights {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, with the name of the tensor or the layer.
+        what: Box<str>,
+        /// What was expected; empty where `what` says it.
+        expected: Box<str>,
+        /// What is there instead; empty where `what` says it.
+        got: Box<str>,
+        /// What to do.
+        advice: Box<str>,
+    },
     /// A loss, an output, a weight or a velocity that is not finite.
     #[error(
         "{what} is {value} at epoch {}, step {}{}: training has diverged and was not saved; start \
@@ -276,6 +290,11 @@ fn listed(changes: &[ChangedValue]) -> String {
         0 => first,
         more => format!("{first}; and {more} more"),
     }
+}
+
+/// What was expected and what is there, where that is known.
+fn facts(expected: &str, got: &str) -> String {
+    if expected.is_empty() { String::new() } else { format!(": expected {expected}, got {got}") }
 }
 
 fn advice(device: &str, fits: usize) -> String {

@@ -34,6 +34,12 @@ mod onnx;
 // Several runs, compared
 mod experiment;
 
+// Weights of others
+mod import;
+
+#[doc(hidden)]
+pub mod fuzz;
+
 // How fast and how right a device is
 mod bench;
 mod selftest;
@@ -74,6 +80,7 @@ pub use experiment::{ArmProgress, Experiment, ExperimentEvent, PlannedRun, RunSt
 pub use export::{ExportFormat, export};
 pub use features::file::FeatureFile;
 pub use features::{FeatureImages, feature_rows, features};
+pub use import::{ImportOptions, Imported, families, import};
 pub use input::InputStage;
 pub use kernels::Kernels;
 pub use log::event::{Event, LayerNorms};

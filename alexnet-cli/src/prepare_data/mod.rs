@@ -67,7 +67,7 @@ pub(crate) struct Arguments {
     /// does
     #[arg(
         long, value_name = "HOW", default_value = "crop",
-        value_parser = PossibleValuesParser::new(["crop", "warp"])
+        value_parser = PossibleValuesParser::new(["crop", "torchvision", "warp"])
     )]
     resize: String,
     /// How pixels are resampled: by the area that each covers, as OpenCV does and the authors did,
@@ -203,7 +203,11 @@ fn options(arguments: &Arguments) -> Result<PrepareOptions> {
         strict: arguments.strict,
         shard_records: arguments.shard_records,
         resample: Resample::ALL.into_iter().find(named).unwrap_or_default(),
-        crop: if arguments.resize == "warp" { Crop::Whole } else { Crop::Centre },
+        crop: match &arguments.resize[..] {
+            "torchvision" => Crop::Torchvision,
+            "warp" => Crop::Whole,
+            _ => Crop::Centre,
+        },
         exif: if arguments.exif == "apply" { Exif::Apply } else { Exif::Ignore },
         max_pixels: arguments.max_pixels,
         encoding,

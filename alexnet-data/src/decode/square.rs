@@ -17,6 +17,10 @@ pub enum Crop {
     /// The shorter side is resized to the size, and the central square is kept.
     #[default]
     Centre,
+    /// The same as torchvision's `Resize` and `CenterCrop` round: the longer side is resized to a
+    /// whole pixel below, and a crop that would begin at half a pixel begins at the even one. It
+    /// is another pixel for half of the images whose longer side becomes odd.
+    Torchvision,
     /// Both sides are resized to the size, whatever the proportion: Caffe's warp.
     Whole,
 }
@@ -37,7 +41,7 @@ impl Squarer {
     }
 
     /// Resizes the shorter side to `size` and the other in proportion, rounded, and takes the crop
-    /// at ⌊(side − size) / 2⌋, or resizes both sides to `size`: `size` × `size` × 3 bytes.
+    /// at ⌊(side − size) / 2⌋ (or as [`Crop::Torchvision`] rounds both), or resizes both sides to `size`: `size` × `size` × 3 bytes.
     ///
     /// Only the crop is computed: the resampler gets its position in the source, and its filter
     /// still reads pixels outside of it, so the result is that of resizing first and cropping then.
@@ -60,11 +64,13 @@ impl Squarer {
         let short = *height.min(width);
         // The crop along a side of the image.
         let window = |side: usize| -> Span {
-            if crop == Crop::Whole {
-                return (0.0, side as f64);
-            }
-            let scaled = ((side * size) as f64 / short as f64).round();
-            let offset = ((scaled - size as f64) / 2.0).floor();
+            let exact = (side * size) as f64 / short as f64;
+            let middle = |scaled: f64| (scaled - size as f64) / 2.0;
+            let (scaled, offset) = match crop {
+                Crop::Whole => return (0.0, side as f64),
+                Crop::Centre => (exact.round(), middle(exact.round()).floor()),
+                Crop::Torchvision => (exact.floor(), middle(exact.floor()).round_ties_even()),
+            };
             let back = side as f64 / scaled;
             let start = offset * back;
             // Rounding must not reach outside.

@@ -6,7 +6,7 @@ use super::NetworkSpec;
 use super::error::SpecError;
 use super::suggest::nearest;
 
-const PRESETS: [(&str, &str); 17] = [
+const PRESETS: [(&str, &str); 18] = [
     ("original", include_str!("../../presets/original.toml")),
     ("paper", include_str!("../../presets/paper.toml")),
     ("one-tower", include_str!("../../presets/one-tower.toml")),
@@ -15,6 +15,7 @@ const PRESETS: [(&str, &str); 17] = [
     ("sixth-conv", include_str!("../../presets/sixth-conv.toml")),
     ("fall-2011", include_str!("../../presets/fall-2011.toml")),
     ("caffe", include_str!("../../presets/caffe.toml")),
+    ("caffenet", include_str!("../../presets/caffenet.toml")),
     ("torchvision", include_str!("../../presets/torchvision.toml")),
     ("small", include_str!("../../presets/small.toml")),
     ("demo", include_str!("../../presets/demo.toml")),

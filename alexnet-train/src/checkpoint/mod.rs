@@ -13,7 +13,6 @@
 pub(crate) mod description;
 pub(crate) mod files;
 pub(crate) mod header;
-pub(crate) mod mean_image;
 pub(crate) mod progress;
 pub(crate) mod write;
 
@@ -35,6 +34,7 @@ use crate::error::Error;
 use crate::input::InputStage;
 use crate::recipe::Recipe;
 
+/// The name of the tensor of the mean image, (H, W, 3).
 pub(crate) const MEAN_IMAGE: &str = "input.mean_image";
 const VELOCITY: &str = "velocity.";
 

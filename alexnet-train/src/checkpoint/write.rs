@@ -7,6 +7,7 @@ use std::io;
 use std::path::Path;
 
 use alexnet_data::{Preprocessing, past_cache};
+use alexnet_model::NetworkSpec;
 use candle_core::{Storage, Tensor, bail};
 use safetensors::tensor::{Metadata, TensorInfo};
 use safetensors::{Dtype, SafeTensorError};
@@ -41,24 +42,35 @@ impl CheckpointWriter {
         state: Option<&SavedState>,
         last: LastStep,
     ) -> Result<CheckpointFile, Error> {
-        let mut tensors = BTreeMap::from([(MEAN_IMAGE.to_owned(), self.mean_image.clone())]);
         let [values, velocities] = snapshot.values()?;
+        let mut tensors: BTreeMap<_, _> = values.into_iter().collect();
         if state.is_some() {
             let named = |(name, velocity)| (format!("{VELOCITY}{name}"), velocity);
             tensors.extend(velocities.into_iter().map(named));
         }
-        tensors.extend(values);
+        self.file_of(path, snapshot.spec(), tensors, state, |name, value| {
+            diverged(format!("a value of `{name}`"), value, last)
+        })
+    }
+
+    /// The same of tensors by name; `refused` is the error of a value that is not finite.
+    pub(crate) fn file_of(
+        &self,
+        path: &Path,
+        network: &NetworkSpec,
+        mut tensors: BTreeMap<String, Tensor>,
+        state: Option<&SavedState>,
+        refused: impl Fn(&str, f32) -> Error,
+    ) -> Result<CheckpointFile, Error> {
+        tensors.insert(MEAN_IMAGE.to_owned(), self.mean_image.clone());
         let mut crc32 = BTreeMap::new();
         for (name, tensor) in &mut tensors {
             *tensor = tensor.contiguous()?; // most are
             let checksum = with_values(tensor, checksum)?;
-            let checksum =
-                checksum.map_err(|value| diverged(format!("a value of `{name}`"), value, last))?;
-            crc32.insert(name.clone(), checksum);
+            crc32.insert(name.clone(), checksum.map_err(|value| refused(name, value))?);
         }
         let Self { recipe, classes, preprocessing, .. } = self;
-        let header =
-            Header::new(snapshot.spec(), recipe, classes, *preprocessing, state.cloned(), crc32);
+        let header = Header::new(network, recipe, classes, *preprocessing, state.cloned(), crc32);
         let text = serde_json::to_string(&header).map_err(|e| Error::io(path)(e.into()))?;
         let fail = |reason| Error::Checkpoint { path: path.to_owned(), reason };
         let mut header = header_bytes(&tensors, text).map_err(|e| fail(e.to_string()))?;

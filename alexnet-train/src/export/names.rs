@@ -1,42 +1,37 @@
 //! The names that PyTorch's programs have for the tensors of a network.
 
-use alexnet_model::{LayerKind, LayerSpec, NetworkSpec};
+use alexnet_model::{Init, LayerKind, LayerSpec, NetworkSpec, Rule};
 
 use super::weights::Weights;
 use crate::error::Error;
+use crate::import::family::{Family, Naming};
 
-/// The modules of torchvision's `alexnet`, in the order of the layers with weights.
-const TORCHVISION: [&str; 8] = [
-    "features.0",
-    "features.3",
-    "features.6",
-    "features.8",
-    "features.10",
-    "classifier.1",
-    "classifier.4",
-    "classifier.6",
-];
+/// The family of torchvision's `alexnet`.
+const TORCHVISION: &str = "torchvision";
 
-/// Whether a network is torchvision's `alexnet`, whatever its number of classes and first weights.
+/// Whether a network is torchvision's `alexnet`, whatever its number of classes and first weights,
+/// and called so.
 pub(super) fn is_torchvision(network: &NetworkSpec) -> Result<bool, Error> {
-    let theirs = NetworkSpec::preset("torchvision")?;
+    let Some(family) = Family::named(TORCHVISION) else { return Ok(false) };
+    let theirs = family.network()?;
     let theirs = match network.classes() {
         Some(classes) => theirs.with_classes(classes),
         None => theirs,
     };
-    let pairs = network.layers.iter().zip(&theirs.layers);
-    let same = network.input == theirs.input && network.layers.len() == theirs.layers.len();
-    Ok(same && pairs.into_iter().all(|(a, b)| computes(a) == computes(b)))
+    let same = network.name == theirs.name && network.input == theirs.input;
+    let same = same && network.layers.len() == theirs.layers.len();
+    let mut pairs = network.layers.iter().zip(&theirs.layers);
+    Ok(same && pairs.all(|(a, b)| (&a.name, computes(a)) == (&b.name, computes(b))))
 }
 
-/// What a layer computes, whatever its name and its first weights.
+/// What a layer computes, whatever its first weights.
 fn computes(layer: &LayerSpec) -> LayerKind {
     let mut kind = layer.kind;
     if let LayerKind::Conv { init, .. }
     | LayerKind::Local { init, .. }
     | LayerKind::Linear { init, .. } = &mut kind
     {
-        *init = alexnet_model::Init::Rule(alexnet_model::Rule::FanIn);
+        *init = Init::Rule(Rule::FanIn);
     }
     kind
 }
@@ -44,9 +39,12 @@ fn computes(layer: &LayerSpec) -> LayerKind {
 /// The names of the weights' tensors in their order: torchvision's for its network, and for every
 /// other those of our layers.
 pub(super) fn names(weights: &Weights) -> Result<Vec<String>, Error> {
-    if !is_torchvision(&weights.description.network)? {
-        return Ok(weights.tensors.iter().map(|(name, _)| name.clone()).collect());
-    }
-    let parts = |module| ["weight", "bias"].map(|part| format!("{module}.{part}"));
-    Ok(TORCHVISION.iter().flat_map(parts).collect())
+    let network = &weights.description.network;
+    let theirs = match is_torchvision(network)? {
+        true => Family::named(TORCHVISION).and_then(|family| family.naming.into_iter().next()),
+        false => None,
+    };
+    let naming = theirs.unwrap_or_else(Naming::ours);
+    let layers = network.layers.iter().filter(|layer| layer.kind.has_parameters());
+    Ok(layers.flat_map(|layer| naming.of(&layer.name)).collect())
 }

@@ -9,28 +9,26 @@ use serde_json::{Map, Value, json};
 
 use super::weights::Weights;
 use crate::checkpoint::MEAN_IMAGE;
+use crate::checkpoint::description::KEY;
 use crate::checkpoint::write::with_values;
 use crate::error::Error;
-
-/// The key under which the file says what its weights are good for.
-pub(crate) const DESCRIPTION: &str = "alexnet_description";
 
 /// Writes the file `path`: the parameters under the names of our layers, and the mean image.
 pub(super) fn export(weights: &Weights, path: &Path) -> Result<(), Error> {
     let parameters = weights.tensors.iter().map(|(name, tensor)| (&name[..], tensor));
     let mean_image = weights.mean_image.contiguous()?;
     let tensors: Vec<_> = parameters.chain([(MEAN_IMAGE, &mean_image)]).collect();
-    write(weights, &tensors, path)
+    write(weights.description()?, &tensors, path)
 }
 
 /// Writes the file `path` with these tensors, contiguous f32 of the host's memory, and the
 /// description of the weights.
 pub(super) fn write(
-    weights: &Weights,
+    description: String,
     tensors: &[(&str, &Tensor)],
     path: &Path,
 ) -> Result<(), Error> {
-    let header = header(weights, tensors);
+    let header = header(description, tensors);
     Ok(write_atomic(path, |file| {
         file.write_all(&header)?;
         tensors.iter().try_for_each(|(_, tensor)| {
@@ -42,10 +40,9 @@ pub(super) fn write(
 
 /// The length of a JSON object, and that object, padded so that the numbers begin at a multiple of
 /// 8 bytes. Its `format` is what programs of PyTorch ask for.
-fn header(weights: &Weights, tensors: &[(&str, &Tensor)]) -> Vec<u8> {
-    let description = json!(weights.description).to_string();
+fn header(description: String, tensors: &[(&str, &Tensor)]) -> Vec<u8> {
     let mut header = Map::new();
-    header.insert("__metadata__".to_owned(), json!({DESCRIPTION: description, "format": "pt"}));
+    header.insert("__metadata__".to_owned(), json!({KEY: description, "format": "pt"}));
     let mut end = 0;
     for (name, tensor) in tensors {
         let begin = end;

@@ -4,10 +4,9 @@ use std::path::Path;
 
 use alexnet_data::Preprocessing;
 use candle_core::{DType, Tensor};
-use serde_json::json;
 
-use crate::checkpoint::description::{Companion, Description};
-use crate::checkpoint::{Checkpoint, mean_image};
+use crate::checkpoint::Checkpoint;
+use crate::checkpoint::description::Description;
 use crate::error::Error;
 
 /// What every format is written of.
@@ -57,9 +56,15 @@ impl Weights {
         Ok(Self { description, tensors, mean_image })
     }
 
-    /// The text of `alexnet.json`: what these weights are good for, and the mean image.
-    pub(super) fn companion(&self) -> Result<String, Error> {
-        let mean_image = mean_image::to_text(&self.mean_image)?;
-        Ok(json!(Companion { description: self.description.clone(), mean_image }).to_string())
+    /// The text that says what these weights are good for, with the mean image in it.
+    pub(super) fn description_with_mean(&self) -> Result<String, Error> {
+        let mean: Vec<f32> = self.mean_image.flatten_all()?.to_vec1()?;
+        let text = self.description.to_text(Some(&mean));
+        Ok(text.map_err(candle_core::Error::wrap)?)
+    }
+
+    /// The text that says what these weights are good for, where the mean image is beside it.
+    pub(super) fn description(&self) -> Result<String, Error> {
+        Ok(self.description.to_text(None).map_err(candle_core::Error::wrap)?)
     }
 }

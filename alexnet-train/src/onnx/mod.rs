@@ -13,9 +13,3 @@ pub(crate) const OPSET: i64 = 17;
 
 /// The version of the format in which that version of the operators came.
 pub(crate) const IR_VERSION: i64 = 8;
-
-/// The key of the text that says what the weights are good for.
-pub(crate) const DESCRIPTION: &str = "alexnet_description";
-
-/// The key of the mean image.
-pub(crate) const MEAN_IMAGE: &str = "alexnet_mean_image";

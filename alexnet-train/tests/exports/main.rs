@@ -72,7 +72,7 @@ layers = [
 { name = "picture", kind = "max-pool", kernel = 2, stride = 3, ceil = true },
 { name = "type", kind = "local", filters = 5, kernel = 2, stride = 2, pad = 1, init = "fan-in" },
 { name = "type.weight", kind = "avg-pool", kernel = 1, stride = 2, ceil = true },
-{ name = "a.b", kind = "linear", outputs = 9, init = "fan-in" },
+{ name = "a-b", kind = "linear", outputs = 9, init = "fan-in" },
 { name = "t", kind = "tanh" },
 { name = "train", kind = "dropout", keep = 0.7, scale = "at-test" },
 { name = "bfloat16", kind = "linear", outputs = 4, init = "fan-in" },

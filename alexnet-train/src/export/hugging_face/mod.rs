@@ -18,7 +18,7 @@ use candle_core::Tensor;
 use super::names::{is_torchvision, names};
 use super::weights::Weights;
 use super::{safetensors, torch};
-use crate::checkpoint::description::Companion;
+use crate::checkpoint::description::FILE;
 use crate::error::Error;
 
 const WEIGHTS: &str = "model.safetensors";
@@ -29,7 +29,7 @@ pub(super) fn export(weights: &Weights, path: &Path) -> Result<Vec<PathBuf>, Err
     let is_torchvision = is_torchvision(&weights.description.network)?;
     let texts = [
         ("config.json", config::text(weights, is_torchvision)?),
-        (Companion::FILE, weights.companion()?),
+        (FILE, weights.description_with_mean()?),
         ("README.md", card::text(weights, is_torchvision)),
     ];
     fs::create_dir_all(path).map_err(Error::io(path))?;
@@ -39,7 +39,7 @@ pub(super) fn export(weights: &Weights, path: &Path) -> Result<Vec<PathBuf>, Err
     let tensors = names.iter().zip(&weights.tensors);
     let tensors: Vec<(&str, &Tensor)> =
         tensors.map(|(name, (_, tensor))| (&name[..], tensor)).collect();
-    safetensors::write(weights, &tensors, &file)?;
+    safetensors::write(weights.description_with_mean()?, &tensors, &file)?;
     let mut written = vec![file];
     written.extend(module.map(|module| module.write()).transpose()?);
     for (path, text) in texts {

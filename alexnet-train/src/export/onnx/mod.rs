@@ -17,11 +17,11 @@ use self::builder::Builder;
 use self::layer::Layer;
 use super::text::input_in_words;
 use super::weights::Weights;
-use crate::checkpoint::mean_image;
+use crate::checkpoint::description::KEY;
 use crate::error::Error;
 use crate::onnx::messages::{Element, Entry, Graph, Model, OperatorSet};
 use crate::onnx::write::write;
-use crate::onnx::{DESCRIPTION, IR_VERSION, MEAN_IMAGE, OPSET};
+use crate::onnx::{IR_VERSION, OPSET};
 
 /// The name of what the network takes.
 const INPUT: &str = "input";
@@ -41,8 +41,7 @@ pub(super) fn export(weights: &Weights, with_input: bool, path: &Path) -> Result
 fn model(weights: &Weights, with_input: bool) -> Result<Model, Error> {
     let description = &weights.description;
     let texts = [
-        (DESCRIPTION, json!(description).to_string()),
-        (MEAN_IMAGE, mean_image::to_text(&weights.mean_image)?),
+        (KEY, weights.description_with_mean()?),
         ("classes", json!(description.classes).to_string()),
     ];
     let entry = |(key, value): (&str, String)| Entry { key: key.to_owned(), value };

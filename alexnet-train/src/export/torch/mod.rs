@@ -2,7 +2,7 @@
 //!
 //! The archive is a zip file, nothing compressed, with the folder `archive`: the state dict in
 //! `data.pkl`, the numbers of tensor n in `data/n`, and `version` and `byteorder`. What PyTorch
-//! does not look for may lie beside them: [`Companion::FILE`].
+//! does not look for may lie beside them: [`FILE`].
 
 mod module;
 mod pickle;
@@ -18,7 +18,7 @@ use zip::{CompressionMethod, ZipWriter};
 
 use super::names::{is_torchvision, names};
 use super::weights::Weights;
-use crate::checkpoint::description::Companion;
+use crate::checkpoint::description::FILE;
 use crate::checkpoint::write::with_values;
 use crate::error::Error;
 
@@ -29,10 +29,10 @@ const ALIGNMENT: u16 = 64;
 /// Writes the file `path`, and gives what was written: that, and for all networks but torchvision's
 /// own a module file beside it.
 pub(super) fn export(weights: &Weights, path: &Path) -> Result<Vec<PathBuf>, Error> {
-    let (names, companion) = (names(weights)?, weights.companion()?);
+    let (names, description) = (names(weights)?, weights.description_with_mean()?);
     let module = module_beside(weights, path)?;
     let tensors: Vec<&Tensor> = weights.tensors.iter().map(|(_, tensor)| tensor).collect();
-    write_atomic(path, |file| archive(file, &names, &tensors, &companion))?;
+    write_atomic(path, |file| archive(file, &names, &tensors, &description))?;
     let mut written = vec![path.to_owned()];
     written.extend(module.map(|module| module.write()).transpose()?);
     Ok(written)
@@ -53,19 +53,33 @@ impl ModuleFile {
 }
 
 /// The module file for the weights that will be `path`; none for a network that torchvision has.
-/// A file of that name that is no such module is not replaced.
+/// A file of that name that is no such module is not replaced, and a network with a layer of weights
+/// whose name has a dot is refused: PyTorch takes what is before it for a module.
 pub(super) fn module_beside(weights: &Weights, path: &Path) -> Result<Option<ModuleFile>, Error> {
     if is_torchvision(&weights.description.network)? {
         return Ok(None);
     }
+    let mut layers = weights.description.network.layers.iter();
+    if let Some(layer) = layers.find(|l| l.kind.has_parameters() && l.name.contains('.')) {
+        return Err(Error::Weights {
+            path: path.to_owned(),
+            what: format!("PyTorch has no modules with a dot in their names, as `{}`", layer.name)
+                .into(),
+            expected: "".into(),
+            got: "".into(),
+            advice: "export to onnx or safetensors, or call the layer otherwise".into(),
+        });
+    }
     let file = path.file_name().unwrap_or_default().to_string_lossy();
     let (text, path) = (module::text(&weights.description, &file)?, path.with_extension("py"));
     match fs::read(&path) {
-        Ok(found) if !module::is_ours(&found) => {
-            let reason = "it is no module that `alexnet export` wrote, and is not replaced: give \
-                          another name to the weights";
-            Err(Error::Checkpoint { path, reason: reason.to_owned() })
-        }
+        Ok(found) if !module::is_ours(&found) => Err(Error::Weights {
+            path,
+            what: "it is no module that `alexnet export` wrote, and is not replaced".into(),
+            expected: "".into(),
+            got: "".into(),
+            advice: "give another name to the weights".into(),
+        }),
         _ => Ok(Some(ModuleFile { path, text })),
     }
 }
@@ -75,7 +89,7 @@ fn archive(
     file: &mut File,
     names: &[String],
     tensors: &[&Tensor],
-    companion: &str,
+    description: &str,
 ) -> io::Result<()> {
     let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
     let mut zip = ZipWriter::new(file);
@@ -87,7 +101,7 @@ fn archive(
     };
     add("data.pkl", &pickle::state_dict(names, tensors))?;
     add("byteorder", b"little")?;
-    add(Companion::FILE, companion.as_bytes())?;
+    add(FILE, description.as_bytes())?;
     for (number, tensor) in tensors.iter().enumerate() {
         let name = format!("data/{number}");
         with_values(tensor, |values| add(&name, bytemuck::cast_slice(values)))

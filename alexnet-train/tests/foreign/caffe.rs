@@ -1,0 +1,80 @@
+//! Models and blobs as Caffe writes them.
+
+/// A layer: its name, its type as of version 2, its blobs.
+pub(crate) struct Layer {
+    name: String,
+    kind: String,
+    blobs: Vec<(Vec<usize>, Vec<f32>)>,
+}
+
+impl Layer {
+    pub(crate) fn new(name: &str, kind: &str, blobs: &[(&[usize], &[f32])]) -> Self {
+        let blobs = blobs.iter().map(|(shape, numbers)| (shape.to_vec(), numbers.to_vec()));
+        Self { name: name.to_owned(), kind: kind.to_owned(), blobs: blobs.collect() }
+    }
+}
+
+fn varint(mut value: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+    out
+}
+
+fn integer(number: u64, value: u64) -> Vec<u8> {
+    [varint(number << 3), varint(value)].concat()
+}
+
+fn bytes(number: u64, value: &[u8]) -> Vec<u8> {
+    [&varint(number << 3 | 2)[..], &varint(value.len() as u64), value].concat()
+}
+
+/// A blob, of which `legacy` ones have four sizes, the first of them ones.
+pub(crate) fn blob(shape: &[usize], numbers: &[f32], legacy: bool) -> Vec<u8> {
+    let mut out = Vec::new();
+    if legacy {
+        let four = [&vec![1; 4 - shape.len()][..], shape].concat();
+        (1..).zip(four).for_each(|(number, size)| out.extend(integer(number, size as u64)));
+    } else {
+        let sizes = shape.iter().flat_map(|size| varint(*size as u64)).collect::<Vec<_>>();
+        out.extend(bytes(7, &bytes(1, &sizes)));
+    }
+    out.extend(bytes(5, bytemuck::cast_slice(numbers)));
+    out
+}
+
+/// A model, with layers of the first version and legacy blobs, or with those of the second.
+pub(crate) fn model(layers: &[Layer], first: bool) -> Vec<u8> {
+    let mut out = bytes(1, b"AlexNet");
+    for Layer { name, kind, blobs } in layers {
+        let [name_field, blobs_field, field] = if first { [4, 6, 2] } else { [1, 7, 100] };
+        let mut layer = bytes(name_field, name.as_bytes());
+        layer.extend(match first {
+            true => integer(5, number(kind)),
+            false => bytes(2, kind.as_bytes()),
+        });
+        for (shape, numbers) in blobs {
+            layer.extend(bytes(blobs_field, &blob(shape, numbers, first)));
+        }
+        out.extend(bytes(field, &layer));
+    }
+    out
+}
+
+/// `V1LayerParameter.LayerType`.
+fn number(kind: &str) -> u64 {
+    match kind {
+        "Convolution" => 4,
+        "Data" => 5,
+        "Dropout" => 6,
+        "InnerProduct" => 14,
+        "LRN" => 15,
+        "Pooling" => 17,
+        "ReLU" => 18,
+        "SoftmaxWithLoss" => 21,
+        other => panic!("{other}"),
+    }
+}
