@@ -109,8 +109,8 @@ fn unknown_family(name: &str) -> Problem {
     Problem::new(what).advice(format!("the families are {known}"))
 }
 
-/// The tensors of the file as those of `network`, whose last layer is as large as the file's where
-/// `any_head`; or how they differ.
+/// The tensors of the file as those of `network`, whose last layer, and what it takes, is as large as
+/// the file's where `any_head`; or how they differ.
 fn matched(
     source: &Source,
     network: NetworkSpec,
@@ -121,10 +121,13 @@ fn matched(
     let wrong = |e: alexnet_model::SpecError| Problem::new(e.to_string());
     let head = network.layers.last().map(|layer| naming.of(&layer.name)).unwrap_or_default();
     let head = head.iter().find_map(|name| source.tensors[find(name)?].shape.first().copied());
-    let network = match head.filter(|classes| any_head && *classes > 0) {
+    let mut network = match head.filter(|classes| any_head && *classes > 0) {
         Some(classes) => network.with_classes(classes),
         None => network,
     };
+    if let Some(input) = source.input.filter(|_| any_head) {
+        network.input = input;
+    }
     // A head of a size that cannot be is misshapen.
     let layers = network.fused_layers().map_err(wrong)?;
     let (mut tensors, mut misfit, mut known) =
@@ -150,7 +153,9 @@ fn matched(
         .iter()
         .enumerate()
         .filter(|(place, tensor)| !known.contains(place) && tensor.name != MEAN_IMAGE);
-    misfit.unknown = unknown.map(|(_, t)| (t.name.clone(), t.shape.clone())).collect();
+    if !source.has_others {
+        misfit.unknown = unknown.map(|(_, t)| (t.name.clone(), t.shape.clone())).collect();
+    }
     if misfit.count() > 0 {
         return Ok(Err(misfit));
     }

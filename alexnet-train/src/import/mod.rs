@@ -15,6 +15,8 @@ pub(crate) mod kind;
 pub(crate) mod matching;
 mod mean;
 mod npy;
+pub(crate) mod onnx;
+pub(crate) mod operation;
 pub(crate) mod problem;
 pub(crate) mod protobuf;
 mod safetensors;
@@ -101,6 +103,9 @@ pub fn import(path: &Path, options: &ImportOptions) -> Result<Imported, Error> {
         None => {
             let (family, matched) =
                 matching::find(&source, options.family.as_deref()).map_err(at)?;
+            if !source.operations.is_empty() {
+                operation::check(&source.operations, &matched.network).map_err(at)?;
+            }
             of_family(&family, matched, path, options.mean.as_deref())?
         }
     };

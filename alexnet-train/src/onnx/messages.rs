@@ -84,8 +84,8 @@ pub(crate) struct Attribute {
     pub(crate) f: Option<f32>,
     #[prost(int64, optional, tag = "3")]
     pub(crate) i: Option<i64>,
-    #[prost(message, optional, tag = "5")]
-    pub(crate) t: Option<Constant>,
+    #[prost(bytes = "vec", optional, tag = "4")]
+    pub(crate) s: Option<Vec<u8>>,
     // Unpacked, as ONNX's own library writes it, here and in `dims`.
     #[prost(int64, repeated, packed = "false", tag = "8")]
     pub(crate) ints: Vec<i64>,
@@ -101,7 +101,7 @@ pub(crate) enum AttributeKind {
     None = 0,
     Float = 1,
     Int = 2,
-    Tensor = 4,
+    String = 3,
     Ints = 7,
 }
 
