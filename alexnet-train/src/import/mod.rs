@@ -1,4 +1,4 @@
-//! Weights of others become checkpoints: PyTorch's files, Caffe's models, safetensors.
+//! Weights of others become checkpoints: PyTorch's files, Caffe's models, ONNX graphs, safetensors.
 //!
 //! A reader ([`kind`]) says which tensors a file has and where they lie ([`source`]). By their names
 //! and shapes, and by the order of the layers where a file tells it, they are those of a family
@@ -76,7 +76,8 @@ pub struct Imported {
 }
 
 /// Reads the weights of an AlexNet from a file of another program: a PyTorch file (`.pth`, `.pt`),
-/// a Caffe model (`.caffemodel`), or safetensors with PyTorch's names or ours.
+/// a Caffe model (`.caffemodel`), an ONNX graph (`.onnx`), or safetensors with PyTorch's names or
+/// ours.
 ///
 /// ```no_run
 /// use std::path::Path;
@@ -153,7 +154,7 @@ fn read_tensors(
             swap_red_and_blue(&mut values, &tensor.shape);
         }
         let made = Tensor::from_vec(values, &tensor.shape[..], &Device::Cpu);
-        tensors.insert(name, made.map_err(|e| Problem::new(e.to_string()).of(&tensor.name))?);
+        tensors.insert(name, made.map_err(|e| Problem::said_by(e).of(&tensor.name))?);
     }
     Ok(tensors)
 }

@@ -1,6 +1,7 @@
 //! Files of safetensors.
 
-use safetensors::{Dtype as Theirs, SafeTensors};
+use safetensors::Dtype as Theirs;
+use safetensors::tensor::Metadata;
 
 use super::file::SourceFile;
 use super::problem::{Problem, Result};
@@ -23,7 +24,7 @@ pub(crate) fn read(file: &mut SourceFile) -> Result<Source> {
     file.read(0, &mut length)?;
     let end = 8_u64.saturating_add(u64::from_le_bytes(length));
     let header = file.bytes(0..end, HEADER)?;
-    let (_, metadata) = SafeTensors::read_metadata(&header)
+    let metadata: Metadata = serde_json::from_slice(header.get(8..).unwrap_or_default())
         .map_err(|e| Problem::new(format!("its header cannot be read: {e}")))?;
     let entry = |name| metadata.metadata().as_ref().and_then(|entries| entries.get(name));
     if entry(METADATA).is_some() {
@@ -32,7 +33,8 @@ pub(crate) fn read(file: &mut SourceFile) -> Result<Source> {
     }
     let mut source = Source::new("safetensors file", file.length());
     source.description = entry(KEY).cloned();
-    for (name, info) in metadata.tensors() {
+    for name in metadata.offset_keys() {
+        let Some(info) = metadata.info(&name) else { continue };
         let (start, stop) = info.data_offsets;
         let range = end.saturating_add(start as u64)..end.saturating_add(stop as u64);
         file.check(&range).map_err(|problem| problem.of(&name))?;

@@ -60,15 +60,19 @@ impl Case {
 
     /// What the network takes, `(B, 3, h, w)`: the centre crops of the pictures.
     pub(crate) fn images(&self) -> Tensor {
-        let spec = &self.checkpoint.network;
-        let [_, h, w] = spec.input;
+        let compute = ComputeDevice::cpu();
+        let input = self.checkpoint.input(Path::new("case"), &compute).unwrap();
+        input.run(&self.batch(), 1.0).unwrap()
+    }
+
+    /// The centre crops of the pictures, in bytes.
+    pub(crate) fn batch(&self) -> Batch {
+        let [_, h, w] = self.checkpoint.network.input;
         let stored = [self.checkpoint.preprocessing.height; 2];
         let views = test_views(stored, [h, w], Views::One).unwrap();
         let mut batch = Batch::new();
         batch.fill_images(&self.pictures, [h, w], &views).unwrap();
-        let compute = ComputeDevice::cpu();
-        let input = self.checkpoint.input(Path::new("case"), &compute).unwrap();
-        input.run(&batch, 1.0).unwrap()
+        batch
     }
 
     /// What it says of them, `(B, classes)`.

@@ -5,6 +5,8 @@
 #![allow(clippy::print_stdout)] // what was compared, and why not
 
 mod case;
+mod of_others;
+mod round_trips;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,10 +17,10 @@ use case::Case;
 use serde_json::Value;
 
 /// The largest distance of logits, over the largest logit.
-const TOLERANCE: f64 = 5e-6;
+pub(crate) const TOLERANCE: f64 = 5e-6;
 
 /// The Python that has the other programs.
-fn python() -> Option<PathBuf> {
+pub(crate) fn python() -> Option<PathBuf> {
     let python = std::env::var_os("ALEXNET_TORCH_PYTHON").map(PathBuf::from);
     if python.is_none() {
         println!("skipped: ALEXNET_TORCH_PYTHON names no Python with torch and onnxruntime");

@@ -36,6 +36,7 @@ pub(crate) fn read(file: &mut SourceFile) -> Result<Source> {
         let advice = "save its state dict: `torch.save(torch.jit.load(f).state_dict(), f2)`";
         return Err(Problem::new(what).advice(advice));
     }
+    records.check_plain()?;
     if let Some(record) = records.find("byteorder") {
         let order = file.bytes(record.range.clone(), 16)?;
         if order != b"little" {

@@ -24,6 +24,8 @@ pub(crate) struct Record {
     pub(crate) range: Range<u64>,
     /// Their CRC-32.
     pub(crate) crc32: u32,
+    /// Whether these are the record's bytes as they are.
+    is_plain: bool,
 }
 
 /// The records of a file, by the order of their places.
@@ -66,6 +68,14 @@ impl Records {
             record.name.drain(..folder.len());
         }
         Ok(Self(records))
+    }
+
+    /// Refuses records that are not stored as they are.
+    pub(crate) fn check_plain(&self) -> Result<()> {
+        let Some(record) = self.0.iter().find(|record| !record.is_plain) else { return Ok(()) };
+        let what = "it is compressed or encrypted, which no record of a state dict is";
+        let problem = Problem::new(what).of(&record.name);
+        Err(problem.advice("give the file as `torch.save` wrote it"))
     }
 
     /// The names of all records.
@@ -115,17 +125,13 @@ fn entries(file: &mut SourceFile) -> Result<Vec<Record>> {
                 Problem::new(format!("it has too many records, or {} twice", quoted(&name)));
             return Err(problem.expected(format!("at most {MOST}"), "more, or two of one name"));
         }
-        let (stored, length) = (entry.compressed_size(), entry.size());
-        if entry.compression() != CompressionMethod::Stored || entry.encrypted() || stored != length
-        {
-            let what = "it is compressed or encrypted, which no record of PyTorch is";
-            let problem = Problem::new(what).of(&name);
-            return Err(problem.advice("give the file as `torch.save` wrote it"));
-        }
+        let length = entry.compressed_size();
+        let is_plain = entry.compression() == CompressionMethod::Stored && !entry.encrypted();
+        let is_plain = is_plain && length == entry.size();
         let start = entry.header_start();
         let range = start..start.saturating_add(length);
         file_has(&range, &name)?;
-        records.push(Record { name, range, crc32: entry.crc32() });
+        records.push(Record { name, range, crc32: entry.crc32(), is_plain });
     }
     Ok(records)
 }
