@@ -5,7 +5,8 @@ python bench/resize_golden.py alexnet-data/tests/resized
 
 NAME.png is resized so that its shorter side is SIZE (by INTER_AREA where it shrinks, by INTER_CUBIC
 where it grows), and the central square is NAME-SIZE.png: the authors' way of 2012. The same by
-OpenCV's INTER_LINEAR is NAME-SIZE-linear.png, and by Pillow's BILINEAR NAME-SIZE-bilinear.png.
+OpenCV's INTER_LINEAR is NAME-SIZE-linear.png, and by Pillow's BILINEAR NAME-SIZE-bilinear.png; with
+the rounding of torchvision's Resize and CenterCrop NAME-SIZE-torchvision.png.
 """
 
 import pathlib
@@ -15,7 +16,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-PICTURES = {"wide": (37, 50, 16), "tall": (61, 33, 20), "twice": (40, 40, 20), "large": (120, 97, 24), "small": (12, 15, 32)}
+PICTURES = {"wide": (37, 50, 16), "tall": (61, 33, 20), "twice": (40, 40, 20), "large": (120, 97, 24), "small": (12, 15, 32), "odd": (40, 54, 20)}
 
 
 def picture(height, width, seed):
@@ -44,6 +45,11 @@ def main():
         }.items():
             square = resized[top : top + size, left : left + size]
             cv2.imwrite(str(folder / f"{name}-{size}{ending}.png"), square)
+        sides = [int(size * side / short) for side in (width, height)]
+        left, top = (int(round((side - size) / 2.0)) for side in sides)
+        resized = np.asarray(Image.fromarray(image).resize(sides, Image.Resampling.BILINEAR))
+        square = resized[top : top + size, left : left + size]
+        cv2.imwrite(str(folder / f"{name}-{size}-torchvision.png"), square)
 
 
 if __name__ == "__main__":

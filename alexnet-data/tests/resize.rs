@@ -173,19 +173,22 @@ fn pixels_upon_pixels() {
 #[test]
 fn opencv_and_pillow() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/resized");
-    let read = |name: &str, resample, size| {
+    let read = |name: &str, resample, crop, size| {
         let bytes = std::fs::read(format!("{folder}/{name}.png")).unwrap();
-        let decoder = Decoder::new(size, Exif::Ignore).with_resize(resample, Crop::Centre);
+        let decoder = Decoder::new(size, Exif::Ignore).with_resize(resample, crop);
         { decoder }.decode(&bytes).unwrap().data
     };
-    for (resample, ending) in
-        [(Resample::Area, ""), (Resample::Linear, "-linear"), (Resample::Bilinear, "-bilinear")]
-    {
+    for (resample, crop, ending) in [
+        (Resample::Area, Crop::Centre, ""),
+        (Resample::Linear, Crop::Centre, "-linear"),
+        (Resample::Bilinear, Crop::Centre, "-bilinear"),
+        (Resample::Bilinear, Crop::Torchvision, "-torchvision"),
+    ] {
         for (name, size) in
-            [("wide", 16), ("tall", 20), ("twice", 20), ("large", 24), ("small", 32)]
+            [("wide", 16), ("tall", 20), ("twice", 20), ("large", 24), ("small", 32), ("odd", 20)]
         {
-            let got = read(name, resample, size);
-            let want = read(&format!("{name}-{size}{ending}"), Resample::Area, size);
+            let got = read(name, resample, crop, size);
+            let want = read(&format!("{name}-{size}{ending}"), Resample::Area, Crop::Centre, size);
             let grows_by_cubes = name == "small" && resample == Resample::Area;
             let (border, limit) = if grows_by_cubes { (6, 4) } else { (0, 1) };
             let inside = |i: usize| (border..size - border).contains(&i);

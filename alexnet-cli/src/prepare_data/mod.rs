@@ -63,8 +63,8 @@ pub(crate) struct Arguments {
     /// Images a shard [default: as many as make 1 GiB of raw pixels]
     #[arg(long, value_name = "N", value_parser = within::<usize>(1..=1 << 24))]
     shard_records: Option<usize>,
-    /// What an image becomes: its central square, or the whole of it, warped to a square as Caffe
-    /// does
+    /// What an image becomes: its central square, the same to the pixel as torchvision crops it, or
+    /// the whole of it, warped to a square as Caffe does
     #[arg(
         long, value_name = "HOW", default_value = "crop",
         value_parser = PossibleValuesParser::new(["crop", "torchvision", "warp"])
