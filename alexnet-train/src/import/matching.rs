@@ -42,7 +42,7 @@ pub(crate) fn find(source: &Source, asked: Option<&str>) -> Result<(Family, Matc
         let mut nearest: Option<Misfit> = None;
         let mut found = None;
         for naming in family.namings() {
-            let network = family.network().map_err(|e| Problem::said_by(e))?;
+            let network = family.network().map_err(Problem::said_by)?;
             match matched(source, network, &naming, true)? {
                 Ok(fit) => found = found.or(Some(fit)),
                 Err(misfit) => {
@@ -118,7 +118,6 @@ fn matched(
     any_head: bool,
 ) -> Result<Result<Matched, Misfit>> {
     let find = |name: &str| source.tensors.iter().position(|tensor| tensor.name == name);
-    let wrong = |e: alexnet_model::SpecError| Problem::said_by(e);
     let head = network.layers.last().map(|layer| naming.of(&layer.name)).unwrap_or_default();
     let head = head.iter().find_map(|name| source.tensors[find(name)?].shape.first().copied());
     let mut network = match head.filter(|classes| any_head && *classes > 0) {
@@ -131,7 +130,7 @@ fn matched(
         network = if theirs.fused_layers().is_ok() { theirs } else { network };
     }
     // A head of a size that cannot be is misshapen.
-    let layers = network.fused_layers().map_err(wrong)?;
+    let layers = network.fused_layers().map_err(Problem::said_by)?;
     let (mut tensors, mut misfit, mut known) =
         (BTreeMap::new(), Misfit::default(), BTreeSet::new());
     for layer in &layers {

@@ -129,7 +129,7 @@ pub(crate) fn check(operations: &[Operation], network: &NetworkSpec) -> Result<(
     let mut found = operations.iter();
     let is_left_out = |layer: &LayerSpec| matches!(layer.kind, LayerKind::Dropout { .. });
     for layer in network.layers.iter().filter(|layer| !is_left_out(layer)) {
-        let output = network.output_of(&layer.name).map_err(|e| Problem::said_by(e))?;
+        let output = network.output_of(&layer.name).map_err(Problem::said_by)?;
         let operation = found.next();
         if !operation.is_some_and(|operation| operation.is(layer, input, output)) {
             let what = format!(

@@ -61,27 +61,25 @@ pub(super) fn module_beside(weights: &Weights, path: &Path) -> Result<Option<Mod
     }
     let mut layers = weights.description.network.layers.iter();
     if let Some(layer) = layers.find(|l| l.kind.has_parameters() && l.name.contains('.')) {
-        return Err(Error::Weights {
-            path: path.to_owned(),
-            what: format!("PyTorch has no modules with a dot in their names, as `{}`", layer.name)
-                .into(),
-            expected: "".into(),
-            got: "".into(),
-            advice: "export to onnx or safetensors, or call the layer otherwise".into(),
-        });
+        let what = format!("PyTorch's modules have no dot in their names, as `{}`", layer.name);
+        let advice = "export to onnx or safetensors, or give the layer another name";
+        return Err(refused(path, what, advice));
     }
     let file = path.file_name().unwrap_or_default().to_string_lossy();
     let (text, path) = (module::text(&weights.description, &file)?, path.with_extension("py"));
     match fs::read(&path) {
-        Ok(found) if !module::is_ours(&found) => Err(Error::Weights {
-            path,
-            what: "it is no module that `alexnet export` wrote, and is not replaced".into(),
-            expected: "".into(),
-            got: "".into(),
-            advice: "give another name to the weights".into(),
-        }),
+        Ok(found) if !module::is_ours(&found) => {
+            let what = "it is no module that `alexnet export` wrote, and is not replaced";
+            Err(refused(&path, what.to_owned(), "give another name to the weights"))
+        }
         _ => Ok(Some(ModuleFile { path, text })),
     }
+}
+
+/// What cannot be written, and what to do.
+fn refused(path: &Path, what: String, advice: &str) -> Error {
+    let (path, what, advice) = (path.to_owned(), what.into(), advice.into());
+    Error::Weights { path, what, expected: "".into(), got: "".into(), advice }
 }
 
 /// Writes the archive.
