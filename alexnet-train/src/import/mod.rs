@@ -1,11 +1,12 @@
 //! Weights of others become checkpoints: PyTorch's files, Caffe's models, ONNX graphs, safetensors.
 //!
-//! A reader ([`kind`]) says which tensors a file has and where they lie ([`source`]). By their names
-//! and shapes, and by the order of the layers where a file tells it, they are those of a family
-//! ([`family`], [`matching`]), which says all that the file does not: the network, how images were
-//! resized, cropped and became numbers, the order of the classes. What this program exported says
-//! that itself ([`described`]). Only then are the numbers read ([`values`]), into the memory of the
-//! result. Whatever a file says, nothing of it is executed, and memory is bounded by its bytes.
+//! A reader ([`kind`]) says which tensors a file has and where they lie ([`source`]). By their
+//! names and shapes, and by the order of the layers where a file tells it, they are those of a
+//! family ([`family`], [`matching`]), which says all that the file does not: the network, how
+//! images were resized, cropped and became numbers, the order of the classes. What this program
+//! exported says that itself ([`described`]). Only then are the numbers read ([`values`]), into the
+//! memory of the result. Whatever a file says, nothing of it is executed, and memory is bounded by
+//! its bytes.
 
 pub(crate) mod caffe;
 pub(crate) mod described;

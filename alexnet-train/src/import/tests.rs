@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::file::SourceFile;
 use super::problem::Result;
 use super::source::{Dtype, Source};
+use super::torch::state_dict;
 use super::{kind, values};
 
 /// Shapes and numbers by name.
@@ -155,4 +156,69 @@ fn flipped_bits_do_no_harm() {
             }
         }
     }
+}
+
+/// What is said of a pickle alone.
+fn pickle_refusal(bytes: &[u8]) -> String {
+    let error = state_dict::tensors(bytes).unwrap_err().at("weights".as_ref()).to_string();
+    assert!(error.lines().count() == 1 && error.len() < 600, "{error}");
+    error
+}
+
+/// Code, nesting, circles and repetitions: nothing is executed, and nothing grows.
+#[test]
+fn hostile_pickles_are_refused() {
+    let code = [
+        &b"\x80\x02cos\nsystem\nX\x02\0\0\0ls\x85R."[..],
+        b"\x80\x04\x8c\x02os\x8c\x06system\x93.",
+    ];
+    for code in code {
+        let error = pickle_refusal(code);
+        assert!(error.contains("wants Python's `os.system`"), "{error}");
+    }
+    let nested = [&b"\x80\x02"[..], &b"]".repeat(300_000), &b"a".repeat(299_999), b"."].concat();
+    assert!(pickle_refusal(&nested).contains("no dictionary"));
+    assert!(pickle_refusal(&b"(".repeat(300_000)).contains("ends early"));
+    // A dictionary that holds itself.
+    assert!(pickle_refusal(b"\x80\x02}q\0X\x01\0\0\0ah\0s.").contains("no tensors by name"));
+    // A long key that every storage would copy, and a tuple that every call would.
+    let long = [b"X", &100_000_u32.to_le_bytes()[..], &b"k".repeat(100_000)].concat();
+    let storage = |key: &[u8]| {
+        [b"\x80\x02(X\x07\0\0\0storagectorch\nFloatStorage\n", key, b"X\0\0\0\0K\x01tQ."].concat()
+    };
+    assert!(pickle_refusal(&storage(&long)).contains("not described as PyTorch does"));
+    let wide = [b"\x80\x02ccollections\nOrderedDict\n(", &b"N".repeat(1000)[..], b"tR."].concat();
+    assert!(pickle_refusal(&wide).contains("cannot be called"));
+    for operation in b".ausRQbteqhc\x85\x87\x93\x94\x8a\x8cXG(" {
+        pickle_refusal(&[0x80, 2, *operation]);
+    }
+}
+
+/// Records that share their bytes, and a record that is said to be longer than the file.
+#[test]
+fn hostile_zips_are_refused() {
+    let whole = bytes("module.pth");
+    let entries: Vec<usize> =
+        (0..whole.len() - 46).filter(|at| whole[*at..].starts_with(b"PK\x01\x02")).collect();
+    assert!(entries.len() > 10);
+    let (mut shared, mut long) = (whole.clone(), whole.clone());
+    shared.copy_within(entries[3] + 42..entries[3] + 46, entries[4] + 42);
+    assert!(refusal(shared).contains("bytes are those of another record too"));
+    for length in [entries[2] + 20, entries[2] + 24] {
+        long[length..length + 4].copy_from_slice(&0x7fff_0000_u32.to_le_bytes());
+    }
+    assert!(refusal(long).contains("cut short or damaged"));
+}
+
+/// Lengths of messages that lie, layers without end, sizes that cannot be.
+#[test]
+fn hostile_messages_are_refused() {
+    let lie = [b"\x0a\x04tiny\x12", &b"\xff".repeat(9)[..], b"\x01"].concat();
+    assert!(refusal(lie).contains("cut short"));
+    let layers = field(2, b"").repeat(100_000);
+    assert!(refusal(layers).contains("at most 1024 layers"));
+    let blob = [&[56 + 2, 11, 10, 9][..], &b"\xff".repeat(8), b"\x7f"].concat();
+    let layer = [field(4, b"fc"), field(6, &blob)].concat();
+    let error = refusal([field(1, b"tiny"), field(2, &layer)].concat());
+    assert!(error.contains("sizes"), "{error}");
 }

@@ -16,6 +16,10 @@ const CHUNK: usize = 1 << 16;
 pub(crate) fn read(file: &mut SourceFile, tensor: &SourceTensor) -> Result<Vec<f32>> {
     let SourceTensor { name, shape, dtype, place, crc32 } = tensor;
     let length = tensor.length()?;
+    if length > file.length() {
+        let problem = Problem::new("it has more bytes than its file").of(name);
+        return Err(problem.expected(format!("at most {}", file.length()), length));
+    }
     match place {
         Place::Ranges(ranges) => {
             let found: u64 = ranges.iter().map(|range| range.end - range.start).sum();
@@ -186,5 +190,11 @@ mod tests {
         assert_eq!(get(0..24, &[2, 0], &[1, 1]).unwrap(), [0.0; 0]);
         assert!(get(0..20, &[3, 2], &[1, 3]).is_err());
         assert!(get(0..25, &[3, 2], &[1, 3]).is_err());
+        // Steps of zero repeat a number as often as one likes.
+        assert!(get(0..4, &[2, 3], &[0, 0]).unwrap() == [0.0; 6]);
+        for many in [7, 1 << 20, 1 << 40, usize::MAX] {
+            let error = get(0..4, &[many], &[0]).unwrap_err().at("w".as_ref()).to_string();
+            assert!(error.contains("more bytes than its file") || many > 1 << 48, "{error}");
+        }
     }
 }
