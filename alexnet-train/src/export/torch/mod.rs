@@ -53,7 +53,7 @@ impl ModuleFile {
 }
 
 /// The module file for the weights that will be `path`; none for a network that torchvision has.
-/// A file of that name that is no such module is not replaced, and a network with a layer of weights
+/// A file of that name that is no such module is not replaced. A network with a layer of weights
 /// whose name has a dot is refused: PyTorch takes what is before it for a module.
 pub(super) fn module_beside(weights: &Weights, path: &Path) -> Result<Option<ModuleFile>, Error> {
     if is_torchvision(&weights.description.network)? {
