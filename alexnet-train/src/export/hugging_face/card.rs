@@ -47,7 +47,7 @@ pub(super) fn text(weights: &Weights, is_torchvision: bool) -> String {
          With PyTorch:\n\n```python\n{import}\nfrom safetensors.torch import load_file\n\n\
          network = {make}.eval()\n\
          network.load_state_dict(load_file(\"{WEIGHTS}\"))\n```\n\n\
-         With AlexNet in Rust, which reads `alexnet.json` too:\n\n\
+         With AlexNet in Rust, for which the file says what else has to be known:\n\n\
          ```sh\nalexnet import {WEIGHTS} --output weights.safetensors\n\
          alexnet predict --checkpoint weights.safetensors photo.jpg\n```\n",
         plain(name)

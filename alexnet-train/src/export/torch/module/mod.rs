@@ -65,3 +65,52 @@ fn head(description: &Description, weights: &str) -> String {
         input_in_words(description),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use alexnet_data::{Crop, Exif, Preprocessing, Resample};
+
+    use super::*;
+    use crate::recipe::Recipe;
+
+    const FORWARD: &str = "
+    def forward(self, x):  # (N, 3, 224, 224)
+        x = self.conv1(F.pad(x, (0, 3, 0, 3)))
+        x = lrn(x, 5, 0.0001, 0.75, 2.0, towers=2)
+        x = F.relu(F.max_pool2d(x, 3, 2, ceil_mode=True))
+        x = F.relu(self.conv2(x))
+        x = lrn(x, 5, 0.0001, 0.75, 2.0, towers=2)
+        x = map_norm(x, 5, 0.001, 0.75, 1.0)
+        x = F.max_pool2d(x, 3, 2, ceil_mode=True)
+        x = F.relu(self.conv3(x))
+        x = F.relu(self.conv4(x))
+        x = self.conv5(x)
+        x = F.relu(F.max_pool2d(x, 3, 2, ceil_mode=True))
+        x = F.relu(self.fc6(x.flatten(1)))
+        x = F.dropout(x, 1 - 0.5, self.training) * 0.5
+        x = F.relu(self.fc7(x))
+        x = F.dropout(x, 1 - 0.5, self.training) * 0.5
+        x = self.fc8(x)
+        return x
+";
+
+    /// The two towers of `original` in plain PyTorch.
+    #[test]
+    fn the_module_of_the_original() {
+        let network = NetworkSpec::preset("original").unwrap();
+        let (resample, crop, exif) = (Resample::Area, Crop::Centre, Exif::Ignore);
+        let description = Description {
+            recipe: Recipe::preset("original", &[]).unwrap(),
+            classes: (0..1000).map(|class| class.to_string()).collect(),
+            network,
+            preprocessing: Preprocessing { height: 256, width: 256, resample, crop, exif },
+        };
+        let text = text(&description, "w\"\n.pth").unwrap();
+        assert!(text.ends_with(FORWARD), "{text}");
+        assert!(text.contains("        self.conv2 = nn.Conv2d(96, 256, 5, padding=2, groups=2)\n"));
+        assert!(text.contains("torch.load(\"w' .pth\", weights_only=True)"), "{text}");
+        let code = text.lines().skip_while(|line| *line != "import torch");
+        let code = code.filter(|line| !line.trim().is_empty()).count();
+        assert!(is_ours(text.as_bytes()) && code < 50, "{code} lines of code");
+    }
+}
