@@ -109,8 +109,8 @@ fn unknown_family(name: &str) -> Problem {
     Problem::new(what).advice(format!("the families are {known}"))
 }
 
-/// The tensors of the file as those of `network`, whose last layer, and what it takes, is as large as
-/// the file's where `any_head`; or how they differ.
+/// The tensors of the file as those of `network`, whose last layer, and what it takes, is as large
+/// as the file's where `any_head`; or how they differ.
 fn matched(
     source: &Source,
     network: NetworkSpec,

@@ -43,7 +43,7 @@ impl Problem {
         }))
     }
 
-    /// What an error of an operation or of a network says, without the backtrace that candle appends.
+    /// What an error of an operation or of a network says, without candle's backtrace.
     pub(crate) fn said_by(error: impl Display) -> Self {
         let text = error.to_string();
         Self::new(text.lines().next().unwrap_or_default())

@@ -21,7 +21,8 @@ pub(crate) struct Source {
     pub(crate) length: u64,
     /// Its tensors.
     pub(crate) tensors: Vec<SourceTensor>,
-    /// The words of [`ORDERED`](super::operation::ORDERED) for its layers, first to last, where the file says that; or empty.
+    /// The words of [`ORDERED`](super::operation::ORDERED) for its layers, first to last, where the
+    /// file says that; or empty.
     pub(crate) layers: Vec<&'static str>,
     /// Its operations with their constants, where the file says all of them; or empty.
     pub(crate) operations: Vec<Operation>,

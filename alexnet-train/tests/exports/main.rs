@@ -69,8 +69,10 @@ name = "odd \"names\""
 input = [3, 29, 27]
 stored = 33
 layers = [
-{ name = "input", kind = "conv", filters = 12, kernel = 5, stride = 2, pad = [0, 1, 2, 3], groups = 3, init = "fan-in" },
-{ name = "logits", kind = "lrn", n = 3, alpha = 0.1, beta = 0.5, k = 1.5, towers = 3, alpha_over_n = false },
+{ name = "input", kind = "conv", filters = 12, kernel = 5, stride = 2, pad = [0, 1, 2, 3], \
+groups = 3, init = "fan-in" },
+{ name = "logits", kind = "lrn", n = 3, alpha = 0.1, beta = 0.5, k = 1.5, towers = 3, \
+alpha_over_n = false },
 { name = "picture", kind = "max-pool", kernel = 2, stride = 3, ceil = true },
 { name = "type", kind = "local", filters = 5, kernel = 2, stride = 2, pad = 1, init = "fan-in" },
 { name = "type.weight", kind = "avg-pool", kernel = 1, stride = 2, ceil = true },
@@ -83,7 +85,7 @@ layers = [
 #[test]
 fn and_of_a_network_with_odd_windows_and_names() {
     let Some(python) = python() else { return };
-    let spec = NetworkSpec::from_toml("odd", ODD).unwrap();
+    let spec = NetworkSpec::from_toml("odd", &ODD.replace("\\\n", "")).unwrap();
     let recipe = Recipe::preset("cifar", &[("input.scale", "[0.02, 0.03, 0.04]")]).unwrap();
     compare(&python, "odd", &Case::new(spec, recipe));
 }
