@@ -10,8 +10,8 @@ use clap::builder::PossibleValuesParser;
 use crate::output::{Report, complain};
 
 /// Make a checkpoint of the weights of an AlexNet that another program wrote: torchvision's .pth,
-/// Caffe's bvlc_alexnet and bvlc_reference_caffenet (.caffemodel), or safetensors. How images are
-/// resized and become numbers, and the order of the classes, come along
+/// Caffe's bvlc_alexnet and bvlc_reference_caffenet (.caffemodel), an ONNX graph, or safetensors.
+/// How images are resized and become numbers, and the order of the classes, come along
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// The file; its kind and whose weights they are is found from what is in it

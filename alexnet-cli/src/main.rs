@@ -12,6 +12,7 @@ mod describe;
 mod device;
 mod drawing;
 mod eval;
+mod export;
 mod features;
 mod figure;
 mod file;
@@ -73,6 +74,7 @@ enum Command {
     Compare(compare::Arguments),
     Features(features::Arguments),
     Logits(logits::Arguments),
+    Export(export::Arguments),
     Import(import::Arguments),
     Describe(describe::Arguments),
     Inspect(inspect::Arguments),
@@ -123,6 +125,7 @@ fn run(command: Command) -> Result<()> {
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Features(arguments) => features::run(&arguments),
         Command::Logits(arguments) => logits::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
         Command::Import(arguments) => import::run(&arguments),
         Command::Describe(arguments) => describe::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),

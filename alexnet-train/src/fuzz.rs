@@ -6,7 +6,7 @@
 use crate::import::file::SourceFile;
 use crate::import::problem::Result;
 use crate::import::source::Source;
-use crate::import::{caffe, torch, values};
+use crate::import::{caffe, onnx, torch, values};
 
 /// Reads every tensor that a reader finds.
 fn read_all(bytes: &[u8], read: impl FnOnce(&mut SourceFile) -> Result<Source>) {
@@ -34,4 +34,9 @@ pub fn caffe_model(bytes: &[u8]) {
     if let Ok(tensor) = caffe::blob::read_blob_file(&mut file) {
         let _ = values::read(&mut file, &tensor);
     }
+}
+
+/// An ONNX file.
+pub fn onnx_model(bytes: &[u8]) {
+    read_all(bytes, onnx::read);
 }

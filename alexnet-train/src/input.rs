@@ -33,17 +33,7 @@ impl InputStage {
         compute: &ComputeDevice,
     ) -> Result<Self> {
         let image = Tensor::from_slice(mean_image, (stored[0], stored[1], 3), &Device::Cpu)?;
-        let mean = match recipe.mean {
-            Mean::CentreWindow => image
-                .narrow(0, stored[0].saturating_sub(crop[0]) / 2, crop[0])?
-                .narrow(1, stored[1].saturating_sub(crop[1]) / 2, crop[1])?
-                .contiguous()?,
-            Mean::Aligned => image,
-            // (3), summed in f64, because a sum of 65,536 pixels has few digits left in f32.
-            Mean::Channel => {
-                image.to_dtype(DType::F64)?.flatten_to(1)?.mean(0)?.to_dtype(DType::F32)?
-            }
-        };
+        let mean = subtracted_mean(recipe.mean, &image, crop)?;
         Ok(Self {
             mean: mean.to_device(compute.device())?,
             aligned: recipe.mean == Mean::Aligned,
@@ -95,5 +85,20 @@ impl InputStage {
             return input.forward_aligned(&batch.pixels, &self.mean, &batch.windows, &batch.shift);
         }
         input.forward(&batch.pixels, &self.mean, &batch.shift)
+    }
+}
+
+/// What is subtracted, of the mean image `(H, W, 3)` for crops of `crop` (h, w): `(h, w, 3)`,
+/// `(H, W, 3)` where it follows the crop, or `(3)`.
+pub(crate) fn subtracted_mean(mean: Mean, image: &Tensor, crop: [usize; 2]) -> Result<Tensor> {
+    let (height, width, _) = image.dims3()?;
+    match mean {
+        Mean::CentreWindow => image
+            .narrow(0, height.saturating_sub(crop[0]) / 2, crop[0])?
+            .narrow(1, width.saturating_sub(crop[1]) / 2, crop[1])?
+            .contiguous(),
+        Mean::Aligned => Ok(image.clone()),
+        // (3), summed in f64, because a sum of 65,536 pixels has few digits left in f32.
+        Mean::Channel => image.to_dtype(DType::F64)?.flatten_to(1)?.mean(0)?.to_dtype(DType::F32),
     }
 }

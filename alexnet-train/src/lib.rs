@@ -28,6 +28,10 @@ mod predict;
 mod records;
 mod train;
 
+// Weights in files of other programs
+mod export;
+mod onnx;
+
 // Several runs, compared
 mod experiment;
 
@@ -73,6 +77,7 @@ pub use experiment::factor::{ArmPatch, Changes, Factor};
 pub use experiment::outcome::{ArmOutcome, Measure, Outcome};
 pub use experiment::recipe_patch::RecipePatch;
 pub use experiment::{ArmProgress, Experiment, ExperimentEvent, PlannedRun, RunState};
+pub use export::{ExportFormat, export};
 pub use features::file::FeatureFile;
 pub use features::gradients::{Gradients, gradients};
 pub use features::{FeatureImages, feature_rows, features};

@@ -12,10 +12,11 @@ use foreign::torch::{Tensor, pickle};
 /// A folder of the corpus, and its target.
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 3] = [
+const TARGETS: [Target; 4] = [
     ("torch_file", fuzz::torch_file),
     ("torch_pickle", fuzz::torch_pickle),
     ("caffe_model", fuzz::caffe_model),
+    ("onnx_model", fuzz::onnx_model),
 ];
 
 fn corpus() -> PathBuf {
@@ -67,4 +68,8 @@ fn write_seeds() {
     seed("caffe_model", "v1", &model(&layers, true));
     seed("caffe_model", "v2", &model(&layers, false));
     seed("caffe_model", "mean", &foreign::caffe::blob(&[1, 3, 2, 2], &[100.0; 12], true));
+    let (float, raw) = (foreign::onnx::small(false), foreign::onnx::small(true));
+    seed("onnx_model", "float-data", &float);
+    seed("onnx_model", "raw-data", &raw);
+    seed("onnx_model", "described", &foreign::onnx::described(&raw));
 }

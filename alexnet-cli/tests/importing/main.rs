@@ -1,9 +1,9 @@
 //! `alexnet import` as people use it, and what imported networks say of pictures beside torchvision
 //! and beside NumPy's reading of Caffe's layout.
 //!
-//! `ALEXNET_TORCH_PYTHON` names a Python with torch and torchvision; `ALEXNET_REAL_WEIGHTS` a folder
-//! with the published files, where a person has them, and `ALEXNET_REAL_DATA` one with ILSVRC 2012
-//! prepared for each of them (`torchvision`, `caffe`).
+//! `ALEXNET_TORCH_PYTHON` names a Python with torch and torchvision; `ALEXNET_REAL_WEIGHTS` a
+//! folder with the published files, where a person has them, and `ALEXNET_REAL_DATA` one with
+//! ILSVRC 2012 prepared for each of them (`torchvision`, `caffe`).
 
 #![allow(clippy::print_stdout)] // a test that is skipped says so
 

@@ -41,8 +41,8 @@ impl Squarer {
     }
 
     /// Resizes the shorter side to `size` and the other in proportion, rounded, and takes the crop
-    /// at ⌊(side − size) / 2⌋ (or as [`Crop::Torchvision`] rounds both), or resizes both sides to
-    /// `size`: `size` × `size` × 3 bytes.
+    /// at ⌊(side − size) / 2⌋, or rounds both as [`Crop::Torchvision`] says, or resizes both sides
+    /// to `size`: `size` × `size` × 3 bytes.
     ///
     /// Only the crop is computed: the resampler gets its position in the source, and its filter
     /// still reads pixels outside of it, so the result is that of resizing first and cropping then.

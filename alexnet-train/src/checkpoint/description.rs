@@ -9,6 +9,12 @@ use serde::{Deserialize, Serialize};
 use super::Checkpoint;
 use crate::recipe::Recipe;
 
+/// The entry of a file's metadata that has a description.
+pub(crate) const KEY: &str = "alexnet_description";
+
+/// The name of a file, or of a file within an archive, that has a description.
+pub(crate) const FILE: &str = "alexnet.json";
+
 /// The largest side of the images of a description that a file brings: the largest of datasets.
 const LARGEST: usize = 4096;
 

@@ -26,6 +26,7 @@ use candle_core::safetensors::Load;
 use candle_core::{DType, Device, Tensor};
 use safetensors::SafeTensors;
 
+use crate::checkpoint::description::Description;
 use crate::checkpoint::header::Header;
 use crate::checkpoint::progress::{LogOffsets, Progress};
 use crate::devices::candle_devices;
@@ -58,6 +59,20 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
+    /// Weights that no file holds yet: `tensors` has every parameter by its name in PyTorch's
+    /// layout, as [`Network::tensors`] gives them, and `mean_image`, `(H, W, 3)`, is that of the
+    /// stored images. The checksum is empty.
+    pub fn new(
+        description: Description,
+        mut tensors: HashMap<String, Tensor>,
+        mean_image: Tensor,
+    ) -> Self {
+        let Description { network, recipe, classes, preprocessing } = description;
+        tensors.insert(MEAN_IMAGE.to_owned(), mean_image);
+        let (checksum, progress, logs) = (String::new(), None, LogOffsets::new());
+        Self { network, recipe, classes, preprocessing, checksum, tensors, progress, logs }
+    }
+
     /// Reads a checkpoint and compares the checksums of its header and of every tensor.
     ///
     /// # Errors
@@ -117,6 +132,13 @@ impl Checkpoint {
     /// The weight and the bias of a layer, in PyTorch's layout.
     pub(crate) fn parameters(&self, layer: &str) -> [Option<&Tensor>; 2] {
         ["weight", "bias"].map(|part| self.tensors.get(&format!("{layer}.{part}")))
+    }
+
+    /// The mean image `(H, W, 3)`, where it is one of the size of the images.
+    pub(crate) fn mean_image(&self) -> Option<&Tensor> {
+        let Preprocessing { height, width, .. } = self.preprocessing;
+        let fits = |it: &&Tensor| it.dims() == [height, width, 3] && it.dtype() == DType::F32;
+        self.tensors.get(MEAN_IMAGE).filter(fits)
     }
 
     /// The velocities, by parameter name.

@@ -126,7 +126,10 @@ fn header_bytes(
 }
 
 /// Calls `read` with the values of a contiguous f32 tensor of the host's memory.
-fn with_values<T>(tensor: &Tensor, read: impl FnOnce(&[f32]) -> T) -> candle_core::Result<T> {
+pub(crate) fn with_values<T>(
+    tensor: &Tensor,
+    read: impl FnOnce(&[f32]) -> T,
+) -> candle_core::Result<T> {
     let (storage, layout) = tensor.storage_and_layout();
     match (&*storage, layout.contiguous_offsets()) {
         (Storage::Cpu(storage), Some((start, end))) => {

@@ -62,6 +62,12 @@ pub(crate) fn of_family(
     mean: Option<&Path>,
 ) -> Result<Settled, Error> {
     let (input, stored) = (&family.input, family.preprocessing.stored);
+    let [_, h, w] = matched.network.input;
+    if h.max(w) > stored {
+        let problem = Problem::new("its network takes larger images than those of its family");
+        let problem = problem.expected(format!("at most {stored} pixels"), format!("{h} × {w}"));
+        return Err(problem.at(path));
+    }
     let mut recipe = Recipe::preset(&family.preset, &[])?;
     let mut notes = Vec::new();
     let color = input.mean_color();

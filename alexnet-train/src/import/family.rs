@@ -8,7 +8,7 @@ use alexnet_model::{LayerKind, NetworkSpec, SpecError};
 use include_dir::{Dir, File, include_dir};
 use serde::Deserialize;
 
-use super::source::ORDERED;
+use super::operation::ORDERED;
 
 static FAMILIES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/families");
 

@@ -4,7 +4,7 @@ use super::file::SourceFile;
 use super::problem::{Problem, Result};
 use super::source::Source;
 use super::torch::SAVE_AGAIN;
-use super::{caffe, safetensors, torch};
+use super::{caffe, onnx, safetensors, torch};
 
 /// Bytes that are looked at; a tar says what it is at byte 257.
 const START: usize = 512;
@@ -36,12 +36,12 @@ pub(crate) fn read(file: &mut SourceFile) -> Result<Source> {
             let what = "it is an HDF5 file, as Caffe's .caffemodel.h5, which is not read here";
             Err(Problem::new(what).advice("give Caffe's .caffemodel, or save it as safetensors"))
         }
+        _ if onnx::is_model(&start) => onnx::read(file),
         _ if caffe::is_model(&start) => caffe::read(file),
         _ if caffe::is_blob(&start) => {
             let problem = Problem::new("it is a mean image of Caffe, and no weights");
             Err(problem.advice("give the .caffemodel, and this file with --mean"))
         }
-        // The place of ONNX: its first field is the version of its format, number 1.
         _ => {
             let shown: Vec<_> = start.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
             let what = format!(
@@ -49,7 +49,8 @@ pub(crate) fn read(file: &mut SourceFile) -> Result<Source> {
                 shown.join(" ")
             );
             Err(Problem::new(what).advice(
-                "expected a PyTorch file (.pth, .pt), a Caffe model (.caffemodel) or safetensors",
+                "expected a PyTorch file (.pth, .pt), a Caffe model (.caffemodel), ONNX (.onnx) or \
+                 safetensors",
             ))
         }
     }

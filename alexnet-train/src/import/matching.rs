@@ -42,7 +42,7 @@ pub(crate) fn find(source: &Source, asked: Option<&str>) -> Result<(Family, Matc
         let mut nearest: Option<Misfit> = None;
         let mut found = None;
         for naming in family.namings() {
-            let network = family.network().map_err(|e| Problem::new(e.to_string()))?;
+            let network = family.network().map_err(Problem::said_by)?;
             match matched(source, network, &naming, true)? {
                 Ok(fit) => found = found.or(Some(fit)),
                 Err(misfit) => {
@@ -109,8 +109,8 @@ fn unknown_family(name: &str) -> Problem {
     Problem::new(what).advice(format!("the families are {known}"))
 }
 
-/// The tensors of the file as those of `network`, whose last layer is as large as the file's where
-/// `any_head`; or how they differ.
+/// The tensors of the file as those of `network`, whose last layer, and what it takes, is as large
+/// as the file's where `any_head`; or how they differ.
 fn matched(
     source: &Source,
     network: NetworkSpec,
@@ -118,15 +118,19 @@ fn matched(
     any_head: bool,
 ) -> Result<Result<Matched, Misfit>> {
     let find = |name: &str| source.tensors.iter().position(|tensor| tensor.name == name);
-    let wrong = |e: alexnet_model::SpecError| Problem::new(e.to_string());
     let head = network.layers.last().map(|layer| naming.of(&layer.name)).unwrap_or_default();
     let head = head.iter().find_map(|name| source.tensors[find(name)?].shape.first().copied());
-    let network = match head.filter(|classes| any_head && *classes > 0) {
+    let mut network = match head.filter(|classes| any_head && *classes > 0) {
         Some(classes) => network.with_classes(classes),
         None => network,
     };
+    if let Some(input) = source.input.filter(|_| any_head) {
+        // What the network cannot take is not what makes its tensors those of another one.
+        let theirs = NetworkSpec { input, ..network.clone() };
+        network = if theirs.fused_layers().is_ok() { theirs } else { network };
+    }
     // A head of a size that cannot be is misshapen.
-    let layers = network.fused_layers().map_err(wrong)?;
+    let layers = network.fused_layers().map_err(Problem::said_by)?;
     let (mut tensors, mut misfit, mut known) =
         (BTreeMap::new(), Misfit::default(), BTreeSet::new());
     for layer in &layers {
@@ -150,7 +154,9 @@ fn matched(
         .iter()
         .enumerate()
         .filter(|(place, tensor)| !known.contains(place) && tensor.name != MEAN_IMAGE);
-    misfit.unknown = unknown.map(|(_, t)| (t.name.clone(), t.shape.clone())).collect();
+    if !source.has_others {
+        misfit.unknown = unknown.map(|(_, t)| (t.name.clone(), t.shape.clone())).collect();
+    }
     if misfit.count() > 0 {
         return Ok(Err(misfit));
     }

@@ -1,11 +1,12 @@
-//! Weights of others become checkpoints: PyTorch's files, Caffe's models, safetensors.
+//! Weights of others become checkpoints: PyTorch's files, Caffe's models, ONNX graphs, safetensors.
 //!
-//! A reader ([`kind`]) says which tensors a file has and where they lie ([`source`]). By their names
-//! and shapes, and by the order of the layers where a file tells it, they are those of a family
-//! ([`family`], [`matching`]), which says all that the file does not: the network, how images were
-//! resized, cropped and became numbers, the order of the classes. What this program exported says
-//! that itself ([`described`]). Only then are the numbers read ([`values`]), into the memory of the
-//! result. Whatever a file says, nothing of it is executed, and memory is bounded by its bytes.
+//! A reader ([`kind`]) says which tensors a file has and where they lie ([`source`]). By their
+//! names and shapes, and by the order of the layers where a file tells it, they are those of a
+//! family ([`family`], [`matching`]), which says all that the file does not: the network, how
+//! images were resized, cropped and became numbers, the order of the classes. What this program
+//! exported says that itself ([`described`]). Only then are the numbers read ([`values`]), into the
+//! memory of the result. Whatever a file says, nothing of it is executed, and memory is bounded by
+//! its bytes.
 
 pub(crate) mod caffe;
 pub(crate) mod described;
@@ -15,6 +16,8 @@ pub(crate) mod kind;
 pub(crate) mod matching;
 mod mean;
 mod npy;
+pub(crate) mod onnx;
+pub(crate) mod operation;
 pub(crate) mod problem;
 pub(crate) mod protobuf;
 mod safetensors;
@@ -74,7 +77,8 @@ pub struct Imported {
 }
 
 /// Reads the weights of an AlexNet from a file of another program: a PyTorch file (`.pth`, `.pt`),
-/// a Caffe model (`.caffemodel`), or safetensors with PyTorch's names or ours.
+/// a Caffe model (`.caffemodel`), an ONNX graph (`.onnx`), or safetensors with PyTorch's names or
+/// ours.
 ///
 /// ```no_run
 /// use std::path::Path;
@@ -101,6 +105,9 @@ pub fn import(path: &Path, options: &ImportOptions) -> Result<Imported, Error> {
         None => {
             let (family, matched) =
                 matching::find(&source, options.family.as_deref()).map_err(at)?;
+            if !source.operations.is_empty() {
+                operation::check(&source.operations, &matched.network).map_err(at)?;
+            }
             of_family(&family, matched, path, options.mean.as_deref())?
         }
     };
@@ -148,7 +155,7 @@ fn read_tensors(
             swap_red_and_blue(&mut values, &tensor.shape);
         }
         let made = Tensor::from_vec(values, &tensor.shape[..], &Device::Cpu);
-        tensors.insert(name, made.map_err(|e| Problem::new(e.to_string()).of(&tensor.name))?);
+        tensors.insert(name, made.map_err(|e| Problem::said_by(e).of(&tensor.name))?);
     }
     Ok(tensors)
 }

@@ -43,6 +43,12 @@ impl Problem {
         }))
     }
 
+    /// What an error of an operation or of a network says, without candle's backtrace.
+    pub(crate) fn said_by(error: impl Display) -> Self {
+        let text = error.to_string();
+        Self::new(text.lines().next().unwrap_or_default())
+    }
+
     /// A file that ends before what it announces.
     pub(crate) fn ends_early(needed: u64, length: u64) -> Self {
         Self::new("it is cut short or damaged")

@@ -6,13 +6,11 @@ use safetensors::tensor::Metadata;
 use super::file::SourceFile;
 use super::problem::{Problem, Result};
 use super::source::{Dtype, MOST_SIZES, Place, Source, SourceTensor};
+use crate::checkpoint::description::KEY;
 use crate::checkpoint::header::METADATA;
 
 /// The bytes of the longest header. One of ours has 20,000 bytes.
 const HEADER: usize = 8 << 20;
-
-/// The entry of the metadata in which exports of this program describe the weights.
-pub(crate) const DESCRIPTION: &str = "alexnet_description";
 
 /// Whether a file that starts with these bytes is one: the length of its header, and a JSON object.
 pub(crate) fn is_safetensors(start: &[u8]) -> bool {
@@ -34,7 +32,7 @@ pub(crate) fn read(file: &mut SourceFile) -> Result<Source> {
         return Err(problem.advice("use it as it is"));
     }
     let mut source = Source::new("safetensors file", file.length());
-    source.description = entry(DESCRIPTION).cloned();
+    source.description = entry(KEY).cloned();
     for name in metadata.offset_keys() {
         let Some(info) = metadata.info(&name) else { continue };
         let (start, stop) = info.data_offsets;

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::operation::Operation;
 use super::problem::{Problem, Result, quoted};
 
 /// The most tensors of a file. An AlexNet has 16.
@@ -20,19 +21,32 @@ pub(crate) struct Source {
     pub(crate) length: u64,
     /// Its tensors.
     pub(crate) tensors: Vec<SourceTensor>,
-    /// The words of [`ORDERED`] for its layers, first to last, where the file says that; or empty.
+    /// The words of [`ORDERED`](super::operation::ORDERED) for its layers, first to last, where the
+    /// file says that; or empty.
     pub(crate) layers: Vec<&'static str>,
+    /// Its operations with their constants, where the file says all of them; or empty.
+    pub(crate) operations: Vec<Operation>,
+    /// Channels, height and width of what the network takes, where the file says that.
+    pub(crate) input: Option<[usize; 3]>,
+    /// Whether tensors that are no weights may be among them, as the constants of a graph.
+    pub(crate) has_others: bool,
     /// Our description of the weights, where an export of this program wrote one along.
     pub(crate) description: Option<String>,
 }
 
-/// The kinds of layers, by their words in presets, whose order tells networks apart.
-pub(crate) const ORDERED: [&str; 5] = ["conv", "lrn", "max-pool", "avg-pool", "linear"];
-
 impl Source {
     /// A file of `length` bytes without tensors, to which they are added.
     pub(crate) fn new(kind: &'static str, length: u64) -> Self {
-        Self { kind, length, tensors: Vec::new(), layers: Vec::new(), description: None }
+        Self {
+            kind,
+            length,
+            tensors: Vec::new(),
+            layers: Vec::new(),
+            operations: Vec::new(),
+            input: None,
+            has_others: false,
+            description: None,
+        }
     }
 
     /// Adds a tensor, whose values lie where they are said to lie.

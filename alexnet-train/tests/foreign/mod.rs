@@ -2,6 +2,7 @@
 #![allow(dead_code)] // not every test writes each
 
 pub(crate) mod caffe;
+pub(crate) mod onnx;
 pub(crate) mod torch;
 
 /// Numbers of a seed, as small as weights are; the same for the same place of the same tensor.

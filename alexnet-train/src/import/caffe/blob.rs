@@ -78,7 +78,7 @@ impl Blob {
         let shape = match self.shape {
             Some(shape) => shape,
             None => {
-                // All four sizes are there, those of 1 too: (1, 1, 1, N), (1, 1, O, I), (O, I, h, w).
+                // All four are there, those of 1 too: (1, 1, 1, N), (1, 1, O, I), (O, I, h, w).
                 let four = self.four.map(|size| size.unwrap_or(1));
                 let kept = match (part, linear) {
                     (0, true) => 2,

@@ -12,14 +12,13 @@ use super::source::{MOST_SIZES, Place, Source, SourceTensor};
 use objects::Tensor;
 use records::{Record, Records};
 
+use crate::checkpoint::description::FILE;
+
 /// The bytes of the largest pickle that is read. That of an AlexNet's state dict has 2,000.
 const PICKLE: usize = 1 << 20;
 
 /// The bytes of the largest description: that of a mean image is the most of it.
 const DESCRIPTION: usize = 8 << 20;
-
-/// The record in which exports of this program describe the weights; PyTorch does not look at it.
-pub(crate) const DESCRIPTION_RECORD: &str = "alexnet.json";
 
 /// How a file of PyTorch that is not read becomes one that is.
 pub(crate) const SAVE_AGAIN: &str = "load it in PyTorch and save its state dict again: \
@@ -53,7 +52,7 @@ pub(crate) fn read(file: &mut SourceFile) -> Result<Source> {
     for (name, tensor) in state_dict::tensors(&bytes)? {
         source.add(placed(&records, &name, &tensor).map_err(|problem| problem.of(&name))?)?;
     }
-    if let Some(record) = records.find(DESCRIPTION_RECORD) {
+    if let Some(record) = records.find(FILE) {
         let text = file.bytes(record.range.clone(), DESCRIPTION)?;
         record.check(&text)?;
         source.description = Some(String::from_utf8_lossy(&text).into_owned());
