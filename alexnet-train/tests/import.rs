@@ -95,12 +95,44 @@ fn caffe_layers(preset: &str) -> Vec<Layer> {
             _ => return None,
         };
         let found = shapes.iter().find(|(name, _)| *name == layer.name);
-        let Some((name, shape)) = found else { return Some(Layer::new(&layer.name, kind, &[])) };
+        let Some((name, shape)) = found else {
+            return Some(Layer::new(&layer.name, kind, &[]).computing(&layer.kind));
+        };
         let weight = numbers(&format!("{name}.weight"), shape.iter().product());
         let bias = numbers(&format!("{name}.bias"), shape[0]);
-        Some(Layer::new(name, kind, &[(shape, &weight), (&shape[..1], &bias)]))
+        let blobs = [(&shape[..], &weight[..]), (&shape[..1], &bias[..])];
+        Some(Layer::new(name, kind, &blobs).computing(&layer.kind))
     });
     [Layer::new("data", "Data", &[])].into_iter().chain(layers).collect()
+}
+
+/// Weights of the same shapes, of a network that computes something else with them.
+#[test]
+fn models_of_caffe_that_compute_something_else_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("other.caffemodel");
+    let preset = NetworkSpec::preset("caffe").unwrap();
+    for (layer, set) in [
+        ("conv1", "stride = 2"),
+        ("conv2", "pad = [1, 1, 1, 1]"),
+        ("lrn1", "alpha = 1e-3"),
+        ("pool2", "kernel = 2"),
+    ] {
+        let mut patched = preset.layers.iter().find(|it| it.name == layer).unwrap().kind.clone();
+        let key_value: toml::Table = set.parse().unwrap();
+        let mut table = toml::Table::try_from(&patched).unwrap();
+        table.extend(key_value);
+        patched = table.try_into().unwrap();
+        let layers = caffe_layers("caffe").into_iter();
+        let layers: Vec<_> =
+            layers.map(|it| if it.name() == layer { it.computing(&patched) } else { it }).collect();
+        for first in [true, false] {
+            std::fs::write(&path, model(&layers, first)).unwrap();
+            let error = refusal(&path, &ImportOptions::default());
+            let what = format!("its layer `{layer}` is another");
+            assert!(error.contains(&what), "{set}: {error}");
+        }
+    }
 }
 
 /// Both models of Caffe's zoo are told apart, and become networks that take red first.

@@ -108,6 +108,7 @@ pub fn import(path: &Path, options: &ImportOptions) -> Result<Imported, Error> {
             if !source.operations.is_empty() {
                 operation::check(&source.operations, &matched.network).map_err(at)?;
             }
+            operation::check_said(&source.constants, &matched.network).map_err(at)?;
             of_family(&family, matched, path, options.mean.as_deref())?
         }
     };

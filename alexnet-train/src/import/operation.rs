@@ -132,14 +132,7 @@ pub(crate) fn check(operations: &[Operation], network: &NetworkSpec) -> Result<(
         let output = network.output_of(&layer.name).map_err(Problem::said_by)?;
         let operation = found.next();
         if !operation.is_some_and(|operation| operation.is(layer, input, output)) {
-            let what = format!(
-                "its tensors are those of network {}, but its layer {} is another",
-                quoted(&network.name),
-                quoted(&layer.name)
-            );
-            let got = operation.map_or("its end".to_owned(), |it| format!("{it:?}"));
-            let problem = Problem::new(what).expected(format!("{:?}", layer.kind), got);
-            return Err(problem.advice("this program has no preset for that network"));
+            return Err(another(network, layer, operation));
         }
         input = output;
     }
@@ -152,4 +145,35 @@ pub(crate) fn check(operations: &[Operation], network: &NetworkSpec) -> Result<(
         .expected("its end", format!("{more:?}"))
         .advice("this program has no preset for that network")),
     }
+}
+
+/// Refuses what some layers of a file compute, where the network's do something else. There is one
+/// entry for each layer of a kind of [`ORDERED`], in their order.
+pub(crate) fn check_said(constants: &[Option<Operation>], network: &NetworkSpec) -> Result<()> {
+    let [channels, height, width] = network.input;
+    let mut input = Shape::Map(channels, height, width);
+    let mut said = constants.iter();
+    for layer in &network.layers {
+        let output = network.output_of(&layer.name).map_err(Problem::said_by)?;
+        if ORDERED.contains(&layer.kind.word())
+            && let Some(Some(operation)) = said.next()
+            && !operation.is(layer, input, output)
+        {
+            return Err(another(network, layer, Some(operation)));
+        }
+        input = output;
+    }
+    Ok(())
+}
+
+/// That a layer is not the network's.
+fn another(network: &NetworkSpec, layer: &LayerSpec, got: Option<&Operation>) -> Problem {
+    let what = format!(
+        "its tensors are those of network {}, but its layer {} is another",
+        quoted(&network.name),
+        quoted(&layer.name)
+    );
+    let got = got.map_or("its end".to_owned(), |it| format!("{it:?}"));
+    let problem = Problem::new(what).expected(format!("{:?}", layer.kind), got);
+    problem.advice("this program has no preset for that network")
 }

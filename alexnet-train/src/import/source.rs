@@ -24,6 +24,8 @@ pub(crate) struct Source {
     /// The words of [`ORDERED`](super::operation::ORDERED) for its layers, first to last, where the
     /// file says that; or empty.
     pub(crate) layers: Vec<&'static str>,
+    /// What those layers compute, as far as the file says it: one for each of `layers`, or empty.
+    pub(crate) constants: Vec<Option<Operation>>,
     /// Its operations with their constants, where the file says all of them; or empty.
     pub(crate) operations: Vec<Operation>,
     /// Channels, height and width of what the network takes, where the file says that.
@@ -42,6 +44,7 @@ impl Source {
             length,
             tensors: Vec::new(),
             layers: Vec::new(),
+            constants: Vec::new(),
             operations: Vec::new(),
             input: None,
             has_others: false,

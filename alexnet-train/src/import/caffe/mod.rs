@@ -2,14 +2,17 @@
 //! its first version (`layers`) or of its second (`layer`).
 
 pub(crate) mod blob;
+mod constants;
 
 use std::ops::Range;
 
 use super::file::SourceFile;
+use super::operation::Operation;
 use super::problem::{Problem, Result, quoted};
 use super::protobuf::{Field, Message, Value};
 use super::source::Source;
 use blob::{Blob, read_blob};
+use constants::{convolution, normalization, pooling};
 
 /// The most layers. The models of AlexNet have 25.
 const MOST_LAYERS: usize = 1024;
@@ -38,6 +41,8 @@ struct Layer {
     name: String,
     /// The word for its kind, if its order matters.
     word: Option<&'static str>,
+    /// What it computes, if it says that.
+    operation: Option<Operation>,
     blobs: Vec<Blob>,
 }
 
@@ -61,8 +66,11 @@ pub(crate) fn read(file: &mut SourceFile) -> Result<Source> {
             let problem = Problem::new("it is not the weights of an AlexNet");
             return Err(problem.expected(format!("at most {MOST_LAYERS} layers"), "more"));
         }
-        let Layer { name, word, blobs } = layer;
-        source.layers.extend(word);
+        let Layer { name, word, operation, blobs } = layer;
+        if let Some(word) = word {
+            source.layers.push(operation.as_ref().map_or(word, Operation::word));
+            source.constants.push(operation);
+        }
         for (place, blob) in blobs.into_iter().enumerate() {
             let part = match place {
                 0 => "weight".to_owned(),
@@ -85,15 +93,34 @@ struct Version {
     name: u32,
     kind: u32,
     blobs: u32,
+    convolution: u32,
+    pooling: u32,
+    normalization: u32,
     /// A layer of the version before the first, within this one.
     older: Option<u32>,
 }
 
 /// `V1LayerParameter`; its type is a number.
-const FIRST: Version = Version { name: 4, kind: 5, blobs: 6, older: Some(1) };
+const FIRST: Version = Version {
+    name: 4,
+    kind: 5,
+    blobs: 6,
+    convolution: 10,
+    pooling: 19,
+    normalization: 18,
+    older: Some(1),
+};
 
 /// `LayerParameter`; its type is a text.
-const SECOND: Version = Version { name: 1, kind: 2, blobs: 7, older: None };
+const SECOND: Version = Version {
+    name: 1,
+    kind: 2,
+    blobs: 7,
+    convolution: 106,
+    pooling: 121,
+    normalization: 118,
+    older: None,
+};
 
 fn read_layer(file: &mut SourceFile, range: Range<u64>, version: &Version) -> Result<Layer> {
     let mut message = Message::new(range);
@@ -112,6 +139,12 @@ fn read_layer(file: &mut SourceFile, range: Range<u64>, version: &Version) -> Re
                 return Err(problem.expected(format!("at most {MOST_BLOBS} blobs"), "more"));
             }
             layer.blobs.push(read_blob(file, value.range()?)?);
+        } else if number == version.convolution {
+            layer.operation = Some(convolution(file, value.range()?)?);
+        } else if number == version.pooling {
+            layer.operation = Some(pooling(file, value.range()?)?);
+        } else if number == version.normalization {
+            layer.operation = Some(normalization(file, value.range()?)?);
         } else if Some(number) == version.older {
             let what = "its layers are of the version before the first";
             let advice = "convert it with Caffe's upgrade_net_proto_binary";
@@ -127,7 +160,7 @@ fn word_of_number(kind: u64) -> Option<&'static str> {
         4 => Some("conv"),
         14 => Some("linear"),
         15 => Some("lrn"),
-        17 => Some("max-pool"), // or average pooling, which these networks lack
+        17 => Some("max-pool"), // or as its message says
         _ => None,
     }
 }
