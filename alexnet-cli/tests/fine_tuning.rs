@@ -1,74 +1,35 @@
 //! `alexnet train --init` and `alexnet features`, as people use them.
 
-use std::path::Path;
-use std::process::{Command, Output};
+mod common;
 
-use alexnet_data::{DemoOptions, PrepareOptions, Source, draw_demo, prepare};
+use std::path::Path;
+
+use common::World;
 use serde_json::Value;
 
 const TRAIN: &str = "train --data data --preset demo --network net.toml --epochs 1 --set batch=16";
 
-/// A folder with a dataset `data` of 40 training images, its `images`, a network file, and a run
-/// `first` of it.
-struct World(tempfile::TempDir);
+/// A folder with a dataset of 40 training images, and a run `first` of it.
+fn trained() -> World {
+    let world = World::new(20, [4, 1]);
+    world.ok(&format!("{TRAIN} --run first"));
+    world
+}
 
-impl World {
-    fn new() -> Self {
-        let world = Self(tempfile::tempdir().unwrap());
-        let path = |name: &str| world.0.path().join(name);
-        let demo = DemoOptions { image_size: 32, train_per_class: 4, val_per_class: 1, seed: 7 };
-        draw_demo(&path("images"), &demo, &|_| ()).unwrap();
-        let options = PrepareOptions::new(Source::Folder, path("images"), path("data"));
-        prepare(&PrepareOptions { size: 20, ..options }, &|_| ()).unwrap();
-        std::fs::write(path("net.toml"), include_str!("network.toml")).unwrap();
-        world.ok(&format!("{TRAIN} --run first"));
-        world
-    }
-
-    fn run(&self, arguments: &str) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_alexnet"));
-        command.args(arguments.split(' ')).current_dir(self.0.path()).output().unwrap()
-    }
-
-    #[track_caller]
-    fn ok(&self, arguments: &str) -> String {
-        let output = self.run(arguments);
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{arguments}: {error}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    /// Fails with this code, and says so in one line that has all of `words`.
-    #[track_caller]
-    fn fails(&self, arguments: &str, code: i32, words: &[&str]) {
-        let output = self.run(arguments);
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{arguments}: {error}");
-        assert!(error.starts_with("error: ") && error.trim_end().lines().count() == 1, "{error}");
-        for word in words {
-            assert!(error.contains(word), "{arguments}: no `{word}` in: {error}");
-        }
-    }
-
-    fn bytes(&self, name: &str) -> Vec<u8> {
-        std::fs::read(self.0.path().join(name)).unwrap()
-    }
-
-    fn json(&self, name: &str) -> Value {
-        serde_json::from_slice(&self.bytes(name)).unwrap()
-    }
+fn json(world: &World, name: &str) -> Value {
+    serde_json::from_slice(&world.bytes(name)).unwrap()
 }
 
 #[test]
 fn a_run_begins_with_the_layers_of_another_one() {
-    let world = World::new();
+    let world = trained();
     let said = world.ok(&format!("{TRAIN} --run tuned --init first --layers conv1 --freeze conv1"));
     assert!(said.contains("conv1 from ") && said.contains("; fc2 drawn anew"), "{said}");
     assert!(said.contains("first/final.safetensors"), "{said}");
-    let began = &world.json("tuned/run.json")["pretrained"];
+    let began = &json(&world, "tuned/run.json")["pretrained"];
     assert_eq!(began["layers"], serde_json::json!(["conv1"]));
     assert!(Path::new(began["checkpoint"].as_str().unwrap()).is_absolute(), "{began}");
-    let rates = &world.json("tuned/run.json")["recipe"]["layers"]["conv1"];
+    let rates = &json(&world, "tuned/run.json")["recipe"]["layers"]["conv1"];
     assert_eq!((&rates["weights"]["rate"], &rates["biases"]["rate"]), (&0.0.into(), &0.0.into()));
     let log = String::from_utf8(world.bytes("tuned/log.jsonl")).unwrap();
     let start: Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
@@ -83,10 +44,10 @@ fn a_run_begins_with_the_layers_of_another_one() {
 
 #[test]
 fn what_cannot_be_taken_is_refused_in_one_line() {
-    let world = World::new();
+    let world = trained();
     let fails = |arguments: &str, code, words: &[&str]| {
         world.fails(&format!("{TRAIN} --run refused {arguments}"), code, words);
-        assert!(!world.0.path().join("refused").exists());
+        assert!(!world.path("refused").exists());
     };
     fails("--layers conv1", 2, &["--init"]);
     fails("--init first --layers conv2", 1, &["has no layer `conv2`, did you mean `conv1`?"]);
@@ -99,7 +60,7 @@ fn what_cannot_be_taken_is_refused_in_one_line() {
 
 #[test]
 fn features_of_a_dataset_and_of_images() {
-    let world = World::new();
+    let world = trained();
     let said = world.ok("features --checkpoint first --data data --output f.safetensors");
     assert!(said.contains("40 × 8 × 6 × 6 from layer relu1: f.safetensors"), "{said}");
     let bytes = world.bytes("f.safetensors");
@@ -122,9 +83,9 @@ fn features_of_a_dataset_and_of_images() {
     assert!(world.bytes("f.labels.npy").starts_with(b"\x93NUMPY\x01\x00"));
 
     world.ok("features --checkpoint first --data data --split val --layer fc2 --output v.npy");
-    let class = std::fs::read_dir(world.0.path().join("images/val")).unwrap().next().unwrap();
+    let class = std::fs::read_dir(world.path("images/val")).unwrap().next().unwrap();
     let image = std::fs::read_dir(class.unwrap().path()).unwrap().next().unwrap().unwrap().path();
-    let image = image.strip_prefix(world.0.path()).unwrap().display().to_string();
+    let image = image.strip_prefix(world.path("")).unwrap().display().to_string();
     let said = world.ok(&format!("features --checkpoint first --layer fc2 --output i.npy {image}"));
     assert!(said.contains("1 × 10 from layer fc2: i.npy"), "{said}");
     let (rows, row) = (world.bytes("v.npy"), world.bytes("i.npy"));
@@ -139,10 +100,10 @@ fn features_of_a_dataset_and_of_images() {
 
 #[test]
 fn features_that_cannot_be_are_refused_and_leave_no_file() {
-    let world = World::new();
+    let world = trained();
     let fails = |arguments: &str, code, words: &[&str]| {
         world.fails(&format!("features --checkpoint first {arguments}"), code, words);
-        let left = |name: &str| world.0.path().join(name).exists();
+        let left = |name: &str| world.path(name).exists();
         assert!(!left("f.npy") && !left("f.csv") && !left("f.labels.npy"), "{arguments}");
     };
     fails("--output f.npy", 2, &["--data"]);

@@ -7,7 +7,7 @@ use std::io::BufWriter;
 use std::path::Path;
 
 use alexnet_data::{Crop, Resample};
-use alexnet_model::NetworkSpec;
+use alexnet_model::{LayerKind, NetworkSpec};
 use alexnet_train::{Checkpoint, ComputeDevice, ImportOptions, Imported, Mean, import};
 use candle_core::IndexOp;
 use foreign::caffe::{Layer, blob, model};
@@ -118,11 +118,10 @@ fn models_of_caffe_that_compute_something_else_are_refused() {
         ("lrn1", "alpha = 1e-3"),
         ("pool2", "kernel = 2"),
     ] {
-        let mut patched = preset.layers.iter().find(|it| it.name == layer).unwrap().kind.clone();
-        let key_value: toml::Table = set.parse().unwrap();
-        let mut table = toml::Table::try_from(&patched).unwrap();
-        table.extend(key_value);
-        patched = table.try_into().unwrap();
+        let kind = preset.layers.iter().find(|it| it.name == layer).unwrap().kind;
+        let mut table = toml::Table::try_from(kind).unwrap();
+        table.extend(set.parse::<toml::Table>().unwrap());
+        let patched: LayerKind = table.try_into().unwrap();
         let layers = caffe_layers("caffe").into_iter();
         let layers: Vec<_> =
             layers.map(|it| if it.name() == layer { it.computing(&patched) } else { it }).collect();
@@ -132,6 +131,21 @@ fn models_of_caffe_that_compute_something_else_are_refused() {
             let what = format!("its layer `{layer}` is another");
             assert!(error.contains(&what), "{set}: {error}");
         }
+    }
+}
+
+/// The same weights, but one activation is another.
+#[test]
+fn a_model_of_caffe_with_another_kind_of_layer_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tanh.caffemodel");
+    for (first, kind) in [(true, "23"), (false, "TanH")] {
+        let mut layers = caffe_layers("caffe");
+        let relu = layers.iter().position(|layer| layer.name() == "relu3").unwrap();
+        layers[relu] = Layer::new("relu3", "TanH", &[]);
+        std::fs::write(&path, model(&layers, first)).unwrap();
+        let error = refusal(&path, &ImportOptions::default());
+        assert!(error.contains(&format!("its layer `relu3` is of type `{kind}`")), "{error}");
     }
 }
 

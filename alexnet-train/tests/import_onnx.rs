@@ -8,7 +8,8 @@ use alexnet_model::NetworkSpec;
 use alexnet_train::{Error, ImportOptions, import};
 use candle_core::Tensor;
 use foreign::numbers;
-use foreign::onnx::{Change, Graph, bytes, described, integer, small, zoo};
+use foreign::onnx::{Change, Graph, described, small, zoo};
+use foreign::protobuf::{bytes, integer};
 
 /// What an import says of a file that is refused: one line, with these words.
 #[track_caller]

@@ -1,13 +1,13 @@
 //! `alexnet ablate`.
 
-use crate::World;
+use crate::world;
 
 const ABLATE: &str = "ablate --data data --base demo --network net.toml --epochs 1 --seeds 2 \
                       --output out --vary decay,crops";
 
 #[test]
 fn a_table_a_plot_and_the_recipe_of_each_arm() {
-    let world = World::new(20);
+    let world = world(20);
     let dry = world.ok(&format!("{ABLATE} --dry-run"));
     assert!(dry.contains("8 runs,") && dry.contains("to be trained"), "{dry}");
     assert!(!world.path("out").exists(), "a dry run writes nothing");
@@ -59,28 +59,30 @@ fn a_table_a_plot_and_the_recipe_of_each_arm() {
 
 #[test]
 fn what_the_base_does_not_have_is_left_out_or_refused() {
-    let world = World::new(20);
+    let world = world(20);
     // `net.toml` has no norm within maps.
     let all = world.ok("ablate --data data --network net.toml --epochs 1 --dry-run --seeds 1");
     let left = "left out: `norm2` cannot be varied: network";
     assert!(all.contains(left) && all.contains("no-decay"), "{all}");
     world.fails(
         "ablate --data data --network net.toml --vary norm2 --dry-run",
+        1,
         &["`norm2` cannot be varied", "map-norm"],
     );
-    world.fails("ablate --vary dropot --dry-run", &["`dropot`", "did you mean `dropout`?"]);
-    world.fails("ablate --base demmo --dry-run", &["did you mean `demo`?"]);
-    world.fails("ablate --data nowhere --dry-run", &["nowhere"]);
+    world.fails("ablate --vary dropot --dry-run", 1, &["`dropot`", "did you mean `dropout`?"]);
+    world.fails("ablate --base demmo --dry-run", 1, &["did you mean `demo`?"]);
+    world.fails("ablate --data nowhere --dry-run", 1, &["nowhere"]);
     assert!(!world.path("runs").exists());
 }
 
 #[test]
 fn another_experiment_in_the_same_folder_is_refused() {
-    let world = World::new(20);
+    let world = world(20);
     let ablate = ABLATE.replace("decay,crops", "decay");
     world.ok(&ablate.replace("--seeds 2", "--seeds 1"));
     world.fails(
         &format!("{ablate} --set weights.rate=0.02"),
+        1,
         &["out/base/seed-1 holds a run of another network, recipe or dataset", "--output"],
     );
 }

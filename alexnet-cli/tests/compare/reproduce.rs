@@ -1,10 +1,10 @@
 //! `alexnet reproduce`.
 
-use crate::World;
+use crate::world;
 
 #[test]
 fn every_claim_is_listed_with_its_figures_and_commands() {
-    let world = World::new(72);
+    let world = world(72);
     let list = world.ok("reproduce");
     let figures = [
         "37.5",
@@ -48,7 +48,7 @@ fn every_claim_is_listed_with_its_figures_and_commands() {
 /// enough for all of them, of as few classes as the demo's.
 #[test]
 fn every_claim_can_be_tried_at_every_scale() {
-    let world = World::new(256);
+    let world = world(256);
     let json: serde_json::Value = serde_json::from_str(&world.ok("reproduce --json")).unwrap();
     let mut tried = 0;
     for claim in json.as_array().unwrap() {
@@ -77,10 +77,10 @@ fn every_claim_can_be_tried_at_every_scale() {
 
 #[test]
 fn what_is_missing_is_said() {
-    let world = World::new(20);
-    world.fails("reproduce overlapp", &["did you mean `overlap`?"]);
-    world.fails("reproduce lrn --scale small", &["needs --data DIR", "photographs of 64 px"]);
-    world.fails("reproduce cifar-lrn", &["--scale demo", "only at small and full"]);
-    world.fails("reproduce pre-training --scale small --data data", &["--pretrained RUN"]);
+    let world = world(20);
+    world.fails("reproduce overlapp", 1, &["did you mean `overlap`?"]);
+    world.fails("reproduce lrn --scale small", 1, &["needs --data DIR", "photographs of 64 px"]);
+    world.fails("reproduce cifar-lrn", 1, &["--scale demo", "only at small and full"]);
+    world.fails("reproduce pre-training --scale small --data data", 1, &["--pretrained RUN"]);
     assert!(!world.path("runs").exists());
 }

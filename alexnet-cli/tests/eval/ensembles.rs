@@ -1,10 +1,10 @@
 //! Several networks as one, from checkpoints and from saved probabilities.
 
-use crate::{NETWORK, TRAIN, World, number};
+use crate::{NETWORK, TRAIN, World, json, number, world};
 
 /// Two runs, one of them of a network for smaller crops.
 fn two_runs() -> World {
-    let world = World::new();
+    let world = world();
     let small = NETWORK.replace("16, 16", "12, 12").replace("\"test\"", "\"small\"");
     std::fs::write(world.path("small.toml"), small).unwrap();
     world.ok(&format!("{TRAIN} a"));
@@ -15,9 +15,10 @@ fn two_runs() -> World {
 #[test]
 fn each_alone_and_all_together() {
     let world = two_runs();
-    let alone = |run: &str| world.json(&format!("eval --data data --checkpoint {run} --views all"));
+    let alone =
+        |run: &str| json(&world, &format!("eval --data data --checkpoint {run} --views all"));
     let both = "eval --data data --checkpoint a b/final.safetensors --views all";
-    let together = world.json(both);
+    let together = json(&world, both);
     let members = together["members"].as_array().unwrap();
     for (member, run, views) in [(&members[0], "a", 50), (&members[1], "b", 162)] {
         assert_eq!(member["views"], views);
@@ -31,7 +32,7 @@ fn each_alone_and_all_together() {
     let mean = members.iter().map(|member| number(&member["loss"])).sum::<f64>() / 2.0;
     assert!(number(&together["loss"]) < mean);
     // Flags may also be repeated, and a member given twice changes nothing.
-    let twice = world.json("eval --data data --checkpoint a --checkpoint a --views all");
+    let twice = json(&world, "eval --data data --checkpoint a --checkpoint a --views all");
     for key in ["loss", "top1_error"] {
         assert_eq!(twice[key], alone("a")[key]);
     }
@@ -52,9 +53,9 @@ fn saved_and_combined_is_as_direct() {
     for run in ["a", "b"] {
         world.ok(&format!("eval --data data --checkpoint {run} --save-probabilities {run}.p"));
     }
-    let direct = world.json("eval --data data --checkpoint a b");
+    let direct = json(&world, "eval --data data --checkpoint a b");
     let close = |command: &str| {
-        let score = world.json(command);
+        let score = json(&world, command);
         for key in ["top1_error", "top5_error"] {
             assert_eq!(score[key], direct[key], "{command}");
         }
@@ -83,7 +84,7 @@ fn saved_and_combined_is_as_direct() {
     std::fs::rename(world.path("images/val/dotted-disc"), world.path("images/val/zebra")).unwrap();
     std::fs::rename(world.path("images/train/dotted-disc"), world.path("images/train/zebra"))
         .unwrap();
-    world.prepare("other");
+    world.prepare("other", 20);
     world.fails("eval --data other --probabilities a.p", 1, &["a.p: its dataset", "other"]);
     world.fails("eval --data other --checkpoint a b", 1, &["a/final.safetensors", "class "]);
     // The member that does not fit is named.

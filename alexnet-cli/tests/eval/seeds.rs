@@ -4,11 +4,11 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::{TRAIN, World};
+use crate::{TRAIN, json, world};
 
 #[test]
 fn seeds_are_as_if_alone() {
-    let world = World::new();
+    let world = world();
     let command = format!("{TRAIN} all --seed 7 --seeds 3");
     let said = world.ok(&command);
     for word in ["all/seed-8 begins", "recipe demo, seed 9\n", "validation", "ensemble.json"] {
@@ -27,7 +27,7 @@ fn seeds_are_as_if_alone() {
     assert_eq!(members[1]["validation"], own);
     for (place, views) in ["1", "10"].into_iter().enumerate() {
         let eval = "eval --data data --checkpoint all/seed-7 all/seed-8 all/seed-9 --views";
-        let together = world.json(&format!("{eval} {views}"));
+        let together = json(&world, &format!("{eval} {views}"));
         for key in ["images", "views", "loss", "top1_error", "top5_error"] {
             assert_eq!(report["ensemble"][place][key], together[key], "{views}: {key}");
         }
@@ -55,7 +55,7 @@ fn seeds_are_as_if_alone() {
     assert_eq!(again, report);
     // More epochs for all of them, and one object for scripts.
     let longer = command.replace("--epochs 1", "--epochs 2");
-    let printed = world.json(&format!("{longer} --resume"));
+    let printed = json(&world, &format!("{longer} --resume"));
     let saved: Value = serde_json::from_str(&world.read("all/ensemble.json")).unwrap();
     assert_eq!(printed, saved);
     assert_ne!(saved, report);
@@ -67,7 +67,7 @@ fn seeds_are_as_if_alone() {
 /// The command with which a run began resumes it; what differs is named.
 #[test]
 fn one_run_is_resumed_as_it_began() {
-    let world = World::new();
+    let world = world();
     let command = format!("{TRAIN} run --seed 7");
     world.ok(&command);
     let weights = fs::read(world.path("run/final.safetensors")).unwrap();

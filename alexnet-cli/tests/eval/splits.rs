@@ -4,8 +4,8 @@ use std::fs;
 
 use alexnet_data::{DemoOptions, draw_demo};
 
-use crate::World;
 use crate::archives::{kit, meta_mat, tar_of};
+use crate::{World, json};
 
 /// The classes by their numbers in the kit, which are in another order than their names.
 const SYNSETS: [(u32, &str, &str); 3] = [
@@ -16,7 +16,7 @@ const SYNSETS: [(u32, &str, &str); 3] = [
 
 #[test]
 fn the_test_images_of_2010() {
-    let world = World { folder: tempfile::tempdir().unwrap() };
+    let world = World::empty();
     let demo = DemoOptions { image_size: 32, train_per_class: 4, val_per_class: 2, seed: 7 };
     draw_demo(&world.path("drawn"), &demo, &|_| ()).unwrap();
     let classes = ["dotted-disc", "dotted-ring", "dotted-star"];
@@ -52,7 +52,7 @@ fn the_test_images_of_2010() {
     fs::write(world.path("net.toml"), crate::NETWORK).unwrap();
     world.ok(&format!("{} run", crate::TRAIN));
     let eval = "eval --data data --checkpoint run --split test --views 10 --top-k 1,2,3";
-    let score = world.json(&format!("{eval} --per-class classes.csv"));
+    let score = json(&world, &format!("{eval} --per-class classes.csv"));
     assert_eq!((&score["images"], &score["split"]), (&4.into(), &"test".into()));
     assert_eq!(score["top_k_error"]["3"], 0.0);
     let said: Vec<_> = score["per_class"]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{TRAIN, World, number};
+use crate::{TRAIN, json, number, world};
 
 /// The fields of a table without quotes.
 fn table(text: &str) -> (Vec<String>, Vec<Vec<f64>>) {
@@ -14,11 +14,11 @@ fn table(text: &str) -> (Vec<String>, Vec<Vec<f64>>) {
 
 #[test]
 fn tables_add_up() {
-    let world = World::new();
+    let world = world();
     world.ok(&format!("{TRAIN} run"));
     let eval = "eval --data data --checkpoint run --views 10 --top-k 3,1,10";
-    let score = world
-        .json(&format!("{eval} --per-class classes.csv --per-image images.csv --confusions 1000"));
+    let files = "--per-class classes.csv --per-image images.csv";
+    let score = json(&world, &format!("{eval} {files} --confusions 1000"));
     assert_eq!(score["members"].as_array().unwrap().len(), 1);
     assert_eq!(score["members"][0]["name"], "run/final.safetensors");
     assert_eq!((&score["split"], &score["images"]), (&"val".into(), &30.into()));
@@ -77,10 +77,10 @@ fn tables_add_up() {
 /// Every kind of views; the centre and the ten are as `train` reports them.
 #[test]
 fn views_are_counted() {
-    let world = World::new();
-    let trained = world.json(&format!("{TRAIN} run"));
+    let world = world();
+    let trained = json(&world, &format!("{TRAIN} run"));
     let eval = |views: &str| -> Value {
-        world.json(&format!("eval --data data --checkpoint run --views {views}"))
+        json(&world, &format!("eval --data data --checkpoint run --views {views}"))
     };
     for (views, count) in [("1", 1), ("2", 2), ("9", 9), ("10", 10), ("all", 50)] {
         assert_eq!(eval(views)["views"], count, "{views}");
@@ -99,7 +99,7 @@ fn views_are_counted() {
 
 #[test]
 fn wrong_arguments() {
-    let world = World::new();
+    let world = world();
     world.ok(&format!("{TRAIN} run"));
     let eval = "eval --data data --checkpoint run";
     world.fails(&format!("{eval} --top-k 0"), 2, &["--top-k"]);
@@ -116,6 +116,6 @@ fn wrong_arguments() {
     }
     // The checkpoint of a run that has not ended.
     std::fs::remove_file(world.path("run/final.safetensors")).unwrap();
-    let score = world.json(eval);
+    let score = json(&world, eval);
     assert_eq!(score["members"][0]["name"], "run/checkpoint.safetensors");
 }

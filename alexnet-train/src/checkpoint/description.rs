@@ -58,7 +58,6 @@ impl Description {
     /// # Errors
     ///
     /// Numbers that JSON cannot hold.
-    #[allow(dead_code)] // exports write it
     pub(crate) fn to_text(&self, mean: Option<&[f32]>) -> Result<String, serde_json::Error> {
         let mean = mean.map(|values| match values.as_chunks::<3>() {
             ([first, rest @ ..], []) if rest.iter().all(|pixel| pixel == first) => {

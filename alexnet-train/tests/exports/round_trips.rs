@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use alexnet_data::{Crop, Resample};
 use alexnet_kernels::ComputeDevice;
 use alexnet_model::NetworkSpec;
 use alexnet_train::{Checkpoint, ExportFormat, ImportOptions, export, import};
@@ -91,6 +92,30 @@ fn a_graph_is_known_without_its_description() {
             assert!(bits(tensor) == bits(&want[name]), "{name}");
         }
         assert_eq!(imported.description.network.input, NetworkSpec::preset(name).unwrap().input);
+    }
+}
+
+/// What the folder for the Hub says of images is what is done to them, in timm's words.
+#[test]
+fn the_hub_is_told_how_images_are_made() {
+    let folder = tempfile::tempdir().unwrap();
+    for (crop, resample, words) in [
+        (Crop::Centre, Resample::Area, ["center", "box"]),
+        (Crop::Torchvision, Resample::Bilinear, ["center", "bilinear"]),
+        (Crop::Whole, Resample::Linear, ["squash", "bilinear"]),
+    ] {
+        let mut case = Case::preset("torchvision");
+        case.checkpoint.preprocessing.crop = crop;
+        case.checkpoint.preprocessing.resample = resample;
+        let path = folder.path().join(format!("{crop:?}"));
+        export(&case.checkpoint, Path::new("case"), ExportFormat::HuggingFace, &path).unwrap();
+        let config = fs::read(path.join("config.json")).unwrap();
+        let config: serde_json::Value = serde_json::from_slice(&config).unwrap();
+        let images = &config["pretrained_cfg"];
+        assert_eq!([&images["crop_mode"], &images["interpolation"]], words);
+        assert_eq!(images["input_size"], serde_json::json!([3, 224, 224]));
+        assert_eq!(images["crop_pct"], 0.875);
+        assert_eq!(images["std"], serde_json::json!([0.229, 0.224, 0.225]));
     }
 }
 

@@ -2,6 +2,8 @@
 
 use alexnet_model::LayerKind;
 
+use super::protobuf::{bytes, integer, varint};
+
 /// A layer: its name, its type as of version 2, its blobs, and what it computes.
 pub(crate) struct Layer {
     name: String,
@@ -45,24 +47,6 @@ impl Layer {
         };
         Self { message: Some(message), ..self }
     }
-}
-
-fn varint(mut value: u64) -> Vec<u8> {
-    let mut out = Vec::new();
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-    out
-}
-
-fn integer(number: u64, value: u64) -> Vec<u8> {
-    [varint(number << 3), varint(value)].concat()
-}
-
-fn bytes(number: u64, value: &[u8]) -> Vec<u8> {
-    [&varint(number << 3 | 2)[..], &varint(value.len() as u64), value].concat()
 }
 
 /// A blob, of which `legacy` ones have four sizes, the first of them ones.
@@ -111,6 +95,7 @@ fn number(kind: &str) -> u64 {
         "Pooling" => 17,
         "ReLU" => 18,
         "SoftmaxWithLoss" => 21,
+        "TanH" => 23,
         other => panic!("{other}"),
     }
 }

@@ -3,6 +3,7 @@
 
 pub(crate) mod caffe;
 pub(crate) mod onnx;
+pub(crate) mod protobuf;
 pub(crate) mod torch;
 
 /// Numbers of a seed, as small as weights are; the same for the same place of the same tensor.

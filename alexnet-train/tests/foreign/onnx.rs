@@ -1,6 +1,7 @@
 //! Graphs as other programs write them.
 
 use super::numbers;
+use super::protobuf::{bytes, integer, varint};
 
 /// A graph that is being written: nodes, constants, and what is said of inputs.
 #[derive(Default)]
@@ -13,24 +14,6 @@ pub(crate) struct Graph {
     raw: bool,
     /// Whether constants are among the inputs, as in files of before 2019.
     listed: bool,
-}
-
-fn varint(mut value: u64) -> Vec<u8> {
-    let mut out = Vec::new();
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-    out
-}
-
-pub(crate) fn integer(number: u64, value: u64) -> Vec<u8> {
-    [varint(number << 3), varint(value)].concat()
-}
-
-pub(crate) fn bytes(number: u64, value: &[u8]) -> Vec<u8> {
-    [&varint(number << 3 | 2)[..], &varint(value.len() as u64), value].concat()
 }
 
 /// Whole numbers of an attribute: one of kind `INT`, several of kind `INTS`.

@@ -27,7 +27,7 @@ pub(super) fn text(weights: &Weights, is_torchvision: bool) -> Result<String, Er
             "fixed_input_size": true,
             "interpolation": interpolation(resample),
             "crop_pct": h as f64 / height as f64,
-            "crop_mode": if crop == Crop::Centre { "center" } else { "squash" },
+            "crop_mode": crop_mode(crop),
             "mean": mean,
             "std": std,
             "num_classes": description.classes.len(),
@@ -59,6 +59,14 @@ fn interpolation(resample: Resample) -> &'static str {
         Resample::Bicubic => "bicubic",
         Resample::Lanczos => "lanczos",
         Resample::Bilinear | Resample::Linear => "bilinear",
+    }
+}
+
+/// What is kept of an image, in timm's words.
+fn crop_mode(crop: Crop) -> &'static str {
+    match crop {
+        Crop::Centre | Crop::Torchvision => "center",
+        Crop::Whole => "squash",
     }
 }
 

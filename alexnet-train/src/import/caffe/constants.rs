@@ -41,7 +41,7 @@ pub(super) fn pooling(file: &mut SourceFile, range: Range<u64>) -> Result<Operat
         kernel: fields.sides([2, 5, 6], 0)?,
         strides: fields.sides([3, 7, 8], 1)?,
         pads: [top, left, top, left],
-        ceil: true, // of Caffe's the last window always hangs over
+        ceil: fields.size(13, 0)? == 0, // the last window hangs over, unless it says otherwise
     };
     match fields.size(1, 0)? {
         0 => Ok(Operation::MaxPool(windows)),

@@ -39,8 +39,10 @@ pub(crate) fn is_blob(start: &[u8]) -> bool {
 #[derive(Debug, Default)]
 struct Layer {
     name: String,
-    /// The word for its kind, if its order matters.
+    /// The word for its type, if its order matters.
     word: Option<&'static str>,
+    /// Its type, if it is one that no AlexNet has.
+    stranger: Option<String>,
     /// What it computes, if it says that.
     operation: Option<Operation>,
     blobs: Vec<Blob>,
@@ -66,7 +68,11 @@ pub(crate) fn read(file: &mut SourceFile) -> Result<Source> {
             let problem = Problem::new("it is not the weights of an AlexNet");
             return Err(problem.expected(format!("at most {MOST_LAYERS} layers"), "more"));
         }
-        let Layer { name, word, operation, blobs } = layer;
+        let Layer { name, word, stranger, operation, blobs } = layer;
+        if let Some(kind) = stranger {
+            let what = format!("its layer {} is of type {}", quoted(&name), quoted(&kind));
+            return Err(Problem::new(what).advice("this program has no preset for that network"));
+        }
         if let Some(word) = word {
             source.layers.push(operation.as_ref().map_or(word, Operation::word));
             source.constants.push(operation);
@@ -129,9 +135,16 @@ fn read_layer(file: &mut SourceFile, range: Range<u64>, version: &Version) -> Re
         if number == version.name {
             layer.name = value.text(file)?;
         } else if number == version.kind {
-            layer.word = match value {
-                Value::Varint(kind) => word_of_number(kind),
-                text => word_of_text(&text.text(file)?),
+            (layer.word, layer.stranger) = match value {
+                Value::Varint(kind) => {
+                    let known = word_of_number(kind);
+                    (known.flatten(), known.is_none().then(|| kind.to_string()))
+                }
+                text => {
+                    let kind = text.text(file)?;
+                    let known = word_of_text(&kind);
+                    (known.flatten(), known.is_none().then_some(kind))
+                }
             };
         } else if number == version.blobs {
             if layer.blobs.len() == MOST_BLOBS {
@@ -154,23 +167,31 @@ fn read_layer(file: &mut SourceFile, range: Range<u64>, version: &Version) -> Re
     Ok(layer)
 }
 
-/// `V1LayerParameter.LayerType`.
-fn word_of_number(kind: u64) -> Option<&'static str> {
+/// The word for a `V1LayerParameter.LayerType`, if its order matters; nothing for one that changes
+/// what a network computes and that no AlexNet has.
+fn word_of_number(kind: u64) -> Option<Option<&'static str>> {
     match kind {
-        4 => Some("conv"),
-        14 => Some("linear"),
-        15 => Some("lrn"),
-        17 => Some("max-pool"), // or as its message says
+        4 => Some(Some("conv")),
+        14 => Some(Some("linear")),
+        15 => Some(Some("lrn")),
+        17 => Some(Some("max-pool")), // or as its message says
+        // None, accuracy, data, dropout, flatten, HDF5 data and output, image data, ReLU, softmax,
+        // its loss, split, window data, memory data, argmax, dummy data, silence
+        0 | 1 | 5 | 6 | 8 | 9 | 10 | 12 | 18 | 20 | 21 | 22 | 24 | 29 | 30 | 32 | 36 => Some(None),
         _ => None,
     }
 }
 
-fn word_of_text(kind: &str) -> Option<&'static str> {
+/// The same for the type of a `LayerParameter`.
+fn word_of_text(kind: &str) -> Option<Option<&'static str>> {
     match kind {
-        "Convolution" => Some("conv"),
-        "InnerProduct" => Some("linear"),
-        "LRN" => Some("lrn"),
-        "Pooling" => Some("max-pool"),
+        "Convolution" => Some(Some("conv")),
+        "InnerProduct" => Some(Some("linear")),
+        "LRN" => Some(Some("lrn")),
+        "Pooling" => Some(Some("max-pool")),
+        "Accuracy" | "ArgMax" | "Data" | "Dropout" | "DummyData" | "Flatten" | "HDF5Data"
+        | "HDF5Output" | "ImageData" | "Input" | "MemoryData" | "Python" | "ReLU" | "Silence"
+        | "Softmax" | "SoftmaxWithLoss" | "Split" | "WindowData" => Some(None),
         _ => None,
     }
 }
