@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use alexnet_train::{ExportFormat, export};
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
+use indicatif::DecimalBytes;
 
 use crate::output::Report;
 use crate::weights;
@@ -56,7 +57,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let file = weights::file(checkpoint)?;
     for path in export(&weights::load(&file)?, &file, format, output)? {
         let length = path.metadata().with_context(|| path.display().to_string())?.len();
-        writeln!(Report, "{}: {:.2} MB", path.display(), length as f64 / 1e6)?;
+        writeln!(Report, "{}: {}", path.display(), DecimalBytes(length))?;
     }
     Ok(())
 }

@@ -34,7 +34,7 @@ fn weights_go_out_and_come_back() {
         ("hf", "hub", "hub/model.safetensors"),
     ] {
         let said = world.ok(&format!("export run --to {format} --output {output}"));
-        assert!(said.starts_with(&format!("{file}: ")) && said.contains(" MB"), "{said}");
+        assert!(said.starts_with(&format!("{file}: ")) && said.contains(" kB"), "{said}");
         world.ok(&format!("import {file} --output back.safetensors"));
         assert_eq!(predict("back.safetensors"), want, "{format}");
     }
